@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+#   make            build/mount.instar and build/instar-cat
+#   make demo       mount a fixed VHD (or IMAGE=...) and look around
+#   make test       everything, with AddressSanitizer and UndefinedBehaviorSanitizer
+#   make oracle     N=... SEED=...: random images compared with qemu-img
+#   make bench      speed and memory against qemu-img, as ratios of one run
+#   make fixtures   makes fixtures/ anew (needs qemu-img)
+#   make install    DESTDIR=, prefix=, sbindir=, mandir=
+
+CC       ?= cc
+BUILD    ?= build
+CFLAGS   ?= -O2 -g
+WARNINGS  = -Wall -Wextra -Wshadow -Wvla -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Werror
+HARDEN    = -fstack-protector-strong -fPIE
+VERSION   = 0.1.0
+
+ifeq ($(SANITIZE),1)
+SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+else
+FORTIFY = -D_FORTIFY_SOURCE=2
+endif
+
+FUSE_CFLAGS = $(shell pkg-config --cflags fuse3)
+FUSE_LIBS   = $(shell pkg-config --libs fuse3)
+
+ALL_CPPFLAGS = -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DFUSE_USE_VERSION=312 -DVERSION='"$(VERSION)"' $(FORTIFY) -I. $(CPPFLAGS)
+ALL_CFLAGS   = -std=c11 $(WARNINGS) $(HARDEN) $(SANITIZERS) $(CFLAGS)
+ALL_LDFLAGS  = -pie -Wl,-z,relro,-z,now $(SANITIZERS) $(LDFLAGS)
+
+objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
+
+# All but the daemon: what instar-cat, tests and fuzzers use. Knows no FUSE.
+CORE = $(call objects,$(wildcard formats/*.c detect/*.c) fs/cat.c fs/image_file.c fs/nodes.c fs/passes.c fs/render.c fs/text.c)
+# The daemon, but for its main().
+DAEMON = $(filter-out $(CORE) $(BUILD)/fs/main.o,$(call objects,$(wildcard fs/*.c)))
+MAKER = $(call objects,tools/maker.c $(filter-out tools/make_bench_images.c,$(wildcard tools/make_*.c)) formats/crc32c.c)
+TESTS = $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
+
+all: $(BUILD)/mount.instar $(BUILD)/instar-cat
+
+$(BUILD)/mount.instar: $(BUILD)/fs/main.o $(DAEMON) $(CORE)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(FUSE_LIBS)
+
+$(BUILD)/instar-cat: $(BUILD)/tools/instar_cat.o $(CORE)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^
+
+$(BUILD)/make-image: $(MAKER)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^
+
+$(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(BUILD)/tests/support.o $(DAEMON) $(CORE)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(FUSE_LIBS) -lcmocka -lz
+
+$(BUILD)/fs/%.o: ALL_CPPFLAGS += $(FUSE_CFLAGS)
+$(BUILD)/tests/%.o: ALL_CPPFLAGS += $(FUSE_CFLAGS)
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+.SECONDARY:
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+# Shows the program at work; IMAGE= takes another image than the fixture.
+demo: all
+	@tools/look $(BUILD)/mount.instar "$$IMAGE"
+
+test:
+	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=build/sanitize test-programs
+	@tests/run build/sanitize
+
+test-programs: all $(BUILD)/make-image $(BUILD)/make-bench-images $(BUILD)/hello_ll $(TESTS)
+
+# Random images against qemu-img: make oracle N=1000 SEED=7
+N ?= 300
+SEED ?= 1
+oracle: all
+	python3 tests/oracle.py -n $(N) --seed $(SEED) --instar-cat $(BUILD)/instar-cat
+
+bench: all $(BUILD)/make-bench-images $(BUILD)/hello_ll
+	tools/bench
+
+$(BUILD)/make-bench-images: $(BUILD)/tools/make_bench_images.o
+	$(CC) $(ALL_LDFLAGS) -o $@ $^
+
+$(BUILD)/hello_ll: $(BUILD)/tools/hello_ll.o
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(FUSE_LIBS)
+
+$(BUILD)/tools/hello_ll.o: ALL_CPPFLAGS += $(FUSE_CFLAGS)
+
+# Images anew, then their expectations: review what changed before you commit it.
+fixtures: $(BUILD)/instar-cat $(BUILD)/make-image
+	tools/make-fixtures
+
+prefix  ?= /usr/local
+sbindir ?= $(prefix)/sbin
+bindir  ?= $(prefix)/bin
+mandir  ?= $(prefix)/share/man
+INSTALL ?= install
+
+# mount(8) looks for helpers in /sbin and /usr/sbin alone: sbindir=/usr/sbin makes `mount -t instar` work.
+install: all
+	$(INSTALL) -d $(DESTDIR)$(sbindir) $(DESTDIR)$(bindir) $(DESTDIR)$(mandir)/man8
+	$(INSTALL) -m 755 $(BUILD)/mount.instar $(DESTDIR)$(sbindir)/mount.instar
+	ln -sf mount.instar $(DESTDIR)$(sbindir)/mount.fuse.instar
+	$(INSTALL) -m 755 $(BUILD)/instar-cat $(DESTDIR)$(bindir)/instar-cat
+	$(INSTALL) -m 644 fs/mount.instar.8 $(DESTDIR)$(mandir)/man8/mount.instar.8
+
+uninstall:
+	rm -f $(DESTDIR)$(sbindir)/mount.instar $(DESTDIR)$(sbindir)/mount.fuse.instar
+	rm -f $(DESTDIR)$(bindir)/instar-cat $(DESTDIR)$(mandir)/man8/mount.instar.8
+
+format:
+	clang-format -i $(wildcard formats/*.[ch] detect/*.[ch] fs/*.[ch] tests/*.[ch] tools/*.[ch])
+
+clean:
+	rm -rf build
+
+.PHONY: all demo test test-programs oracle bench fixtures install uninstall format clean

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the virtual disk holds, as a stream: the one walk that every consumer of allocation reads.
+ */
+#ifndef FORMATS_EXTENTS_H
+#define FORMATS_EXTENTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct disk;
+
+enum extent_kind {
+    EXTENT_DATA, /* guest bytes that may be anything */
+    EXTENT_ZERO, /* known to read as zeros */
+    EXTENT_HOLE, /* this file says nothing: ask the layer below; without one it reads as zeros */
+};
+
+enum extent_flags {
+    EXTENT_COMPRESSED = 1, /* DATA whose bytes must be decoded */
+    EXTENT_HOST_HOLES = 2, /* holes of the host file below count as zeros: host must be set and the
+                              run contiguous */
+};
+
+#define EXTENT_NO_HOST UINT64_MAX
+
+struct extent {
+    uint64_t offset, length; /* guest bytes */
+    enum extent_kind kind;
+    uint64_t host; /* where the bytes stand in the image file, or EXTENT_NO_HOST */
+    unsigned flags;
+};
+
+/* What a consumer wants. Without WANT_HOST runs are longer, and host and flags mean nothing. */
+enum { EXTENTS_WANT_HOST = 1, EXTENTS_WANT_JOINED = 2 };
+
+struct extents {
+    struct disk *disk;
+    unsigned want;
+    uint64_t offset; /* the next to be asked of the driver */
+    bool asked_host; /* the last answer was cut at a hole of the host file, or might have been */
+    uint64_t wanted; /* nothing before is of interest */
+    bool skipped;    /* some guest bytes were not told */
+    struct extent ahead; /* asked already, not yet given; length 0: none */
+};
+
+/*
+ * Begins the stream over [0, virtual_size). EACCES, said, if guest bytes lie in a file that was not
+ * granted. Nothing to end.
+ */
+int extents_begin(struct extents *s, struct disk *disk, unsigned want);
+
+/*
+ * The next extent: ascending, without gaps, clipped to the virtual size, split at holes of the host
+ * file where these count, with EXTENTS_WANT_JOINED joined with its like. Returns 1, 0 at the end,
+ * or -errno, said (EACCES at a hole that a file below would fill).
+ */
+int extents_next(struct extents *s, struct extent *extent);
+
+/*
+ * Tells a stream that is not joined that nothing before offset is of interest. What the image's
+ * tables tell is told all the same, as it costs nothing; what would fail there, or takes questions
+ * to the host file system, is left out, and s->skipped is then set.
+ */
+void extents_skip(struct extents *s, uint64_t offset);
+
+#endif

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Data and holes of the host file, always asked of the kernel now: of a preallocated range it
+ * depends on the page cache what counts as data. lseek(2) answers one range at a time; one who asks
+ * for range after range gets lists of them (FS_IOC_FIEMAP), where preallocated ranges are still
+ * asked by lseek(2).
+ */
+#include "host.h"
+
+#include <errno.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "checked.h"
+
+void host_begin(struct host *host, int fd, uint64_t size)
+{
+    *host = (struct host){.fd = fd, .size = size};
+}
+
+/* Where data or a hole (whence) begins at or after offset; UINT64_MAX: nowhere before the end. 0 or
+ * -errno. */
+static int seek(const struct host *host, uint64_t offset, int whence, uint64_t *found)
+{
+    off_t at = lseek(host->fd, (off_t)offset, whence);
+
+    if (at < 0 && errno != ENXIO)
+        return -errno;
+    *found = at < 0 ? UINT64_MAX : (uint64_t)at;
+    return 0;
+}
+
+static void know(struct host *host, uint64_t start, uint64_t end, bool data)
+{
+    host->start = start;
+    host->end = end;
+    host->data = data;
+}
+
+/* Asks for the range at offset, which ends at limit at the latest. */
+static int ask_range(struct host *host, uint64_t offset, uint64_t limit)
+{
+    uint64_t at = UINT64_MAX;
+    int error = seek(host, offset, SEEK_DATA, &at);
+
+    if (!error && at > offset) {
+        know(host, offset, min_u64(at, limit), false);
+        return 0;
+    }
+    if (!error)
+        error = seek(host, offset, SEEK_HOLE, &at);
+    if (error == -EIO)
+        return error;
+    /* A file system that cannot tell has all data; a hole right here means that the file changed
+     * meanwhile. */
+    if (error || at <= offset)
+        at = limit;
+    know(host, offset, min_u64(at, limit), true);
+    return 0;
+}
+
+/* Takes over what the file system listed from offset on. */
+static void take_list(struct host *host, uint64_t offset, const struct fiemap *map,
+                      const struct fiemap_extent *extents)
+{
+    bool last = map->fm_mapped_extents < HOST_EXTENTS;
+
+    host->count = host->next = 0;
+    host->list_start = host->list_end = offset;
+    for (uint32_t i = 0; i < map->fm_mapped_extents; i++) {
+        const struct fiemap_extent *e = &extents[i];
+        uint64_t end = e->fe_logical + e->fe_length;
+
+        host->list[host->count++] =
+            (struct host_extent){e->fe_logical, end, (e->fe_flags & FIEMAP_EXTENT_UNWRITTEN) != 0};
+        host->list_end = end;
+        last |= (e->fe_flags & FIEMAP_EXTENT_LAST) != 0;
+    }
+    if (last)
+        host->list_end = UINT64_MAX;
+}
+
+/* Asks for a list of the extents from offset on. Returns whether there is one. */
+static bool ask_list(struct host *host, uint64_t offset)
+{
+    struct {
+        struct fiemap map;
+        struct fiemap_extent extents[HOST_EXTENTS];
+    } request;
+
+    if (host->no_lists)
+        return false;
+    memset(&request, 0, sizeof request);
+    request.map.fm_start = offset;
+    request.map.fm_length = host->size - offset;
+    request.map.fm_extent_count = HOST_EXTENTS;
+    if (ioctl(host->fd, FS_IOC_FIEMAP, &request.map) < 0) {
+        host->no_lists = true;
+        return false;
+    }
+    take_list(host, offset, &request.map, request.extents);
+    return true;
+}
+
+/* Answers from the list, which covers offset. */
+static int look_up(struct host *host, uint64_t offset)
+{
+    const struct host_extent *e;
+
+    if (host->next > 0 && offset < host->list[host->next - 1].end)
+        host->next = 0;
+    while (host->next < host->count && host->list[host->next].end <= offset)
+        host->next++;
+    if (host->next == host->count) {
+        know(host, offset, host->list_end, false);
+        return 0;
+    }
+    e = &host->list[host->next];
+    if (offset < e->start)
+        know(host, offset, e->start, false);
+    else if (e->unwritten)
+        return ask_range(host, offset, e->end);
+    else
+        know(host, offset, e->end, true);
+    return 0;
+}
+
+int host_range(struct host *host, uint64_t offset, bool *data, uint64_t *end)
+{
+    bool in_turn = offset == host->end && offset > 0;
+    int error = 0;
+
+    if (offset >= host->size) {
+        *data = false;
+        *end = UINT64_MAX;
+        return 0;
+    }
+    if (offset < host->start || offset >= host->end) {
+        if (offset >= host->list_start && offset < host->list_end)
+            error = look_up(host, offset);
+        else if (in_turn && ask_list(host, offset) && host->list_end > offset)
+            error = look_up(host, offset);
+        else
+            error = ask_range(host, offset, UINT64_MAX);
+    }
+    *data = host->data;
+    *end = host->data ? min_u64(host->end, host->size) : host->end;
+    return error;
+}

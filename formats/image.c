@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The reading session. Never maps the file (a truncation would be a SIGBUS), never writes, and
+ * allocates only what its caller asks for, up to a limit.
+ */
+#include "image.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "checked.h"
+#include "escape.h"
+#include "host.h"
+
+enum {
+    PROBLEM_BYTES = 512, /* the longest problem, before a byte of it may become four ("\x0a") */
+
+    /*
+     * A walk that reads more than the whole file and this much again reads some of it over and
+     * over: tables that refer to themselves or to each other.
+     */
+    REREAD_BYTES = 64 << 20,
+};
+
+/* A block of session memory. */
+struct block {
+    struct block *next;
+    max_align_t bytes[];
+};
+
+/* Bytes that image_get() has given: zeros past the end of the file. */
+struct piece {
+    struct piece *next;
+    uint64_t offset;
+    size_t length;
+    const uint8_t *bytes;
+};
+
+struct image {
+    int fd;
+    uint64_t size, disk_size;
+    uint64_t bytes_read, bytes_budget;
+    struct block *blocks;
+    size_t memory;
+    struct piece *pieces;
+    struct host host;
+    size_t problems_length;
+    char problems[IMAGE_PROBLEMS_MAX];
+};
+
+int image_open(struct image **out, int fd)
+{
+    struct stat st;
+    struct image *img;
+    uint64_t size;
+
+    *out = NULL;
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    size = (uint64_t)st.st_size;
+    if (S_ISBLK(st.st_mode)) {
+        off_t end = lseek(fd, 0, SEEK_END);
+
+        if (end < 0)
+            return -errno;
+        size = (uint64_t)end;
+    }
+    img = calloc(1, sizeof *img);
+    if (!img)
+        return -ENOMEM;
+    img->fd = fd;
+    img->size = size;
+    img->disk_size = (uint64_t)st.st_blocks * 512;
+    img->bytes_budget = size + REREAD_BYTES;
+    host_begin(&img->host, fd, size);
+    *out = img;
+    return 0;
+}
+
+void image_close(struct image *img)
+{
+    if (!img)
+        return;
+    while (img->blocks) {
+        struct block *block = img->blocks;
+
+        img->blocks = block->next;
+        free(block);
+    }
+    free(img);
+}
+
+uint64_t image_size(const struct image *img)
+{
+    return img->size;
+}
+
+uint64_t image_disk_size(const struct image *img)
+{
+    return img->disk_size;
+}
+
+uint64_t image_bytes_read(const struct image *img)
+{
+    return img->bytes_read;
+}
+
+void *image_alloc(struct image *img, size_t size)
+{
+    struct block *block;
+
+    if (size > IMAGE_MEMORY_MAX || img->memory + size > IMAGE_MEMORY_MAX) {
+        image_fail(img, EFBIG, "needs more than %d MiB of memory", IMAGE_MEMORY_MAX >> 20);
+        return NULL;
+    }
+    block = calloc(1, sizeof *block + size);
+    if (!block) {
+        image_fail(img, ENOMEM, "out of memory");
+        return NULL;
+    }
+    img->memory += size;
+    block->next = img->blocks;
+    img->blocks = block;
+    return block->bytes;
+}
+
+/* Reads length bytes at offset, all of them inside the file. */
+static int read_inside(struct image *img, uint64_t offset, size_t length, uint8_t *bytes)
+{
+    if (length > img->bytes_budget - img->bytes_read)
+        return image_fail(img, EFBIG,
+                          "reads more than the file holds: its tables refer to each other");
+    while (length) {
+        ssize_t n = pread(img->fd, bytes, length, (off_t)offset);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return image_fail(img, EIO, "cannot read %zu bytes at offset %llu: %s", length,
+                              (unsigned long long)offset, strerror(errno));
+        if (n == 0)
+            return image_fail(img, EIO, "the file has become shorter than %llu bytes",
+                              (unsigned long long)img->size);
+        bytes += n;
+        offset += (uint64_t)n;
+        length -= (size_t)n;
+        img->bytes_read += (uint64_t)n;
+    }
+    return 0;
+}
+
+/* Reads length bytes at offset, zeros past the end of the file. */
+static int read_padded(struct image *img, uint64_t offset, size_t length, uint8_t *bytes)
+{
+    size_t inside = 0;
+
+    if (offset < img->size)
+        inside = (size_t)min_u64(length, img->size - offset);
+    memset(bytes + inside, 0, length - inside);
+    return inside ? read_inside(img, offset, inside, bytes) : 0;
+}
+
+static const struct piece *piece_find(const struct image *img, uint64_t offset, size_t length)
+{
+    for (const struct piece *p = img->pieces; p; p = p->next)
+        if (offset >= p->offset && offset - p->offset <= p->length &&
+            length <= p->length - (offset - p->offset))
+            return p;
+    return NULL;
+}
+
+int image_get(struct image *img, uint64_t offset, size_t length, const uint8_t **bytes)
+{
+    const struct piece *known = piece_find(img, offset, length);
+    struct piece *piece;
+    uint8_t *buffer;
+    int error;
+
+    if (known) {
+        *bytes = known->bytes + (offset - known->offset);
+        return 0;
+    }
+    if (length > IMAGE_GET_MAX)
+        return image_fail(img, EFBIG, "%zu bytes at offset %llu are more than are read at once",
+                          length, (unsigned long long)offset);
+    piece = image_alloc(img, sizeof *piece);
+    buffer = image_alloc(img, length ? length : 1);
+    if (!piece || !buffer)
+        return -ENOMEM;
+    error = read_padded(img, offset, length, buffer);
+    if (error)
+        return error;
+    *piece = (struct piece){img->pieces, offset, length, buffer};
+    img->pieces = piece;
+    *bytes = buffer;
+    return 0;
+}
+
+int image_head(struct image *img, const uint8_t **bytes)
+{
+    return image_get(img, 0, IMAGE_HEAD_BYTES, bytes);
+}
+
+int image_tail(struct image *img, const uint8_t **bytes)
+{
+    const uint8_t *head;
+    uint8_t *tail;
+    int error;
+
+    if (img->size >= IMAGE_TAIL_BYTES)
+        return image_get(img, img->size - IMAGE_TAIL_BYTES, IMAGE_TAIL_BYTES, bytes);
+    error = image_head(img, &head);
+    if (error)
+        return error;
+    tail = image_alloc(img, IMAGE_TAIL_BYTES);
+    if (!tail)
+        return -ENOMEM;
+    memcpy(tail + IMAGE_TAIL_BYTES - img->size, head, (size_t)img->size);
+    *bytes = tail;
+    return 0;
+}
+
+int image_require(struct image *img, uint64_t offset, uint64_t length, const char *what)
+{
+    uint64_t end;
+
+    if (checked_add(offset, length, &end) && end <= img->size)
+        return 0;
+    return image_fail(img, EUCLEAN, "%s (%llu bytes at offset %llu) is past the end of the file",
+                      what, (unsigned long long)length, (unsigned long long)offset);
+}
+
+int image_window_begin(struct image *img, struct image_window *w, size_t capacity)
+{
+    *w = (struct image_window){.capacity = capacity, .bytes = image_alloc(img, capacity)};
+    return w->bytes ? 0 : -ENOMEM;
+}
+
+static bool window_holds(const struct image_window *w, uint64_t offset, size_t length)
+{
+    return offset >= w->offset && offset - w->offset <= w->length &&
+           length <= w->length - (offset - w->offset);
+}
+
+int image_window_at(struct image *img, struct image_window *w, uint64_t offset, size_t length,
+                    const uint8_t **bytes)
+{
+    if (!window_holds(w, offset, length)) {
+        int error;
+
+        if (length > w->capacity)
+            return image_fail(img, EFBIG, "%zu bytes of a table at offset %llu are more than %zu",
+                              length, (unsigned long long)offset, w->capacity);
+        w->length = 0;
+        error = read_padded(img, offset, length, w->bytes);
+        if (error)
+            return error;
+        w->offset = offset;
+        w->length = length;
+    }
+    *bytes = w->bytes + (offset - w->offset);
+    return 0;
+}
+
+int image_window_ahead(struct image *img, struct image_window *w, uint64_t offset, size_t length,
+                       uint64_t ahead, const uint8_t **bytes)
+{
+    if (!window_holds(w, offset, length))
+        length = max_u64(length, min_u64(ahead, w->capacity));
+    return image_window_at(img, w, offset, length, bytes);
+}
+
+int image_table_at(struct image *img, struct image_table *table, uint64_t index,
+                   const uint8_t **bytes, uint64_t *count)
+{
+    uint64_t per_piece = IMAGE_TABLE_PIECE / table->entry_bytes;
+    uint64_t first = index - index % per_piece;
+    uint64_t here = min_u64(per_piece, table->entries - first);
+    int error = 0;
+
+    if (!table->window.bytes)
+        error = image_window_begin(
+            img, &table->window, (size_t)(min_u64(per_piece, table->entries) * table->entry_bytes));
+    if (!error)
+        error = image_window_at(img, &table->window, table->offset + first * table->entry_bytes,
+                                (size_t)(here * table->entry_bytes), bytes);
+    if (error)
+        return error;
+    *bytes += (index - first) * table->entry_bytes;
+    *count = here - (index - first);
+    return 0;
+}
+
+int image_host_range(struct image *img, uint64_t offset, bool *data, uint64_t *end)
+{
+    int error = host_range(&img->host, offset, data, end);
+
+    if (error)
+        return image_fail(img, -error, "cannot ask the file system for holes at offset %llu: %s",
+                          (unsigned long long)offset, strerror(-error));
+    return 0;
+}
+
+/* Adds a line to the problems unless it stands there or does not fit. */
+static void say(struct image *img, const char *format, va_list args)
+{
+    char words[PROBLEM_BYTES], line[4 * PROBLEM_BYTES];
+    int length = vsnprintf(words, sizeof words, format, args);
+    size_t n;
+
+    if (length < 0)
+        return;
+    if ((size_t)length >= sizeof words)
+        memcpy(words + sizeof words - 4, "...", 4);
+    n = escape_line(line, sizeof line - 1, words, min_u64((uint64_t)length, sizeof words - 1));
+    line[n++] = '\n';
+    line[n] = '\0';
+    for (const char *p = img->problems; *p; p = strchr(p, '\n') + 1)
+        if (strncmp(p, line, n) == 0)
+            return;
+    if (img->problems_length + n >= sizeof img->problems)
+        return;
+    memcpy(img->problems + img->problems_length, line, n + 1);
+    img->problems_length += n;
+}
+
+int image_fail(struct image *img, int error, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    say(img, format, args);
+    va_end(args);
+    return -error;
+}
+
+void image_note(struct image *img, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    say(img, format, args);
+    va_end(args);
+}
+
+const char *image_problems(const struct image *img)
+{
+    return img->problems;
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A reading session on one image file: the only way to its bytes.
+ *
+ * Every read is bounded by the file and by a budget, what lies past the end of the file reads as
+ * zeros (as every reader of these formats has it; a driver that must not accept that asks
+ * image_require()), memory is taken from the session and goes with it, and what goes wrong is kept
+ * in words.
+ */
+#ifndef FORMATS_IMAGE_H
+#define FORMATS_IMAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct image;
+
+enum {
+    IMAGE_HEAD_BYTES = 512,       /* what head signatures may look at: all that qemu probes */
+    IMAGE_TAIL_BYTES = 512,       /* what tail signatures may look at: a VHD footer */
+    IMAGE_GET_MAX = 1 << 20,      /* the longest piece that image_get() gives */
+    IMAGE_TABLE_PIECE = 1 << 20,  /* bytes of a table read at once */
+    IMAGE_MEMORY_MAX = 16 << 20,  /* bytes of memory of one session */
+    IMAGE_PROBLEMS_MAX = 8 << 10, /* bytes of problems kept; later ones are dropped */
+};
+
+/*
+ * Begins a session on fd, which stays the caller's and must stay open. Takes size and allocation of
+ * the file once, from fstat(2). Returns 0 or -errno (ENOMEM, fstat's).
+ */
+int image_open(struct image **img, int fd);
+
+/* Ends the session and frees all its memory. NULL is allowed. */
+void image_close(struct image *img);
+
+/* Bytes of the image file. */
+uint64_t image_size(const struct image *img);
+
+/* Bytes that the image file occupies (st_blocks * 512). */
+uint64_t image_disk_size(const struct image *img);
+
+/* Bytes read from the image so far. */
+uint64_t image_bytes_read(const struct image *img);
+
+/*
+ * Borrows length (at most IMAGE_GET_MAX) bytes at offset, zeros past the end of the file. The bytes
+ * live as long as the session and are read once: for headers. Returns 0 or -errno (EIO, ENOMEM,
+ * EFBIG), said.
+ */
+int image_get(struct image *img, uint64_t offset, size_t length, const uint8_t **bytes);
+
+/* The first IMAGE_HEAD_BYTES of the file, zeros past its end. As image_get(). */
+int image_head(struct image *img, const uint8_t **bytes);
+
+/* The last IMAGE_TAIL_BYTES of the file (of a shorter file: all of it, zeros before). As
+ * image_get(). */
+int image_tail(struct image *img, const uint8_t **bytes);
+
+/* 0 if the file holds all of [offset, offset + length), else EUCLEAN, said: "WHAT ... is past the
+ * end". */
+int image_require(struct image *img, uint64_t offset, uint64_t length, const char *what);
+
+/*
+ * A piece of a table, read in bulk and kept until another piece is asked for: for tables of any
+ * length. window_begin() takes capacity bytes of session memory. window_at() gives length (at most
+ * the capacity) bytes at offset, zeros past the end of the file, and reads nothing if the window
+ * holds them already; else the window then holds just them: ask for as much at once as will be
+ * used. Both return 0 or -errno, said.
+ */
+struct image_window {
+    uint64_t offset;
+    size_t length, capacity;
+    uint8_t *bytes;
+};
+int image_window_begin(struct image *img, struct image_window *w, size_t capacity);
+int image_window_at(struct image *img, struct image_window *w, uint64_t offset, size_t length,
+                    const uint8_t **bytes);
+
+/*
+ * As window_at(), for walks that take a few bytes at a time: what is not there yet is read with up
+ * to ahead bytes (at most the capacity) behind offset.
+ */
+int image_window_ahead(struct image *img, struct image_window *w, uint64_t offset, size_t length,
+                       uint64_t ahead, const uint8_t **bytes);
+
+/*
+ * A table of entries of one size, paged through a window: pieces of it lie at fixed places, so that
+ * walks in any direction find theirs. Filled in by its owner but for the window, which begins with
+ * the first question.
+ */
+struct image_table {
+    uint64_t offset; /* of the first entry, in the file */
+    uint64_t entries;
+    uint32_t entry_bytes; /* divides IMAGE_TABLE_PIECE */
+    struct image_window window;
+};
+
+/*
+ * The entries from number index (< entries) on: *count of them, at least one. The bytes are
+ * borrowed until the next question. Returns 0 or -errno, said, as window_at().
+ */
+int image_table_at(struct image *img, struct image_table *table, uint64_t index,
+                   const uint8_t **bytes, uint64_t *count);
+
+/*
+ * What the host file system has at offset: *data tells if it is data or a hole, *end where that
+ * ends (both beyond offset). At or past the end of the file: a hole without an end (UINT64_MAX). A
+ * file system that cannot tell has all data. Neighbouring questions are answered without a system
+ * call. Returns 0 or -errno, said.
+ */
+int image_host_range(struct image *img, uint64_t offset, bool *data, uint64_t *end);
+
+/* Zeroed memory of the session; NULL, said, when there is none or IMAGE_MEMORY_MAX would be passed.
+ */
+void *image_alloc(struct image *img, size_t size);
+
+/*
+ * Says in words what is wrong, once, where it is noticed: format, field, value and rule. Returns
+ * -error, so that `return image_fail(img, EUCLEAN, "vpc: block size %u is not a power of two", n);`
+ * reads as what it is.
+ */
+int image_fail(struct image *img, int error, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Says in words what is odd although it fails nothing. */
+void image_note(struct image *img, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* All that was said so far, a line each, each line once; "" if nothing. Escaped: printable UTF-8
+ * only. */
+const char *image_problems(const struct image *img);
+
+#endif

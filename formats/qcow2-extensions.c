@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+/* qcow2: header extensions (docs/interop/qcow2.txt, "Header extensions"). */
+#include <errno.h>
+
+#include "bytes.h"
+#include "checked.h"
+#include "escape.h"
+#include "qcow2.h"
+
+enum {
+    EXTENSION_HEADER_BYTES = 8,
+    EXTENSIONS_WINDOW_BYTES = 4096,
+
+    EXTENSION_END = 0,
+    EXTENSION_BITMAPS = 0x23852875,
+    EXTENSION_CRYPTO = 0x0537be77,
+    EXTENSION_CRYPTO_BYTES = 16,
+    EXTENSION_DATA_FILE = 0x44415441,
+    DATA_FILE_NAME_MAX = 1023,
+};
+
+/* The name of the backing file's format, which qemu keeps in 16 bytes with a NUL. */
+#define EXTENSION_BACKING_FORMAT 0xe2792aca
+#define BACKING_FORMAT_BYTES_MAX 15
+
+static int read_data_file_extension(struct disk *disk, uint64_t offset, uint32_t length)
+{
+    uint32_t kept = length < DATA_FILE_NAME_MAX ? length : DATA_FILE_NAME_MAX;
+    struct reference *data_file = image_alloc(disk->img, sizeof *data_file);
+    char *path = image_alloc(disk->img, 4 * DATA_FILE_NAME_MAX + 1);
+    const uint8_t *name;
+    int error = data_file && path ? image_get(disk->img, offset, kept, &name) : -ENOMEM;
+
+    if (error)
+        return error;
+    escape_text(path, 4 * DATA_FILE_NAME_MAX + 1, (const char *)name, kept);
+    *data_file = (struct reference){"data file", path};
+    disk->beside = data_file;
+    return 0;
+}
+
+static int check_crypto_extension(struct disk *disk, uint32_t length)
+{
+    const struct qcow2 *q = disk->state;
+
+    if (!q->luks)
+        return image_fail(disk->img, EUCLEAN,
+                          "qcow2: a LUKS header is named, but crypt_method is not LUKS (2)");
+    if (length != EXTENSION_CRYPTO_BYTES)
+        return image_fail(disk->img, EUCLEAN,
+                          "qcow2: full disk encryption extension has %u bytes, it must have %d",
+                          length, EXTENSION_CRYPTO_BYTES);
+    return 0;
+}
+
+static int read_extension(struct disk *disk, uint32_t type, uint64_t offset, uint32_t length,
+                          bool wants_data_file)
+{
+    if (type == EXTENSION_BITMAPS)
+        return qcow2_read_bitmaps_extension(disk, offset, length);
+    if (type == EXTENSION_CRYPTO)
+        return check_crypto_extension(disk, length);
+    if (type == EXTENSION_DATA_FILE && wants_data_file)
+        return read_data_file_extension(disk, offset, length);
+    if (type == EXTENSION_BACKING_FORMAT && length > BACKING_FORMAT_BYTES_MAX)
+        return image_fail(disk->img, EUCLEAN,
+                          "qcow2: the backing file's format has a name of %u bytes, more than %d",
+                          length, BACKING_FORMAT_BYTES_MAX);
+    return 0;
+}
+
+int qcow2_read_extensions(struct disk *disk, uint64_t start, uint64_t end, bool wants_data_file)
+{
+    static const struct reference nameless = {"data file", ""};
+    uint64_t offset = start;
+    struct image_window window;
+    int error = image_window_begin(disk->img, &window, EXTENSIONS_WINDOW_BYTES);
+
+    if (wants_data_file)
+        disk->beside = &nameless;
+    while (!error && offset < end) {
+        uint32_t type, length;
+        const uint8_t *p;
+
+        error = image_window_ahead(disk->img, &window, offset, EXTENSION_HEADER_BYTES, end - offset,
+                                   &p);
+        if (error)
+            break;
+        type = be32(p);
+        length = be32(p + 4);
+        offset += EXTENSION_HEADER_BYTES;
+        if (type == EXTENSION_END)
+            break;
+        if (offset > end || length > end - offset)
+            return image_fail(
+                disk->img, EUCLEAN,
+                "qcow2: header extension 0x%08x of %u bytes at offset %llu is too large", type,
+                length, (unsigned long long)offset);
+        error = read_extension(disk, type, offset, length, wants_data_file);
+        offset += ((uint64_t)length + 7) & ~UINT64_C(7);
+    }
+    return error;
+}

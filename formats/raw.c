@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * raw: the file is the disk, in sectors of 512 bytes: a last one that is not whole is filled with
+ * zeros. What takes no room in the host file system is not allocated.
+ */
+#include <errno.h>
+
+#include "checked.h"
+#include "format.h"
+
+static int raw_open(struct disk *disk)
+{
+    uint64_t size = image_size(disk->img);
+
+    if (size > DISK_BYTES_MAX)
+        return image_fail(disk->img, EFBIG,
+                          "raw: a file of %llu bytes is more than the 2^63 - 2^30 of a disk",
+                          (unsigned long long)size);
+    checked_round_up(size, 512, &disk->virtual_size);
+    return 0;
+}
+
+static int raw_extent_at(struct disk *disk, uint64_t offset, unsigned want, struct extent *extent)
+{
+    (void)want;
+    extent->kind = EXTENT_DATA;
+    extent->host = offset;
+    extent->length = disk->virtual_size - offset;
+    extent->flags = EXTENT_HOST_HOLES;
+    return 0;
+}
+
+const struct format_driver raw_driver = {
+    .name = "raw",
+    .open = raw_open,
+    .extent_at = raw_extent_at,
+};

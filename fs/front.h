@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The front: one thread that answers the kernel from what jobs have computed. Opens nothing, parses
+ * nothing, waits for nothing but the next event.
+ */
+#ifndef FS_FRONT_H
+#define FS_FRONT_H
+
+#include <fuse_lowlevel.h>
+#include <sys/stat.h>
+
+#include "inodes.h"
+#include "jobs.h"
+#include "options.h"
+
+struct front {
+    const struct options *options;
+    struct fuse_session *session;
+    const char *image; /* absolute path */
+    int image_fd;
+    unsigned request_timeout; /* seconds after which the kernel ends a mount that has not answered;
+                                 0: never */
+    char options_text[128];
+    struct stat image_stat; /* of the generation that is shown */
+    struct inodes inodes;
+    struct jobs jobs;
+};
+
+/* The operations for fuse_session_new(); its user data is the struct front. */
+extern const struct fuse_lowlevel_ops front_operations;
+
+/*
+ * Serves the session until it is unmounted. monitor: the socket to the monitor. Returns the
+ * process's exit status.
+ */
+int front_run(struct front *front, int monitor);
+
+/* Returns whether the image has changed; if it has, everything is computed anew. */
+bool front_refresh(struct front *front);
+
+#endif

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Opening the image. */
+#include "image_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static int check_type(mode_t mode, bool block_devices)
+{
+    if (S_ISREG(mode) || (S_ISBLK(mode) && block_devices))
+        return 0;
+    if (S_ISDIR(mode))
+        return -EISDIR;
+    return S_ISBLK(mode) ? -ENOTBLK : -ENODEV;
+}
+
+int image_file_open(const char *path, bool block_devices, struct stat *st)
+{
+    int place = open(path, O_PATH | O_CLOEXEC), fd;
+    char link[64];
+
+    if (place < 0 || fstat(place, st) < 0) {
+        fd = -errno;
+    } else {
+        fd = check_type(st->st_mode, block_devices);
+        snprintf(link, sizeof link, "/proc/self/fd/%d", place);
+        if (fd == 0)
+            fd = open(link, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+        if (fd == -1)
+            fd = -errno;
+    }
+    if (place >= 0)
+        close(place);
+    if (fd >= 0 && image_file_stat(fd, st) < 0) {
+        int error = errno;
+
+        close(fd);
+        fd = -error;
+    }
+    return fd;
+}
+
+int image_file_stat(int fd, struct stat *st)
+{
+    if (fstat(fd, st) < 0)
+        return -errno;
+    if (S_ISBLK(st->st_mode))
+        st->st_size = lseek(fd, 0, SEEK_END);
+    return st->st_size < 0 ? -errno : 0;
+}
+
+const char *image_file_error(int error)
+{
+    switch (error) {
+    case -EISDIR:
+        return "it is a directory";
+    case -ENOTBLK:
+        return "it is a block device (-o blockdev allows that)";
+    case -ENODEV:
+        return "it is not a regular file";
+    default:
+        return strerror(-error);
+    }
+}

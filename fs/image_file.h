@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The one file that is opened: the image that the user named. */
+#ifndef FS_IMAGE_FILE_H
+#define FS_IMAGE_FILE_H
+
+#include <stdbool.h>
+#include <sys/stat.h>
+
+/*
+ * Opens the image at path read-only, once it is known that it may be opened at all: opening a FIFO
+ * would wait, opening a device may do something. Fills *st. Returns a descriptor, or -errno:
+ * EISDIR, ENOTBLK (a block device, and these are not allowed), ENODEV (neither file nor block
+ * device), open's.
+ */
+int image_file_open(const char *path, bool block_devices, struct stat *st);
+
+/* fstat(2), with the true size of a block device. Returns 0 or -errno. */
+int image_file_stat(int fd, struct stat *st);
+
+/* What such an error says, in words. */
+const char *image_file_error(int error);
+
+#endif

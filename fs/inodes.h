@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the kernel knows of the tree. An inode is a node with one text: once it has one, it keeps
+ * it, so that open files and the page cache never see two. When a node's text changes, the next
+ * lookup leads to a new inode (st_ino stays).
+ */
+#ifndef FS_INODES_H
+#define FS_INODES_H
+
+#include <stdint.h>
+
+#include "nodes.h"
+
+/* The text of a file, or the error that opening it says. Shared by inodes and open files. */
+struct result {
+    unsigned references;
+    int error; /* 0 or -errno */
+    size_t length;
+    char bytes[];
+};
+
+/* A new result with one reference; NULL: out of memory. */
+struct result *result_new(int error, const void *bytes, size_t length);
+struct result *result_hold(struct result *result);
+/* Gives a reference back. NULL is allowed. */
+void result_drop(struct result *result);
+
+struct inode {
+    const struct node *node;
+    struct result *result; /* NULL: not computed */
+    uint64_t lookups;      /* how often the kernel was told of it */
+    uint64_t generation;   /* never used twice */
+    bool size_told;        /* the kernel knows the true size */
+    struct inode *next;    /* all of them */
+};
+
+/* An open file keeps the text that it was opened with. */
+struct open_file {
+    struct result *result;
+    struct open_file *next, **link; /* all of them */
+};
+
+struct inodes {
+    struct inode root;
+    struct inode **current; /* by node; what the next lookup gives */
+    struct inode *all;      /* but the root */
+    struct open_file *open_files;
+    uint64_t generation;
+};
+
+/* Returns 0 or -ENOMEM. */
+int inodes_begin(struct inodes *inodes);
+/* Ends with all that the kernel has neither forgotten nor closed: it does neither when the mount is
+ * aborted. */
+void inodes_end(struct inodes *inodes);
+
+/*
+ * The inode for a lookup of node with that text (NULL: not computed yet): the current one, if it
+ * has no other text; else a new one. One more lookup is counted. NULL: out of memory.
+ */
+struct inode *inodes_lookup(struct inodes *inodes, const struct node *node, struct result *result);
+
+/* Opens a file with that text. NULL: out of memory. */
+struct open_file *inodes_open(struct inodes *inodes, struct result *result);
+void inodes_close(struct open_file *file);
+
+/* The kernel forgets count lookups; an inode with none left is freed. */
+void inodes_forget(struct inodes *inodes, struct inode *inode, uint64_t count);
+
+#endif

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+/* mount.instar: checks, mounts, goes to the background, and returns when the mount answers. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "image_file.h"
+#include "monitor.h"
+
+/* Opens /dev/null for those of 0, 1, 2 that are closed, so that no other file ever gets one of
+ * these numbers. */
+static void open_standard_descriptors(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= 2);
+    if (fd > 2)
+        close(fd);
+}
+
+/* Returns 0 or an exit status, said. */
+static int open_image(struct front *front, const struct options *o)
+{
+    int error = 0;
+
+    front->image_fd = image_file_open(o->image, o->blockdev, &front->image_stat);
+    if (front->image_fd < 0)
+        error = front->image_fd;
+    else if (!(front->image = realpath(o->image, NULL)))
+        error = -errno;
+    if (error)
+        complain("cannot read image '%s': %s", o->image, image_file_error(error));
+    return error ? EXIT_MOUNT : 0;
+}
+
+/* Mounts. Returns 0 or an exit status, said. */
+static int begin_session(struct front *front, struct mount *mount, const struct options *o)
+{
+    struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
+    int status = mount_arguments(&args, o, front->image);
+
+    if (!status) {
+        front->session = fuse_session_new(&args, &front_operations, sizeof front_operations, front);
+        status = front->session ? 0 : EXIT_MOUNT;
+    }
+    if (!status)
+        status = mount_begin(mount, front->session);
+    fuse_opt_free_args(&args);
+    return status;
+}
+
+/* The background process's own session, and no way back to the terminal. */
+static void leave_terminal(void)
+{
+    int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    setsid();
+    if (chdir("/") < 0 || fd < 0)
+        return;
+    dup2(fd, STDIN_FILENO);
+    dup2(fd, STDOUT_FILENO);
+    dup2(fd, STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
+
+/* In the foreground process: waits until the mount answers, then reports. */
+static int wait_for_mount(const struct front *front, const struct mount *mount, int ready)
+{
+    struct stat st;
+    char byte;
+    ssize_t n;
+
+    do
+        n = read(ready, &byte, 1);
+    while (n < 0 && errno == EINTR);
+    if (n != 1 || stat(mount->directory, &st) < 0) {
+        complain("cannot mount on '%s': the file system ended at once", mount->directory);
+        return EXIT_MOUNT;
+    }
+    if (front->options->verbose)
+        printf("%s mounted on %s\n", front->image, mount->directory);
+    return EXIT_GOOD;
+}
+
+/* Whether a signal came that was to end this program while it started another. */
+static bool was_interrupted(void)
+{
+    sigset_t pending;
+
+    sigpending(&pending);
+    return sigismember(&pending, SIGINT) || sigismember(&pending, SIGTERM) ||
+           sigismember(&pending, SIGHUP) || sigismember(&pending, SIGQUIT);
+}
+
+static int run_in_background(struct front *front, const struct mount *mount)
+{
+    int ready[2], status;
+    pid_t pid;
+
+    if (pipe2(ready, O_CLOEXEC) < 0 || (pid = fork()) < 0) {
+        complain("cannot start a process: %s", strerror(errno));
+        mount_end(mount);
+        return EXIT_SYSTEM;
+    }
+    if (pid > 0) {
+        close(ready[1]);
+        close(fuse_session_fd(front->session));
+        status = wait_for_mount(front, mount, ready[0]);
+        if (!was_interrupted())
+            return status;
+        kill(pid, SIGTERM);
+        return EXIT_INTERRUPTED;
+    }
+    close(ready[0]);
+    leave_terminal();
+    return monitor_run(front, mount, ready[1]);
+}
+
+static int run(struct front *front, const struct options *o)
+{
+    struct mount mount;
+    int status = open_image(front, o);
+
+    if (!status)
+        status = mount_check(&mount, o);
+    if (status || o->fake)
+        return status;
+    monitor_block_signals();
+    status = begin_session(front, &mount, o);
+    if (status)
+        return status;
+    return o->foreground ? monitor_run(front, &mount, -1) : run_in_background(front, &mount);
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    /* Static: several processes end with it, and what it points to goes with them. */
+    static struct front front = {.image_fd = -1};
+    int status;
+
+    open_standard_descriptors();
+    status = options_parse(&options, argc, argv);
+    if (status)
+        return status;
+    if (options.help || options.version) {
+        if (options.help)
+            options_help();
+        else
+            printf("mount.instar %s\n", VERSION);
+        options_free(&options);
+        return fflush(stdout) == 0 ? EXIT_GOOD : EXIT_SYSTEM;
+    }
+    options.uid = options.has_uid ? options.uid : getuid();
+    options.gid = options.has_gid ? options.gid : getgid();
+    front.request_timeout = mount_request_timeout();
+    front.options = &options;
+    options_describe(&options, front.options_text, sizeof front.options_text);
+    status = run(&front, &options);
+    free((char *)(uintptr_t)front.image);
+    options_free(&options);
+    return status;
+}

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The monitor's loop over signals and the front's requests. */
+#include "monitor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "job.h"
+#include "wire.h"
+
+/* One for each pass runs; others have said all and are ending, which may take them a moment. */
+enum { JOBS_MAX = 64 };
+
+struct child {
+    pid_t pid;    /* 0: free */
+    uint32_t job; /* the front's number for it */
+};
+
+struct monitor {
+    struct front *front;
+    const struct mount *mount;
+    pid_t front_pid;
+    bool front_ended;
+    int signals, socket; /* socket: -1: the front said nonsense, or is gone */
+    int ready;           /* -1: nobody waits */
+    unsigned asked_to_end;
+    struct child children[JOBS_MAX];
+};
+
+static void signals_taken(sigset_t *set)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGCHLD);
+    sigaddset(set, SIGTERM);
+    sigaddset(set, SIGINT);
+    sigaddset(set, SIGHUP);
+    sigaddset(set, SIGQUIT);
+}
+
+/* What a shell made us ignore for being in its background is not ignored. */
+void monitor_block_signals(void)
+{
+    sigset_t set;
+
+    signal(SIGINT, SIG_DFL);
+    signal(SIGQUIT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGPIPE, SIG_IGN);
+    signals_taken(&set);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+/* What every child does first: what a terminal sends is the monitor's to take, all else is as it
+ * was. */
+static void become_child(const struct monitor *m)
+{
+    sigset_t none;
+
+    signal(SIGINT, SIG_IGN);
+    signal(SIGQUIT, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    close(m->signals);
+    if (m->ready >= 0)
+        close(m->ready);
+}
+
+/* Forks the front, which gets the other end of the socket. Returns 0 or -errno. */
+static int start_front(struct monitor *m)
+{
+    int pair[2];
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return -errno;
+    m->front_pid = fork();
+    if (m->front_pid < 0)
+        return -errno;
+    if (m->front_pid == 0) {
+        close(pair[0]);
+        become_child(m);
+        exit(front_run(m->front, pair[1]));
+    }
+    close(pair[1]);
+    m->socket = pair[0];
+    /* The connection must end with the front. */
+    close(fuse_session_fd(m->front->session));
+    return 0;
+}
+
+static void answer(struct monitor *m, enum wire_answer_kind kind, uint32_t job, int status, int fd)
+{
+    struct wire_answer a = {kind, job, status};
+
+    if (m->socket >= 0 && wire_send(m->socket, &a, sizeof a, fd) < 0) {
+        close(m->socket);
+        m->socket = -1;
+    }
+}
+
+static struct child *find_child(struct monitor *m, pid_t pid)
+{
+    for (size_t i = 0; i < JOBS_MAX; i++)
+        if (m->children[i].pid == pid)
+            return &m->children[i];
+    return NULL;
+}
+
+/* Forks a job. Returns the read end of its pipe, or -errno. */
+static int start_job(struct monitor *m, const struct wire_request *r)
+{
+    struct child *child = find_child(m, 0);
+    pid_t pid, monitor = getpid();
+    int pipe_fds[2];
+
+    if (r->pass < PASS_HEADER || r->pass >= PASSES)
+        return -EPROTO;
+    if (!child)
+        return -EAGAIN;
+    if (pipe2(pipe_fds, O_CLOEXEC) < 0)
+        return -errno;
+    pid = fork();
+    if (pid == 0) {
+        /* A job ends with its monitor. (A front does not: it can answer what it knows, and be
+         * unmounted.) */
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != monitor)
+            _exit(1);
+        close(m->socket);
+        close(pipe_fds[0]);
+        become_child(m);
+        exit(job_run((enum pass)r->pass, m->front->image_fd, m->front->options->format,
+                     pipe_fds[1]));
+    }
+    close(pipe_fds[1]);
+    if (pid < 0) {
+        close(pipe_fds[0]);
+        return -EAGAIN;
+    }
+    *child = (struct child){pid, r->job};
+    return pipe_fds[0];
+}
+
+static void take_request(struct monitor *m, const struct wire_request *r)
+{
+    if (r->kind == WIRE_START) {
+        int fd = start_job(m, r);
+
+        answer(m, WIRE_STARTED, r->job, fd < 0 ? fd : 0, fd);
+        if (fd >= 0)
+            close(fd);
+    } else if (r->kind == WIRE_KILL) {
+        for (size_t i = 0; i < JOBS_MAX; i++)
+            if (m->children[i].pid && m->children[i].job == r->job)
+                kill(m->children[i].pid, SIGKILL);
+    }
+}
+
+static void read_requests(struct monitor *m)
+{
+    struct wire_request r;
+    int fd, received;
+
+    while (m->socket >= 0 && (received = wire_receive(m->socket, &r, sizeof r, &fd)) != 0) {
+        if (fd >= 0)
+            close(fd);
+        if (received == 1) {
+            take_request(m, &r);
+        } else {
+            close(m->socket);
+            m->socket = -1;
+        }
+    }
+}
+
+static void reap(struct monitor *m)
+{
+    int status;
+    pid_t pid;
+
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        struct child *child = find_child(m, pid);
+
+        if (pid == m->front_pid)
+            m->front_ended = true;
+        if (child) {
+            answer(m, WIRE_ENDED, child->job, status, -1);
+            *child = (struct child){.pid = 0};
+        }
+    }
+}
+
+/* The first signal unmounts, lazily: what is open stays so. The second ends the front, whatever is
+ * open. */
+static void take_signals(struct monitor *m)
+{
+    struct signalfd_siginfo info;
+
+    while (read(m->signals, &info, sizeof info) == (ssize_t)sizeof info) {
+        if (info.ssi_signo == SIGCHLD)
+            continue;
+        if (m->asked_to_end++ == 0)
+            mount_end(m->mount);
+        else
+            kill(m->front_pid, SIGKILL);
+    }
+    reap(m);
+}
+
+static void watch(struct monitor *m)
+{
+    while (!m->front_ended) {
+        struct pollfd fds[] = {{.fd = m->signals, .events = POLLIN},
+                               {.fd = m->socket, .events = POLLIN}};
+
+        if (poll(fds, 2, -1) < 0 && errno != EINTR)
+            break;
+        if (fds[1].revents)
+            read_requests(m);
+        if (fds[0].revents)
+            take_signals(m);
+    }
+}
+
+static void end_jobs(struct monitor *m)
+{
+    for (size_t i = 0; i < JOBS_MAX; i++)
+        if (m->children[i].pid) {
+            kill(m->children[i].pid, SIGKILL);
+            waitpid(m->children[i].pid, NULL, 0);
+        }
+}
+
+/* Tells whoever waits for it that the front runs. If nobody does any more, nobody needs to know. */
+static void tell_ready(struct monitor *m)
+{
+    ssize_t written;
+
+    if (m->ready < 0)
+        return;
+    written = write(m->ready, "", 1);
+    (void)written;
+    close(m->ready);
+    m->ready = -1;
+}
+
+int monitor_run(struct front *front, const struct mount *mount, int ready)
+{
+    struct monitor m = {.front = front, .mount = mount, .socket = -1, .ready = ready};
+    sigset_t set;
+
+    signals_taken(&set);
+    m.signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (m.signals < 0 || start_front(&m) < 0) {
+        complain("cannot start a process: %s", strerror(errno));
+        mount_end(mount);
+        return EXIT_SYSTEM;
+    }
+    tell_ready(&m);
+    watch(&m);
+    mount_end_dead(mount);
+    end_jobs(&m);
+    return EXIT_GOOD;
+}

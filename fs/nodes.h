@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The tree: one row per file and directory of the mount. getattr, readdir, open and read loop over
+ * this table, and so does all that prints a file without a mount. Knows no FUSE.
+ */
+#ifndef FS_NODES_H
+#define FS_NODES_H
+
+#include <stdbool.h>
+
+#include "detect/detect.h"
+#include "formats/targets.h"
+#include "text.h"
+
+/* What must have been done before a file's text can be rendered. */
+enum pass {
+    PASS_DIRECTORY, /* not a file */
+    PASS_STATUS,    /* nothing: what the program knows by itself */
+    PASS_HEADER,    /* detection and the headers */
+    PASS_MEASURE,   /* the walk over the extents, as far as measure/ has to know them */
+    PASS_SCAN,      /* the same walk, over every one of them */
+    PASSES,
+};
+
+/* What the program knows without a byte of the image. */
+struct status {
+    const char *image;           /* absolute path */
+    const char *options;         /* as -o takes them */
+    const struct text *problems; /* lines of all passes so far */
+    uint64_t file_size;          /* bytes */
+    uint64_t disk_size;          /* bytes */
+    uint64_t bytes_read;         /* of the image, by all passes so far */
+};
+
+enum { TARGETS_MAX = 16 };
+
+/* Everything a render function may use. Of a pass that was not run, nothing is set. */
+struct facts {
+    const struct status *status; /* PASS_STATUS only */
+
+    struct detection detection;
+    struct disk disk;
+    int detect_error, open_error; /* 0 or -errno */
+
+    int measure_error;                    /* of the walk that counted units */
+    int scan_error;                       /* of the walk over everything */
+    bool scanned_all;                     /* it was one: allocated is right, or scan_error */
+    uint64_t allocated;                   /* guest bytes that hold data */
+    struct unit_count units[TARGETS_MAX]; /* by row of targets[] */
+};
+
+struct node {
+    const char *path; /* below the mount point; "" is the root */
+    enum pass pass;
+
+    /* Writes the file's text. 0; -ENOENT: does not apply to this image; another -errno: what open()
+     * then says. */
+    int (*render)(const struct facts *facts, const struct node *node, struct text *text);
+    const char *target; /* of measure/...: row of targets[] */
+    const char *after; /* path of a file that must be known before this one tells all; NULL: none */
+};
+
+/* All nodes, the root first, each directory before what is in it. Ends with a NULL path. */
+extern const struct node nodes[];
+
+/* The number of rows of nodes[]. */
+size_t nodes_count(void);
+
+/* The place of node in nodes[]. */
+size_t node_index(const struct node *node);
+
+/* The node with that path, or NULL. */
+const struct node *node_by_path(const char *path);
+
+/* The node called name in directory, or NULL. */
+const struct node *node_in(const struct node *directory, const char *name);
+
+/* Whether node is directly in directory. */
+bool node_is_in(const struct node *node, const struct node *directory);
+
+/* The last part of the path. */
+const char *node_name(const struct node *node);
+
+#endif

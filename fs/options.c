@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The command line. What mount(8) adds for its own sake is accepted and has no effect: the mount is
+ * read-only, and nosuid, nodev and noexec always.
+ */
+#include "options.h"
+
+#include <fuse_opt.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What fuse_opt_parse() fills in. */
+struct parsed {
+    struct options *options;
+    char *format;
+    char *uid, *gid, *umask;
+    int foreground, long_foreground, sloppy, remount;
+    int allow_other, nonempty, blockdev, debug, verbose, help, version;
+    int arguments; /* that are not options */
+    bool failed;
+};
+
+enum { KEY_IGNORED };
+
+#define FLAG(text, field)                                                                          \
+    {                                                                                              \
+        text, offsetof(struct parsed, field), 1                                                    \
+    }
+#define VALUE(text, field)                                                                         \
+    {                                                                                              \
+        text, offsetof(struct parsed, field), 0                                                    \
+    }
+#define IGNORED(text) FUSE_OPT_KEY(text, KEY_IGNORED)
+
+static const struct fuse_opt specification[] = {
+    VALUE("format=%s", format),
+    VALUE("uid=%s", uid),
+    VALUE("gid=%s", gid),
+    VALUE("umask=%s", umask),
+    FLAG("allow_other", allow_other),
+    FLAG("nonempty", nonempty),
+    FLAG("blockdev", blockdev),
+    FLAG("-f", foreground),
+    FLAG("--foreground", long_foreground),
+    FLAG("remount", remount),
+    FLAG("-d", debug),
+    FLAG("--debug", debug),
+    FLAG("-v", verbose),
+    FLAG("--verbose", verbose),
+    FLAG("-h", help),
+    FLAG("--help", help),
+    FLAG("-V", version),
+    FLAG("--version", version),
+    FLAG("-s", sloppy),
+    IGNORED("-n"),
+    IGNORED("-N "),
+    IGNORED("-t "),
+    IGNORED("ro"),
+    IGNORED("rw"),
+    IGNORED("defaults"),
+    IGNORED("auto"),
+    IGNORED("noauto"),
+    IGNORED("nofail"),
+    IGNORED("_netdev"),
+    IGNORED("user"),
+    IGNORED("user="),
+    IGNORED("users"),
+    IGNORED("nouser"),
+    IGNORED("owner"),
+    IGNORED("group"),
+    IGNORED("exec"),
+    IGNORED("noexec"),
+    IGNORED("suid"),
+    IGNORED("nosuid"),
+    IGNORED("dev"),
+    IGNORED("nodev"),
+    IGNORED("atime"),
+    IGNORED("noatime"),
+    IGNORED("relatime"),
+    IGNORED("norelatime"),
+    IGNORED("strictatime"),
+    IGNORED("diratime"),
+    IGNORED("nodiratime"),
+    IGNORED("lazytime"),
+    IGNORED("nolazytime"),
+    IGNORED("symfollow"),
+    IGNORED("nosymfollow"),
+    IGNORED("iversion"),
+    IGNORED("noiversion"),
+    IGNORED("mand"),
+    IGNORED("nomand"),
+    IGNORED("silent"),
+    IGNORED("loud"),
+    IGNORED("dirsync"),
+    IGNORED("sync"),
+    IGNORED("async"),
+    IGNORED("default_permissions"),
+    FUSE_OPT_END,
+};
+
+void complain(const char *format, ...)
+{
+    va_list args;
+
+    fputs("mount.instar: ", stderr);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+}
+
+/* Called for what the specification does not take: 0 drops it, -1 fails. */
+static int take_argument(void *data, const char *argument, int key, struct fuse_args *rest)
+{
+    struct parsed *p = data;
+
+    (void)rest;
+    if (key == KEY_IGNORED)
+        return 0;
+    if (key == FUSE_OPT_KEY_OPT) {
+        if (p->sloppy || !*argument || strncmp(argument, "x-", 2) == 0)
+            return 0;
+        complain("unknown option '%s' (see mount.instar -h)", argument);
+        p->failed = true;
+        return -1;
+    }
+    p->arguments++;
+    if (p->arguments == 1)
+        p->options->image = strdup(argument);
+    else if (p->arguments == 2)
+        p->options->directory = strdup(argument);
+    return 0;
+}
+
+/* A number in base, all of text, up to most. */
+static bool parse_number(const char *name, const char *text, int base, unsigned most,
+                         unsigned *value)
+{
+    char *end;
+    unsigned long number = strtoul(text, &end, base);
+
+    *value = (unsigned)number;
+    if (*text >= '0' && *text <= '9' && !*end && number <= most)
+        return true;
+    complain("%s=%s is not a number that it can be", name, text);
+    return false;
+}
+
+/*
+ * Whether mount(8) called us: by its path in /sbin, with image and directory first and -o last,
+ * which begins with ro or rw. Then -f means "fake", to a person it means "foreground".
+ */
+static bool called_by_mount(int argc, char **argv)
+{
+    bool is_helper =
+        strncmp(argv[0], "/sbin/mount.", 12) == 0 || strncmp(argv[0], "/usr/sbin/mount.", 16) == 0;
+
+    return argc >= 5 && is_helper && argv[1][0] != '-' && argv[2][0] != '-' &&
+           strcmp(argv[argc - 2], "-o") == 0 &&
+           (strncmp(argv[argc - 1], "ro", 2) == 0 || strncmp(argv[argc - 1], "rw", 2) == 0);
+}
+
+/* Takes over what was parsed. Returns an exit status. */
+static int accept_parsed(struct options *o, const struct parsed *p, bool by_mount)
+{
+    o->allow_other = p->allow_other;
+    o->nonempty = p->nonempty;
+    o->blockdev = p->blockdev;
+    o->debug = p->debug;
+    o->verbose = p->verbose;
+    o->help = p->help;
+    o->version = p->version;
+    o->fake = p->foreground && by_mount;
+    o->foreground = (p->foreground && !by_mount) || p->long_foreground || p->debug;
+    o->has_uid = p->uid != NULL;
+    o->has_gid = p->gid != NULL;
+    if ((p->uid && !parse_number("uid", p->uid, 10, UINT32_MAX - 1, &o->uid)) ||
+        (p->gid && !parse_number("gid", p->gid, 10, UINT32_MAX - 1, &o->gid)) ||
+        (p->umask && !parse_number("umask", p->umask, 8, 0777, &o->umask)))
+        return EXIT_USAGE;
+    if (p->format && strcmp(p->format, "auto") != 0) {
+        o->format = format_by_name(p->format);
+        if (!o->format) {
+            complain("unknown format '%s'", p->format);
+            return EXIT_USAGE;
+        }
+    }
+    if (o->help || o->version)
+        return EXIT_GOOD;
+    if (p->remount) {
+        complain("a mount cannot be changed: unmount it and mount again");
+        return EXIT_MOUNT;
+    }
+    if (p->arguments != 2) {
+        complain("an image and a directory are wanted: mount.instar IMAGE DIR [-o options]");
+        return EXIT_USAGE;
+    }
+    return o->image && o->directory ? EXIT_GOOD : EXIT_SYSTEM;
+}
+
+int options_parse(struct options *options, int argc, char **argv)
+{
+    struct fuse_args args = FUSE_ARGS_INIT(argc, argv);
+    struct parsed parsed = {.options = options};
+    int status;
+
+    *options = (struct options){.image = NULL};
+    if (fuse_opt_parse(&args, &parsed, specification, take_argument) < 0) {
+        if (!parsed.failed)
+            complain("cannot read the arguments (see mount.instar -h)");
+        status = EXIT_USAGE;
+    } else {
+        status = accept_parsed(options, &parsed, called_by_mount(argc, argv));
+    }
+    fuse_opt_free_args(&args);
+    free(parsed.format);
+    free(parsed.uid);
+    free(parsed.gid);
+    free(parsed.umask);
+    if (status)
+        options_free(options);
+    return status;
+}
+
+void options_free(struct options *options)
+{
+    free(options->image);
+    free(options->directory);
+    *options = (struct options){.image = NULL};
+}
+
+void options_describe(const struct options *o, char *out, size_t size)
+{
+    char ids[64] = "";
+    size_t used = 0;
+
+    if (o->has_uid)
+        used += (size_t)snprintf(ids, sizeof ids, ",uid=%u", o->uid);
+    if (o->has_gid)
+        used += (size_t)snprintf(ids + used, sizeof ids - used, ",gid=%u", o->gid);
+    if (o->umask)
+        snprintf(ids + used, sizeof ids - used, ",umask=%03o", o->umask);
+    snprintf(out, size, "ro,format=%s%s%s%s", o->format ? o->format->name : "auto", ids,
+             o->allow_other ? ",allow_other" : "", o->blockdev ? ",blockdev" : "");
+}
+
+void options_help(void)
+{
+    printf("usage: mount.instar IMAGE DIR [-f] [-d] [-v] [-o options]\n"
+           "Shows what there is to know about a disk image as files below DIR. Unmount with umount "
+           "DIR or\n"
+           "fusermount3 -u DIR.\n"
+           "\n"
+           "  -f, --foreground  stay in the foreground\n"
+           "  -d, --debug       print what the kernel asks; implies -f\n"
+           "  -v, --verbose     say what was mounted\n"
+           "  -h, --help        this text\n"
+           "  -V, --version     the version\n"
+           "\n"
+           "  -o format=FMT     take the image as FMT instead of detecting it:");
+    for (const struct format_driver *const *f = formats; *f; f++)
+        printf(" %s", (*f)->name);
+    printf("\n"
+           "  -o uid=N,gid=N    owner of the files (default: who mounts)\n"
+           "  -o umask=OCTAL    permission bits to take away from 0555 and 0444\n"
+           "  -o allow_other    let other users look, too\n"
+           "  -o nonempty       mount over a directory that is not empty\n"
+           "  -o blockdev       the image may be a block device\n"
+           "\n"
+           "See mount.instar(8).\n");
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The command line of mount.instar, as a person or mount(8) gives it. */
+#ifndef FS_OPTIONS_H
+#define FS_OPTIONS_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "formats/format.h"
+
+/* Exit statuses: those of mount(8). */
+enum {
+    EXIT_GOOD = 0,
+    EXIT_USAGE = 1,  /* wrong invocation or no permission */
+    EXIT_SYSTEM = 2, /* out of memory, cannot fork ... */
+    EXIT_INTERRUPTED = 8,
+    EXIT_MOUNT = 32, /* the mount failed */
+};
+
+struct options {
+    char *image;                        /* as given */
+    char *directory;                    /* as given */
+    const struct format_driver *format; /* -o format=; NULL: detect */
+    bool allow_other;
+    bool nonempty; /* -o nonempty: hide what the directory holds */
+    bool blockdev; /* -o blockdev: the image may be a block device */
+    bool has_uid, has_gid;
+    unsigned uid, gid, umask;
+    bool foreground, debug, verbose;
+    bool fake; /* check all, mount nothing */
+    bool help, version;
+};
+
+/*
+ * Parses the arguments, in any order. Returns 0 (free with options_free()), or an exit status after
+ * it has said what is wrong in one sentence on stderr.
+ */
+int options_parse(struct options *options, int argc, char **argv);
+void options_free(struct options *options);
+
+/* The options in force, as -o takes them: for status/options. Written to out (size bytes). */
+void options_describe(const struct options *options, char *out, size_t size);
+
+/* Writes the help text to stdout. */
+void options_help(void);
+
+/* Says a sentence on stderr, behind the program's name. */
+void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Passes: detection and headers; and the one walk over the extents that feeds every consumer. */
+#include "passes.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "formats/checked.h"
+
+/* Feeds the counters of all targets. Returns up to where none of them has more to learn. */
+static uint64_t feed(struct unit_count *const *counts, size_t n, const struct extent *extent)
+{
+    uint64_t counted = UINT64_MAX;
+
+    for (size_t i = 0; i < n; i++) {
+        unit_count_add(counts[i], extent);
+        counted = min_u64(counted, counts[i]->counted);
+    }
+    return counted;
+}
+
+/* Begins the counters of all targets whose size depends on the data; counts gets them. Returns how
+ * many. */
+static size_t begin_counts(struct facts *facts, struct unit_count **counts)
+{
+    size_t n = 0;
+
+    for (const struct target *t = targets; t->name; t++) {
+        assert(t - targets < TARGETS_MAX);
+        if (!t->unit)
+            continue;
+        counts[n] = &facts->units[t - targets];
+        unit_count_begin(counts[n++], t->unit(&t->defaults));
+    }
+    return n;
+}
+
+/* Feeds all consumers of allocation from one stream; all: without leaving anything out. */
+static int scan(struct facts *facts, bool all)
+{
+    struct unit_count *counts[TARGETS_MAX];
+    size_t n = begin_counts(facts, counts);
+    struct extents stream;
+    struct extent extent;
+    int more = extents_begin(&stream, &facts->disk, 0);
+
+    facts->allocated = 0;
+    if (more < 0)
+        return more;
+    while ((more = extents_next(&stream, &extent)) == 1) {
+        uint64_t counted;
+
+        if (extent.kind != EXTENT_DATA)
+            continue;
+        facts->allocated += extent.length;
+        counted = feed(counts, n, &extent);
+        if (!all)
+            extents_skip(&stream, counted);
+    }
+    facts->scanned_all = !stream.skipped;
+    return more;
+}
+
+static void gather(enum pass pass, struct image *img, const struct format_driver *given,
+                   struct facts *facts)
+{
+    facts->detect_error = detect(img, given, &facts->detection);
+    facts->open_error = facts->detect_error;
+    if (!facts->detect_error)
+        facts->open_error = disk_open(&facts->disk, img, facts->detection.driver);
+    facts->scan_error = facts->measure_error = facts->open_error;
+    facts->scanned_all = true;
+    if (pass < PASS_MEASURE || facts->open_error)
+        return;
+    facts->measure_error = facts->scan_error = scan(facts, pass == PASS_SCAN);
+    /* What makes the full walk fail need not concern measure/: it says the same whatever was read
+     * before. */
+    if (pass == PASS_SCAN && facts->scan_error) {
+        facts->measure_error = scan(facts, false);
+        facts->scanned_all = true;
+    }
+}
+
+bool pass_may_emit(enum pass pass, enum pass file)
+{
+    return pass == file || (pass >= PASS_MEASURE && file >= PASS_MEASURE);
+}
+
+static int emit_files(enum pass pass, const struct facts *facts, pass_emit emit, void *context)
+{
+    int error = 0;
+
+    for (const struct node *n = nodes; n->path && !error; n++) {
+        struct text text = {.bytes = NULL};
+        int failed;
+
+        if (!pass_may_emit(pass, n->pass) || (n->pass == PASS_SCAN && !facts->scanned_all))
+            continue;
+        failed = n->render(facts, n, &text);
+        error = emit(context, n, failed ? failed : text.error, &text);
+        text_free(&text);
+    }
+    return error;
+}
+
+int pass_run(enum pass pass, int fd, const struct format_driver *given, pass_emit emit,
+             void *context, struct pass_report *report)
+{
+    struct facts *facts = calloc(1, sizeof *facts);
+    struct image *img = NULL;
+    int error = facts ? image_open(&img, fd) : -ENOMEM;
+
+    *report = (struct pass_report){.bytes_read = 0};
+    if (!error) {
+        gather(pass, img, given, facts);
+        error = emit_files(pass, facts, emit, context);
+        snprintf(report->problems, sizeof report->problems, "%s", image_problems(img));
+        report->bytes_read = image_bytes_read(img);
+    }
+    image_close(img);
+    free(facts);
+    return error;
+}

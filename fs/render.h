@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The render functions: what each file contains. Contract: struct node in nodes.h. */
+#ifndef FS_RENDER_H
+#define FS_RENDER_H
+
+#include "nodes.h"
+
+int render_allocated_size(const struct facts *facts, const struct node *node, struct text *text);
+int render_bytes_read(const struct facts *facts, const struct node *node, struct text *text);
+int render_candidates(const struct facts *facts, const struct node *node, struct text *text);
+int render_disk_size(const struct facts *facts, const struct node *node, struct text *text);
+int render_file_size(const struct facts *facts, const struct node *node, struct text *text);
+int render_format(const struct facts *facts, const struct node *node, struct text *text);
+int render_image(const struct facts *facts, const struct node *node, struct text *text);
+int render_measure(const struct facts *facts, const struct node *node, struct text *text);
+int render_measure_json(const struct facts *facts, const struct node *node, struct text *text);
+int render_options(const struct facts *facts, const struct node *node, struct text *text);
+int render_problems(const struct facts *facts, const struct node *node, struct text *text);
+int render_subformat(const struct facts *facts, const struct node *node, struct text *text);
+int render_version(const struct facts *facts, const struct node *node, struct text *text);
+int render_virtual_size(const struct facts *facts, const struct node *node, struct text *text);
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the processes of a mount say to each other, in fixed frames.
+ *
+ * Front to monitor, on a sequenced-packet socket: struct wire_request. Monitor to front: struct
+ * wire_answer, with the job's pipe as a descriptor when it says WIRE_STARTED. Job to front, on that
+ * pipe: struct wire_frame, each followed by its bytes; the last is WIRE_END. Each side takes what
+ * the other says as possibly wrong.
+ */
+#ifndef FS_WIRE_H
+#define FS_WIRE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum wire_request_kind { WIRE_START = 1, WIRE_KILL };
+
+struct wire_request {
+    uint32_t kind;
+    uint32_t job;  /* a number that the front chose */
+    uint32_t pass; /* WIRE_START: enum pass */
+};
+
+enum wire_answer_kind { WIRE_STARTED = 1, WIRE_ENDED };
+
+struct wire_answer {
+    uint32_t kind;
+    uint32_t job;
+    int32_t status; /* WIRE_STARTED: 0 or -errno, without a pipe; WIRE_ENDED: as of waitpid(2) */
+};
+
+enum wire_frame_kind {
+    WIRE_FILE = 1,   /* a node's text, or its error */
+    WIRE_PROBLEMS,   /* lines for `problems` */
+    WIRE_BYTES_READ, /* a uint64_t */
+    WIRE_END,        /* nothing follows: the pass is done */
+};
+
+struct wire_frame {
+    uint32_t kind;
+    uint32_t node;   /* WIRE_FILE: index in nodes[] */
+    int32_t error;   /* WIRE_FILE: 0 or -errno */
+    uint32_t length; /* of the bytes that follow, at most TEXT_BYTES_MAX */
+};
+
+/* Writes all of length bytes. Returns 0 or -errno. */
+int wire_write(int fd, const void *bytes, size_t length);
+
+/* Sends a message, with descriptor fd unless that is -1. Returns 0 or -errno (EAGAIN if it would
+ * wait). */
+int wire_send(int socket, const void *message, size_t length, int fd);
+
+/*
+ * Receives a message of exactly length bytes; *fd is a descriptor that came with it, or -1. Returns
+ * 1; 0 if there is none now; -errno (EPIPE: the other side is gone; EPROTO: another length).
+ */
+int wire_receive(int socket, void *message, size_t length, int *fd);
+
+#endif
