@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Makes disk images by hand, every field settable: fixtures, good and bad, come from here. One
+ * function per format lays out a valid image from `key=value` arguments; fields named in a table
+ * can then be overwritten.
+ *
+ *     make-image FORMAT FILE [key=value ...]
+ *
+ * After the format has written its image, in the order given: poke=OFFSET:HEX writes bytes,
+ * fill=OFFSET:LENGTH:BYTE writes a run of them, truncate=SIZE sets the file's size (SIZE may be -N:
+ * that much less), append=HEX and pad=LENGTH (zeros) add at the end. over=1 keeps what FILE holds
+ * already and writes over it: an image inside an image. Numbers are decimal or 0x..., with an
+ * optional K, M, G or T. An argument that nothing asks for is an error.
+ */
+#ifndef TOOLS_MAKER_H
+#define TOOLS_MAKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct maker; /* the file being made and the arguments */
+
+/* A header field that can be overwritten by its name. order: '<' little endian, '>' big endian. */
+struct maker_field {
+    const char *name;
+    uint32_t offset; /* bytes into the header */
+    uint8_t width;   /* bytes: 1, 2, 4 or 8 */
+    char order;
+};
+
+/* The value of key=..., or the default. Bad values end the program with a message. */
+uint64_t maker_number(struct maker *m, const char *key, uint64_t otherwise);
+const char *maker_string(struct maker *m, const char *key, const char *otherwise);
+
+/* Walks all values of a key that may be given several times: *position begins at 0; NULL: no more.
+ */
+const char *maker_each(struct maker *m, const char *key, int *position);
+
+/* A number as in the arguments; *end is set behind it. */
+uint64_t maker_parse(const char *text, const char **end);
+
+/* Stores value in a header. */
+void maker_put(uint8_t *header, uint32_t offset, uint8_t width, char order, uint64_t value);
+
+/*
+ * Overwrites each field for which PREFIX.NAME=value was given (PREFIX "": NAME alone). Returns
+ * whether the field called watch was among them (a checksum that must then stay as given); watch
+ * may be NULL.
+ */
+bool maker_fields(struct maker *m, const char *prefix, const struct maker_field *fields,
+                  uint8_t *header, const char *watch);
+
+/* Writes to the file. Errors end the program. */
+void maker_write(struct maker *m, uint64_t offset, const void *bytes, size_t length);
+
+/* Sets the file's size if it is smaller. */
+void maker_extend(struct maker *m, uint64_t size);
+
+/* Ends the program with a message. */
+void maker_die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+/* The formats: a row in maker.c each. */
+void make_qcow2(struct maker *m);
+void make_raw(struct maker *m);
+void make_vhd(struct maker *m);
+void make_vhdx(struct maker *m);
+void make_vmdk(struct maker *m);
+
+#endif
