@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The image changes while it is mounted; and nothing is left when all is over."""
+import os
+import signal
+import time
+
+import mount_images as images
+from mount_harness import (Mount, Place, check, children, equal, expected, finish, good, mounts, start, state, test,
+                           wait_until)
+
+COLD = "measure/qcow2"
+
+
+def write(path, offset, data):
+    with open(path, "r+b") as file:
+        file.seek(offset)
+        file.write(data)
+
+
+def read_all(m, texts):
+    """Reads what the image says, without what the program says of itself."""
+    return {name: m.read(name) for name in texts if not name.startswith("status/")}
+
+
+def check_truth(m, image):
+    texts = expected(image)
+    equal(read_all(m, texts), {n: t for n, t in texts.items() if not n.startswith("status/")}, "what the files say")
+    for name, text in texts.items():
+        if not name.startswith("status/"):
+            equal(m.size(name), len(text), f"size of {name}")
+
+
+@test
+def the_next_read_shows_the_new_truth():
+    image = images.raw()
+    with Mount(image) as m:
+        check_truth(m, image)
+        write(image, 4 << 20, b"x" * (1 << 20))
+        check_truth(m, image)
+        write(image, 8 << 20, b"x" * (3 << 20))
+        check_truth(m, image)
+        os.truncate(image, 1 << 20)
+        check_truth(m, image)
+        write(image, 0, images.contents(images.qcow2()))
+        equal(m.read("format"), "qcow2\n", "format")
+        check_truth(m, image)
+        equal(m.read("subformat"), "v3\n", "a file that did not apply before")
+        os.truncate(image, 0)
+        check_truth(m, image)
+
+
+@test
+def times_follow_the_image():
+    image = images.raw()
+    with Mount(image) as m:
+        for name in ("", "measure", "format", COLD):
+            os.stat(m.path(name))
+        os.utime(image, ns=(1, 10**18))
+        for name in ("format", COLD, "", "measure"):
+            equal(os.stat(m.path(name)).st_mtime_ns, 10**18, f"mtime of {name or 'the root'}")
+
+
+@test
+def an_open_file_keeps_its_text():
+    image = images.raw()
+    with Mount(image) as m:
+        handles = []
+        for size in (9 << 20, 3 << 30, 7 << 20, 1 << 40):
+            os.truncate(image, size)
+            for name in ("virtual_size", COLD):
+                text = m.read(name).encode()
+                handles.append((os.open(m.path(name), os.O_RDONLY), text))
+        for fd, text in handles:
+            equal(os.pread(fd, 4096, 0), text, "text of an open file")
+            equal(os.fstat(fd).st_size, len(text), "size of an open file")
+            os.close(fd)
+
+
+@test
+def a_handle_opened_before_a_change_reads_on():
+    """Nothing of the text is in the page cache when the image changes."""
+    image = images.raw()
+    with Mount(image) as m:
+        text = m.read(COLD).encode()
+        fd = os.open(m.path(COLD), os.O_RDONLY)
+        write(image, 2 << 20, b"x" * (1 << 20))
+        check(m.read(COLD).encode() != text, "the new text is another")
+        equal(os.read(fd, 4096), text, "text of the open file")
+        os.close(fd)
+
+
+@test
+def a_change_while_a_job_runs_gives_the_new_truth():
+    image = images.slow()
+    with Mount(image) as m:
+        m.read("format")
+        m.settle()
+        reader = start("cat", m.path(COLD))
+        job = m.stop_job()
+        write(image, 24, (1 << 40).to_bytes(8, "big"))
+        equal(m.read("virtual_size"), f"{1 << 40}\n", "virtual_size")
+        wait_until(lambda: state(job) is None, "the job that knows the old image is gone")
+        status, out, err = finish(reader)
+        equal((status, out), (0, expected(image)[COLD]), f"reader ({err.strip()})")
+    os.unlink(image)
+
+
+@test
+def a_deleted_image_still_answers():
+    image = images.qcow2()
+    texts = expected(image)
+    with Mount(image) as m:
+        equal(m.read("format"), "qcow2\n", "format")
+        os.unlink(image)
+        equal(m.read(COLD), texts[COLD], COLD)
+        equal(m.read("file_size"), texts["file_size"], "file_size")
+        check(image in m.read("status/image"), "status/image")
+
+
+@test
+def an_image_that_is_replaced_is_not_mistaken():
+    """The mount shows the file that was mounted, whatever has its name now."""
+    image = images.qcow2()
+    text = expected(image)[COLD]
+    with Mount(image) as m:
+        os.replace(images.raw(), image)
+        equal((m.read("format"), m.read(COLD)), ("qcow2\n", text), "format and measure")
+
+
+@test
+def many_changes_in_a_row_are_all_seen():
+    image = images.raw()
+    with Mount(image) as m:
+        for i in range(100):
+            os.truncate(image, (8 << 20) + 512 * i)
+            equal(m.read("virtual_size"), f"{(8 << 20) + 512 * i}\n", f"virtual_size after change {i}")
+            if i % 10 == 0:
+                equal(m.read("measure/raw").split()[2], str((8 << 20) + 512 * i), "measure/raw")
+
+
+@test
+def reading_while_the_image_is_being_written_never_fails():
+    image = images.qcow2()
+    writer = start("sh", "-c", 'while :; do touch "$0"; done', image)
+    with Mount(image) as m:
+        end = time.monotonic() + 2
+        while time.monotonic() < end:
+            equal(m.read("format"), "qcow2\n", "format")
+            check(m.read(COLD).startswith("required size: "), COLD)
+            os.listdir(m.path())
+        writer.send_signal(signal.SIGKILL)
+        finish(writer)
+
+
+@test
+def a_long_scan_of_an_image_that_keeps_changing_ends():
+    image = images.slow()
+    with Mount(image) as m:
+        reader = start("cat", m.path(COLD))
+        end = time.monotonic() + 20
+        while reader.poll() is None and time.monotonic() < end:
+            os.utime(image)
+            os.stat(m.path("format"))
+            time.sleep(0.05)
+        status, out, _ = finish(reader)
+        equal(status, 0, "status of cat")
+        check(out.startswith("required size: "), "what it read")
+        m.settle()
+        text = m.read(COLD)  # the image is at rest now
+        equal(text, expected(image)[COLD], "what a later reader gets")
+
+
+@test
+def twenty_mounts_side_by_side():
+    image = images.qcow2()
+    text = expected(image)[COLD]
+    held = [Mount(image) for _ in range(20)]
+    equal({m.read(COLD) for m in held}, {text}, "what they say")
+    for m in held:
+        good("umount", m.directory)
+    for m in held:
+        m.check_gone("umount")
+
+
+@test
+def nothing_is_left():
+    """Must be the last."""
+    wait_until(lambda: not children(os.getpid()), "no process is left", 2)
+    equal([m for m in mounts() if m[1].startswith(Place.work)], [], "mounts")
+    links = [f"/proc/self/fd/{fd}" for fd in os.listdir("/proc/self/fd")]
+    open_files = [os.readlink(link) for link in links if os.path.exists(link)]
+    equal([name for name in open_files if name.startswith(Place.work)], [], "our own open files")
+    equal(Place.reports(), [], "what the sanitizers say")

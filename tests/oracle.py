@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Compares instar-cat with qemu-img: random images, or the fixtures' claims about qemu-img.
+
+    tests/oracle.py [-n N] [--seed S]            N random images
+    tests/oracle.py --seed S --only INDEX        one of them again
+    tests/oracle.py --fixtures DIR               the `# qemu-img:` lines of DIR/*/*.expect
+
+Byte for byte: format, sizes and measure. Exit code 0: all agree, 1: not all, 2: a tool is missing.
+"""
+
+import argparse
+import collections
+import concurrent.futures
+import os
+import pathlib
+import random
+import shutil
+import sys
+import tempfile
+import threading
+import time
+
+import oracle_ask
+import oracle_fixtures
+import oracle_images
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("-n", type=int, default=300, metavar="N", help="how many images (300)")
+    parser.add_argument("--seed", default="1", metavar="S", help="another seed, other images (1)")
+    parser.add_argument("--only", type=int, metavar="INDEX", help="just this one of the seed's images")
+    parser.add_argument("--kind", choices=oracle_images.KINDS, help="just images of this kind")
+    parser.add_argument("--instar-cat", default=str(ROOT / "build" / "instar-cat"), metavar="PATH")
+    parser.add_argument("--keep", metavar="DIR", help="images on which the tools differ go here")
+    parser.add_argument("--jobs", type=int, default=2, metavar="J", help="workers (2)")
+    parser.add_argument("--fixtures", metavar="DIR", help="check the fixtures in DIR instead")
+    return parser.parse_args()
+
+
+def require_tools(instar_cat):
+    """A missing tool is a failure: a test that skips what it is for passes for the wrong reason."""
+    missing = [tool for tool in ("qemu-img", "qemu-io", instar_cat) if not shutil.which(tool)]
+    if missing:
+        print(f"oracle.py: missing: {', '.join(missing)}", file=sys.stderr)
+        sys.exit(2)
+
+
+class Worker(threading.local):
+    """A thread's own directory."""
+
+    def __init__(self, base):
+        self.directory = tempfile.mkdtemp(dir=base)
+
+
+Result = collections.namedtuple("Result", "index kind report asked")
+
+
+def keep(image, args, index):
+    os.makedirs(args.keep, exist_ok=True)
+    name = os.path.join(args.keep, f"{args.seed}-{index}.{image.format}")
+    oracle_ask.run("cp", "--sparse=always", image.path, name)
+    return name
+
+
+def one(args, worker, index):
+    """Makes and compares the image of that index."""
+    kind = oracle_images.kind_of(index)
+    image = oracle_images.Image(random.Random(f"{args.seed}:{index}"), worker.directory, kind)
+    asked = 0
+    try:
+        oracle_images.make(image)
+        report, asked = oracle_ask.compare(args.instar_cat, image.path, image.format)
+    except Exception as error:  # whatever it is, it belongs to this image and must be told with it
+        report = f"    {type(error).__name__}: {error}\n"
+    if report:
+        report += "    commands:\n" + oracle_ask.indent("\n".join(image.commands))
+        if args.keep and os.path.exists(image.path):
+            report += f"    kept: {keep(image, args, index)}\n"
+    for name in os.listdir(worker.directory):
+        os.unlink(os.path.join(worker.directory, name))
+    return Result(index, kind, report, asked)
+
+
+def compare_images(args, base):
+    """Prints each failure and a line per kind; (passed, failed)."""
+    indices = range(args.n) if args.only is None else [args.only]
+    if args.kind:
+        indices = [i for i in indices if oracle_images.kind_of(i) == args.kind]
+    worker = Worker(base)
+    passed, failed, again = collections.Counter(), collections.Counter(), []
+    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+        for result in pool.map(lambda index: one(args, worker, index), indices):
+            if result.asked > 1 and not result.report:
+                again.append(f"{result.index} ({result.kind})")
+            (failed if result.report else passed)[result.kind] += 1
+            if result.report:
+                print(f"FAILED {result.kind}: --seed {args.seed} --only {result.index}\n{result.report}", flush=True)
+    for kind in oracle_images.KINDS:
+        if passed[kind] + failed[kind]:
+            print(f"{kind}: {passed[kind]} passed, {failed[kind]} failed")
+    if again:
+        print(f"agreed when asked again, for unwritten extents that had been read: {', '.join(again)}")
+    return passed.total(), failed.total()
+
+
+def main():
+    args = arguments()
+    require_tools(args.instar_cat)
+    args.instar_cat = shutil.which(args.instar_cat)
+    begin = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="oracle-") as base:
+        if args.fixtures:
+            passed, failed = oracle_fixtures.check_all(args.instar_cat, args.fixtures, base, args.jobs)
+        else:
+            passed, failed = compare_images(args, base)
+    print(f"seed {args.seed}, {time.monotonic() - begin:.0f} s" if not args.fixtures else args.fixtures)
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether what the fixtures say of qemu-img is true: `# qemu-img: same|refuses|differs ...` in each .expect."""
+
+import concurrent.futures
+import gzip
+import os
+import pathlib
+import re
+import tempfile
+
+import oracle_ask
+
+BLOCK = 4096
+TARGETS = ("qcow2", "raw")
+
+
+def unpack(packed, path):
+    """Writes the image with a hole for each aligned block of zeros."""
+    with gzip.open(packed) as source, open(path, "wb") as image:
+        while block := source.read(BLOCK):
+            if block.count(0) == len(block):
+                image.seek(len(block), os.SEEK_CUR)
+            else:
+                image.write(block)
+        image.truncate()
+    oracle_ask.settle(path)
+
+
+def make_neighbours(text, directory):
+    """Files that the recipe lays beside the image, because qemu-img wants to see them: `&& truncate -s SIZE NAME`."""
+    for size, unit, name in re.findall(r"&& truncate -s (\d+)([KMG]?) (\w+)(?= |$)", text, re.MULTILINE):
+        with open(os.path.join(directory, name), "wb") as file:
+            file.truncate(int(size) << {"": 0, "K": 10, "M": 20, "G": 30}[unit])
+
+
+def read_expect(text):
+    """(verdict or None, options for instar-cat)."""
+    verdict = re.search(r"^# qemu-img: (same|refuses|differs)\b", text, re.MULTILINE)
+    options = re.findall(r"^# options: (\S+)", text, re.MULTILINE)
+    return verdict and verdict[1], [word for option in options for word in ("-o", option)]
+
+
+def ask(instar_cat, path, options):
+    """{target: (qemu's text or None, words)}, {target: (ours or None, words)} with the format that we say."""
+    code, form, error = oracle_ask.run(instar_cat, *options, path, "format")
+    if code != 0:
+        raise oracle_ask.ToolError(f"instar-cat format: exit code {code}: {error.strip()}")
+    theirs, ours = {}, {}
+    for target in TARGETS:
+        code, out, error = oracle_ask.run(instar_cat, *options, path, f"measure/{target}")
+        if code not in (0, 1):
+            raise oracle_ask.ToolError(f"instar-cat measure/{target}: exit code {code}: {error.strip()}")
+        ours[target] = (out if code == 0 else None, error)
+        code, out, error = oracle_ask.run("qemu-img", "measure", "-f", form.strip(), "-O", target, path)
+        if code is None:
+            raise oracle_ask.ToolError(f"qemu-img measure -O {target}: {error}")
+        # Some damaged images crash qemu-img. That is a refusal too.
+        theirs[target] = (out if code == 0 else None, error or f"exit code {code}")
+    return theirs, ours
+
+
+def is_true(verdict, theirs, ours):
+    same = all(theirs[t][0] is not None and theirs[t][0] == ours[t][0] for t in TARGETS)
+    refused = theirs["qcow2"][0] is None and ours["qcow2"][0] is None
+    if verdict == "same":
+        return same
+    if verdict == "refuses":
+        return refused
+    return any(theirs[t][0] != ours[t][0] for t in TARGETS)
+
+
+def check(instar_cat, packed, base):
+    """What is wrong with one fixture, in words; "" if nothing."""
+    stem = packed.name.removesuffix(".img.gz")
+    expect = packed.with_name(stem + ".expect")
+    if not expect.exists():
+        return f"    {expect} is missing\n"
+    text = expect.read_text(errors="replace")
+    verdict, options = read_expect(text)
+    if not verdict:
+        return f"    {expect} has no line `# qemu-img: same|refuses|differs`\n"
+    with tempfile.TemporaryDirectory(dir=base) as directory:
+        path = os.path.join(directory, stem + ".img")
+        try:
+            make_neighbours(text, directory)
+            unpack(packed, path)
+            theirs, ours = ask(instar_cat, path, options)
+        except (oracle_ask.ToolError, OSError, EOFError) as error:
+            return f"    {error}\n"
+    if is_true(verdict, theirs, ours):
+        return ""
+    report = f"    the verdict is `{verdict}`, but\n"
+    for target in TARGETS:
+        for who, (answer, words) in ("qemu-img", theirs[target]), ("instar-cat", ours[target]):
+            report += f"    {who} measure {target}:\n{oracle_ask.indent(words if answer is None else answer)}"
+    return report
+
+
+def check_all(instar_cat, fixtures, base, jobs):
+    """Prints each failure; (passed, failed)."""
+    packed = sorted(pathlib.Path(fixtures).glob("*/*.img.gz"))
+    if not packed:
+        print(f"FAILED no fixtures below {fixtures}")
+        return 0, 1
+    failed = 0
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        for path, report in zip(packed, pool.map(lambda p: check(instar_cat, p, base), packed)):
+            if report:
+                failed += 1
+                print(f"FAILED {path}\n{report}", flush=True)
+    return len(packed) - failed, failed

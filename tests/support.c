@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What unit tests share. */
+#include "support.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+unsigned open_descriptors(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    unsigned count = 0;
+
+    assert_non_null(dir);
+    while (readdir(dir))
+        count++;
+    closedir(dir);
+    return count;
+}
+
+int temporary_file(const char *directory)
+{
+    int fd = open(directory, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+
+    assert_true(fd >= 0);
+    return fd;
+}
+
+void sample_begin(struct sample *s)
+{
+    sample_end(s);
+    s->fd = temporary_file("/tmp");
+}
+
+void sample_end(struct sample *s)
+{
+    image_close(s->img);
+    if (s->fd >= 0)
+        close(s->fd);
+    *s = (struct sample){.fd = -1};
+}
+
+void put(struct sample *s, uint64_t offset, const void *bytes, size_t length)
+{
+    assert_int_equal(pwrite(s->fd, bytes, length, (off_t)offset), length);
+}
+
+void put_text(struct sample *s, uint64_t offset, const char *text)
+{
+    put(s, offset, text, strlen(text));
+}
+
+void put_be(struct sample *s, uint64_t offset, unsigned width, uint64_t value)
+{
+    uint8_t bytes[8];
+
+    for (unsigned i = 0; i < width; i++)
+        bytes[i] = (uint8_t)(value >> 8 * (width - 1 - i));
+    put(s, offset, bytes, width);
+}
+
+void put_le(struct sample *s, uint64_t offset, unsigned width, uint64_t value)
+{
+    uint8_t bytes[8];
+
+    for (unsigned i = 0; i < width; i++)
+        bytes[i] = (uint8_t)(value >> 8 * i);
+    put(s, offset, bytes, width);
+}
+
+void set_size(struct sample *s, uint64_t size)
+{
+    assert_int_equal(ftruncate(s->fd, (off_t)size), 0);
+}
+
+void sample_session(struct sample *s)
+{
+    image_close(s->img);
+    s->img = NULL;
+    assert_int_equal(image_open(&s->img, s->fd), 0);
+}
+
+int sample_open(struct sample *s, const struct format_driver *driver)
+{
+    sample_session(s);
+    return disk_open(&s->disk, s->img, driver);
+}
+
+void assert_said(const struct image *img, const char *words)
+{
+    if (!strstr(image_problems(img), words))
+        fail_msg("\"%s\" was not said, but: %s", words, image_problems(img));
+}
+
+void assert_refused(struct sample *s, const struct format_driver *driver, int error,
+                    const char *words)
+{
+    assert_int_equal(sample_open(s, driver), -error);
+    assert_said(s->img, words);
+}
+
+static void print_extent(const char *what, const struct extent *e)
+{
+    print_message("%s: offset %llu length %llu kind %d host %llx flags %u\n", what,
+                  (unsigned long long)e->offset, (unsigned long long)e->length, (int)e->kind,
+                  (unsigned long long)e->host, e->flags);
+}
+
+void assert_extents(struct sample *s, unsigned want, const struct extent *expected, size_t count)
+{
+    struct extents stream;
+    struct extent e;
+    uint64_t offset = 0;
+
+    assert_int_equal(extents_begin(&stream, &s->disk, want), 0);
+    for (size_t i = 0; i < count; i++) {
+        bool same;
+
+        assert_int_equal(extents_next(&stream, &e), 1);
+        same = e.offset == offset && e.length == expected[i].length && e.kind == expected[i].kind;
+        if (want & EXTENTS_WANT_HOST)
+            same = same && e.host == expected[i].host && e.flags == expected[i].flags;
+        if (!same) {
+            print_extent("is", &e);
+            print_extent("not", &expected[i]);
+            fail_msg("extent %zu is another", i);
+        }
+        offset += e.length;
+    }
+    assert_int_equal(extents_next(&stream, &e), 0);
+    assert_int_equal(offset, s->disk.virtual_size);
+}
+
+void assert_stream_fails(struct sample *s, unsigned want, int error, const char *words)
+{
+    struct extents stream;
+    struct extent e;
+    int more = extents_begin(&stream, &s->disk, want);
+
+    more = more < 0 ? more : 1;
+    while (more == 1)
+        more = extents_next(&stream, &e);
+    assert_int_equal(more, -error);
+    assert_said(s->img, words);
+}

@@ -1,0 +1,403 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The stream, over a driver that answers from a script: order, clipping, joining, host holes,
+ * references, skipping. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "support.h"
+
+/* What the driver answers, in order; from an offset inside one on, the rest of it. An error: flags
+ * are -errno. */
+struct script {
+    const struct extent *extents;
+    size_t count;
+    unsigned asked; /* how often */
+    unsigned want;  /* of the last question */
+};
+
+enum { FAILS = 99 };
+
+static struct sample s = {.fd = -1};
+static struct script script;
+static const struct reference base = {"backing file", "base.img"};
+
+static int scripted_extent_at(struct disk *disk, uint64_t offset, unsigned want,
+                              struct extent *extent)
+{
+    struct script *script_ = disk->state;
+    uint64_t start = 0;
+    size_t i = 0;
+
+    script_->asked++;
+    script_->want = want;
+    while (i < script_->count - 1 && offset >= start + script_->extents[i].length)
+        start += script_->extents[i++].length;
+    if (script_->extents[i].kind == (enum extent_kind)FAILS)
+        return image_fail(disk->img, (int)script_->extents[i].flags, "scripted: fails at %llu",
+                          (unsigned long long)offset);
+    extent->length = script_->extents[i].length - (offset - start);
+    extent->kind = script_->extents[i].kind;
+    extent->flags = script_->extents[i].flags;
+    extent->host = script_->extents[i].host;
+    if (extent->host != EXTENT_NO_HOST)
+        extent->host += offset - start;
+    return 0;
+}
+
+static const struct format_driver scripted_driver = {.name = "scripted",
+                                                     .extent_at = scripted_extent_at};
+
+static void play(uint64_t virtual_size, const struct extent *extents, size_t count)
+{
+    script = (struct script){.extents = extents, .count = count};
+    sample_session(&s);
+    s.disk = (struct disk){
+        .img = s.img, .driver = &scripted_driver, .virtual_size = virtual_size, .state = &script};
+}
+
+#define PLAY(virtual_size, ...)                                                                    \
+    static const struct extent script_extents[] = {__VA_ARGS__};                                   \
+    play(virtual_size, script_extents, COUNT(script_extents))
+
+static int begin(void **state)
+{
+    (void)state;
+    sample_begin(&s);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    sample_end(&s);
+    return 0;
+}
+
+static void test_in_order(void **state)
+{
+    (void)state;
+    PLAY(1000, DATA(100, 7000), HOLE(200), ZERO(300), DATA(400, EXTENT_NO_HOST));
+    ASSERT_EXTENTS(&s, EXTENTS_WANT_HOST, DATA(100, 7000), HOLE(200), ZERO(300),
+                   DATA(400, EXTENT_NO_HOST));
+    assert_int_equal(script.want, EXTENTS_WANT_HOST);
+    assert_int_equal(script.asked, 4);
+    ASSERT_EXTENTS(&s, 0, DATA(100, 0), HOLE(200), ZERO(300), DATA(400, 0));
+    assert_int_equal(script.want, 0);
+}
+
+static void test_clipped(void **state)
+{
+    (void)state;
+    PLAY(513, DATA(512, 0), DATA(UINT64_MAX / 2, 1000));
+    ASSERT_EXTENTS(&s, EXTENTS_WANT_HOST, DATA(512, 0), DATA(1, 1000));
+    ASSERT_EXTENTS(&s, EXTENTS_WANT_JOINED, DATA(513, 0));
+}
+
+static void test_nothing(void **state)
+{
+    (void)state;
+    PLAY(0, DATA(512, 0));
+    assert_extents(&s, EXTENTS_WANT_JOINED, NULL, 0);
+    assert_int_equal(script.asked, 0);
+}
+
+static void test_largest(void **state)
+{
+    (void)state;
+    PLAY(UINT64_MAX, ZERO(UINT64_MAX - 1), DATA(1, 0));
+    ASSERT_EXTENTS(&s, 0, ZERO(UINT64_MAX - 1), DATA(1, 0));
+    ASSERT_EXTENTS(&s, EXTENTS_WANT_JOINED, ZERO(UINT64_MAX - 1), DATA(1, 0));
+}
+
+/* Without host offsets only the kind counts. */
+static void test_joined(void **state)
+{
+    (void)state;
+    PLAY(1000, DATA(100, 7000), DATA(100, 9000),
+         {.length = 100, .kind = EXTENT_DATA, .host = EXTENT_NO_HOST, .flags = EXTENT_COMPRESSED},
+         HOLE(100), HOLE(100), ZERO(100), ZERO(100), DATA(300, 0));
+    ASSERT_EXTENTS(&s, EXTENTS_WANT_JOINED, DATA(300, 0), HOLE(200), ZERO(200), DATA(300, 0));
+}
+
+static void test_joined_host(void **state)
+{
+    (void)state;
+    PLAY(1100, DATA(100, 7000), DATA(100, 7100), DATA(100, 7201), DATA(100, 7300),
+         DATA(100, EXTENT_NO_HOST), DATA(100, EXTENT_NO_HOST),
+         {.length = 100, .kind = EXTENT_DATA, .host = EXTENT_NO_HOST, .flags = EXTENT_COMPRESSED},
+         ZERO(100), {.length = 100, .kind = EXTENT_ZERO, .host = 7400},
+         {.length = 100, .kind = EXTENT_ZERO, .host = 7500}, ZERO(100));
+    ASSERT_EXTENTS(
+        &s, EXTENTS_WANT_HOST | EXTENTS_WANT_JOINED, DATA(200, 7000), DATA(100, 7201),
+        DATA(100, 7300), DATA(200, EXTENT_NO_HOST),
+        {.length = 100, .kind = EXTENT_DATA, .host = EXTENT_NO_HOST, .flags = EXTENT_COMPRESSED},
+        ZERO(100), {.length = 200, .kind = EXTENT_ZERO, .host = 7400}, ZERO(100));
+}
+
+/* Data from 4 KiB to 8 KiB, in a file of 12 KiB + 100. */
+static void make_host_file(void)
+{
+    sample_begin(&s);
+    put_text(&s, 4 * KIB, "x");
+    set_size(&s, 12 * KIB + 100);
+}
+
+static void test_host_holes(void **state)
+{
+    static const struct extent whole[] = {HOST_DATA(64 * KIB, 0)},
+                               inside[] = {HOST_DATA(64 * KIB, 6 * KIB + 1)};
+    static const struct extent not_asked[] = {DATA(64 * KIB, 0)};
+    enum { FLAG = EXTENT_HOST_HOLES };
+
+    (void)state;
+    make_host_file();
+    play(64 * KIB, whole, 1);
+    ASSERT_EXTENTS(&s, EXTENTS_WANT_HOST,
+                   {.length = 4 * KIB, .kind = EXTENT_ZERO, .host = 0, .flags = FLAG},
+                   HOST_DATA(4 * KIB, 4 * KIB),
+                   {.length = 56 * KIB, .kind = EXTENT_ZERO, .host = 8 * KIB, .flags = FLAG});
+    ASSERT_EXTENTS(&s, EXTENTS_WANT_JOINED, ZERO(4 * KIB), DATA(4 * KIB, 0), ZERO(56 * KIB));
+    play(64 * KIB, inside, 1);
+    ASSERT_EXTENTS(&s, 0, DATA(2 * KIB - 1, 0), ZERO(62 * KIB + 1));
+    play(64 * KIB, not_asked, 1);
+    ASSERT_EXTENTS(&s, 0, DATA(64 * KIB, 0));
+}
+
+/* Known zeros and what is not in the file are what they are, whatever the host file holds. */
+static void test_host_holes_only_of_data(void **state)
+{
+    (void)state;
+    make_host_file();
+    PLAY(16 * KIB, {.length = 8 * KIB, .kind = EXTENT_ZERO, .host = 0, .flags = EXTENT_HOST_HOLES},
+         {.length = 8 * KIB, .kind = EXTENT_HOLE, .host = 0, .flags = EXTENT_HOST_HOLES});
+    ASSERT_EXTENTS(&s, 0, ZERO(8 * KIB), HOLE(8 * KIB));
+}
+
+/* Past the end of the host file, even where an offset can be no further. */
+static void test_host_past_the_end(void **state)
+{
+    (void)state;
+    make_host_file();
+    PLAY(1000, HOST_DATA(500, 12 * KIB + 100), HOST_DATA(500, UINT64_MAX - 500));
+    ASSERT_EXTENTS(&s, EXTENTS_WANT_JOINED, ZERO(1000));
+}
+
+static void test_below(void **state)
+{
+    struct extents stream;
+    struct extent e;
+
+    (void)state;
+    PLAY(1000, DATA(100, 0), ZERO(100), HOLE(100), DATA(700, 0));
+    s.disk.below = &base;
+    assert_int_equal(extents_begin(&stream, &s.disk, 0), 0);
+    assert_int_equal(extents_next(&stream, &e), 1);
+    assert_int_equal(extents_next(&stream, &e), 1);
+    assert_string_equal(image_problems(s.img), "");
+    assert_int_equal(extents_next(&stream, &e), -EACCES);
+    assert_string_equal(
+        image_problems(s.img),
+        "scripted: guest bytes from offset 200 are in a file that is not granted, the "
+        "backing file \"base.img\"\n");
+    assert_stream_fails(&s, EXTENTS_WANT_JOINED | EXTENTS_WANT_HOST, EACCES, "base.img");
+}
+
+/* Whoever has no holes needs no granting. */
+static void test_below_unneeded(void **state)
+{
+    (void)state;
+    PLAY(200, DATA(100, 0), ZERO(100), HOLE(100));
+    s.disk.below = &base;
+    ASSERT_EXTENTS(&s, 0, DATA(100, 0), ZERO(100));
+}
+
+static void test_beside(void **state)
+{
+    static const struct reference beside = {"data file", "data.raw"};
+    struct extents stream;
+
+    (void)state;
+    PLAY(100, DATA(100, 0));
+    s.disk.beside = &beside;
+    assert_int_equal(extents_begin(&stream, &s.disk, 0), -EACCES);
+    assert_string_equal(
+        image_problems(s.img),
+        "scripted: guest bytes are in a file that is not granted, the data file \"data.raw\"\n");
+    assert_int_equal(script.asked, 0);
+}
+
+static void test_driver_fails(void **state)
+{
+    (void)state;
+    PLAY(300, DATA(100, 0), {.length = 100, .kind = (enum extent_kind)FAILS, .flags = EUCLEAN},
+         DATA(100, 0));
+    assert_stream_fails(&s, 0, EUCLEAN, "fails at 100");
+    assert_stream_fails(&s, EXTENTS_WANT_JOINED, EUCLEAN, "fails at 100");
+}
+
+/* Runs the stream over a driver that breaks its contract: it must stop at once, not go round and
+ * round. */
+static void assert_aborts(const struct format_driver *driver)
+{
+    pid_t pid = fork();
+    int status;
+
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        struct extents stream;
+        struct extent e;
+
+        signal(SIGABRT, SIG_DFL);
+        alarm(20);
+        close(STDERR_FILENO);
+        s.disk.driver = driver;
+        extents_begin(&stream, &s.disk, 0);
+        while (extents_next(&stream, &e) == 1)
+            ;
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+
+static int no_length(struct disk *disk, uint64_t offset, unsigned want, struct extent *extent)
+{
+    (void)disk;
+    (void)offset;
+    (void)want;
+    extent->kind = EXTENT_ZERO;
+    return 0;
+}
+
+static int another_offset(struct disk *disk, uint64_t offset, unsigned want, struct extent *extent)
+{
+    (void)disk;
+    (void)want;
+    extent->kind = EXTENT_ZERO;
+    extent->offset = offset - offset % 512;
+    extent->length = offset ? 512 : 100;
+    return 0;
+}
+
+static void test_contract(void **state)
+{
+    static const struct format_driver stuck = {.name = "stuck", .extent_at = no_length};
+    static const struct format_driver back = {.name = "back", .extent_at = another_offset};
+
+    (void)state;
+    PLAY(1000, DATA(1000, 0));
+    assert_aborts(&stuck);
+    assert_aborts(&back);
+}
+
+static void next(struct extents *stream, uint64_t offset, uint64_t length, enum extent_kind kind)
+{
+    struct extent e;
+
+    assert_int_equal(extents_next(stream, &e), 1);
+    assert_int_equal(e.offset, offset);
+    assert_int_equal(e.length, length);
+    assert_int_equal(e.kind, kind);
+}
+
+/* Questions to the host file system are left out, and it is said so. */
+static void test_skip(void **state)
+{
+    struct extents stream;
+    struct extent e;
+
+    (void)state;
+    sample_begin(&s);
+    for (unsigned i = 0; i < 8; i++)
+        put_text(&s, 8 * KIB * i, "x");
+    PLAY(64 * KIB, HOST_DATA(64 * KIB, 0));
+    assert_int_equal(extents_begin(&stream, &s.disk, 0), 0);
+    next(&stream, 0, 4 * KIB, EXTENT_DATA);
+    extents_skip(&stream, 4 * KIB);
+    assert_false(stream.skipped);
+    extents_skip(&stream, 17 * KIB);
+    assert_true(stream.skipped);
+    next(&stream, 17 * KIB, 3 * KIB, EXTENT_DATA);
+    extents_skip(&stream, 1);
+    next(&stream, 20 * KIB, 4 * KIB, EXTENT_ZERO);
+    extents_skip(&stream, UINT64_MAX);
+    assert_int_equal(extents_next(&stream, &e), 0);
+    assert_int_equal(extents_next(&stream, &e), 0);
+}
+
+/* What tables tell costs nothing and is told. */
+static void test_skip_tables(void **state)
+{
+    struct extents stream;
+    struct extent e;
+
+    (void)state;
+    PLAY(300, DATA(100, 0), DATA(100, 500), ZERO(100));
+    assert_int_equal(extents_begin(&stream, &s.disk, 0), 0);
+    next(&stream, 0, 100, EXTENT_DATA);
+    extents_skip(&stream, 250);
+    next(&stream, 100, 100, EXTENT_DATA);
+    next(&stream, 200, 100, EXTENT_ZERO);
+    assert_int_equal(extents_next(&stream, &e), 0);
+    assert_false(stream.skipped);
+}
+
+/* What would fail where nobody wants to know is left out, in silence; what is wanted still fails.
+ */
+static void test_skip_failures(void **state)
+{
+    struct extents stream;
+    struct extent e;
+
+    (void)state;
+    PLAY(400, DATA(100, 0), HOLE(100), DATA(100, 0), HOLE(100));
+    s.disk.below = &base;
+    assert_int_equal(extents_begin(&stream, &s.disk, 0), 0);
+    next(&stream, 0, 100, EXTENT_DATA);
+    extents_skip(&stream, 250);
+    next(&stream, 250, 50, EXTENT_DATA);
+    assert_true(stream.skipped);
+    assert_string_equal(image_problems(s.img), "");
+    assert_int_equal(extents_next(&stream, &e), -EACCES);
+    assert_said(s.img, "from offset 300");
+    /* A hole that begins before and ends behind what is wanted. */
+    assert_int_equal(extents_begin(&stream, &s.disk, 0), 0);
+    next(&stream, 0, 100, EXTENT_DATA);
+    extents_skip(&stream, 199);
+    assert_int_equal(extents_next(&stream, &e), -EACCES);
+    assert_said(s.img, "from offset 199");
+    /* To the end of the disk. */
+    assert_int_equal(extents_begin(&stream, &s.disk, 0), 0);
+    next(&stream, 0, 100, EXTENT_DATA);
+    extents_skip(&stream, 400);
+    assert_int_equal(extents_next(&stream, &e), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_in_order),
+        cmocka_unit_test(test_clipped),
+        cmocka_unit_test(test_nothing),
+        cmocka_unit_test(test_largest),
+        cmocka_unit_test(test_joined),
+        cmocka_unit_test(test_joined_host),
+        cmocka_unit_test(test_host_holes),
+        cmocka_unit_test(test_host_holes_only_of_data),
+        cmocka_unit_test(test_host_past_the_end),
+        cmocka_unit_test(test_below),
+        cmocka_unit_test(test_below_unneeded),
+        cmocka_unit_test(test_beside),
+        cmocka_unit_test(test_driver_fails),
+        cmocka_unit_test(test_contract),
+        cmocka_unit_test(test_skip),
+        cmocka_unit_test(test_skip_tables),
+        cmocka_unit_test(test_skip_failures),
+    };
+
+    return cmocka_run_group_tests(tests, begin, end);
+}

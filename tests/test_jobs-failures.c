@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Jobs that die, jobs that talk nonsense, and a monitor that is gone: readers get -EIO, `problems`
+ * says why, nothing is kept. */
+#include "jobs-monitor.h"
+
+/* A job that has said a little; it says the rest. */
+static int half_a_job(struct reader *reader, enum pass pass, uint32_t *job)
+{
+    int out;
+
+    wait_for(reader, pass);
+    out = start_requested(pass, job);
+    say_file(out, pass == PASS_HEADER ? "format" : "allocated_size", "half\n");
+    say_frame(out, WIRE_PROBLEMS, 0, 0, "said before\n", 12);
+    settle();
+    assert_waits(reader);
+    return out;
+}
+
+static void test_end_then_pipe(void **state)
+{
+    struct reader reader;
+    uint32_t job;
+    int out;
+
+    (void)state;
+    out = half_a_job(&reader, PASS_SCAN, &job);
+    answer(WIRE_ENDED, job, SIGSEGV, -1);
+    settle();
+    /* The pipe may hold more than was read yet. */
+    assert_waits(&reader);
+    close(out);
+    settle();
+    assert_resumed(&reader, -EIO);
+    assert_null(known("allocated_size"));
+    assert_problems("said before\nthe scan job was killed by signal 11\n");
+    assert_int_equal(jobs.bytes_read, 0);
+}
+
+static void test_pipe_then_end(void **state)
+{
+    struct reader first, second;
+    uint32_t job;
+    int out;
+
+    (void)state;
+    out = half_a_job(&first, PASS_HEADER, &job);
+    wait_for(&second, PASS_HEADER);
+    close(out);
+    settle();
+    assert_waits(&first);
+    answer(WIRE_ENDED, job, 3 << 8, -1);
+    settle();
+    assert_resumed(&first, -EIO);
+    assert_resumed(&second, -EIO);
+    assert_null(known("format"));
+    assert_problems("said before\nthe header job failed with status 3\n");
+}
+
+/* All said, and then it dies: nobody minds. And who comes after a failure gets a new job. */
+static void test_end_after_last_frame(void **state)
+{
+    struct reader reader;
+    uint32_t job, next;
+    int out;
+
+    (void)state;
+    out = half_a_job(&reader, PASS_SCAN, &job);
+    say_end(out);
+    close(out);
+    answer(WIRE_ENDED, job, SIGSEGV, -1);
+    settle();
+    assert_resumed(&reader, 0);
+    assert_known("allocated_size", "half\n");
+    assert_problems("said before\n");
+    out = half_a_job(&reader, PASS_HEADER, &job);
+    close(out);
+    answer(WIRE_ENDED, job, 1 << 8, -1);
+    settle();
+    assert_resumed(&reader, -EIO);
+    out = half_a_job(&reader, PASS_HEADER, &next);
+    assert_int_not_equal(job, next);
+    say_end(out);
+    settle();
+    assert_resumed(&reader, 0);
+    assert_known("format", "half\n");
+    close(out);
+}
+
+/* In the middle of a frame. */
+static void test_cut_off(void **state)
+{
+    struct wire_frame frame = {WIRE_FILE, index_of("allocated_size"), 0, 100};
+    struct reader reader;
+    uint32_t job;
+    int out;
+
+    (void)state;
+    out = half_a_job(&reader, PASS_SCAN, &job);
+    say_bytes(out, &frame, sizeof frame);
+    say_bytes(out, "only so much", 12);
+    close(out);
+    answer(WIRE_ENDED, job, 0, -1);
+    settle();
+    assert_resumed(&reader, -EIO);
+    assert_problems("said before\nthe scan job failed with status 0\n");
+    /* The next job's frames begin anew. */
+    out = half_a_job(&reader, PASS_SCAN, &job);
+    say_end(out);
+    settle();
+    assert_resumed(&reader, 0);
+    assert_known("allocated_size", "half\n");
+    close(out);
+}
+
+/* Frames that a header job must not send. */
+static void assert_nonsense(uint32_t kind, const char *path, int32_t error, uint32_t length)
+{
+    struct wire_frame frame = {kind, path ? index_of(path) : (uint32_t)nodes_count(), error,
+                               length};
+    unsigned before;
+    struct reader reader;
+    uint32_t job;
+    int out;
+
+    begin_jobs(NULL);
+    out = half_a_job(&reader, PASS_HEADER, &job);
+    before = open_descriptors();
+    say_bytes(out, &frame, sizeof frame);
+    if (length <= 64)
+        say_bytes(out, (char[64]){0}, length);
+    settle();
+    assert_resumed(&reader, -EIO);
+    assert_int_equal(assert_request(WIRE_KILL, PASS_HEADER), job);
+    assert_null(known("format"));
+    assert_problems("said before\nthe header job did not keep to its protocol (error 71)\n");
+    assert_int_equal(open_descriptors(), before - 1);
+    close(out);
+    end_jobs(NULL);
+}
+
+static void test_nonsense(void **state)
+{
+    (void)state;
+    assert_nonsense(0, "format", 0, 0);
+    assert_nonsense(WIRE_END + 1, "format", 0, 0);
+    assert_nonsense(UINT32_MAX, "format", 0, 0);
+    assert_nonsense(WIRE_FILE, NULL, 0, 4);
+    assert_nonsense(WIRE_FILE, "", 0, 4);
+    assert_nonsense(WIRE_FILE, "measure", 0, 4);
+    assert_nonsense(WIRE_FILE, "problems", 0, 4);
+    assert_nonsense(WIRE_FILE, "measure/qcow2", 0, 4);
+    assert_nonsense(WIRE_FILE, "allocated_size", 0, 4);
+    assert_nonsense(WIRE_FILE, "format", 1, 0);
+    assert_nonsense(WIRE_FILE, "format", INT32_MAX, 0);
+    assert_nonsense(WIRE_FILE, "format", -512, 0);
+    assert_nonsense(WIRE_FILE, "format", INT32_MIN, 0);
+    assert_nonsense(WIRE_FILE, "format", 0, TEXT_BYTES_MAX + 1);
+    assert_nonsense(WIRE_FILE, "format", 0, UINT32_MAX);
+    assert_nonsense(WIRE_BYTES_READ, "format", 0, 7);
+    assert_nonsense(WIRE_BYTES_READ, "format", 0, 9);
+    assert_nonsense(WIRE_BYTES_READ, "format", 0, 0);
+}
+
+/* What is just allowed. */
+static void test_odd(void **state)
+{
+    struct reader reader;
+    uint32_t job;
+    int out;
+
+    (void)state;
+    out = half_a_job(&reader, PASS_HEADER, &job);
+    say_frame(out, WIRE_FILE, index_of("virtual_size"), -511, "words", 5);
+    say_frame(out, WIRE_PROBLEMS, 0, 0, NULL, 0);
+    say_frame(out, WIRE_END, 0, 0, NULL, 0);
+    say_bytes(out, "and more behind the last", 24);
+    settle();
+    assert_resumed(&reader, 0);
+    assert_int_equal(known("virtual_size")->error, -511);
+    close(out);
+    /* A measure job may tell what a scan would. */
+    wait_for(&reader, PASS_MEASURE);
+    out = start_requested(PASS_MEASURE, &job);
+    say_file(out, "allocated_size", "1\n");
+    say_end(out);
+    settle();
+    assert_resumed(&reader, 0);
+    assert_known("allocated_size", "1\n");
+    close(out);
+}
+
+static void test_not_started(void **state)
+{
+    struct reader reader;
+
+    (void)state;
+    wait_for(&reader, PASS_SCAN);
+    answer(WIRE_STARTED, assert_request(WIRE_START, PASS_SCAN), -EAGAIN, -1);
+    settle();
+    assert_resumed(&reader, -EIO);
+    assert_problems("the scan job could not be started (error 11)\n");
+}
+
+/* The monitor says twice that the job runs: the first pipe is the job's. */
+static void test_started_twice(void **state)
+{
+    unsigned before = open_descriptors();
+    struct reader reader;
+    uint32_t job;
+    int out, second;
+
+    (void)state;
+    wait_for(&reader, PASS_SCAN);
+    out = start_requested(PASS_SCAN, &job);
+    settle();
+    second = start_job(job);
+    settle();
+    assert_int_equal(write(second, "x", 1), -1);
+    close(second);
+    say_file(out, "allocated_size", "1\n");
+    say_end(out);
+    settle();
+    assert_resumed(&reader, 0);
+    assert_known("allocated_size", "1\n");
+    close(out);
+    assert_int_equal(open_descriptors(), before);
+}
+
+/* Answers about jobs that nobody asked for. */
+static void test_unknown_job(void **state)
+{
+    unsigned before = open_descriptors();
+    struct reader reader;
+    uint32_t job;
+    int out, other;
+
+    (void)state;
+    wait_for(&reader, PASS_SCAN);
+    job = assert_request(WIRE_START, PASS_SCAN);
+    other = start_job(job + 1);
+    answer(WIRE_ENDED, job + 1, 0, -1);
+    answer(WIRE_ENDED, 0, 0, -1);
+    answer((enum wire_answer_kind)77, job, 0, -1);
+    settle();
+    assert_waits(&reader);
+    close(other);
+    out = start_job(job);
+    say_end(out);
+    settle();
+    assert_resumed(&reader, 0);
+    close(out);
+    assert_int_equal(open_descriptors(), before);
+}
+
+static void leave_monitor(void)
+{
+    close(monitor);
+    monitor = -1;
+}
+
+static void test_monitor_gone(void **state)
+{
+    struct reader header, scan, late;
+    struct pollfd fds[JOBS_POLLFDS];
+    uint32_t job;
+    int out;
+
+    (void)state;
+    out = half_a_job(&header, PASS_HEADER, &job);
+    wait_for(&scan, PASS_SCAN);
+    leave_monitor();
+    settle();
+    assert_resumed(&header, -EIO);
+    assert_resumed(&scan, -EIO);
+    assert_problems("said before\nthe header job was lost: the monitor is gone\n"
+                    "the scan job was lost: the monitor is gone\n");
+    /* At once: nobody will ever answer. */
+    wait_for(&late, PASS_MEASURE);
+    assert_resumed(&late, -EIO);
+    assert_int_equal(jobs_poll(&jobs, fds), -1);
+    for (size_t i = 0; i < JOBS_POLLFDS; i++)
+        assert_int_equal(fds[i].fd, -1);
+    jobs_forget(&jobs);
+    assert_problems("");
+    close(out);
+}
+
+/* Before anything was asked of it. */
+static void test_monitor_gone_before(void **state)
+{
+    struct reader reader;
+
+    (void)state;
+    leave_monitor();
+    wait_for(&reader, PASS_HEADER);
+    assert_resumed(&reader, -EIO);
+    assert_problems("the header job could not be started: the monitor is gone\n");
+}
+
+/* What is known stays known. */
+static void test_monitor_gone_after(void **state)
+{
+    struct reader reader;
+    uint32_t job;
+    int out;
+
+    (void)state;
+    out = half_a_job(&reader, PASS_HEADER, &job);
+    say_end(out);
+    settle();
+    leave_monitor();
+    settle();
+    assert_known("format", "half\n");
+    assert_problems("said before\n");
+    close(out);
+}
+
+static void test_monitor_talks_nonsense(void **state)
+{
+    struct reader reader;
+
+    (void)state;
+    wait_for(&reader, PASS_HEADER);
+    assert_int_equal(wire_send(monitor, "nonsense", 8, -1), 0);
+    settle();
+    assert_resumed(&reader, -EIO);
+    assert_int_equal(jobs.monitor, -1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin_jobs, end_jobs)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_end_then_pipe),
+        TEST(test_pipe_then_end),
+        TEST(test_end_after_last_frame),
+        TEST(test_cut_off),
+        cmocka_unit_test(test_nonsense),
+        TEST(test_odd),
+        TEST(test_not_started),
+        TEST(test_started_twice),
+        TEST(test_unknown_job),
+        TEST(test_monitor_gone),
+        TEST(test_monitor_gone_before),
+        TEST(test_monitor_gone_after),
+        TEST(test_monitor_talks_nonsense),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

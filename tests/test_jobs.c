@@ -1,0 +1,483 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Jobs that do as they should, and readers that come and go. */
+#include "fs/job.h"
+#include "jobs-monitor.h"
+
+#include <stdlib.h>
+
+static void test_whole_job(void **state)
+{
+    uint64_t bytes_read = 1234;
+    struct reader reader;
+    uint32_t job;
+    int out;
+
+    (void)state;
+    assert_true(jobs_is_known(&jobs, node_by_path("problems")));
+    assert_null(known("format"));
+    wait_for(&reader, PASS_HEADER);
+    out = start_requested(PASS_HEADER, &job);
+    say_file(out, "format", "raw\n");
+    say_frame(out, WIRE_FILE, index_of("subformat"), -ENOENT, NULL, 0);
+    say_file(out, "candidates", "");
+    say_frame(out, WIRE_PROBLEMS, 0, 0, "one\ntwo\n", 8);
+    say_frame(out, WIRE_BYTES_READ, 0, 0, &bytes_read, sizeof bytes_read);
+    settle();
+    /* Nothing is known before all is. */
+    assert_waits(&reader);
+    assert_null(known("format"));
+    assert_problems("");
+    say_end(out);
+    settle();
+    assert_resumed(&reader, 0);
+    assert_known("format", "raw\n");
+    assert_known("candidates", "");
+    assert_int_equal(known("subformat")->error, -ENOENT);
+    assert_null(known("virtual_size"));
+    assert_problems("one\ntwo\n");
+    assert_int_equal(jobs.bytes_read, 1234);
+    /* Its end is no news. */
+    close(out);
+    answer(WIRE_ENDED, job, 1 << 8, -1);
+    settle();
+    assert_problems("one\ntwo\n");
+    assert_no_request();
+}
+
+static void test_byte_by_byte(void **state)
+{
+    struct wire_frame frame = {WIRE_FILE, index_of("format"), 0, 4};
+    struct reader reader;
+    char bytes[64];
+    uint32_t job;
+    int out;
+
+    (void)state;
+    memcpy(bytes, &frame, sizeof frame);
+    memcpy(bytes + sizeof frame, "raw\n", 4);
+    wait_for(&reader, PASS_HEADER);
+    out = start_requested(PASS_HEADER, &job);
+    for (size_t i = 0; i < sizeof frame + 4; i++) {
+        say_bytes(out, bytes + i, 1);
+        settle();
+        assert_waits(&reader);
+    }
+    frame = (struct wire_frame){.kind = WIRE_END};
+    for (size_t i = 0; i < sizeof frame; i++) {
+        assert_waits(&reader);
+        say_bytes(out, (const char *)&frame + i, 1);
+        settle();
+    }
+    assert_resumed(&reader, 0);
+    assert_known("format", "raw\n");
+    close(out);
+}
+
+/* Texts of the greatest length, one behind the other; and many small ones at once. */
+static void test_long_frames(void **state)
+{
+    char *text = malloc(TEXT_BYTES_MAX);
+    struct reader reader;
+    uint32_t job;
+    int out;
+
+    (void)state;
+    assert_non_null(text);
+    for (size_t i = 0; i < TEXT_BYTES_MAX; i++)
+        text[i] = (char)('a' + i % 26);
+    wait_for(&reader, PASS_HEADER);
+    out = start_requested(PASS_HEADER, &job);
+    say_frame(out, WIRE_FILE, index_of("format"), 0, text, TEXT_BYTES_MAX);
+    say_frame(out, WIRE_FILE, index_of("candidates"), 0, text, TEXT_BYTES_MAX - 1);
+    for (unsigned i = 0; i < 5000; i++)
+        say_file(out, "virtual_size", i % 2 ? "odd\n" : "even\n");
+    say_end(out);
+    settle();
+    assert_resumed(&reader, 0);
+    assert_int_equal(known("format")->length, TEXT_BYTES_MAX);
+    assert_memory_equal(known("format")->bytes, text, TEXT_BYTES_MAX);
+    assert_int_equal(known("candidates")->length, TEXT_BYTES_MAX - 1);
+    assert_known("virtual_size", "odd\n");
+    close(out);
+    free(text);
+}
+
+static void test_shared(void **state)
+{
+    struct reader first, second, third, other;
+    uint32_t job, other_job;
+    int out, other_out;
+
+    (void)state;
+    wait_for(&first, PASS_HEADER);
+    wait_for(&second, PASS_HEADER);
+    out = start_requested(PASS_HEADER, &job);
+    say_file(out, "format", "raw\n");
+    settle();
+    wait_for(&third, PASS_HEADER);
+    assert_no_request();
+    /* Another pass has a job of its own. */
+    wait_for(&other, PASS_SCAN);
+    other_out = start_requested(PASS_SCAN, &other_job);
+    assert_int_not_equal(job, other_job);
+    say_end(out);
+    settle();
+    assert_resumed(&first, 0);
+    assert_resumed(&second, 0);
+    assert_resumed(&third, 0);
+    assert_waits(&other);
+    say_end(other_out);
+    settle();
+    assert_resumed(&other, 0);
+    close(out);
+    close(other_out);
+}
+
+/* What measure/ has to know a full scan that runs will tell; not the other way round. */
+static void test_measure_waits_for_scan(void **state)
+{
+    static struct reader scan, measure, header; /* they still wait when this returns */
+    uint32_t job;
+    int out;
+
+    (void)state;
+    wait_for(&scan, PASS_SCAN);
+    out = start_requested(PASS_SCAN, &job);
+    wait_for(&measure, PASS_MEASURE);
+    assert_no_request();
+    say_file(out, "measure/qcow2", "x\n");
+    say_file(out, "allocated_size", "1\n");
+    say_end(out);
+    settle();
+    assert_resumed(&scan, 0);
+    assert_resumed(&measure, 0);
+    assert_known("measure/qcow2", "x\n");
+    close(out);
+    wait_for(&measure, PASS_MEASURE);
+    assert_request(WIRE_START, PASS_MEASURE);
+    wait_for(&scan, PASS_SCAN);
+    assert_request(WIRE_START, PASS_SCAN);
+    wait_for(&header, PASS_HEADER);
+    assert_request(WIRE_START, PASS_HEADER);
+}
+
+static int timeout_now(void)
+{
+    struct pollfd fds[JOBS_POLLFDS];
+
+    return jobs_poll(&jobs, fds);
+}
+
+/* The job goes on while somebody waits, and a moment longer; then it is killed. */
+static void test_left(void **state)
+{
+    struct reader first, second;
+    uint32_t job;
+    int out;
+
+    (void)state;
+    assert_int_equal(timeout_now(), -1);
+    wait_for(&first, PASS_SCAN);
+    wait_for(&second, PASS_SCAN);
+    out = start_requested(PASS_SCAN, &job);
+    settle();
+    jobs_leave(&jobs, &first.waiter);
+    assert_int_equal(timeout_now(), -1);
+    run_for(JOBS_LINGER_MS + 100);
+    assert_no_request();
+    jobs_leave(&jobs, &second.waiter);
+    assert_true(timeout_now() >= JOBS_LINGER_MS - 100 && timeout_now() <= JOBS_LINGER_MS);
+    run_for(JOBS_LINGER_MS - 200);
+    assert_no_request();
+    run_for(300);
+    assert_int_equal(assert_request(WIRE_KILL, PASS_SCAN), job);
+    assert_int_equal(timeout_now(), -1);
+    assert_waits(&first);
+    assert_waits(&second);
+    /* Its end is no news, and no problem. */
+    answer(WIRE_ENDED, job, SIGKILL, -1);
+    settle();
+    assert_problems("");
+    assert_int_equal(write(out, "x", 1), -1);
+    close(out);
+}
+
+/* Who comes back in time finds the job still there. */
+static void test_came_back(void **state)
+{
+    struct reader reader;
+    uint32_t job;
+    int out;
+
+    (void)state;
+    wait_for(&reader, PASS_SCAN);
+    out = start_requested(PASS_SCAN, &job);
+    say_file(out, "allocated_size", "1\n");
+    settle();
+    jobs_leave(&jobs, &reader.waiter);
+    run_for(100);
+    wait_for(&reader, PASS_SCAN);
+    run_for(JOBS_LINGER_MS + 100);
+    assert_no_request();
+    say_end(out);
+    settle();
+    assert_resumed(&reader, 0);
+    assert_known("allocated_size", "1\n");
+    close(out);
+}
+
+/* It ends before it is killed: what it found is kept. */
+static void test_ended_while_left(void **state)
+{
+    struct reader reader;
+    uint32_t job;
+    int out;
+
+    (void)state;
+    wait_for(&reader, PASS_SCAN);
+    out = start_requested(PASS_SCAN, &job);
+    jobs_leave(&jobs, &reader.waiter);
+    say_file(out, "allocated_size", "1\n");
+    say_end(out);
+    run_for(JOBS_LINGER_MS + 100);
+    assert_waits(&reader);
+    assert_known("allocated_size", "1\n");
+    assert_no_request();
+    close(out);
+}
+
+/* Killed before the monitor has said that it runs: what is said later is of no job. */
+static void test_left_before_start(void **state)
+{
+    struct reader reader;
+    uint32_t job, next;
+    int out, next_out;
+
+    (void)state;
+    wait_for(&reader, PASS_SCAN);
+    job = assert_request(WIRE_START, PASS_SCAN);
+    jobs_leave(&jobs, &reader.waiter);
+    run_for(JOBS_LINGER_MS + 100);
+    assert_int_equal(assert_request(WIRE_KILL, PASS_SCAN), job);
+    wait_for(&reader, PASS_SCAN);
+    next = assert_request(WIRE_START, PASS_SCAN);
+    assert_int_not_equal(job, next);
+    out = start_job(job);
+    answer(WIRE_ENDED, job, SIGKILL, -1);
+    settle();
+    assert_waits(&reader);
+    assert_int_equal(write(out, "x", 1), -1); /* nobody holds the other end */
+    next_out = start_job(next);
+    say_end(next_out);
+    settle();
+    assert_resumed(&reader, 0);
+    close(out);
+    close(next_out);
+}
+
+/* Readers are sent away after so long; the job goes on, and they find what it found. */
+static void test_patience(void **state)
+{
+    struct reader first, second;
+    uint32_t job;
+    int out;
+
+    (void)state;
+    jobs.patience_ms = 200;
+    wait_for(&first, PASS_SCAN);
+    out = start_requested(PASS_SCAN, &job);
+    run_for(100);
+    wait_for(&second, PASS_SCAN);
+    assert_true(timeout_now() > 0 && timeout_now() <= 100);
+    assert_waits(&first);
+    run_for(150);
+    assert_resumed(&first, -EINTR);
+    assert_waits(&second);
+    run_for(100);
+    assert_resumed(&second, -EINTR);
+    run_for(JOBS_LINGER_MS + 100);
+    assert_no_request();
+    say_file(out, "allocated_size", "1\n");
+    say_end(out);
+    settle();
+    assert_known("allocated_size", "1\n");
+    close(out);
+}
+
+/* The image has changed: nothing is known, and who waits waits for a new job. */
+static void test_forget(void **state)
+{
+    struct reader header, scan;
+    uint32_t old, next, left;
+    int out, next_out;
+
+    (void)state;
+    wait_for(&header, PASS_HEADER);
+    out = start_requested(PASS_HEADER, &old);
+    say_file(out, "format", "raw\n");
+    say_frame(out, WIRE_PROBLEMS, 0, 0, "old\n", 4);
+    say_end(out);
+    settle();
+    close(out);
+    wait_for(&header, PASS_HEADER);
+    out = start_requested(PASS_HEADER, &old);
+    say_file(out, "format", "vpc\n");
+    wait_for(&scan, PASS_SCAN);
+    left = assert_request(WIRE_START, PASS_SCAN);
+    jobs_leave(&jobs, &scan.waiter);
+    settle();
+    jobs_forget(&jobs);
+    assert_null(known("format"));
+    assert_problems("");
+    assert_waits(&header);
+    assert_int_equal(assert_request(WIRE_KILL, PASS_HEADER), old);
+    next_out = start_requested(PASS_HEADER, &next);
+    assert_int_equal(assert_request(WIRE_KILL, PASS_SCAN), left);
+    assert_no_request();
+    say_file(out, "format", "old\n");
+    say_end(out);
+    say_file(next_out, "format", "qcow2\n");
+    settle();
+    assert_waits(&header);
+    say_end(next_out);
+    settle();
+    assert_resumed(&header, 0);
+    assert_known("format", "qcow2\n");
+    close(out);
+    close(next_out);
+}
+
+static struct reader again;
+
+static void wait_again(struct waiter *waiter, int error)
+{
+    resume_reader(waiter, error);
+    wait_for(&again, waiter->pass);
+}
+
+/* Who is resumed may wait again at once: for a new job. */
+static void test_wait_in_resume(void **state)
+{
+    struct reader reader;
+    uint32_t first, second;
+    int out;
+
+    (void)state;
+    wait_for(&reader, PASS_HEADER);
+    reader.waiter.resume = wait_again;
+    out = start_requested(PASS_HEADER, &first);
+    say_end(out);
+    settle();
+    close(out);
+    assert_resumed(&reader, 0);
+    assert_waits(&again);
+    out = start_requested(PASS_HEADER, &second);
+    assert_int_not_equal(first, second);
+    say_end(out);
+    settle();
+    assert_resumed(&again, 0);
+    close(out);
+}
+
+/* Results are replaced by those of a later job; problems are kept once, sums grow. */
+static void test_twice(void **state)
+{
+    uint64_t bytes_read = 10;
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        struct reader reader;
+        uint32_t job;
+        int out;
+
+        wait_for(&reader, PASS_MEASURE);
+        out = start_requested(PASS_MEASURE, &job);
+        say_file(out, "measure/qcow2", i ? "second\n" : "first\n");
+        say_frame(out, WIRE_PROBLEMS, 0, 0, "same\n", 5);
+        say_frame(out, WIRE_BYTES_READ, 0, 0, &bytes_read, sizeof bytes_read);
+        say_end(out);
+        settle();
+        assert_resumed(&reader, 0);
+        close(out);
+    }
+    assert_known("measure/qcow2", "second\n");
+    assert_problems("same\n");
+    assert_int_equal(jobs.bytes_read, 20);
+}
+
+/* A true job, on a true image. */
+static void test_true_job(void **state)
+{
+    struct sample s = {.fd = -1};
+    struct reader reader;
+    uint32_t job;
+    int out;
+
+    (void)state;
+    sample_begin(&s);
+    put_text(&s, 0, "conectix");
+    set_size(&s, 1000);
+    wait_for(&reader, PASS_HEADER);
+    out = start_requested(PASS_HEADER, &job);
+    assert_int_equal(job_run(PASS_HEADER, s.fd, NULL, out), 0);
+    close(out);
+    answer(WIRE_ENDED, job, 0, -1);
+    settle();
+    assert_resumed(&reader, 0);
+    assert_known("format", "vpc\n");
+    assert_int_equal(known("virtual_size")->error, -EUCLEAN);
+    assert_int_equal(jobs.bytes_read, 2 * 512); /* head and tail */
+    assert_problems(
+        "vpc: checksum of the leading footer is 0x00000000, its bytes make 0xfffffca2\n");
+    sample_end(&s);
+    /* Nobody reads what it says. */
+    sample_begin(&s);
+    wait_for(&reader, PASS_HEADER);
+    out = start_requested(PASS_HEADER, &job);
+    jobs_forget(&jobs);
+    settle();
+    assert_int_equal(job_run(PASS_HEADER, s.fd, NULL, out), 1);
+    close(out);
+    jobs_leave(&jobs, &reader.waiter);
+    sample_end(&s);
+}
+
+/* Who still waits at the end is told so. */
+static void test_end(void **state)
+{
+    struct reader reader;
+    uint32_t job;
+    int out;
+
+    begin_jobs(state);
+    wait_for(&reader, PASS_SCAN);
+    out = start_requested(PASS_SCAN, &job);
+    say_file(out, "allocated_size", "1\n");
+    settle();
+    end_jobs(state);
+    assert_resumed(&reader, -EIO);
+    close(out);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_whole_job, begin_jobs, end_jobs),
+        cmocka_unit_test_setup_teardown(test_byte_by_byte, begin_jobs, end_jobs),
+        cmocka_unit_test_setup_teardown(test_long_frames, begin_jobs, end_jobs),
+        cmocka_unit_test_setup_teardown(test_shared, begin_jobs, end_jobs),
+        cmocka_unit_test_setup_teardown(test_measure_waits_for_scan, begin_jobs, end_jobs),
+        cmocka_unit_test_setup_teardown(test_left, begin_jobs, end_jobs),
+        cmocka_unit_test_setup_teardown(test_came_back, begin_jobs, end_jobs),
+        cmocka_unit_test_setup_teardown(test_ended_while_left, begin_jobs, end_jobs),
+        cmocka_unit_test_setup_teardown(test_left_before_start, begin_jobs, end_jobs),
+        cmocka_unit_test_setup_teardown(test_patience, begin_jobs, end_jobs),
+        cmocka_unit_test_setup_teardown(test_forget, begin_jobs, end_jobs),
+        cmocka_unit_test_setup_teardown(test_wait_in_resume, begin_jobs, end_jobs),
+        cmocka_unit_test_setup_teardown(test_twice, begin_jobs, end_jobs),
+        cmocka_unit_test_setup_teardown(test_true_job, begin_jobs, end_jobs),
+        cmocka_unit_test(test_end),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Passes: which files each one emits, with what text or error, and what it reports. */
+#include "fs/passes.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "qcow2-image.h"
+
+enum { NODES_MAX = 64 };
+
+/* What was emitted, by node. */
+struct emitted {
+    bool seen;
+    int error;
+    char text[256];
+};
+
+static struct sample s = {.fd = -1};
+static struct emitted emitted[NODES_MAX];
+static struct pass_report report;
+static int stop_after; /* files, then emit fails; 0: never */
+
+static int end(void **state)
+{
+    (void)state;
+    sample_end(&s);
+    return 0;
+}
+
+static int collect(void *context, const struct node *node, int error, const struct text *text)
+{
+    struct emitted *e = &emitted[node_index(node)];
+
+    assert_ptr_equal(context, &emitted);
+    assert_false(e->seen);
+    assert_true(text->length < sizeof e->text);
+    e->seen = true;
+    e->error = error;
+    if (text->length)
+        memcpy(e->text, text->bytes, text->length);
+    return stop_after && --stop_after == 0 ? -EPIPE : 0;
+}
+
+static int run(enum pass pass, const struct format_driver *given)
+{
+    memset(emitted, 0, sizeof emitted);
+    memset(&report, 0xff, sizeof report);
+    return pass_run(pass, s.fd, given, collect, &emitted, &report);
+}
+
+static const struct emitted *file(const char *path)
+{
+    assert_true(nodes_count() <= NODES_MAX);
+    return &emitted[node_index(node_by_path(path))];
+}
+
+static void assert_file(const char *path, const char *text)
+{
+    assert_true(file(path)->seen);
+    assert_int_equal(file(path)->error, 0);
+    assert_string_equal(file(path)->text, text);
+}
+
+static void assert_error(const char *path, int error)
+{
+    assert_true(file(path)->seen);
+    assert_int_equal(file(path)->error, -error);
+}
+
+/* Just the files of these passes were emitted. */
+static void assert_passes(unsigned passes)
+{
+    for (const struct node *n = nodes; n->path; n++)
+        if (emitted[node_index(n)].seen != (passes >> n->pass & 1))
+            fail_msg("%s was %s", n->path, emitted[node_index(n)].seen ? "emitted" : "not emitted");
+}
+
+static void test_may_emit(void **state)
+{
+    (void)state;
+    for (enum pass pass = PASS_HEADER; pass < PASSES; pass++)
+        for (enum pass of = PASS_DIRECTORY; of < PASSES; of++)
+            assert_int_equal(pass_may_emit(pass, of),
+                             pass == of || (pass != PASS_HEADER && of >= PASS_MEASURE));
+}
+
+static void test_header(void **state)
+{
+    (void)state;
+    make_qcow2(&s, GIB, 16);
+    assert_int_equal(run(PASS_HEADER, NULL), 0);
+    assert_passes(1 << PASS_HEADER);
+    assert_file("format", "qcow2\n");
+    assert_file("subformat", "v3\n");
+    assert_file("virtual_size", "1073741824\n");
+    assert_file("measure/raw", "required size: 1073741824\nfully allocated size: 1073741824\n");
+    assert_string_equal(report.problems, "");
+    assert_true(report.bytes_read > 0 && report.bytes_read < 10000);
+}
+
+/* 4 KiB in each of the first two clusters of 64 KiB: once a cluster is known to hold data the rest
+ * of it is left out. */
+static void make_raw(void)
+{
+    sample_begin(&s);
+    for (unsigned i = 0; i < 8; i++)
+        put_text(&s, 16 * KIB * i, "x");
+    set_size(&s, MIB);
+}
+
+static void test_measure(void **state)
+{
+    (void)state;
+    make_raw();
+    assert_int_equal(run(PASS_MEASURE, NULL), 0);
+    assert_passes(1 << PASS_MEASURE);
+    assert_file("measure/qcow2", "required size: 458752\nfully allocated size: 1376256\n");
+    /* Where nothing could be left out, it knows what a scan tells. */
+    sample_begin(&s);
+    set_size(&s, MIB);
+    assert_int_equal(run(PASS_MEASURE, NULL), 0);
+    assert_passes(1 << PASS_MEASURE | 1 << PASS_SCAN);
+    assert_file("allocated_size", "0\n");
+}
+
+static void test_scan(void **state)
+{
+    (void)state;
+    make_raw();
+    assert_int_equal(run(PASS_SCAN, NULL), 0);
+    assert_passes(1 << PASS_MEASURE | 1 << PASS_SCAN);
+    assert_file("allocated_size", "32768\n");
+    assert_file("measure/qcow2", "required size: 458752\nfully allocated size: 1376256\n");
+}
+
+static void test_allocated(void **state)
+{
+    (void)state;
+    make_qcow2(&s, 10 * 65536, 16);
+    put_be(&s, 65536, 8, 4 * 65536);
+    put_be(&s, 4 * 65536, 8, 16 * 65536);
+    put_be(&s, 4 * 65536 + 8, 8, Q_ZERO);
+    put_be(&s, 4 * 65536 + 9 * 8, 8, Q_COMPRESSED | 1);
+    assert_int_equal(run(PASS_SCAN, NULL), 0);
+    assert_file("allocated_size", "131072\n");
+    assert_file("measure/qcow2",
+                "required size: 458752\nfully allocated size: 983040\nbitmaps size: 0\n");
+}
+
+/* A bad header: the format keeps its name, the rest says why not, and the report says it in words.
+ */
+static void test_bad_header(void **state)
+{
+    (void)state;
+    make_qcow2(&s, GIB, 16);
+    put_be(&s, Q_CLUSTER_BITS, 4, 8);
+    assert_int_equal(run(PASS_HEADER, NULL), 0);
+    assert_file("format", "qcow2\n");
+    assert_file("candidates", "qcow2 0 accepted\n");
+    assert_error("virtual_size", EUCLEAN);
+    assert_error("measure/raw", EUCLEAN);
+    assert_string_equal(report.problems, "qcow2: cluster_bits 8 is not between 9 and 21\n");
+    assert_int_equal(run(PASS_SCAN, NULL), 0);
+    assert_error("allocated_size", EUCLEAN);
+    assert_error("measure/qcow2", EUCLEAN);
+}
+
+/* A bad table: the header pass does not see it. */
+static void test_bad_table(void **state)
+{
+    (void)state;
+    make_qcow2(&s, GIB, 16);
+    put_be(&s, 65536, 8, 4 * 65536 + 512);
+    assert_int_equal(run(PASS_HEADER, NULL), 0);
+    assert_file("virtual_size", "1073741824\n");
+    assert_string_equal(report.problems, "");
+    assert_int_equal(run(PASS_MEASURE, NULL), 0);
+    assert_error("measure/qcow2", EUCLEAN);
+    assert_non_null(strstr(report.problems, "L2 table offset"));
+    assert_int_equal(run(PASS_SCAN, NULL), 0);
+    assert_error("allocated_size", EUCLEAN);
+}
+
+/*
+ * An entry that breaks the rules in a target cluster that counts already: it makes the full walk
+ * fail, and measure/ says the same whichever pass it comes from.
+ */
+static void test_same_answer(void **state)
+{
+    static const char answer[] =
+        "required size: 393216\nfully allocated size: 393216\nbitmaps size: 0\n";
+
+    (void)state;
+    make_qcow2(&s, 65536, 12);
+    put_be(&s, 4096, 8, 4 * 4096);
+    put_be(&s, 4 * 4096, 8, 16 * 4096);
+    put_be(&s, 4 * 4096 + 8, 8, 17 * 4096 + 512);
+    assert_int_equal(run(PASS_MEASURE, NULL), 0);
+    assert_file("measure/qcow2", answer);
+    assert_false(file("allocated_size")->seen);
+    assert_int_equal(run(PASS_SCAN, NULL), 0);
+    assert_file("measure/qcow2", answer);
+    assert_error("allocated_size", EUCLEAN);
+}
+
+static void test_given(void **state)
+{
+    (void)state;
+    make_qcow2(&s, GIB, 16);
+    assert_int_equal(run(PASS_HEADER, &raw_driver), 0);
+    assert_file("format", "raw\n");
+    assert_file("virtual_size", "8388608\n");
+    assert_error("subformat", ENOENT);
+    assert_file("candidates", "qcow2 0 the format was given as raw\n");
+    assert_int_equal(run(PASS_HEADER, &vhd_driver), 0);
+    assert_file("format", "vpc\n");
+    assert_error("virtual_size", EUCLEAN);
+}
+
+/* Nobody takes it any more: the pass ends at once. */
+static void test_emit_fails(void **state)
+{
+    size_t count = 0;
+
+    (void)state;
+    make_raw();
+    stop_after = 2;
+    assert_int_equal(run(PASS_HEADER, NULL), -EPIPE);
+    for (size_t i = 0; i < NODES_MAX; i++)
+        count += emitted[i].seen;
+    assert_int_equal(count, 2);
+}
+
+static void test_no_session(void **state)
+{
+    int fd = s.fd;
+
+    (void)state;
+    s.fd = -1;
+    assert_int_equal(run(PASS_HEADER, NULL), -EBADF);
+    assert_passes(0);
+    assert_string_equal(report.problems, "");
+    assert_int_equal(report.bytes_read, 0);
+    s.fd = fd;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_may_emit),   cmocka_unit_test(test_header),
+        cmocka_unit_test(test_measure),    cmocka_unit_test(test_scan),
+        cmocka_unit_test(test_allocated),  cmocka_unit_test(test_bad_header),
+        cmocka_unit_test(test_bad_table),  cmocka_unit_test(test_same_answer),
+        cmocka_unit_test(test_given),      cmocka_unit_test(test_emit_fails),
+        cmocka_unit_test(test_no_session),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, end);
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+/* vmdk: descriptors, which are probed as qemu does it, and what their lines make of a disk. */
+#include "vmdk-image.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char sparse[] = "version=1\nparentCID=ffffffff\ncreateType=\"monolithicSparse\"\n";
+static int probe(const char *text)
+{
+    static const struct signature any = {HEAD, 0, "", 0};
+    struct reason why = {""};
+
+    sample_begin(&s);
+    put_text(&s, 0, text);
+    sample_session(&s);
+    return vmdk_driver.probe(s.img, &any, &why);
+}
+
+static void test_probe(void **state)
+{
+    char comment[540];
+
+    (void)state;
+    assert_int_equal(probe("# Disk DescriptorFile\nversion=1\n"), 1);
+    assert_int_equal(probe("version=3\r\n"), 1);
+    assert_int_equal(probe("  \n \r\n#x\nversion=2\n"), 1);
+    assert_int_equal(probe("# Disk DescriptorFile\n\nversion=1\n"), 0);
+    assert_int_equal(probe("version=1"), 0);
+    assert_int_equal(probe("version=1\r"), 0);
+    assert_int_equal(probe("version=4\n"), 0);
+    assert_int_equal(probe(" version=1\n"), 0);
+    assert_int_equal(probe("encoding=\"x\"\nversion=1\n"), 0);
+    assert_int_equal(probe("#"), 0);
+    assert_int_equal(probe(" "), 0);
+    assert_int_equal(probe("x"), 0);
+    for (size_t last = 505; last < 530; last++) { /* the line must end within 512 bytes */
+        memset(comment, '#', sizeof comment);
+        comment[last - 11] = '\n';
+        memcpy(comment + last - 10, "version=1\n", 11);
+        assert_int_equal(probe(comment), last <= 512);
+    }
+}
+
+/* Opens the text behind the usual first lines; 0 or the error. */
+static int open_text(const char *text)
+{
+    sample_begin(&s);
+    put_text(&s, 0, flat);
+    put_text(&s, sizeof flat - 1, text);
+    return sample_open(&s, &vmdk_driver);
+}
+
+static void test_descriptor(void **state)
+{
+    struct extents stream;
+
+    (void)state;
+    assert_int_equal(open_text("RW 16 FLAT \"a\" 0\nRW 8 FLAT \"b\" 0\n"), 0);
+    assert_int_equal(s.disk.virtual_size, 24 * SECTOR);
+    assert_string_equal(s.disk.beside->kind, "extent");
+    assert_string_equal(s.disk.beside->path, "a");
+    assert_int_equal(extents_begin(&stream, &s.disk, 0), -EACCES);
+    /* An empty line in front counts an extent once, CRLF and tabs are blanks, a last line may lack
+     * its end. */
+    assert_int_equal(open_text("\n\n\tRW\t16  FLAT \"../a b\" 0\r\nRW 8 VMFS \"b\""), 0);
+    assert_int_equal(s.disk.virtual_size, 24 * SECTOR);
+    assert_string_equal(s.disk.beside->path, "../a b");
+    assert_int_equal(
+        open_text("RDONLY 16 FLAT \"a\" 0\nNOACCESS 4\nRW 8 ZERO\nRW 0 FLAT \"a\" 0\n"), 0);
+    assert_int_equal(s.disk.virtual_size, 0);
+    assert_null(s.disk.beside);
+    assert_said(s.img, "3 extents");
+}
+
+static void test_bad_descriptors(void **state)
+{
+    static const struct {
+        const char *text;
+        int error;
+        const char *words;
+    } bad[] = {
+        {"RW 8 FLAT \"a\"\n", EUCLEAN, "offset"},
+        {"RW 8 FLAT \"a\" -1\n", EUCLEAN, "offset"},
+        {"RW 8 SPARSE \"a\" 0\n", EUCLEAN, "no offset"},
+        {"RW 8 FLAT \"a 0\n", EUCLEAN, "quotes"},
+        {"RW 8 FLAT a 0\n", EUCLEAN, "quotes"},
+        {"RW 8 FLAT \"\" 0\n", EUCLEAN, "empty"},
+        {"RW -8 FLAT \"a\" 0\n", EUCLEAN, "number"},
+        {"RW 0x8 FLAT \"a\" 0\n", EUCLEAN, "number"},
+        {"RW\n", EUCLEAN, "number"},
+        {"RW 99999999999999999999999 FLAT \"a\" 0\n", EUCLEAN, "number"},
+        {"RW 18014398509481984 FLAT \"a\" 0\n", EFBIG, "larger"},
+        {"RW 18014398507384832 FLAT \"a\" 0\nRW 1 FLAT \"a\" 0\n", EFBIG, "larger"},
+        {"RW 8 VMFSRDM \"a\"\n", ENOTSUP, "type"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        open_text(bad[i].text);
+        assert_refused(&s, &vmdk_driver, bad[i].error, bad[i].words);
+    }
+    sample_begin(&s);
+    put_text(&s, 0, sparse);
+    assert_refused(&s, &vmdk_driver, ENOTSUP, "monolithicSparse");
+    put(&s, 0, "version=1\nparentCID=ffffffff\0", 29);
+    assert_refused(&s, &vmdk_driver, EUCLEAN, "createType");
+    put(&s, 0, "createType=\"monolithicFlat\"\n\0", 29);
+    assert_refused(&s, &vmdk_driver, EUCLEAN, "parentCID");
+}
+
+static void test_many_extents(void **state)
+{
+    static char text[1 << 20];
+    size_t length = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 20000; i++)
+        length += (size_t)snprintf(text + length, sizeof text - length,
+                                   "RW 8 FLAT \"disk-f%05u.vmdk\" 0\n", i);
+    assert_int_equal(open_text(text), 0);
+    assert_int_equal(s.disk.virtual_size, 20000 * 8 * SECTOR);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_probe),
+        cmocka_unit_test(test_descriptor),
+        cmocka_unit_test(test_bad_descriptors),
+        cmocka_unit_test(test_many_extents),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, end);
+}
