@@ -3,6 +3,7 @@
 #   make            build/mount.instar and build/instar-cat
 #   make demo       mount a fixed VHD (or IMAGE=...) and look around
 #   make test       everything, with AddressSanitizer and UndefinedBehaviorSanitizer
+#   make coverage   lines of formats/ and detect/ that unit tests and fixtures reach
 #   make oracle     N=... SEED=...: random images compared with qemu-img
 #   make bench      speed and memory against qemu-img, as ratios of one run
 #   make fixtures   makes fixtures/ anew (needs qemu-img)
@@ -34,19 +35,19 @@ objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 CORE = $(call objects,$(wildcard formats/*.c detect/*.c) fs/cat.c fs/image_file.c fs/nodes.c fs/passes.c fs/render.c fs/text.c)
 # The daemon, but for its main().
 DAEMON = $(filter-out $(CORE) $(BUILD)/fs/main.o,$(call objects,$(wildcard fs/*.c)))
-MAKER = $(call objects,tools/maker.c $(filter-out tools/make_bench_images.c,$(wildcard tools/make_*.c)) formats/crc32c.c)
+MAKER = $(call objects,tools/maker.c $(filter-out tools/make_bench_%.c,$(wildcard tools/make_*.c)) formats/crc32c.c)
 TESTS = $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 
 all: $(BUILD)/mount.instar $(BUILD)/instar-cat
 
 $(BUILD)/mount.instar: $(BUILD)/fs/main.o $(DAEMON) $(CORE)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(FUSE_LIBS)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(FUSE_LIBS) -lz
 
 $(BUILD)/instar-cat: $(BUILD)/tools/instar_cat.o $(CORE)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lz
 
 $(BUILD)/make-image: $(MAKER)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lz
 
 $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(BUILD)/tests/support.o $(DAEMON) $(CORE)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(FUSE_LIBS) -lcmocka -lz
@@ -72,6 +73,13 @@ test:
 
 test-programs: all $(BUILD)/make-image $(BUILD)/make-bench-images $(BUILD)/hello_ll $(TESTS)
 
+# Which lines of formats/ and detect/ the unit tests and the fixtures reach.
+coverage:
+	@$(MAKE) --no-print-directory BUILD=build/coverage CFLAGS='-O0 -g --coverage' LDFLAGS=--coverage FORTIFY= unit-tests
+	@tests/coverage build/coverage
+
+unit-tests: $(TESTS)
+
 # Random images against qemu-img: make oracle N=1000 SEED=7
 N ?= 300
 SEED ?= 1
@@ -81,7 +89,7 @@ oracle: all
 bench: all $(BUILD)/make-bench-images $(BUILD)/hello_ll
 	tools/bench
 
-$(BUILD)/make-bench-images: $(BUILD)/tools/make_bench_images.o
+$(BUILD)/make-bench-images: $(call objects,tools/bench_images.c $(wildcard tools/make_bench_*.c))
 	$(CC) $(ALL_LDFLAGS) -o $@ $^
 
 $(BUILD)/hello_ll: $(BUILD)/tools/hello_ll.o
@@ -117,4 +125,4 @@ format:
 clean:
 	rm -rf build
 
-.PHONY: all demo test test-programs oracle bench fixtures install uninstall format clean
+.PHONY: all demo test test-programs coverage unit-tests oracle bench fixtures install uninstall format clean

@@ -23,7 +23,9 @@ static int signature_matches(struct image *img, const struct signature *s, uint6
         return 0;
     *offset = image_size(img) - s->offset;
     error = image_tail(img, &bytes);
-    return error ? error : memcmp(bytes + IMAGE_TAIL_BYTES - s->offset, s->magic, s->length) == 0;
+    return error ? error
+                 : !s->length ||
+                       memcmp(bytes + IMAGE_TAIL_BYTES - s->offset, s->magic, s->length) == 0;
 }
 
 /* Notes a match that the driver confirmed, or did not: then why says why not. */
@@ -60,8 +62,15 @@ static int ask_signature(struct image *img, struct detection *d, const struct fo
         matches = driver->probe(img, s, &why);
     if (matches < 0)
         return matches;
-    if (matches == 1 || why.words[0])
-        add_candidate(d, driver, offset, matches == 1, &why);
+    if (matches == 0 && !why.words[0])
+        return 0;
+    if (driver->locate) {
+        int error = driver->locate(img, &offset);
+
+        if (error)
+            return error;
+    }
+    add_candidate(d, driver, offset, matches == 1, &why);
     return 0;
 }
 
@@ -79,9 +88,18 @@ static int ask_formats(struct image *img, struct detection *d, enum anchor ancho
     return 0;
 }
 
-/* The accepted candidate's format; where there is none, raw, and what only looked like another is
- * told. */
-static void decide(struct image *img, struct detection *d)
+/* Adds what the name of a raw file tells of it. */
+static void ask_names(struct detection *d, const char *name)
+{
+    struct reason why = {""};
+
+    for (const struct format_driver *const *f = formats; name && *f; f++)
+        if ((*f)->is_part_name && (*f)->is_part_name(name, &why))
+            add_candidate(d, *f, 0, false, &why);
+}
+
+/* The accepted candidate's format; where there is none, raw. */
+static void decide(struct detection *d)
 {
     const struct reason none = {""};
 
@@ -91,11 +109,16 @@ static void decide(struct image *img, struct detection *d)
     if (d->driver)
         return;
     d->driver = &raw_driver;
-    for (size_t i = 0; i < d->count; i++)
+    add_candidate(d, &raw_driver, 0, true, &none);
+}
+
+/* Tells what of a raw file only looked like another format. */
+static void tell_doubts(struct image *img, const struct detection *d)
+{
+    for (size_t i = 0; i < d->count && d->driver == &raw_driver && !d->candidates[i].accepted; i++)
         image_note(img, "raw: what looks like %s at offset %llu is not: %s",
                    d->candidates[i].driver->name, (unsigned long long)d->candidates[i].offset,
                    d->candidates[i].why.words);
-    add_candidate(d, &raw_driver, 0, true, &none);
 }
 
 /*
@@ -117,7 +140,7 @@ static void overrule(struct detection *d, const struct format_driver *given)
     }
 }
 
-int detect(struct image *img, const struct format_driver *given, struct detection *d)
+int detect(struct image *img, const struct open_options *options, struct detection *d)
 {
     int error = 0;
 
@@ -129,8 +152,12 @@ int detect(struct image *img, const struct format_driver *given, struct detectio
     }
     if (error)
         return error;
-    decide(img, d);
-    if (given)
-        overrule(d, given);
+    decide(d);
+    if (options && d->driver == &raw_driver)
+        ask_names(d, options->name);
+    if (options && options->format)
+        overrule(d, options->format);
+    else
+        tell_doubts(img, d);
     return 0;
 }

@@ -27,10 +27,10 @@ struct detection {
 };
 
 /*
- * Detects the format of img; with given (not NULL) that format is taken whatever the file holds,
- * and the candidates say so. Costs one read of the head and one of the tail of the file. 0 or
- * -errno (EIO, ENOMEM, EFBIG), said.
+ * Detects the format of img; with a format in options (NULL: none) that is taken whatever the file
+ * holds, and the candidates say so. Costs one read of the head and one of the tail of the file. 0
+ * or -errno (EIO, ENOMEM, EFBIG), said.
  */
-int detect(struct image *img, const struct format_driver *given, struct detection *detection);
+int detect(struct image *img, const struct open_options *options, struct detection *detection);
 
 #endif

@@ -11,57 +11,80 @@
 #include "checked.h"
 #include "format.h"
 
-/* Cuts a DATA extent where holes of the host file count at the first change between data and hole.
+/* So many extents are worth another walk, should somebody want to know of them after all. */
+enum { MANY_ANSWERS = 4, SECTOR = 512 };
+
+/* Host bytes may be told twice that often, over the whole file: then the same few stand for ever
+ * more of the disk, and small files make long walks. */
+#define TOLD_TWICE_BYTES (UINT64_C(64) << 20)
+
+/*
+ * Cuts a DATA extent where holes of the host file count at the first change between data and hole.
+ * What is past the end of the file is a hole to who counts, and unknown to who reads.
  */
-static int split_at_host_hole(struct image *img, struct extent *e)
+static int split_at_host_hole(struct extents *s, struct extent *e)
 {
-    uint64_t end;
+    struct image *img = s->disk->img;
+    uint64_t end, size;
     bool data;
     int error = image_host_range(img, e->host, &data, &end);
 
     if (error)
         return error;
+    checked_round_up(image_size(img), SECTOR, &size);
+    if (e->host >= size && (s->want & EXTENTS_WANT_HOST))
+        return 0;
     e->length = min_u64(e->length, end - e->host);
     if (!data)
         e->kind = EXTENT_ZERO;
-    return 0;
+    if (e->host < size)
+        s->host_told += e->length;
+    if (s->host_told <= size + TOLD_TWICE_BYTES)
+        return 0;
+    return image_fail(img, EFBIG,
+                      "%s: the same bytes of the file stand for many places of the disk",
+                      s->disk->driver->name);
 }
 
-/* A hole that only a file which was not granted would fill. Nobody hears of it where nobody wants
- * to know. */
-static int refuse_below(const struct extents *s)
+static int refuse(const struct disk *disk, const struct reference *reference)
 {
-    const struct reference *below = s->disk->below;
+    return image_fail(disk->img, EACCES,
+                      "%s: guest bytes are in a file that is not granted, the %s \"%s\"",
+                      disk->driver->name, reference->kind, reference->path);
+}
 
-    if (s->offset < s->wanted)
-        return -EACCES;
-    return image_fail(
-        s->disk->img, EACCES,
-        "%s: guest bytes from offset %llu are in a file that is not granted, the %s \"%s\"",
-        s->disk->driver->name, (unsigned long long)s->offset, below->kind, below->path);
+/* Whether the numbers of a qemu are wanted that does not know what of this format is data. */
+static bool is_all_data_to_qemu(const struct extents *s)
+{
+    return s->disk->qemu && s->disk->driver->opaque_to_qemu && !(s->want & EXTENTS_WANT_HOST);
 }
 
 /* The driver's answer at s->offset, clipped and split, not joined. */
 static int ask(struct extents *s, struct extent *e)
 {
     struct disk *disk = s->disk;
-    int error;
+    int error = 0;
 
     *e = (struct extent){.offset = s->offset, .host = EXTENT_NO_HOST};
-    error = disk->driver->extent_at(disk, s->offset, s->want, e);
+    if (is_all_data_to_qemu(s))
+        e->length = disk->virtual_size - s->offset;
+    else
+        error = disk->driver->extent_at(disk, s->offset, s->want, e);
     if (error)
         return error;
     assert(e->offset == s->offset && e->length > 0);
     e->length = min_u64(e->length, disk->virtual_size - s->offset);
+    /* A hole that only another file would fill. Nobody hears of it where nobody wants to know. */
     if (e->kind == EXTENT_HOLE && disk->below)
-        return refuse_below(s);
+        return s->offset < s->wanted ? -EACCES : refuse(disk, disk->below);
     s->asked_host = e->kind == EXTENT_DATA && (e->flags & EXTENT_HOST_HOLES);
     if (s->asked_host) {
-        error = split_at_host_hole(disk->img, e);
+        error = split_at_host_hole(s, e);
         if (error)
             return error;
     }
     s->offset += e->length;
+    s->told = e->length;
     return 0;
 }
 
@@ -80,11 +103,7 @@ static bool is_like(const struct extents *s, const struct extent *a, const struc
 int extents_begin(struct extents *s, struct disk *disk, unsigned want)
 {
     *s = (struct extents){.disk = disk, .want = want};
-    if (disk->beside)
-        return image_fail(disk->img, EACCES,
-                          "%s: guest bytes are in a file that is not granted, the %s \"%s\"",
-                          disk->driver->name, disk->beside->kind, disk->beside->path);
-    return 0;
+    return disk->beside ? refuse(disk, disk->beside) : 0;
 }
 
 /* Joins to *extent what follows and is like it. */
@@ -147,10 +166,16 @@ int extents_next(struct extents *s, struct extent *extent)
     return found;
 }
 
+void extents_seek(struct extents *s, uint64_t offset)
+{
+    s->offset = offset;
+    s->ahead.length = 0;
+}
+
 void extents_skip(struct extents *s, uint64_t offset)
 {
     assert(!(s->want & EXTENTS_WANT_JOINED));
     s->wanted = offset;
-    if (s->asked_host)
+    if (s->asked_host || (offset > s->offset && (offset - s->offset) / MANY_ANSWERS >= s->told))
         skip(s);
 }

@@ -37,10 +37,12 @@ enum { EXTENTS_WANT_HOST = 1, EXTENTS_WANT_JOINED = 2 };
 struct extents {
     struct disk *disk;
     unsigned want;
-    uint64_t offset; /* the next to be asked of the driver */
-    bool asked_host; /* the last answer was cut at a hole of the host file, or might have been */
-    uint64_t wanted; /* nothing before is of interest */
-    bool skipped;    /* some guest bytes were not told */
+    uint64_t offset;    /* the next to be asked of the driver */
+    bool asked_host;    /* the last answer was cut at a hole of the host file, or might have been */
+    uint64_t told;      /* guest bytes of the last answer */
+    uint64_t host_told; /* bytes of the host file whose holes were asked for */
+    uint64_t wanted;    /* nothing before is of interest */
+    bool skipped;       /* some guest bytes were not told */
     struct extent ahead; /* asked already, not yet given; length 0: none */
 };
 
@@ -57,10 +59,14 @@ int extents_begin(struct extents *s, struct disk *disk, unsigned want);
  */
 int extents_next(struct extents *s, struct extent *extent);
 
+/* Goes to offset, at most the virtual size, where the next extent then begins. */
+void extents_seek(struct extents *s, uint64_t offset);
+
 /*
- * Tells a stream that is not joined that nothing before offset is of interest. What the image's
- * tables tell is told all the same, as it costs nothing; what would fail there, or takes questions
- * to the host file system, is left out, and s->skipped is then set.
+ * Tells a stream that is not joined that nothing before offset is of interest. What would fail
+ * there is left out, and so is what takes questions to the host file system, or many answers as
+ * short as the last one; s->skipped is then set. Else what the image's tables tell is told all the
+ * same, as it costs nothing.
  */
 void extents_skip(struct extents *s, uint64_t offset);
 

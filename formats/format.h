@@ -8,6 +8,7 @@
 #define FORMATS_FORMAT_H
 
 #include "extents.h"
+#include "fields.h"
 #include "image.h"
 
 enum anchor { HEAD, TAIL };
@@ -43,28 +44,53 @@ struct reference {
     const char *path; /* escaped for printing */
 };
 
+/* A version of qemu, for comparison. */
+#define QEMU_VERSION(major, minor) ((major)*1000U + (minor))
+
+/* How the user wants an image to be taken. All zero: as it is. */
+struct open_options {
+    const struct format_driver *format; /* NULL: detect it */
+    unsigned qemu;    /* QEMU_VERSION(): the numbers of that qemu, where ours are others; 0: ours */
+    const char *name; /* last part of the image's path; NULL: not known */
+};
+
 /* An open image: what the headers say. Lives as long as the session img. */
 struct disk {
     struct image *img;
     const struct format_driver *driver;
+    unsigned qemu; /* as in the options */
     uint64_t virtual_size;
     const char *subformat; /* NULL: does not apply */
     const struct reference
         *below; /* what an EXTENT_HOLE asks; NULL: nothing below, it reads as zeros */
     const struct reference
         *beside; /* holds guest bytes that this file lacks: no extents without it; NULL: none */
-    void *state; /* the driver's own */
+    bool is_encrypted; /* guest bytes cannot be read without a key, which we never ask for */
+    void *state;       /* the driver's own */
 };
 
 struct format_driver {
     const char *name; /* what `qemu-img -f` takes */
     struct signature signatures[FORMAT_SIGNATURES];
+    const struct header_part *parts; /* header/: ends with NULL fields */
+    bool opaque_to_qemu;             /* qemu takes all of the disk for data */
 
     /*
      * Whether the file with that signature is of this format. 1: yes; 0: no, and why says why not
      * (nothing said: it only looked like a match); -errno. NULL: the signature is enough.
      */
     int (*probe)(struct image *img, const struct signature *signature, struct reason *why);
+
+    /*
+     * Whether a file of that name is a part of an image of this format, with no mark in its bytes:
+     * asked where nothing else was found. It stays raw; why says what its name tells. NULL: the
+     * format has no such parts.
+     */
+    bool (*is_part_name)(const char *name, struct reason *why);
+
+    /* Sets *offset to where the mark is that probe found by searching, whether or not it took it;
+     * without one leaves it. 0 or -errno, said. NULL: marks are where their signatures say. */
+    int (*locate)(struct image *img, uint64_t *offset);
 
     /* Reads the headers of disk->img and fills the disk in. Reads no tables. 0 or -errno, said. */
     int (*open)(struct disk *disk);
@@ -78,15 +104,39 @@ struct format_driver {
     int (*extent_at)(struct disk *disk, uint64_t offset, unsigned want, struct extent *extent);
 
     /*
+     * Guest bytes [offset, offset + length), which lie in one extent that extent_at told as DATA
+     * and COMPRESSED. 0 or -errno (EUCLEAN: the stream is broken; ENOTSUP: of a kind that is not
+     * handled), said.
+     */
+    int (*decode)(struct disk *disk, uint64_t offset, uint8_t *bytes, size_t length);
+
+    /*
      * Bytes that the image's persistent bitmaps will take in a qcow2 of that cluster size. 1:
      * *bytes is set; 0: `qemu-img measure` prints no such line for this image; -errno, said.
      */
     int (*bitmaps_size)(struct disk *disk, uint64_t cluster_size, uint64_t *bytes);
 };
 
-/* Opens img as driver's format. disk is filled in also on failure as far as known. 0 or -errno,
- * said. */
-int disk_open(struct disk *disk, struct image *img, const struct format_driver *driver);
+/*
+ * Opens img as driver's format; options: its qemu is kept, NULL is none. disk is filled in also on
+ * failure as far as known. 0 or -errno, said.
+ */
+int disk_open(struct disk *disk, struct image *img, const struct format_driver *driver,
+              const struct open_options *options);
+
+/*
+ * Keeps the name of a file that the image refers to, for errors: length bytes of text at offset,
+ * which end at a NUL, as qemu has it. *reference is left alone if there is no name. 0 or -errno,
+ * said.
+ */
+int disk_keep_reference(struct disk *disk, const char *kind, uint64_t offset, size_t length,
+                        const struct reference **reference);
+
+/*
+ * Guest bytes [offset, offset + length); beyond the disk's end they are zeros. 0 or -errno, said:
+ * EACCES: in a file that is not granted; ENOTSUP: encrypted; EIO: past the end of the file.
+ */
+int disk_read(struct disk *disk, uint64_t offset, uint8_t *bytes, size_t length);
 
 /* All formats, in the order in which they are asked; raw, which takes everything, is the last. Ends
  * with NULL. */
@@ -95,6 +145,15 @@ extern const struct format_driver *const formats[];
 /* The driver of that name, or NULL. */
 const struct format_driver *format_by_name(const char *name);
 
-extern const struct format_driver qcow2_driver, raw_driver, vhd_driver, vhdx_driver, vmdk_driver;
+/* Takes options as the user writes them: format=FMT (or auto) and qemu=MAJOR.MINOR, with commas
+ * between them. Returns whether all of them could be taken. */
+bool open_options_parse(struct open_options *options, const char *text);
+
+/* Writes the options in force in the same words to out. */
+void open_options_describe(const struct open_options *options, char *out, size_t size);
+
+extern const struct format_driver bochs_driver, cloop_driver, dmg_driver, luks_driver,
+    parallels_driver, qcow_driver, qcow2_driver, qed_driver, raw_driver, vdi_driver, vhd_driver,
+    vhdx_driver, vmdk_driver;
 
 #endif

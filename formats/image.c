@@ -44,7 +44,7 @@ struct piece {
 struct image {
     int fd;
     uint64_t size, disk_size;
-    uint64_t bytes_read, bytes_budget;
+    uint64_t bytes_read, bytes_budget, work;
     struct block *blocks;
     size_t memory;
     struct piece *pieces;
@@ -154,8 +154,7 @@ static int read_inside(struct image *img, uint64_t offset, size_t length, uint8_
     return 0;
 }
 
-/* Reads length bytes at offset, zeros past the end of the file. */
-static int read_padded(struct image *img, uint64_t offset, size_t length, uint8_t *bytes)
+int image_read(struct image *img, uint64_t offset, size_t length, uint8_t *bytes)
 {
     size_t inside = 0;
 
@@ -163,6 +162,14 @@ static int read_padded(struct image *img, uint64_t offset, size_t length, uint8_
         inside = (size_t)min_u64(length, img->size - offset);
     memset(bytes + inside, 0, length - inside);
     return inside ? read_inside(img, offset, inside, bytes) : 0;
+}
+
+int image_work(struct image *img, uint64_t units, const char *what)
+{
+    img->work = units < IMAGE_WORK_MAX ? img->work + units : IMAGE_WORK_MAX;
+    if (img->work < IMAGE_WORK_MAX)
+        return 0;
+    return image_fail(img, EFBIG, "%s takes too long", what);
 }
 
 static const struct piece *piece_find(const struct image *img, uint64_t offset, size_t length)
@@ -192,7 +199,7 @@ int image_get(struct image *img, uint64_t offset, size_t length, const uint8_t *
     buffer = image_alloc(img, length ? length : 1);
     if (!piece || !buffer)
         return -ENOMEM;
-    error = read_padded(img, offset, length, buffer);
+    error = image_read(img, offset, length, buffer);
     if (error)
         return error;
     *piece = (struct piece){img->pieces, offset, length, buffer};
@@ -208,19 +215,19 @@ int image_head(struct image *img, const uint8_t **bytes)
 
 int image_tail(struct image *img, const uint8_t **bytes)
 {
-    const uint8_t *head;
+    const uint8_t *whole;
     uint8_t *tail;
     int error;
 
     if (img->size >= IMAGE_TAIL_BYTES)
         return image_get(img, img->size - IMAGE_TAIL_BYTES, IMAGE_TAIL_BYTES, bytes);
-    error = image_head(img, &head);
+    error = image_get(img, 0, (size_t)img->size, &whole);
     if (error)
         return error;
     tail = image_alloc(img, IMAGE_TAIL_BYTES);
     if (!tail)
         return -ENOMEM;
-    memcpy(tail + IMAGE_TAIL_BYTES - img->size, head, (size_t)img->size);
+    memcpy(tail + IMAGE_TAIL_BYTES - img->size, whole, (size_t)img->size);
     *bytes = tail;
     return 0;
 }
@@ -257,7 +264,7 @@ int image_window_at(struct image *img, struct image_window *w, uint64_t offset, 
             return image_fail(img, EFBIG, "%zu bytes of a table at offset %llu are more than %zu",
                               length, (unsigned long long)offset, w->capacity);
         w->length = 0;
-        error = read_padded(img, offset, length, w->bytes);
+        error = image_read(img, offset, length, w->bytes);
         if (error)
             return error;
         w->offset = offset;

@@ -18,10 +18,12 @@ struct image;
 
 enum {
     IMAGE_HEAD_BYTES = 512,       /* what head signatures may look at: all that qemu probes */
-    IMAGE_TAIL_BYTES = 512,       /* what tail signatures may look at: a VHD footer */
+    IMAGE_TAIL_BYTES = 1024,      /* what tail signatures may look at: as far from the end as the
+                                     trailer of a DMG may begin */
     IMAGE_GET_MAX = 1 << 20,      /* the longest piece that image_get() gives */
     IMAGE_TABLE_PIECE = 1 << 20,  /* bytes of a table read at once */
     IMAGE_MEMORY_MAX = 16 << 20,  /* bytes of memory of one session */
+    IMAGE_WORK_MAX = 400 << 20,   /* units of image_work() */
     IMAGE_PROBLEMS_MAX = 8 << 10, /* bytes of problems kept; later ones are dropped */
 };
 
@@ -49,6 +51,18 @@ uint64_t image_bytes_read(const struct image *img);
  * EFBIG), said.
  */
 int image_get(struct image *img, uint64_t offset, size_t length, const uint8_t **bytes);
+
+/*
+ * Reads length bytes at offset into bytes, zeros past the end of the file: for what is not kept.
+ * Returns 0 or -errno (EIO, EFBIG: the budget), said.
+ */
+int image_read(struct image *img, uint64_t offset, size_t length, uint8_t *bytes);
+
+/*
+ * Counts work that is not reading, about a nanosecond each unit; a session has IMAGE_WORK_MAX of
+ * it. Returns 0, or EFBIG, said: WHAT takes too long.
+ */
+int image_work(struct image *img, uint64_t units, const char *what);
 
 /* The first IMAGE_HEAD_BYTES of the file, zeros past its end. As image_get(). */
 int image_head(struct image *img, const uint8_t **bytes);

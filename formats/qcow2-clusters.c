@@ -162,6 +162,21 @@ static int find_l2(struct disk *disk, uint64_t offset, uint64_t *hole)
     return 0;
 }
 
+/* Where the entry for offset, which the tables in window l2 map, stands. */
+static const uint8_t *entry_at(const struct qcow2 *q, uint64_t offset)
+{
+    return q->l2.bytes + ((offset - q->l2_start) >> q->cluster_bits) * q->l2_entry_bytes;
+}
+
+int qcow2_l2_entry(struct disk *disk, uint64_t offset, uint64_t *entry)
+{
+    uint64_t hole;
+    int found = find_l2(disk, offset, &hole);
+
+    *entry = found == 1 ? be64(entry_at(disk->state, offset)) : 0;
+    return found < 0 ? found : 0;
+}
+
 /* Whether holes of the host file count for this image: asked once, when the first data cluster is
  * met. */
 static int ask_host_holes(struct disk *disk)
@@ -296,8 +311,8 @@ int qcow2_extent_at(struct disk *disk, uint64_t offset, unsigned want, struct ex
         extent->kind = EXTENT_HOLE;
         return found;
     }
-    entries = q->l2.bytes + ((offset - q->l2_start) >> q->cluster_bits) * q->l2_entry_bytes;
-    end = q->l2.bytes + ((q->l2_end - q->l2_start) >> q->cluster_bits) * q->l2_entry_bytes;
+    entries = entry_at(q, offset);
+    end = entry_at(q, q->l2_end);
     if (!q->extended_l2 && !(want & EXTENTS_WANT_HOST) && q->host_holes_count == QCOW2_NO &&
         follow_standard(q, entries, end, extent))
         return 0;

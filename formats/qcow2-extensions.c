@@ -23,20 +23,13 @@ enum {
 #define EXTENSION_BACKING_FORMAT 0xe2792aca
 #define BACKING_FORMAT_BYTES_MAX 15
 
+/* A file whose name no extension tells. */
+static const struct reference nameless_data_file = {"data file", ""};
+
 static int read_data_file_extension(struct disk *disk, uint64_t offset, uint32_t length)
 {
-    uint32_t kept = length < DATA_FILE_NAME_MAX ? length : DATA_FILE_NAME_MAX;
-    struct reference *data_file = image_alloc(disk->img, sizeof *data_file);
-    char *path = image_alloc(disk->img, 4 * DATA_FILE_NAME_MAX + 1);
-    const uint8_t *name;
-    int error = data_file && path ? image_get(disk->img, offset, kept, &name) : -ENOMEM;
-
-    if (error)
-        return error;
-    escape_text(path, 4 * DATA_FILE_NAME_MAX + 1, (const char *)name, kept);
-    *data_file = (struct reference){"data file", path};
-    disk->beside = data_file;
-    return 0;
+    return disk_keep_reference(disk, "data file", offset, min_u64(length, DATA_FILE_NAME_MAX),
+                               &disk->beside);
 }
 
 static int check_crypto_extension(struct disk *disk, uint32_t length)
@@ -71,13 +64,12 @@ static int read_extension(struct disk *disk, uint32_t type, uint64_t offset, uin
 
 int qcow2_read_extensions(struct disk *disk, uint64_t start, uint64_t end, bool wants_data_file)
 {
-    static const struct reference nameless = {"data file", ""};
     uint64_t offset = start;
     struct image_window window;
     int error = image_window_begin(disk->img, &window, EXTENSIONS_WINDOW_BYTES);
 
     if (wants_data_file)
-        disk->beside = &nameless;
+        disk->beside = &nameless_data_file;
     while (!error && offset < end) {
         uint32_t type, length;
         const uint8_t *p;

@@ -13,7 +13,6 @@
 
 #include "bytes.h"
 #include "checked.h"
-#include "escape.h"
 
 enum {
     HEADER_VERSION = 4,
@@ -30,6 +29,7 @@ enum {
     HEADER_SNAPSHOTS_OFFSET = 64,
     HEADER_V2_BYTES = 72,
     HEADER_INCOMPATIBLE_FEATURES = 72,
+    HEADER_COMPATIBLE_FEATURES = 80,
     HEADER_AUTOCLEAR_FEATURES = 88,
     HEADER_REFCOUNT_ORDER = 96,
     HEADER_HEADER_LENGTH = 100,
@@ -81,7 +81,7 @@ static int check_table(struct disk *disk, const char *what, uint64_t offset, uin
 /* Incompatible features, and what they and the cluster size demand of each other. */
 static int check_features(struct disk *disk, const uint8_t *header, uint64_t features)
 {
-    const struct qcow2 *q = disk->state;
+    struct qcow2 *q = disk->state;
     uint32_t length = be32(header + HEADER_HEADER_LENGTH);
     unsigned type = length > HEADER_COMPRESSION_TYPE ? header[HEADER_COMPRESSION_TYPE] : 0;
 
@@ -101,6 +101,7 @@ static int check_features(struct disk *disk, const uint8_t *header, uint64_t fea
     if ((type != 0) != ((features & INCOMPATIBLE_COMPRESSION_TYPE) != 0))
         return image_fail(disk->img, EUCLEAN,
                           "qcow2: compression type %u does not agree with its feature bit", type);
+    q->compression_type = type;
     return 0;
 }
 
@@ -183,10 +184,6 @@ static int open_backing(struct disk *disk, const uint8_t *header)
     struct qcow2 *q = disk->state;
     uint64_t offset = be64(header + HEADER_BACKING_FILE_OFFSET);
     uint32_t length = be32(header + HEADER_BACKING_FILE_SIZE);
-    struct reference *backing;
-    const uint8_t *name;
-    char *path;
-    int error;
 
     if (offset == 0 || length == 0)
         return 0;
@@ -195,20 +192,7 @@ static int open_backing(struct disk *disk, const uint8_t *header)
             disk->img, EUCLEAN,
             "qcow2: backing file name of %u bytes is longer than %d or than the first cluster",
             length, BACKING_FILE_NAME_MAX);
-    error = image_get(disk->img, offset, length, &name);
-    if (error)
-        return error;
-    length = (uint32_t)strnlen((const char *)name, length);
-    if (length == 0)
-        return 0;
-    backing = image_alloc(disk->img, sizeof *backing);
-    path = image_alloc(disk->img, 4 * BACKING_FILE_NAME_MAX + 1);
-    if (!backing || !path)
-        return -ENOMEM;
-    escape_text(path, 4 * BACKING_FILE_NAME_MAX + 1, (const char *)name, length);
-    *backing = (struct reference){"backing file", path};
-    disk->below = backing;
-    return 0;
+    return disk_keep_reference(disk, "backing file", offset, length, &disk->below);
 }
 
 /* Version, cluster size, encryption: what everything else is reckoned with. */
@@ -235,7 +219,7 @@ static int open_basics(struct disk *disk, const uint8_t *header)
                           (unsigned long long)be64(header + HEADER_BACKING_FILE_OFFSET));
     if (crypt_method > CRYPT_METHOD_MAX)
         return image_fail(disk->img, ENOTSUP, "qcow2: unknown crypt_method %u", crypt_method);
-    q->encrypted = crypt_method != 0;
+    q->encrypted = disk->is_encrypted = crypt_method != 0;
     q->luks = crypt_method == CRYPT_METHOD_MAX;
     q->refcount_order = 4;
     return 0;
@@ -285,11 +269,71 @@ static int qcow2_probe(struct image *img, const struct signature *signature, str
     return error ? error : be32(head + HEADER_VERSION) >= 2;
 }
 
+static const struct field_word incompatible_words[] = {
+    {1 << 0, "dirty"},
+    {1 << 1, "corrupt"},
+    {INCOMPATIBLE_DATA_FILE, "external-data-file"},
+    {INCOMPATIBLE_COMPRESSION_TYPE, "compression-type"},
+    {INCOMPATIBLE_EXTENDED_L2, "extended-l2"},
+    {0, NULL},
+};
+static const struct field_word compatible_words[] = {{1 << 0, "lazy-refcounts"}, {0, NULL}};
+static const struct field_word autoclear_words[] = {
+    {1 << 0, "bitmaps"},
+    {AUTOCLEAR_DATA_FILE_RAW, "raw-external-data"},
+    {0, NULL},
+};
+
+/* Under the names of the specification's section "Header". */
+static const struct field header_fields[] = {
+    {"magic", 0, 4, field_hex, NULL},
+    {"version", HEADER_VERSION, 4, field_be, NULL},
+    {"backing_file_offset", HEADER_BACKING_FILE_OFFSET, 8, field_be, NULL},
+    {"backing_file_size", HEADER_BACKING_FILE_SIZE, 4, field_be, NULL},
+    {"cluster_bits", HEADER_CLUSTER_BITS, 4, field_be, NULL},
+    {"size", HEADER_SIZE, 8, field_be, NULL},
+    {"crypt_method", HEADER_CRYPT_METHOD, 4, field_be, NULL},
+    {"l1_size", HEADER_L1_SIZE, 4, field_be, NULL},
+    {"l1_table_offset", HEADER_L1_TABLE_OFFSET, 8, field_be, NULL},
+    {"refcount_table_offset", HEADER_REFCOUNT_TABLE_OFFSET, 8, field_be, NULL},
+    {"refcount_table_clusters", HEADER_REFCOUNT_TABLE_CLUSTERS, 4, field_be, NULL},
+    {"nb_snapshots", HEADER_NB_SNAPSHOTS, 4, field_be, NULL},
+    {"snapshots_offset", HEADER_SNAPSHOTS_OFFSET, 8, field_be, NULL},
+    {"incompatible_features", HEADER_INCOMPATIBLE_FEATURES, 8, field_flags_be, incompatible_words},
+    {"compatible_features", HEADER_COMPATIBLE_FEATURES, 8, field_flags_be, compatible_words},
+    {"autoclear_features", HEADER_AUTOCLEAR_FEATURES, 8, field_flags_be, autoclear_words},
+    {"refcount_order", HEADER_REFCOUNT_ORDER, 4, field_be, NULL},
+    {"header_length", HEADER_HEADER_LENGTH, 4, field_be, NULL},
+    {"compression_type", HEADER_COMPRESSION_TYPE, 1, field_be, NULL},
+};
+
+/* Version 2 has no fields behind its 72 bytes; later ones say how many they have. */
+static int qcow2_find_header(struct disk *disk, uint64_t *offset, uint64_t *length)
+{
+    const uint8_t *header;
+    int error = image_head(disk->img, &header);
+
+    if (error)
+        return error;
+    *offset = 0;
+    *length = HEADER_V2_BYTES;
+    if (be32(header + HEADER_VERSION) >= 3)
+        *length = max_u64(be32(header + HEADER_HEADER_LENGTH), HEADER_V3_BYTES);
+    return 1;
+}
+
+static const struct header_part qcow2_parts[] = {
+    {"", FIELDS(header_fields), qcow2_find_header},
+    {.fields = NULL},
+};
+
 const struct format_driver qcow2_driver = {
     .name = "qcow2",
+    .parts = qcow2_parts,
     .signatures = {{HEAD, 0, "QFI\xfb", 4}},
     .probe = qcow2_probe,
     .open = qcow2_open,
     .extent_at = qcow2_extent_at,
+    .decode = qcow2_decode,
     .bitmaps_size = qcow2_bitmaps_size,
 };

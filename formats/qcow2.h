@@ -21,6 +21,7 @@ struct qcow2 {
     uint64_t cluster_size;
     bool extended_l2; /* entries of 16 bytes with a bitmap of subclusters */
     bool encrypted, luks;
+    unsigned compression_type; /* 0: zlib */
     uint32_t l2_entry_bytes;
     uint64_t forbidden_bits; /* of a standard entry */
     uint64_t l2_entries;     /* of one table */
@@ -43,6 +44,11 @@ struct qcow2 {
 
 /* extent_at: walks the active L1 and L2 tables (specification: "Cluster mapping"). */
 int qcow2_extent_at(struct disk *disk, uint64_t offset, unsigned want, struct extent *extent);
+
+/* The L2 entry of the cluster that holds offset, which a table maps. 0 or -errno, said. */
+int qcow2_l2_entry(struct disk *disk, uint64_t offset, uint64_t *entry);
+
+int qcow2_decode(struct disk *disk, uint64_t offset, uint8_t *bytes, size_t length);
 
 /*
  * Whether far more clusters have a refcount than the file occupies: preallocated metadata, where

@@ -13,22 +13,9 @@
 #include "escape.h"
 #include "vhdx.h"
 
-enum { /* 2.6.1 Metadata Table */
-       TABLE_BYTES = 64 << 10,
-       TABLE_HEADER_BYTES = 32,
-       TABLE_COUNT = 10,
-       ENTRY_BYTES = 32,
-       ENTRY_ITEM = 0,
-       ENTRY_OFFSET = 16,
-       ENTRY_LENGTH = 20,
-       ENTRY_FLAGS = 24,
-       ENTRY_REQUIRED = 4,
-       ITEM_MAX = 1 << 20, /* 2.6.1.2: no item is longer */
-};
+enum { ENTRY_REQUIRED = 4 };
 
 enum { /* 2.6.2.1 File Parameters */
-       PARAMETERS_BLOCK_SIZE = 0,
-       PARAMETERS_FLAGS = 4,
        LEAVE_BLOCKS_ALLOCATED = 1,
        HAS_PARENT = 2,
        BLOCK_SIZE_MIN = 1 << 20,
@@ -39,56 +26,35 @@ enum { /* 2.6.2.1 File Parameters */
 
 enum { CHUNK_SECTORS = 1 << 23 }; /* 2.5: sectors that one sector bitmap block of 1 MiB covers */
 
-enum { /* 2.6.2.6 Parent Locator */
-       LOCATOR_BYTES = 20,
-       LOCATOR_TYPE = 0,
-       LOCATOR_COUNT = 18,
-       PAIR_BYTES = 12,
-       PAIR_KEY = 0,
-       PAIR_VALUE = 4,
-       PAIR_KEY_LENGTH = 8,
-       PAIR_VALUE_LENGTH = 10,
-};
-
-enum {
-    FILE_PARAMETERS,
-    DISK_SIZE,
-    DISK_ID,
-    LOGICAL_SECTOR,
-    PHYSICAL_SECTOR,
-    PARENT_LOCATOR,
-    ITEMS
-};
-
 static const struct {
     const char *name;
     uint8_t guid[VHDX_GUID];
     uint32_t length; /* what is read of it */
-} known[ITEMS] = {
-    [FILE_PARAMETERS] = {"file parameters",
-                         {0x37, 0x67, 0xa1, 0xca, 0x36, 0xfa, 0x43, 0x4d, 0xb3, 0xb6, 0x33, 0xf0,
-                          0xaa, 0x44, 0xe7, 0x6b},
-                         8},
-    [DISK_SIZE] = {"virtual disk size",
-                   {0x24, 0x42, 0xa5, 0x2f, 0x1b, 0xcd, 0x76, 0x48, 0xb2, 0x11, 0x5d, 0xbe, 0xd8,
-                    0x3b, 0xf4, 0xb8},
-                   8},
-    [DISK_ID] = {"virtual disk id",
-                 {0xab, 0x12, 0xca, 0xbe, 0xe6, 0xb2, 0x23, 0x45, 0x93, 0xef, 0xc3, 0x09, 0xe0,
-                  0x00, 0xc7, 0x46},
-                 0},
-    [LOGICAL_SECTOR] = {"logical sector size",
-                        {0x1d, 0xbf, 0x41, 0x81, 0x6f, 0xa9, 0x09, 0x47, 0xba, 0x47, 0xf2, 0x33,
-                         0xa8, 0xfa, 0xab, 0x5f},
-                        4},
-    [PHYSICAL_SECTOR] = {"physical sector size",
-                         {0xc7, 0x48, 0xa3, 0xcd, 0x5d, 0x44, 0x71, 0x44, 0x9c, 0xc9, 0xe9, 0x88,
-                          0x52, 0x51, 0xc5, 0x56},
-                         0},
-    [PARENT_LOCATOR] = {"parent locator",
-                        {0x2d, 0x5f, 0xd3, 0xa8, 0x0b, 0xb3, 0x4d, 0x45, 0xab, 0xf7, 0xd3, 0xd8,
-                         0x48, 0x34, 0xab, 0x0c},
-                        LOCATOR_BYTES},
+} known[VHDX_ITEMS] = {
+    [VHDX_FILE_PARAMETERS] = {"file parameters",
+                              {0x37, 0x67, 0xa1, 0xca, 0x36, 0xfa, 0x43, 0x4d, 0xb3, 0xb6, 0x33,
+                               0xf0, 0xaa, 0x44, 0xe7, 0x6b},
+                              8},
+    [VHDX_DISK_SIZE] = {"virtual disk size",
+                        {0x24, 0x42, 0xa5, 0x2f, 0x1b, 0xcd, 0x76, 0x48, 0xb2, 0x11, 0x5d, 0xbe,
+                         0xd8, 0x3b, 0xf4, 0xb8},
+                        8},
+    [VHDX_DISK_ID] = {"virtual disk id",
+                      {0xab, 0x12, 0xca, 0xbe, 0xe6, 0xb2, 0x23, 0x45, 0x93, 0xef, 0xc3, 0x09, 0xe0,
+                       0x00, 0xc7, 0x46},
+                      0},
+    [VHDX_LOGICAL_SECTOR] = {"logical sector size",
+                             {0x1d, 0xbf, 0x41, 0x81, 0x6f, 0xa9, 0x09, 0x47, 0xba, 0x47, 0xf2,
+                              0x33, 0xa8, 0xfa, 0xab, 0x5f},
+                             4},
+    [VHDX_PHYSICAL_SECTOR] = {"physical sector size",
+                              {0xc7, 0x48, 0xa3, 0xcd, 0x5d, 0x44, 0x71, 0x44, 0x9c, 0xc9, 0xe9,
+                               0x88, 0x52, 0x51, 0xc5, 0x56},
+                              0},
+    [VHDX_PARENT_LOCATOR] = {"parent locator",
+                             {0x2d, 0x5f, 0xd3, 0xa8, 0x0b, 0xb3, 0x4d, 0x45, 0xab, 0xf7, 0xd3,
+                              0xd8, 0x48, 0x34, 0xab, 0x0c},
+                             LOCATOR_BYTES},
 };
 
 static const uint8_t locator_type[VHDX_GUID] = {0xb7, 0xef, 0x4a, 0xb0, 0x9e, 0xd1, 0x81, 0x4a,
@@ -99,15 +65,22 @@ struct item {
     uint32_t offset, length;
 };
 
+enum vhdx_item vhdx_item_by_guid(const uint8_t *guid)
+{
+    enum vhdx_item k = 0;
+
+    while (k < VHDX_ITEMS && memcmp(guid, known[k].guid, VHDX_GUID) != 0)
+        k++;
+    return k;
+}
+
 static int vhdx_take_item(struct image *img, const uint8_t *entry, uint16_t i, struct item *items,
                           bool *found)
 {
-    size_t k = 0;
+    enum vhdx_item k = vhdx_item_by_guid(entry + METADATA_ITEM_ID);
 
-    while (k < ITEMS && memcmp(entry + ENTRY_ITEM, known[k].guid, VHDX_GUID) != 0)
-        k++;
-    if (k == ITEMS) {
-        if (le32(entry + ENTRY_FLAGS) & ENTRY_REQUIRED)
+    if (k == VHDX_ITEMS) {
+        if (le32(entry + METADATA_FLAGS) & ENTRY_REQUIRED)
             return image_fail(img, ENOTSUP,
                               "vhdx: metadata item %u is required but its kind is not known", i);
         return 0;
@@ -115,7 +88,7 @@ static int vhdx_take_item(struct image *img, const uint8_t *entry, uint16_t i, s
     if (found[k])
         return image_fail(img, EUCLEAN, "vhdx: the metadata has two items \"%s\"", known[k].name);
     found[k] = true;
-    items[k] = (struct item){le32(entry + ENTRY_OFFSET), le32(entry + ENTRY_LENGTH)};
+    items[k] = (struct item){le32(entry + METADATA_OFFSET), le32(entry + METADATA_LENGTH)};
     return 0;
 }
 
@@ -125,22 +98,22 @@ static int vhdx_find_items(struct image *img, const struct vhdx *v, struct item 
     const uint8_t *table, *entries;
     uint16_t count;
     int error =
-        image_require(img, v->metadata.offset, TABLE_HEADER_BYTES, "vhdx: the metadata table");
+        image_require(img, v->metadata.offset, METADATA_HEADER_BYTES, "vhdx: the metadata table");
 
     if (!error)
-        error = image_get(img, v->metadata.offset, TABLE_HEADER_BYTES, &table);
+        error = image_get(img, v->metadata.offset, METADATA_HEADER_BYTES, &table);
     if (error)
         return error;
     if (memcmp(table, "metadata", 8) != 0)
         return image_fail(img, EUCLEAN, "vhdx: the metadata table has no signature");
-    count = le16(table + TABLE_COUNT);
+    count = le16(table + METADATA_ENTRY_COUNT);
     if (count > VHDX_TABLE_ENTRIES)
         return image_fail(img, EUCLEAN, "vhdx: metadata table has %u entries: at most %d fit",
                           count, VHDX_TABLE_ENTRIES);
-    error = image_get(img, v->metadata.offset + TABLE_HEADER_BYTES, (size_t)count * ENTRY_BYTES,
-                      &entries);
+    error = image_get(img, v->metadata.offset + METADATA_HEADER_BYTES,
+                      (size_t)count * METADATA_ENTRY_BYTES, &entries);
     for (uint16_t i = 0; !error && i < count; i++)
-        error = vhdx_take_item(img, entries + (size_t)i * ENTRY_BYTES, i, items, found);
+        error = vhdx_take_item(img, entries + (size_t)i * METADATA_ENTRY_BYTES, i, items, found);
     return error;
 }
 
@@ -149,17 +122,17 @@ static int vhdx_find_items(struct image *img, const struct vhdx *v, struct item 
 static int vhdx_check_items(struct image *img, const struct vhdx *v, const struct item *items,
                             const bool *found)
 {
-    for (size_t k = 0; k < ITEMS; k++) {
-        if (!found[k] && k != PARENT_LOCATOR)
+    for (size_t k = 0; k < VHDX_ITEMS; k++) {
+        if (!found[k] && k != VHDX_PARENT_LOCATOR)
             return image_fail(img, EUCLEAN, "vhdx: the metadata has no item \"%s\"", known[k].name);
         if (!found[k] || !known[k].length)
             continue;
-        if (items[k].length < known[k].length || items[k].length > ITEM_MAX)
+        if (items[k].length < known[k].length || items[k].length > METADATA_ITEM_MAX)
             return image_fail(
                 img, EUCLEAN,
                 "vhdx: metadata item \"%s\" has a length of %u bytes, not of %u to %d",
-                known[k].name, items[k].length, known[k].length, ITEM_MAX);
-        if (items[k].offset < TABLE_BYTES ||
+                known[k].name, items[k].length, known[k].length, METADATA_ITEM_MAX);
+        if (items[k].offset < METADATA_TABLE_BYTES ||
             (uint64_t)items[k].offset + items[k].length > v->metadata.length)
             return image_fail(
                 img, EUCLEAN,
@@ -204,8 +177,7 @@ static const char *vhdx_text(struct image *img, const uint8_t *bytes, uint32_t l
     return text;
 }
 
-/* Whether the bytes are that key, which is ASCII, in UTF-16. */
-static bool vhdx_is_key(const uint8_t *bytes, uint32_t length, const char *key)
+bool vhdx_is_key(const uint8_t *bytes, uint32_t length, const char *key)
 {
     size_t n = strlen(key);
 
@@ -221,12 +193,12 @@ static bool vhdx_is_key(const uint8_t *bytes, uint32_t length, const char *key)
  * such key. */
 static uint32_t vhdx_locator_value(const uint8_t *locator, const char *key, const uint8_t **value)
 {
-    for (uint32_t i = 0; i < le16(locator + LOCATOR_COUNT); i++) {
-        const uint8_t *pair = locator + LOCATOR_BYTES + (size_t)i * PAIR_BYTES;
+    for (uint32_t i = 0; i < le16(locator + LOCATOR_KEY_VALUE_COUNT); i++) {
+        const uint8_t *pair = locator + LOCATOR_BYTES + (size_t)i * LOCATOR_PAIR_BYTES;
 
-        if (!vhdx_is_key(locator + le32(pair + PAIR_KEY), le16(pair + PAIR_KEY_LENGTH), key))
+        if (!vhdx_is_key(locator + le32(pair + PAIR_KEY_OFFSET), le16(pair + PAIR_KEY_LENGTH), key))
             continue;
-        *value = locator + le32(pair + PAIR_VALUE);
+        *value = locator + le32(pair + PAIR_VALUE_OFFSET);
         return le16(pair + PAIR_VALUE_LENGTH);
     }
     return 0;
@@ -235,23 +207,23 @@ static uint32_t vhdx_locator_value(const uint8_t *locator, const char *key, cons
 /* Each key and each value lies in the locator. */
 static int vhdx_check_locator(struct image *img, const uint8_t *locator, uint32_t length)
 {
-    uint32_t count = le16(locator + LOCATOR_COUNT);
+    uint32_t count = le16(locator + LOCATOR_KEY_VALUE_COUNT);
 
     if (memcmp(locator + LOCATOR_TYPE, locator_type, VHDX_GUID) != 0)
         return image_fail(img, ENOTSUP, "vhdx: the type of the parent locator is not known");
-    if (LOCATOR_BYTES + count * PAIR_BYTES > length)
+    if (LOCATOR_BYTES + count * LOCATOR_PAIR_BYTES > length)
         return image_fail(img, EUCLEAN,
                           "vhdx: parent locator of %u bytes is too short for %u pairs", length,
                           count);
     for (uint32_t i = 0; i < count; i++) {
-        const uint8_t *pair = locator + LOCATOR_BYTES + (size_t)i * PAIR_BYTES;
+        const uint8_t *pair = locator + LOCATOR_BYTES + (size_t)i * LOCATOR_PAIR_BYTES;
         uint32_t key_length = le16(pair + PAIR_KEY_LENGTH);
         uint32_t value_length = le16(pair + PAIR_VALUE_LENGTH);
 
         if (key_length % 2 || value_length % 2)
             return image_fail(img, EUCLEAN, "vhdx: pair %u of the parent locator is not UTF-16", i);
-        if ((uint64_t)le32(pair + PAIR_KEY) + key_length > length ||
-            (uint64_t)le32(pair + PAIR_VALUE) + value_length > length)
+        if ((uint64_t)le32(pair + PAIR_KEY_OFFSET) + key_length > length ||
+            (uint64_t)le32(pair + PAIR_VALUE_OFFSET) + value_length > length)
             return image_fail(img, EUCLEAN, "vhdx: pair %u of the parent locator is past its end",
                               i);
     }
@@ -301,16 +273,16 @@ static int vhdx_read_parent(struct disk *disk, const struct vhdx *v, bool has_pa
 int vhdx_read_metadata(struct disk *disk, struct vhdx *v)
 {
     struct image *img = disk->img;
-    struct item items[ITEMS] = {0};
-    bool found[ITEMS] = {false};
-    const uint8_t *bytes[ITEMS];
+    struct item items[VHDX_ITEMS] = {0};
+    bool found[VHDX_ITEMS] = {false};
+    const uint8_t *bytes[VHDX_ITEMS];
     uint32_t flags, sector;
     int error = vhdx_find_items(img, v, items, found);
 
     if (!error)
         error = vhdx_check_items(img, v, items, found);
-    for (size_t k = 0; !error && k < ITEMS; k++)
-        if (known[k].length && k != PARENT_LOCATOR) {
+    for (size_t k = 0; !error && k < VHDX_ITEMS; k++)
+        if (known[k].length && k != VHDX_PARENT_LOCATOR) {
             uint64_t at = v->metadata.offset + items[k].offset;
 
             error = image_require(img, at, known[k].length, "vhdx: a metadata item");
@@ -319,10 +291,10 @@ int vhdx_read_metadata(struct disk *disk, struct vhdx *v)
         }
     if (error)
         return error;
-    v->block_size = le32(bytes[FILE_PARAMETERS] + PARAMETERS_BLOCK_SIZE);
-    flags = le32(bytes[FILE_PARAMETERS] + PARAMETERS_FLAGS);
-    v->size = le64(bytes[DISK_SIZE]);
-    sector = le32(bytes[LOGICAL_SECTOR]);
+    v->block_size = le32(bytes[VHDX_FILE_PARAMETERS] + PARAMETERS_BLOCK_SIZE);
+    flags = le32(bytes[VHDX_FILE_PARAMETERS] + PARAMETERS_FLAGS);
+    v->size = le64(bytes[VHDX_DISK_SIZE]);
+    sector = le32(bytes[VHDX_LOGICAL_SECTOR]);
     error = vhdx_check_block_size(img, (uint32_t)v->block_size);
     if (!error)
         error = vhdx_check_size(img, v->size, sector);
@@ -333,6 +305,6 @@ int vhdx_read_metadata(struct disk *disk, struct vhdx *v)
     disk->subformat = flags & HAS_PARENT               ? "differencing"
                       : flags & LEAVE_BLOCKS_ALLOCATED ? "fixed"
                                                        : "dynamic";
-    return vhdx_read_parent(disk, v, flags & HAS_PARENT, &items[PARENT_LOCATOR],
-                            found[PARENT_LOCATOR]);
+    return vhdx_read_parent(disk, v, flags & HAS_PARENT, &items[VHDX_PARENT_LOCATOR],
+                            found[VHDX_PARENT_LOCATOR]);
 }

@@ -18,33 +18,10 @@
 #include "checked.h"
 #include "crc32c.h"
 
-#define VHDX_SIGNATURE "vhdxfile"
-
-enum { /* 2.2.2 Headers */
-       HEADER1_AT = 64 << 10,
-       HEADER2_AT = 128 << 10,
-       HEADER_BYTES = 4 << 10,
-       HEADER_SIGNATURE = 0x64616568, /* "head" */
-       HEADER_SEQUENCE = 8,
-       HEADER_LOG_GUID = 48,
-       HEADER_LOG_VERSION = 64,
-       HEADER_VERSION = 66,
-       HEADER_LOG_LENGTH = 68,
-       HEADER_LOG_OFFSET = 72,
-};
-
-enum { /* 2.2.3 Region Tables */
-       REGIONS_AT = 192 << 10,
-       REGIONS_BYTES = 64 << 10,
-       REGIONS_SIGNATURE = 0x69676572, /* "regi" */
-       REGIONS_COUNT = 8,
-       REGIONS_ENTRIES = 16,
-       REGION_BYTES = 32,
-       REGION_GUID = 0,
-       REGION_OFFSET = 16,
-       REGION_LENGTH = 24,
-       REGION_FLAGS = 28,
-       REGION_REQUIRED = 1,
+enum {
+    HEADER_SIGNATURE = 0x64616568,  /* "head" */
+    REGIONS_SIGNATURE = 0x69676572, /* "regi" */
+    REGION_REQUIRED = 1,
 };
 
 enum { /* 2.3.1 Log Entries */
@@ -60,10 +37,10 @@ enum { /* 2.3.1 Log Entries */
 
 enum { CHECKSUM = 4 }; /* in headers and region tables alike */
 
-static const uint8_t bat_guid[VHDX_GUID] = {0x66, 0x77, 0xc2, 0x2d, 0x23, 0xf6, 0x00, 0x42,
-                                            0x9d, 0x64, 0x11, 0x5e, 0x9b, 0xfd, 0x4a, 0x08};
-static const uint8_t metadata_guid[VHDX_GUID] = {0x06, 0xa2, 0x7c, 0x8b, 0x90, 0x47, 0x9a, 0x4b,
-                                                 0xb8, 0xfe, 0x57, 0x5f, 0x05, 0x0f, 0x88, 0x6e};
+const uint8_t vhdx_bat_guid[VHDX_GUID] = {0x66, 0x77, 0xc2, 0x2d, 0x23, 0xf6, 0x00, 0x42,
+                                          0x9d, 0x64, 0x11, 0x5e, 0x9b, 0xfd, 0x4a, 0x08};
+const uint8_t vhdx_metadata_guid[VHDX_GUID] = {0x06, 0xa2, 0x7c, 0x8b, 0x90, 0x47, 0x9a, 0x4b,
+                                               0xb8, 0xfe, 0x57, 0x5f, 0x05, 0x0f, 0x88, 0x6e};
 static const uint8_t no_guid[VHDX_GUID];
 
 /* Whether the CRC-32C of a structure, in which its own field counts as zeros, is the one it has. */
@@ -81,28 +58,27 @@ static const char *vhdx_header_fault(const uint8_t *header)
 {
     if (le32(header) != HEADER_SIGNATURE)
         return "has no signature";
-    if (!vhdx_checksum_is_right(header, HEADER_BYTES))
+    if (!vhdx_checksum_is_right(header, VHDX_HEADER_BYTES))
         return "does not match its checksum";
     if (le16(header + HEADER_VERSION) != 1)
         return "is not of version 1";
     return NULL;
 }
 
-/* The header that counts: of those that can be used the one with the higher sequence number. */
-static int vhdx_active_header(struct image *img, const uint8_t **active)
+int vhdx_active_header(struct image *img, uint64_t *active)
 {
     const uint8_t *one, *two;
     const char *fault_one, *fault_two;
     uint64_t sequence_one, sequence_two;
-    int error = image_get(img, HEADER1_AT, HEADER_BYTES, &one);
+    int error = image_get(img, VHDX_HEADER1_AT, VHDX_HEADER_BYTES, &one);
 
     if (!error)
-        error = image_get(img, HEADER2_AT, HEADER_BYTES, &two);
+        error = image_get(img, VHDX_HEADER2_AT, VHDX_HEADER_BYTES, &two);
     if (error)
         return error;
     fault_one = vhdx_header_fault(one);
     fault_two = vhdx_header_fault(two);
-    *active = fault_one ? two : one;
+    *active = fault_one ? VHDX_HEADER2_AT : VHDX_HEADER1_AT;
     if (fault_one && fault_two)
         return image_fail(img, EUCLEAN,
                           "vhdx: neither header is valid: the first %s, the second %s", fault_one,
@@ -112,14 +88,14 @@ static int vhdx_active_header(struct image *img, const uint8_t **active)
                    fault_one ? fault_one : fault_two);
         return 0;
     }
-    sequence_one = le64(one + HEADER_SEQUENCE);
-    sequence_two = le64(two + HEADER_SEQUENCE);
-    if (sequence_one == sequence_two && memcmp(one, two, HEADER_BYTES) != 0)
+    sequence_one = le64(one + HEADER_SEQUENCE_NUMBER);
+    sequence_two = le64(two + HEADER_SEQUENCE_NUMBER);
+    if (sequence_one == sequence_two && memcmp(one, two, VHDX_HEADER_BYTES) != 0)
         return image_fail(img, EUCLEAN,
                           "vhdx: both headers have sequence number %llu but different contents",
                           (unsigned long long)sequence_one);
     if (sequence_two > sequence_one)
-        *active = two;
+        *active = VHDX_HEADER2_AT;
     return 0;
 }
 
@@ -198,7 +174,7 @@ static struct vhdx_region vhdx_region(const uint8_t *table, uint32_t i)
 {
     const uint8_t *entry = table + REGIONS_ENTRIES + (size_t)i * REGION_BYTES;
 
-    return (struct vhdx_region){le64(entry + REGION_OFFSET), le32(entry + REGION_LENGTH)};
+    return (struct vhdx_region){le64(entry + REGION_FILE_OFFSET), le32(entry + REGION_LENGTH)};
 }
 
 /* Both end below 2^64: that was checked. */
@@ -254,9 +230,9 @@ static int vhdx_take_regions(struct image *img, struct vhdx *v, const uint8_t *t
         error = vhdx_check_overlap(img, v, table, i);
         if (error)
             return error;
-        if (memcmp(entry + REGION_GUID, bat_guid, VHDX_GUID) == 0)
+        if (memcmp(entry + REGION_GUID, vhdx_bat_guid, VHDX_GUID) == 0)
             error = vhdx_take_region(img, table, i, "BAT", &v->bat);
-        else if (memcmp(entry + REGION_GUID, metadata_guid, VHDX_GUID) == 0)
+        else if (memcmp(entry + REGION_GUID, vhdx_metadata_guid, VHDX_GUID) == 0)
             error = vhdx_take_region(img, table, i, "metadata", &v->metadata);
         else if (le32(entry + REGION_FLAGS) & REGION_REQUIRED)
             return image_fail(img, ENOTSUP, "vhdx: region %u is required but its kind is not known",
@@ -269,15 +245,15 @@ static int vhdx_read_regions(struct image *img, struct vhdx *v)
 {
     const uint8_t *table;
     uint32_t count;
-    int error = image_get(img, REGIONS_AT, REGIONS_BYTES, &table);
+    int error = image_get(img, VHDX_REGIONS1_AT, VHDX_REGIONS_BYTES, &table);
 
     if (error)
         return error;
     if (le32(table) != REGIONS_SIGNATURE)
         return image_fail(img, EUCLEAN, "vhdx: the region table has no signature");
-    if (!vhdx_checksum_is_right(table, REGIONS_BYTES))
+    if (!vhdx_checksum_is_right(table, VHDX_REGIONS_BYTES))
         return image_fail(img, EUCLEAN, "vhdx: the region table does not match its checksum");
-    count = le32(table + REGIONS_COUNT);
+    count = le32(table + REGIONS_ENTRY_COUNT);
     if (count > VHDX_TABLE_ENTRIES)
         return image_fail(img, EUCLEAN, "vhdx: region table has %u entries: at most %d fit", count,
                           VHDX_TABLE_ENTRIES);
@@ -316,6 +292,7 @@ static int vhdx_open(struct disk *disk)
 {
     struct vhdx *v = image_alloc(disk->img, sizeof *v);
     const uint8_t *head, *header;
+    uint64_t header_at;
     int error;
 
     if (!v)
@@ -327,7 +304,9 @@ static int vhdx_open(struct disk *disk)
     if (memcmp(head, VHDX_SIGNATURE, strlen(VHDX_SIGNATURE)) != 0)
         return image_fail(disk->img, EUCLEAN, "vhdx: the file does not begin with \"%s\"",
                           VHDX_SIGNATURE);
-    error = vhdx_active_header(disk->img, &header);
+    error = vhdx_active_header(disk->img, &header_at);
+    if (!error)
+        error = image_get(disk->img, header_at, VHDX_HEADER_BYTES, &header);
     if (!error)
         error = vhdx_check_log(disk, v, header);
     if (!error)
@@ -341,6 +320,8 @@ static int vhdx_open(struct disk *disk)
 
 const struct format_driver vhdx_driver = {
     .name = "vhdx",
+    .parts = vhdx_parts,
+    .opaque_to_qemu = true, /* qemu looks at the BAT, but tells nobody */
     .signatures = {{.anchor = HEAD, .magic = VHDX_SIGNATURE, .length = 8}},
     .open = vhdx_open,
     .extent_at = vhdx_extent_at,

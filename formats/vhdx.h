@@ -14,6 +14,75 @@ enum {
     VHDX_TABLE_ENTRIES = 2047 /* of the region and the metadata table: what fits in 64 KiB */
 };
 
+#define VHDX_SIGNATURE "vhdxfile"
+
+enum { /* 2.2.2 Headers */
+       VHDX_HEADER1_AT = 64 << 10,
+       VHDX_HEADER2_AT = 128 << 10,
+       VHDX_HEADER_BYTES = 4 << 10,
+       HEADER_SEQUENCE_NUMBER = 8,
+       HEADER_FILE_WRITE_GUID = 16,
+       HEADER_DATA_WRITE_GUID = 32,
+       HEADER_LOG_GUID = 48,
+       HEADER_LOG_VERSION = 64,
+       HEADER_VERSION = 66,
+       HEADER_LOG_LENGTH = 68,
+       HEADER_LOG_OFFSET = 72,
+};
+
+enum { /* 2.2.3 Region Tables */
+       VHDX_REGIONS1_AT = 192 << 10,
+       VHDX_REGIONS2_AT = 256 << 10,
+       VHDX_REGIONS_BYTES = 64 << 10,
+       REGIONS_ENTRY_COUNT = 8,
+       REGIONS_ENTRIES = 16,
+       REGION_BYTES = 32,
+       REGION_GUID = 0,
+       REGION_FILE_OFFSET = 16,
+       REGION_LENGTH = 24,
+       REGION_FLAGS = 28,
+};
+
+enum { /* 2.6.1 Metadata Table */
+       METADATA_TABLE_BYTES = 64 << 10,
+       METADATA_HEADER_BYTES = 32,
+       METADATA_ENTRY_COUNT = 10,
+       METADATA_ENTRY_BYTES = 32,
+       METADATA_ITEM_ID = 0,
+       METADATA_OFFSET = 16,
+       METADATA_LENGTH = 20,
+       METADATA_FLAGS = 24,
+       METADATA_ITEM_MAX = 1 << 20, /* 2.6.1.2: no item is longer */
+};
+
+enum { /* 2.6.2.1 File Parameters */
+       PARAMETERS_BLOCK_SIZE = 0,
+       PARAMETERS_FLAGS = 4,
+};
+
+enum { /* 2.6.2.6 Parent Locator */
+       LOCATOR_BYTES = 20,
+       LOCATOR_TYPE = 0,
+       LOCATOR_KEY_VALUE_COUNT = 18,
+       LOCATOR_PAIR_BYTES = 12,
+       PAIR_KEY_OFFSET = 0,
+       PAIR_VALUE_OFFSET = 4,
+       PAIR_KEY_LENGTH = 8,
+       PAIR_VALUE_LENGTH = 10,
+};
+
+enum vhdx_item {
+    VHDX_FILE_PARAMETERS,
+    VHDX_DISK_SIZE,
+    VHDX_DISK_ID,
+    VHDX_LOGICAL_SECTOR,
+    VHDX_PHYSICAL_SECTOR,
+    VHDX_PARENT_LOCATOR,
+    VHDX_ITEMS
+};
+
+extern const uint8_t vhdx_bat_guid[VHDX_GUID], vhdx_metadata_guid[VHDX_GUID];
+
 struct vhdx_region {
     uint64_t offset, length;
 };
@@ -28,9 +97,21 @@ struct vhdx {
     bool draft_state_told;
 };
 
+/* Where the header is that counts: of those that can be used the one with the higher sequence
+ * number. 0 or -errno, said. */
+int vhdx_active_header(struct image *img, uint64_t *active);
+
+/* The item that the GUID of a metadata table's entry names; VHDX_ITEMS: none that is known. */
+enum vhdx_item vhdx_item_by_guid(const uint8_t *guid);
+
+/* Whether the bytes of a locator are that key, which is ASCII, in UTF-16. */
+bool vhdx_is_key(const uint8_t *bytes, uint32_t length, const char *key);
+
 /* Reads the metadata table and the items that matter here. 0 or -errno, said. */
 int vhdx_read_metadata(struct disk *disk, struct vhdx *v);
 
 int vhdx_extent_at(struct disk *disk, uint64_t offset, unsigned want, struct extent *extent);
+
+extern const struct header_part vhdx_parts[];
 
 #endif

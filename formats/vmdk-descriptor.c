@@ -26,143 +26,39 @@ enum {
     LINE_SHOWN_MAX = 200,   /* of a line that is at fault */
 };
 
-/* createType of disks in more than one file, as far as qemu knows them too. */
+/* createType of disks in more than one file. Those that qemu takes are taken as it does; of the
+ * others the specification's, and what else VMware's programs write, are told. */
 static const char *const spread_types[] = {
     "monolithicFlat", "twoGbMaxExtentFlat", "twoGbMaxExtentSparse",
     "vmfs",           "vmfsSparse",         "seSparse",
 };
+static const char *const other_types[] = {
+    "monolithicSparse",
+    "streamOptimized",
+    "custom",
+    "fullDevice",
+    "partitionedDevice",
+    "vmfsRaw",
+    "vmfsRawDeviceMap",
+    "vmfsPassthroughRawDeviceMap",
+    "vmfsRDM",
+    "vmfsRDMP",
+    "vmfsThin",
+    "vmfsPreallocated",
+    "vmfsEagerZeroedThick",
+    "vsanSparse",
+    "2GbMaxExtentFlat",
+    "2GbMaxExtentSparse",
+};
 
-/* Types of extents that are files; only those marked are followed by an offset, and then must be.
- */
+/* Types of extents that are files, to qemu; only those marked are followed by an offset, and then
+ * must be. */
 static const struct {
     const char *name;
     bool offset;
 } extent_types[] = {
     {"FLAT", true}, {"SPARSE", false}, {"VMFS", false}, {"VMFSSPARSE", false}, {"SESPARSE", false},
 };
-
-int vmdk_text_read(struct image *img, uint64_t offset, uint64_t length, struct vmdk_text *text)
-{
-    uint64_t size = image_size(img);
-    const uint8_t *bytes;
-    int error;
-
-    *text = (struct vmdk_text){"", 0};
-    if (offset >= size)
-        return 0;
-    length = min_u64(min_u64(length, size - offset), VMDK_DESCRIPTOR_MAX);
-    error = image_get(img, offset, (size_t)length, &bytes);
-    if (error)
-        return error;
-    text->bytes = (const char *)bytes;
-    text->length = strnlen(text->bytes, (size_t)length);
-    return 0;
-}
-
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r';
-}
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-static bool text_is(const struct vmdk_text *text, const char *s)
-{
-    return text->length == strlen(s) && memcmp(text->bytes, s, text->length) == 0;
-}
-
-static void skip(struct vmdk_text *text, size_t n)
-{
-    text->bytes += n;
-    text->length -= n;
-}
-
-static void skip_blanks(struct vmdk_text *text)
-{
-    while (text->length && is_blank(text->bytes[0]))
-        skip(text, 1);
-}
-
-/* Takes the text up to the character end (all of it, if there is none); that itself is dropped. */
-static struct vmdk_text take_until(struct vmdk_text *text, char end)
-{
-    const char *at = memchr(text->bytes, end, text->length);
-    struct vmdk_text taken = {text->bytes, at ? (size_t)(at - text->bytes) : text->length};
-
-    skip(text, taken.length + (at != NULL));
-    return taken;
-}
-
-/* Takes blanks, and then what is not blank. */
-static struct vmdk_text take_word(struct vmdk_text *text)
-{
-    struct vmdk_text word;
-
-    skip_blanks(text);
-    word = (struct vmdk_text){text->bytes, 0};
-    while (word.length < text->length && !is_blank(text->bytes[word.length]))
-        word.length++;
-    skip(text, word.length);
-    return word;
-}
-
-/* Takes blanks and a decimal number, which ends at a blank or with the text. */
-static bool take_number(struct vmdk_text *text, uint64_t *number)
-{
-    bool any = false;
-
-    *number = 0;
-    skip_blanks(text);
-    if (text->length && text->bytes[0] == '+')
-        skip(text, 1);
-    for (; text->length && is_digit(text->bytes[0]); skip(text, 1)) {
-        any = true;
-        if (!checked_mul(*number, 10, number) ||
-            !checked_add(*number, (uint64_t)(text->bytes[0] - '0'), number))
-            return false;
-    }
-    return any && (!text->length || is_blank(text->bytes[0]));
-}
-
-/* The next line, without the blanks around it; false: no more. */
-static bool take_line(struct vmdk_text *text, struct vmdk_text *line)
-{
-    if (!text->length)
-        return false;
-    *line = take_until(text, '\n');
-    skip_blanks(line);
-    while (line->length && is_blank(line->bytes[line->length - 1]))
-        line->length--;
-    return true;
-}
-
-/* The value of the first line `key=value`, without its quotes. */
-static bool find_value(struct vmdk_text text, const char *key, struct vmdk_text *value)
-{
-    struct vmdk_text line;
-    size_t length = strlen(key);
-
-    while (take_line(&text, &line)) {
-        if (line.length <= length || memcmp(line.bytes, key, length) != 0)
-            continue;
-        skip(&line, length);
-        skip_blanks(&line);
-        if (!line.length || line.bytes[0] != '=')
-            continue;
-        skip(&line, 1);
-        skip_blanks(&line);
-        if (line.length && line.bytes[0] == '"') {
-            skip(&line, 1);
-            line = take_until(&line, '"');
-        }
-        *value = line;
-        return true;
-    }
-    return false;
-}
 
 /* The text, escaped, in session memory; NULL, said, if there is none. */
 static const char *keep(struct image *img, const struct vmdk_text *text)
@@ -197,38 +93,51 @@ static bool is_version_line(const struct vmdk_text *text)
 
     if (text->length < sizeof key + 1 || memcmp(text->bytes, key, sizeof key - 1) != 0)
         return false;
-    skip(&rest, sizeof key - 1);
+    vmdk_text_skip(&rest, sizeof key - 1);
     if (rest.bytes[0] < '1' || rest.bytes[0] > '3')
         return false;
-    skip(&rest, 1);
+    vmdk_text_skip(&rest, 1);
     return rest.bytes[0] == '\n' || (rest.length > 1 && memcmp(rest.bytes, "\r\n", 2) == 0);
 }
 
-/*
- * qemu's rule, so that we name a file as it does: comments may come first, and lines of nothing but
- * spaces (an empty line is none), then the version.
- */
-int vmdk_descriptor_probe(const uint8_t *head, struct reason *why)
+/* qemu's rule: comments may come first, and lines of nothing but spaces (an empty line is none),
+ * then the version. */
+static bool begins_with_version(struct vmdk_text text)
 {
-    static const char title[] = "# Disk DescriptorFile";
-    struct vmdk_text text = {(const char *)head, IMAGE_HEAD_BYTES};
-
     while (text.length && (text.bytes[0] == '#' || text.bytes[0] == ' ')) {
-        struct vmdk_text line = take_until(&text, '\n');
+        struct vmdk_text line = vmdk_text_until(&text, '\n');
 
         if (line.bytes[0] == '#')
             continue;
         while (line.length && line.bytes[0] == ' ')
-            skip(&line, 1);
-        if (line.length && !text_is(&line, "\r"))
+            vmdk_text_skip(&line, 1);
+        if (line.length && !vmdk_text_is(&line, "\r"))
             break;
     }
-    if (is_version_line(&text))
+    return is_version_line(&text);
+}
+
+/*
+ * What qemu takes, so that we name a file as it does. And what is titled as a descriptor, with the
+ * version in any line: VMware's programs want no order, qemu takes that for raw.
+ */
+int vmdk_descriptor_probe(const uint8_t *head, struct reason *why)
+{
+    struct vmdk_text text = {(const char *)head, IMAGE_HEAD_BYTES}, title;
+
+    if (begins_with_version(text))
         return 1;
-    if (memcmp(head, title, sizeof title - 1) == 0)
-        snprintf(why->words, sizeof why->words,
-                 "is titled as a descriptor, but version=1, 2 or 3 is not the first line after the "
-                 "comments");
+    title = vmdk_text_until(&text, '\n');
+    if (!vmdk_text_is(&title, "# Disk DescriptorFile") &&
+        !vmdk_text_is(&title, "# Disk DescriptorFile\r"))
+        return 0;
+    while (text.length && !is_version_line(&text))
+        vmdk_text_until(&text, '\n');
+    if (text.length)
+        return 1;
+    snprintf(why->words, sizeof why->words,
+             "is titled as a descriptor, but version=1, 2 or 3 is no line of its first %d bytes",
+             IMAGE_HEAD_BYTES);
     return 0;
 }
 
@@ -242,9 +151,9 @@ static int find_parent_name(struct disk *disk, const struct vmdk_text *text, boo
     *found = false;
     if (!at)
         return 0;
-    skip(&rest, (size_t)(at - text->bytes) + sizeof key - 1);
-    name = take_until(&rest, '"');
-    name = take_until(&rest, '"');
+    vmdk_text_skip(&rest, (size_t)(at - text->bytes) + sizeof key - 1);
+    name = vmdk_text_until(&rest, '"');
+    name = vmdk_text_until(&rest, '"');
     if (name.bytes + name.length == text->bytes + text->length)
         return image_fail(disk->img, EUCLEAN,
                           "vmdk: parentFileNameHint has no file name in quotes");
@@ -266,7 +175,7 @@ static int find_parent(struct disk *disk, const struct vmdk_text *text)
     bool found;
     int error;
 
-    if (!find_value(*text, "parentCID", &cid))
+    if (!vmdk_text_value(*text, "parentCID", &cid))
         return image_fail(disk->img, EUCLEAN, "vmdk: the descriptor has no parentCID");
     error = find_parent_name(disk, text, &found);
     if (error || found || disk->below)
@@ -283,7 +192,7 @@ static int find_create_type(struct disk *disk, const struct vmdk_text *text, str
 {
     const char *kept;
 
-    if (!find_value(*text, "createType", type) || type->length > CREATE_TYPE_MAX)
+    if (!vmdk_text_value(*text, "createType", type) || type->length > CREATE_TYPE_MAX)
         type->length = 0;
     if (!type->length)
         return 0;
@@ -294,29 +203,39 @@ static int find_create_type(struct disk *disk, const struct vmdk_text *text, str
     return 0;
 }
 
-int vmdk_embedded_open(struct disk *disk, uint64_t offset_sectors, uint64_t size_sectors)
+int vmdk_embedded_read(struct image *img, uint64_t offset_sectors, uint64_t size_sectors,
+                       struct vmdk_text *text, struct vmdk_text *usual)
 {
-    struct vmdk_text own = {"", 0}, usual, type, cid;
+    struct vmdk_text cid;
     uint64_t offset, size;
-    bool found;
-    int error = vmdk_text_read(disk->img, EMBEDDED_OFFSET_SECTORS * VMDK_SECTOR,
-                               EMBEDDED_SECTORS * VMDK_SECTOR, &usual);
+    int error = vmdk_text_read(img, EMBEDDED_OFFSET_SECTORS * VMDK_SECTOR,
+                               EMBEDDED_SECTORS * VMDK_SECTOR, usual);
 
+    *text = (struct vmdk_text){"", 0};
     if (!size_sectors || !checked_mul(size_sectors, VMDK_SECTOR, &size))
         size = EMBEDDED_SECTORS * VMDK_SECTOR;
     if (!error && offset_sectors && checked_mul(offset_sectors, VMDK_SECTOR, &offset))
-        error = vmdk_text_read(disk->img, offset, size, &own);
+        error = vmdk_text_read(img, offset, size, text);
+    if (error || vmdk_text_value(*text, "parentCID", &cid))
+        return error;
+    *text = (struct vmdk_text){"", 0};
+    if (vmdk_text_value(*usual, "parentCID", &cid))
+        *text = *usual;
+    return 0;
+}
+
+int vmdk_embedded_open(struct disk *disk, uint64_t offset_sectors, uint64_t size_sectors)
+{
+    struct vmdk_text own, usual, type;
+    bool found;
+    int error = vmdk_embedded_read(disk->img, offset_sectors, size_sectors, &own, &usual);
+
     if (error)
         return error;
-    if (!find_value(own, "parentCID", &cid)) {
-        /* qemu looks behind the header only, whatever the header says. */
-        if (!find_value(usual, "parentCID", &cid))
-            return image_fail(
-                disk->img, ENOTSUP,
-                "vmdk: no descriptor with a parentCID in this extent: it is a part of a "
-                "disk that a descriptor file elsewhere puts together");
-        own = usual;
-    }
+    if (!own.length)
+        return image_fail(disk->img, ENOTSUP,
+                          "vmdk: no descriptor with a parentCID in this extent: it is a part of a "
+                          "disk that a descriptor file elsewhere puts together");
     error = find_create_type(disk, &own, &type);
     if (!error)
         error = find_parent(disk, &own);
@@ -325,19 +244,29 @@ int vmdk_embedded_open(struct disk *disk, uint64_t offset_sectors, uint64_t size
     return error;
 }
 
-static bool is_spread_type(const struct vmdk_text *type)
+static bool is_one_of(const struct vmdk_text *type, const char *const *types, size_t count)
 {
-    for (size_t i = 0; i < sizeof spread_types / sizeof *spread_types; i++)
-        if (text_is(type, spread_types[i]))
+    for (size_t i = 0; i < count; i++)
+        if (vmdk_text_is(type, types[i]))
             return true;
     return false;
+}
+
+static bool is_spread_type(const struct vmdk_text *type)
+{
+    return is_one_of(type, spread_types, sizeof spread_types / sizeof *spread_types);
+}
+
+static bool is_other_type(const struct vmdk_text *type)
+{
+    return is_one_of(type, other_types, sizeof other_types / sizeof *other_types);
 }
 
 bool vmdk_is_spread(const struct vmdk_text *text)
 {
     struct vmdk_text type;
 
-    return find_value(*text, "createType", &type) && is_spread_type(&type);
+    return vmdk_text_value(*text, "createType", &type) && is_spread_type(&type);
 }
 
 /* Fails with the line and the rule that it breaks. */
@@ -359,22 +288,35 @@ static int take_file(struct image *img, const struct vmdk_text *line, const stru
 
     if (!type->length)
         return line_fail(img, EUCLEAN, line, "it needs a type behind the sectors");
-    while (row < types && !text_is(type, extent_types[row].name))
+    while (row < types && !vmdk_text_is(type, extent_types[row].name))
         row++;
     if (row == types)
         return line_fail(img, ENOTSUP, line, "extents of this type are not handled");
-    skip_blanks(rest);
+    vmdk_text_skip_blanks(rest);
     if (!rest->length || rest->bytes[0] != '"' || !memchr(rest->bytes + 1, '"', rest->length - 1))
         return line_fail(img, EUCLEAN, line, "it needs a file name in quotes");
-    skip(rest, 1);
-    *name = take_until(rest, '"');
+    vmdk_text_skip(rest, 1);
+    *name = vmdk_text_until(rest, '"');
     if (!name->length || name->length > EXTENT_NAME_MAX)
         return line_fail(img, EUCLEAN, line, "the file name is empty or longer than 4095 bytes");
-    if (extent_types[row].offset && !take_number(rest, &offset_sectors))
+    if (extent_types[row].offset && !vmdk_text_number(rest, &offset_sectors))
         return line_fail(img, EUCLEAN, line, "it needs an offset behind the file name");
-    if (!extent_types[row].offset && take_number(rest, &offset_sectors))
+    if (!extent_types[row].offset && vmdk_text_number(rest, &offset_sectors))
         return line_fail(img, EUCLEAN, line, "extents of this type have no offset");
     return 0;
+}
+
+/* Adds an extent of that many sectors to the disk; name: the file, NULL if it has none. */
+static int add_extent(struct disk *disk, const struct vmdk_text *line, uint64_t sectors,
+                      const struct vmdk_text *name)
+{
+    uint64_t size;
+
+    if (!checked_mul(sectors, VMDK_SECTOR, &size) || size > DISK_BYTES_MAX - disk->virtual_size)
+        return line_fail(disk->img, EFBIG, line,
+                         "the disk is then larger than 2^54 - 2^21 sectors");
+    disk->virtual_size += size;
+    return disk->beside || !name ? 0 : keep_reference(disk->img, "extent", name, &disk->beside);
 }
 
 /*
@@ -384,35 +326,71 @@ static int take_file(struct image *img, const struct vmdk_text *line, const stru
  */
 static int add_line(struct disk *disk, struct vmdk_text line, uint64_t *left_out)
 {
-    struct vmdk_text rest = line, access = take_word(&rest), type, name;
-    uint64_t sectors, size;
+    struct vmdk_text rest = line, access = vmdk_text_word(&rest), type, name;
+    uint64_t sectors;
     int error;
 
-    if (text_is(&access, "RDONLY") || text_is(&access, "NOACCESS"))
+    if (vmdk_text_is(&access, "RDONLY") || vmdk_text_is(&access, "NOACCESS"))
         ++*left_out;
-    if (!text_is(&access, "RW"))
+    if (!vmdk_text_is(&access, "RW"))
         return 0;
-    if (!take_number(&rest, &sectors))
+    if (!vmdk_text_number(&rest, &sectors))
         return line_fail(disk->img, EUCLEAN, &line, "RW needs a number of sectors");
-    type = take_word(&rest);
-    if (text_is(&type, "ZERO")) {
+    type = vmdk_text_word(&rest);
+    if (vmdk_text_is(&type, "ZERO")) {
         ++*left_out;
         return 0;
     }
     error = take_file(disk->img, &line, &type, &rest, &name);
     if (error || !sectors)
         return error;
-    if (!checked_mul(sectors, VMDK_SECTOR, &size) || size > DISK_BYTES_MAX - disk->virtual_size)
-        return line_fail(disk->img, EFBIG, &line,
-                         "the disk is then larger than 2^54 - 2^21 sectors");
-    disk->virtual_size += size;
-    return disk->beside ? 0 : keep_reference(disk->img, "extent", &name, &disk->beside);
+    return add_extent(disk, &line, sectors, &name);
+}
+
+/* The same for a disk that qemu does not take: by the specification every extent counts. Without a
+ * file's name its type stands for it. */
+static int add_any_line(struct disk *disk, struct vmdk_text line)
+{
+    struct vmdk_text rest = line, access = vmdk_text_word(&rest), type, name;
+    uint64_t sectors;
+
+    if (!vmdk_text_is(&access, "RW") && !vmdk_text_is(&access, "RDONLY") &&
+        !vmdk_text_is(&access, "NOACCESS"))
+        return 0;
+    if (!vmdk_text_number(&rest, &sectors))
+        return line_fail(disk->img, EUCLEAN, &line, "it needs a number of sectors");
+    type = name = vmdk_text_word(&rest);
+    vmdk_text_skip_blanks(&rest);
+    if (rest.length && rest.bytes[0] == '"') {
+        vmdk_text_skip(&rest, 1);
+        name = vmdk_text_until(&rest, '"');
+    }
+    name.length = min_u64(name.length, EXTENT_NAME_MAX);
+    return add_extent(disk, &line, sectors, vmdk_text_is(&type, "ZERO") ? NULL : &name);
+}
+
+/* All lines of the text that are extents. */
+static int add_lines(struct disk *disk, struct vmdk_text text, bool as_qemu)
+{
+    struct vmdk_text line;
+    uint64_t left_out = 0;
+    int error = 0;
+
+    while (!error && vmdk_text_line(&text, &line))
+        error = as_qemu ? add_line(disk, line, &left_out) : add_any_line(disk, line);
+    if (!error && !left_out && !disk->virtual_size)
+        image_note(disk->img, "vmdk: the descriptor has no extent: the disk has no bytes");
+    if (!error && left_out)
+        image_note(disk->img,
+                   "vmdk: left out of the disk, as by qemu-img: %llu extents, being RDONLY, "
+                   "NOACCESS or ZERO",
+                   (unsigned long long)left_out);
+    return error;
 }
 
 int vmdk_descriptor_open(struct disk *disk, const struct vmdk_text *text)
 {
-    struct vmdk_text type, rest = *text, line;
-    uint64_t left_out = 0;
+    struct vmdk_text type;
     int error = find_create_type(disk, text, &type);
 
     if (error)
@@ -421,18 +399,29 @@ int vmdk_descriptor_open(struct disk *disk, const struct vmdk_text *text)
         return image_fail(disk->img, EUCLEAN,
                           "vmdk: the descriptor has no createType of 1 to %d bytes",
                           CREATE_TYPE_MAX);
-    if (!is_spread_type(&type))
-        return image_fail(disk->img, ENOTSUP,
-                          "vmdk: createType \"%.*s\" is not handled in a descriptor file",
+    if (!is_spread_type(&type) && !is_other_type(&type))
+        return image_fail(disk->img, ENOTSUP, "vmdk: createType \"%.*s\" is not known",
                           (int)type.length, type.bytes);
-    while (!error && take_line(&rest, &line))
-        error = add_line(disk, line, &left_out);
-    if (!error)
-        error = find_parent(disk, text);
-    if (!error && left_out)
-        image_note(disk->img,
-                   "vmdk: left out of the disk, as by qemu-img: %llu extents, being RDONLY, "
-                   "NOACCESS or ZERO",
-                   (unsigned long long)left_out);
-    return error;
+    error = add_lines(disk, *text, is_spread_type(&type));
+    return error ? error : find_parent(disk, text);
+}
+
+/* disk-flat.vmdk, or one of several: disk-f001.vmdk. */
+bool vmdk_is_flat_name(const char *name, struct reason *why)
+{
+    static const char suffix[] = ".vmdk", flat[] = "-flat";
+    size_t length = strlen(name), digits = 0;
+
+    if (length < sizeof suffix || strcmp(name + length - (sizeof suffix - 1), suffix) != 0)
+        return false;
+    length -= sizeof suffix - 1;
+    while (digits < length && name[length - digits - 1] >= '0' && name[length - digits - 1] <= '9')
+        digits++;
+    if (!(length >= sizeof flat - 1 && memcmp(name + length - (sizeof flat - 1), flat, 5) == 0) &&
+        !(digits >= 3 && length - digits >= 2 && memcmp(name + length - digits - 2, "-f", 2) == 0))
+        return false;
+    snprintf(why->words, sizeof why->words,
+             "by its name a flat extent: bytes of a disk that a descriptor in another file tells "
+             "of");
+    return true;
 }

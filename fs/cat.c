@@ -9,11 +9,14 @@
 
 #include "image_file.h"
 
-int cat_begin(struct cat *cat, const char *path, const struct format_driver *given)
+int cat_begin(struct cat *cat, const char *path, const struct open_options *options)
 {
     struct stat st;
+    size_t used;
 
-    *cat = (struct cat){.given = given, .fd = -1};
+    *cat = (struct cat){.fd = -1};
+    if (options)
+        cat->open = *options;
     cat->known = calloc(nodes_count(), sizeof *cat->known);
     cat->errors = calloc(nodes_count(), sizeof *cat->errors);
     cat->texts = calloc(nodes_count(), sizeof *cat->texts);
@@ -24,7 +27,9 @@ int cat_begin(struct cat *cat, const char *path, const struct format_driver *giv
         return cat->fd;
     if (!realpath(path, cat->path))
         return -errno;
-    snprintf(cat->options, sizeof cat->options, "ro,format=%s", given ? given->name : "auto");
+    cat->open.name = strrchr(cat->path, '/') + 1;
+    used = (size_t)snprintf(cat->options, sizeof cat->options, "ro,");
+    open_options_describe(&cat->open, cat->options + used, sizeof cat->options - used);
     cat->status = (struct status){.image = cat->path,
                                   .options = cat->options,
                                   .problems = &cat->problems,
@@ -85,7 +90,7 @@ static int compute(struct cat *cat, const struct node *node)
         return compute_status(cat, node);
     if (cat->known[node_index(node)])
         return 0;
-    error = pass_run(node->pass, cat->fd, cat->given, keep, cat, &report);
+    error = pass_run(node->pass, cat->fd, &cat->open, keep, cat, &report);
     if (error)
         return error;
     cat->status.bytes_read += report.bytes_read;
@@ -114,7 +119,8 @@ static void print(FILE *out, const struct node *node, int error, const struct te
 
 int cat_all(struct cat *cat, FILE *out)
 {
-    static const enum pass order[] = {PASS_HEADER, PASS_MEASURE, PASS_SCAN, PASS_STATUS};
+    static const enum pass order[] = {PASS_HEADER, PASS_CONTENT, PASS_MEASURE, PASS_SCAN,
+                                      PASS_STATUS};
 
     for (size_t k = 0; k < sizeof order / sizeof *order; k++)
         for (const struct node *n = nodes; n->path; n++) {

@@ -11,10 +11,10 @@
 
 struct cat {
     int fd;
-    const struct format_driver *given; /* NULL: detect */
+    struct open_options open;
     struct status status;
     char path[PATH_MAX];
-    char options[32];
+    char options[64];
     struct text problems;
     bool *known; /* by node */
     int *errors;
@@ -22,8 +22,8 @@ struct cat {
 };
 
 /* Opens the image at path. Returns 0 or -errno (EISDIR, ENODEV: not a regular file or block
- * device). */
-int cat_begin(struct cat *cat, const char *path, const struct format_driver *given);
+ * device). options: NULL is none. */
+int cat_begin(struct cat *cat, const char *path, const struct open_options *options);
 void cat_end(struct cat *cat);
 
 /*

@@ -16,7 +16,8 @@
 struct front {
     const struct options *options;
     struct fuse_session *session;
-    const char *image; /* absolute path */
+    const char *image;        /* absolute path */
+    struct open_options open; /* of jobs */
     int image_fd;
     unsigned request_timeout; /* seconds after which the kernel ends a mount that has not answered;
                                  0: never */

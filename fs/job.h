@@ -6,9 +6,9 @@
 #include "nodes.h"
 
 /*
- * Runs the pass over the image in fd, in a process of its own, and writes its frames (wire.h) to
- * out. Returns the process's exit status.
+ * Runs the pass over the image in fd, taken as the options say, in a process of its own, and writes
+ * its frames (wire.h) to out. Returns the process's exit status.
  */
-int job_run(enum pass pass, int fd, const struct format_driver *given, int out);
+int job_run(enum pass pass, int fd, const struct open_options *options, int out);
 
 #endif

@@ -19,7 +19,11 @@ enum {
 };
 
 static const char *const pass_names[PASSES] = {
-    [PASS_HEADER] = "header", [PASS_MEASURE] = "measure", [PASS_SCAN] = "scan"};
+    [PASS_HEADER] = "header",
+    [PASS_CONTENT] = "content",
+    [PASS_MEASURE] = "measure",
+    [PASS_SCAN] = "scan",
+};
 
 static int64_t now_ms(void)
 {

@@ -38,6 +38,9 @@ static int open_image(struct front *front, const struct options *o)
         error = -errno;
     if (error)
         complain("cannot read image '%s': %s", o->image, image_file_error(error));
+    front->open = o->open;
+    if (!error)
+        front->open.name = strrchr(front->image, '/') + 1;
     return error ? EXIT_MOUNT : 0;
 }
 
@@ -149,6 +152,7 @@ int main(int argc, char **argv)
     int status;
 
     open_standard_descriptors();
+    nodes_begin();
     status = options_parse(&options, argc, argv);
     if (status)
         return status;

@@ -137,8 +137,7 @@ static int start_job(struct monitor *m, const struct wire_request *r)
         close(m->socket);
         close(pipe_fds[0]);
         become_child(m);
-        exit(job_run((enum pass)r->pass, m->front->image_fd, m->front->options->format,
-                     pipe_fds[1]));
+        exit(job_run((enum pass)r->pass, m->front->image_fd, &m->front->open, pipe_fds[1]));
     }
     close(pipe_fds[1]);
     if (pid < 0) {

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 
+#include "detect/content.h"
 #include "detect/detect.h"
 #include "formats/targets.h"
 #include "text.h"
@@ -17,6 +18,7 @@ enum pass {
     PASS_DIRECTORY, /* not a file */
     PASS_STATUS,    /* nothing: what the program knows by itself */
     PASS_HEADER,    /* detection and the headers */
+    PASS_CONTENT,   /* the guest's first bytes */
     PASS_MEASURE,   /* the walk over the extents, as far as measure/ has to know them */
     PASS_SCAN,      /* the same walk, over every one of them */
     PASSES,
@@ -40,7 +42,10 @@ struct facts {
 
     struct detection detection;
     struct disk disk;
-    int detect_error, open_error; /* 0 or -errno */
+    int detect_error, open_error;                 /* 0 or -errno */
+    struct header_found header[HEADER_PARTS_MAX]; /* by row of the driver's parts */
+    struct content content;                       /* PASS_CONTENT: it, or content_error */
+    int content_error;
 
     int measure_error;                    /* of the walk that counted units */
     int scan_error;                       /* of the walk over everything */
@@ -57,11 +62,20 @@ struct node {
      * then says. */
     int (*render)(const struct facts *facts, const struct node *node, struct text *text);
     const char *target; /* of measure/...: row of targets[] */
-    const char *after; /* path of a file that must be known before this one tells all; NULL: none */
+    const char *after;  /* path of a file that must be known before this one tells all, or before a
+                           directory is known to have files; NULL: none */
+    const struct node
+        *parent; /* the directory that it is in, set by nodes_begin(); NULL: the root */
 };
 
+enum { NODES_MAX = 640 };
+
 /* All nodes, the root first, each directory before what is in it. Ends with a NULL path. */
-extern const struct node nodes[];
+extern const struct node *const nodes;
+
+/* Fills in nodes[]: its own table, and the header fields of all formats. Once, before anything
+ * else. */
+void nodes_begin(void);
 
 /* The number of rows of nodes[]. */
 size_t nodes_count(void);

@@ -172,6 +172,27 @@ static void refresh(struct front *front)
     }
 }
 
+/* The file whose pass tells whether node is there. */
+static const struct node *told_by(const struct node *node)
+{
+    return node->after ? node_by_path(node->after) : node;
+}
+
+/* Whether a file is known not to apply to this image, or none in a directory that depends on it. */
+static bool is_absent(struct front *front, const struct node *node)
+{
+    const struct result *result = front->jobs.results[node_index(node)];
+
+    if (node->pass != PASS_DIRECTORY)
+        return result && result->error == -ENOENT;
+    if (!node->after)
+        return false;
+    for (const struct node *n = nodes; n->path; n++)
+        if (node_is_in(n, node) && !is_absent(front, n))
+            return false;
+    return true;
+}
+
 static void answer_lookup(struct request *r, int error)
 {
     struct front *front = r->front;
@@ -181,7 +202,7 @@ static void answer_lookup(struct request *r, int error)
 
     /* A job that died is told at open(): the tree can be listed all the same. */
     (void)error;
-    if (result && result->error == -ENOENT) {
+    if (is_absent(front, r->node)) {
         fuse_reply_err(r->req, ENOENT);
         result_drop(result);
         return;
@@ -195,8 +216,8 @@ static void answer_lookup(struct request *r, int error)
     entry.ino = ino_of(front, inode);
     entry.generation = inode->generation;
     entry.attr_timeout = fill_stat(front, inode, &entry.attr);
-    /* Directories never change; a file's name may lead to another text next time. */
-    entry.entry_timeout = r->node->pass == PASS_DIRECTORY ? FOR_LONG : 0;
+    /* Most directories never change; a file's name may lead to another text next time. */
+    entry.entry_timeout = r->node->pass == PASS_DIRECTORY && !r->node->after ? FOR_LONG : 0;
     if (fuse_reply_entry(r->req, &entry) == -ENOENT)
         inodes_forget(&front->inodes, inode, 1);
 }
@@ -212,10 +233,8 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
         return;
     }
     refresh(front);
-    if (node->after)
-        node = node_by_path(node->after);
-    if (node->pass == PASS_HEADER)
-        when_known(node, &r);
+    if (node->after || node->pass == PASS_HEADER)
+        when_known(told_by(node), &r);
     else
         answer_lookup(&r, 0);
 }
@@ -343,17 +362,16 @@ static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
     const struct node *asked = inode->node;
 
     for (const struct node *n = nodes; n->path; n++)
-        if (n->pass == PASS_HEADER && node_is_in(n, inode->node))
-            asked = n;
+        if ((n->after || n->pass == PASS_HEADER) && node_is_in(n, inode->node) &&
+            told_by(n)->pass > asked->pass)
+            asked = told_by(n);
     refresh(front);
     when_known(asked, &r);
 }
 
 static bool is_listed(struct front *front, const struct node *node, const struct node *directory)
 {
-    const struct result *result = front->jobs.results[node_index(node)];
-
-    return node_is_in(node, directory) && !(result && result->error == -ENOENT);
+    return node_is_in(node, directory) && !is_absent(front, node);
 }
 
 /* Adds an entry whose successor has the offset next. Returns whether it fitted. */
@@ -418,6 +436,16 @@ static uint64_t known_number(struct front *front, const char *path)
     return number;
 }
 
+/* How many files and directories are there as far as is known. */
+static fsfilcnt_t count_files(struct front *front)
+{
+    fsfilcnt_t count = 0;
+
+    for (const struct node *n = nodes; n->path; n++)
+        count += !is_absent(front, n);
+    return count;
+}
+
 /* df shows the virtual size and, once it is known, what is allocated of it. */
 static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 {
@@ -430,7 +458,7 @@ static void op_statfs(fuse_req_t req, fuse_ino_t ino)
         .f_blocks = size / 512,
         .f_bfree = (size - used) / 512,
         .f_bavail = (size - used) / 512,
-        .f_files = nodes_count(),
+        .f_files = count_files(front),
         .f_namemax = 255,
     };
 

@@ -15,7 +15,7 @@
 /* What fuse_opt_parse() fills in. */
 struct parsed {
     struct options *options;
-    char *format;
+    char *format, *qemu;
     char *uid, *gid, *umask;
     int foreground, long_foreground, sloppy, remount;
     int allow_other, nonempty, blockdev, debug, verbose, help, version;
@@ -37,6 +37,7 @@ enum { KEY_IGNORED };
 
 static const struct fuse_opt specification[] = {
     VALUE("format=%s", format),
+    VALUE("qemu=%s", qemu),
     VALUE("uid=%s", uid),
     VALUE("gid=%s", gid),
     VALUE("umask=%s", umask),
@@ -163,6 +164,16 @@ static bool called_by_mount(int argc, char **argv)
            (strncmp(argv[argc - 1], "ro", 2) == 0 || strncmp(argv[argc - 1], "rw", 2) == 0);
 }
 
+/* Takes key=value, which says how to open the image. Returns whether it is known. */
+static bool take_option(struct open_options *open, const char *key, const char *value)
+{
+    char option[64];
+    int length = snprintf(option, sizeof option, "%s=%s", key, value);
+
+    return (size_t)length < sizeof option && !strchr(value, ',') &&
+           open_options_parse(open, option);
+}
+
 /* Takes over what was parsed. Returns an exit status. */
 static int accept_parsed(struct options *o, const struct parsed *p, bool by_mount)
 {
@@ -181,12 +192,13 @@ static int accept_parsed(struct options *o, const struct parsed *p, bool by_moun
         (p->gid && !parse_number("gid", p->gid, 10, UINT32_MAX - 1, &o->gid)) ||
         (p->umask && !parse_number("umask", p->umask, 8, 0777, &o->umask)))
         return EXIT_USAGE;
-    if (p->format && strcmp(p->format, "auto") != 0) {
-        o->format = format_by_name(p->format);
-        if (!o->format) {
-            complain("unknown format '%s'", p->format);
-            return EXIT_USAGE;
-        }
+    if (p->format && !take_option(&o->open, "format", p->format)) {
+        complain("unknown format '%s'", p->format);
+        return EXIT_USAGE;
+    }
+    if (p->qemu && !take_option(&o->open, "qemu", p->qemu)) {
+        complain("qemu=%s is not a version, such as 7.2", p->qemu);
+        return EXIT_USAGE;
     }
     if (o->help || o->version)
         return EXIT_GOOD;
@@ -217,6 +229,7 @@ int options_parse(struct options *options, int argc, char **argv)
     }
     fuse_opt_free_args(&args);
     free(parsed.format);
+    free(parsed.qemu);
     free(parsed.uid);
     free(parsed.gid);
     free(parsed.umask);
@@ -234,7 +247,7 @@ void options_free(struct options *options)
 
 void options_describe(const struct options *o, char *out, size_t size)
 {
-    char ids[64] = "";
+    char open[64], ids[64] = "";
     size_t used = 0;
 
     if (o->has_uid)
@@ -243,8 +256,9 @@ void options_describe(const struct options *o, char *out, size_t size)
         used += (size_t)snprintf(ids + used, sizeof ids - used, ",gid=%u", o->gid);
     if (o->umask)
         snprintf(ids + used, sizeof ids - used, ",umask=%03o", o->umask);
-    snprintf(out, size, "ro,format=%s%s%s%s", o->format ? o->format->name : "auto", ids,
-             o->allow_other ? ",allow_other" : "", o->blockdev ? ",blockdev" : "");
+    open_options_describe(&o->open, open, sizeof open);
+    snprintf(out, size, "ro,%s%s%s%s", open, ids, o->allow_other ? ",allow_other" : "",
+             o->blockdev ? ",blockdev" : "");
 }
 
 void options_help(void)
@@ -264,6 +278,7 @@ void options_help(void)
     for (const struct format_driver *const *f = formats; *f; f++)
         printf(" %s", (*f)->name);
     printf("\n"
+           "  -o qemu=VERSION   the numbers of that qemu, where ours are others: 7.2, 10.0 ...\n"
            "  -o uid=N,gid=N    owner of the files (default: who mounts)\n"
            "  -o umask=OCTAL    permission bits to take away from 0555 and 0444\n"
            "  -o allow_other    let other users look, too\n"

@@ -18,9 +18,9 @@ enum {
 };
 
 struct options {
-    char *image;                        /* as given */
-    char *directory;                    /* as given */
-    const struct format_driver *format; /* -o format=; NULL: detect */
+    char *image;              /* as given */
+    char *directory;          /* as given */
+    struct open_options open; /* -o format=, qemu= */
     bool allow_other;
     bool nonempty; /* -o nonempty: hide what the directory holds */
     bool blockdev; /* -o blockdev: the image may be a block device */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "detect/content.h"
 #include "formats/checked.h"
 
 /* Feeds the counters of all targets. Returns up to where none of them has more to learn. */
@@ -63,15 +64,29 @@ static int scan(struct facts *facts, bool all)
     return more;
 }
 
-static void gather(enum pass pass, struct image *img, const struct format_driver *given,
+/* Finds what header/ shows, whether or not the driver could open the image. */
+static void find_headers(struct facts *facts)
+{
+    const struct header_part *parts = facts->disk.driver->parts;
+
+    for (size_t i = 0; parts && parts[i].fields; i++)
+        header_find(&facts->disk, &parts[i], &facts->header[i]);
+}
+
+static void gather(enum pass pass, struct image *img, const struct open_options *options,
                    struct facts *facts)
 {
-    facts->detect_error = detect(img, given, &facts->detection);
+    facts->detect_error = detect(img, options, &facts->detection);
     facts->open_error = facts->detect_error;
     if (!facts->detect_error)
-        facts->open_error = disk_open(&facts->disk, img, facts->detection.driver);
+        facts->open_error = disk_open(&facts->disk, img, facts->detection.driver, options);
+    facts->content_error = facts->open_error;
     facts->scan_error = facts->measure_error = facts->open_error;
     facts->scanned_all = true;
+    if (pass < PASS_MEASURE && !facts->detect_error)
+        find_headers(facts);
+    if (pass == PASS_CONTENT && !facts->open_error)
+        facts->content_error = content_detect(&facts->disk, &facts->content);
     if (pass < PASS_MEASURE || facts->open_error)
         return;
     facts->measure_error = facts->scan_error = scan(facts, pass == PASS_SCAN);
@@ -85,7 +100,8 @@ static void gather(enum pass pass, struct image *img, const struct format_driver
 
 bool pass_may_emit(enum pass pass, enum pass file)
 {
-    return pass == file || (pass >= PASS_MEASURE && file >= PASS_MEASURE);
+    return pass == file || (pass == PASS_CONTENT && file == PASS_HEADER) ||
+           (pass >= PASS_MEASURE && file >= PASS_MEASURE);
 }
 
 static int emit_files(enum pass pass, const struct facts *facts, pass_emit emit, void *context)
@@ -105,7 +121,7 @@ static int emit_files(enum pass pass, const struct facts *facts, pass_emit emit,
     return error;
 }
 
-int pass_run(enum pass pass, int fd, const struct format_driver *given, pass_emit emit,
+int pass_run(enum pass pass, int fd, const struct open_options *options, pass_emit emit,
              void *context, struct pass_report *report)
 {
     struct facts *facts = calloc(1, sizeof *facts);
@@ -114,7 +130,7 @@ int pass_run(enum pass pass, int fd, const struct format_driver *given, pass_emi
 
     *report = (struct pass_report){.bytes_read = 0};
     if (!error) {
-        gather(pass, img, given, facts);
+        gather(pass, img, options, facts);
         error = emit_files(pass, facts, emit, context);
         snprintf(report->problems, sizeof report->problems, "%s", image_problems(img));
         report->bytes_read = image_bytes_read(img);

@@ -18,12 +18,12 @@ struct pass_report {
 };
 
 /*
- * Runs a pass (PASS_HEADER or later) over the image in fd and emits every file of it; given: the
- * format to take, or NULL. PASS_SCAN emits those of PASS_MEASURE, too, and PASS_MEASURE those of
- * PASS_SCAN unless it could save work. What is wrong with the image is what its files say. Returns
- * 0 or -errno (the session cannot begin, emit's).
+ * Runs a pass (PASS_HEADER or later) over the image in fd, taken as the options say, and emits
+ * every file of it. PASS_CONTENT emits those of PASS_HEADER, too, PASS_SCAN those of PASS_MEASURE,
+ * and PASS_MEASURE those of PASS_SCAN unless it could save work. What is wrong with the image is
+ * what its files say. Returns 0 or -errno (the session cannot begin, emit's).
  */
-int pass_run(enum pass pass, int fd, const struct format_driver *given, pass_emit emit,
+int pass_run(enum pass pass, int fd, const struct open_options *options, pass_emit emit,
              void *context, struct pass_report *report);
 
 /* Whether a job that runs the pass may emit files of that one. */

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "formats/escape.h"
@@ -36,6 +37,43 @@ int render_virtual_size(const struct facts *facts, const struct node *node, stru
 {
     (void)node;
     return facts->open_error ? facts->open_error : number(text, facts->disk.virtual_size);
+}
+
+int render_content(const struct facts *facts, const struct node *node, struct text *text)
+{
+    (void)node;
+    if (!facts->content_error)
+        text_add(text, "%s\n", facts->content.name);
+    return facts->content_error;
+}
+
+/* The field header/DIRECTORY/NAME or header/NAME of these parts. */
+static int add_field(const struct header_part *parts, const struct header_found *found,
+                     const struct node *node, struct text *text)
+{
+    const char *slash = strchr(node->parent->path, '/');
+    char value[FIELD_TEXT_MAX];
+    int error = header_field(parts, found, slash ? slash + 1 : "", node_name(node), value);
+
+    if (!error)
+        text_add(text, "%s\n", value);
+    return error;
+}
+
+/* Of an image whose format is not known no header is. */
+int render_header_field(const struct facts *facts, const struct node *node, struct text *text)
+{
+    if (facts->detect_error)
+        return -ENOENT;
+    return add_field(facts->disk.driver->parts, facts->header, node, text);
+}
+
+/* Where the content cannot be read, nothing is known to be there. */
+int render_content_field(const struct facts *facts, const struct node *node, struct text *text)
+{
+    if (facts->content_error)
+        return -ENOENT;
+    return add_field(content_parts, facts->content.parts, node, text);
 }
 
 int render_candidates(const struct facts *facts, const struct node *node, struct text *text)

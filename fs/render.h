@@ -7,6 +7,9 @@
 
 int render_allocated_size(const struct facts *facts, const struct node *node, struct text *text);
 int render_bytes_read(const struct facts *facts, const struct node *node, struct text *text);
+int render_content(const struct facts *facts, const struct node *node, struct text *text);
+int render_header_field(const struct facts *facts, const struct node *node, struct text *text);
+int render_content_field(const struct facts *facts, const struct node *node, struct text *text);
 int render_candidates(const struct facts *facts, const struct node *node, struct text *text);
 int render_disk_size(const struct facts *facts, const struct node *node, struct text *text);
 int render_file_size(const struct facts *facts, const struct node *node, struct text *text);

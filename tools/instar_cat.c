@@ -10,11 +10,12 @@
 #include "fs/cat.h"
 #include "fs/image_file.h"
 
-static const char usage[] = "usage: instar-cat [-o format=FMT] IMAGE NODE...   print files of the "
+static const char usage[] = "usage: instar-cat [-o OPTIONS] IMAGE NODE...   print files of the "
                             "mount, e.g. measure/qcow2\n"
-                            "       instar-cat [-o format=FMT] -a IMAGE       print all of them, "
-                            "each under a line == NODE\n"
-                            "       instar-cat -l                             list them\n";
+                            "       instar-cat [-o OPTIONS] -a IMAGE       print all of them, each "
+                            "under a line == NODE\n"
+                            "       instar-cat -l                          list them\n"
+                            "OPTIONS: format=FMT, qemu=VERSION, as of mount.instar\n";
 
 /* Prints one node. Returns whether that went well. */
 static bool print_node(struct cat *cat, const char *path)
@@ -34,9 +35,9 @@ static bool print_node(struct cat *cat, const char *path)
 }
 
 /* Prints what the arguments ask for. Returns the exit status. */
-static int run(struct cat *cat, const struct format_driver *given, bool all, int argc, char **argv)
+static int run(struct cat *cat, const struct open_options *options, bool all, int argc, char **argv)
 {
-    int error = cat_begin(cat, argv[0], given);
+    int error = cat_begin(cat, argv[0], options);
     bool good = true;
 
     if (error) {
@@ -59,24 +60,23 @@ static int list(void)
     return 0;
 }
 
-/* The only -o is format=FMT. NULL, said, for another. */
-static const struct format_driver *take_option(const char *option)
+/* Takes -o options; false, said, if they are none. */
+static bool take_options(struct open_options *options, const char *text)
 {
-    const struct format_driver *given =
-        strncmp(option, "format=", 7) == 0 ? format_by_name(option + 7) : NULL;
-
-    if (!given)
-        fprintf(stderr, "instar-cat: unknown option or format '%s'\n", option);
-    return given;
+    if (open_options_parse(options, text))
+        return true;
+    fprintf(stderr, "instar-cat: unknown option, format or version '%s'\n", text);
+    return false;
 }
 
 int main(int argc, char **argv)
 {
-    const struct format_driver *given = NULL;
+    struct open_options options = {.format = NULL};
     struct cat cat;
     bool all = false;
     int option, status;
 
+    nodes_begin();
     if (argc == 2 && strcmp(argv[1], "--help") == 0)
         return fputs(usage, stdout) < 0;
     while ((option = getopt(argc, argv, "alho:")) != -1) {
@@ -84,7 +84,7 @@ int main(int argc, char **argv)
             return list();
         if (option == 'h')
             return fputs(usage, stdout) < 0;
-        if (option == '?' || (option == 'o' && !(given = take_option(optarg))))
+        if (option == '?' || (option == 'o' && !take_options(&options, optarg)))
             return 1;
         all |= option == 'a';
     }
@@ -94,7 +94,7 @@ int main(int argc, char **argv)
         fputs(usage, stderr);
         return 1;
     }
-    status = run(&cat, given, all, argc, argv);
+    status = run(&cat, &options, all, argc, argv);
     cat_end(&cat);
     return status;
 }

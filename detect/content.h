@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the virtual disk begins with: partition tables, file systems of CDs, other containers. */
+#ifndef DETECT_CONTENT_H
+#define DETECT_CONTENT_H
+
+#include "formats/format.h"
+
+/* The structures that header/ shows of a disk's content; ends with NULL fields. */
+enum { CONTENT_MBR, CONTENT_GPT, CONTENT_GPT_BACKUP, CONTENT_ISO9660, CONTENT_PARTS };
+extern const struct header_part content_parts[CONTENT_PARTS + 1];
+
+struct content {
+    const char *name;
+    struct header_found parts[CONTENT_PARTS]; /* by row of content_parts[] */
+};
+
+/*
+ * Names what the disk begins with: "iso9660", "gpt", "mbr", "luks", "empty" (128 KiB of nothing but
+ * zeros, which no file system begins with) or "unknown"; and finds the structures. An ISO image
+ * that has a partition table, too, is iso9660. 0 or -errno, said (as of disk_read()).
+ */
+int content_detect(struct disk *disk, struct content *content);
+
+#endif

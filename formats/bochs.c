@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * bochs: growing disks of the Bochs emulator (Bochs, iodev/hdimage/hdimage.h, "redolog"). Little
+ * endian.
+ *
+ * A header, a catalog with an entry for each extent of the disk, and the extents that were written,
+ * each behind a bitmap of its sectors: what is not in the catalog, or not in the bitmap, was never
+ * written and reads as zeros.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "bytes.h"
+#include "checked.h"
+#include "format.h"
+
+enum {
+    HEADER_TYPE = 32,
+    HEADER_SUBTYPE = 48,
+    HEADER_VERSION = 64,
+    HEADER_HEADER = 68,
+    HEADER_CATALOG = 72,
+    HEADER_BITMAP = 76,
+    HEADER_EXTENT = 80,
+    HEADER_DISK_V1 = 84, /* version 1 has no timestamp before it */
+    HEADER_TIMESTAMP = 84,
+    HEADER_DISK = 88,
+    HEADER_BYTES = 512,
+
+    SECTOR = 512,
+    WORD_BYTES = 16, /* of the type and the subtype */
+
+    /* Limits of qemu: what the largest disk that bximage makes needs, 8 TiB. */
+    CATALOG_MAX = 1 << 20,
+    EXTENT_MAX = 8 << 20,
+
+    /* Bitmaps that lie close together are read together, as long as that is not more than this. */
+    WINDOW_BYTES = 16 << 10,
+};
+
+#define MAGIC       "Bochs Virtual HD Image"
+#define VERSION_1   UINT32_C(0x10000)
+#define VERSION_2   UINT32_C(0x20000)
+#define UNALLOCATED UINT32_MAX
+
+struct bochs {
+    uint64_t extent_size;
+    uint64_t bitmap_bytes; /* those that tell of sectors */
+    uint64_t bitmap_size;  /* before each extent: whole sectors */
+    uint64_t stride;       /* from one extent to the next in the file */
+    uint64_t data_offset;  /* of extent 0's bitmap */
+    uint64_t places;       /* extents whose bitmaps begin in the file */
+    bool counted;          /* the catalog was found not to name more of them */
+    struct image_table catalog;
+    struct image_window bitmap;
+    uint64_t last_bitmap; /* where the one is that was looked at last */
+};
+
+/* Whether a field of 16 bytes is just that word and its NUL. */
+static bool is_word(const uint8_t *field, const char *word)
+{
+    return strnlen((const char *)field, WORD_BYTES) < WORD_BYTES &&
+           strcmp((const char *)field, word) == 0;
+}
+
+/* Whether header is that of a growing disk; if not, why says why not. The magic is there. */
+static bool is_growing_disk(const uint8_t *header, struct reason *why)
+{
+    uint32_t version = le32(header + HEADER_VERSION);
+
+    if (!is_word(header + HEADER_TYPE, "Redolog"))
+        snprintf(why->words, sizeof why->words, "the type is not Redolog");
+    else if (!is_word(header + HEADER_SUBTYPE, "Growing"))
+        snprintf(why->words, sizeof why->words,
+                 "the subtype is not Growing: changes to another disk, or none that is known");
+    else if (version != VERSION_1 && version != VERSION_2)
+        snprintf(why->words, sizeof why->words, "version 0x%x is not 0x%x or 0x%x", version,
+                 VERSION_1, VERSION_2);
+    else
+        return true;
+    return false;
+}
+
+static int bochs_probe(struct image *img, const struct signature *signature, struct reason *why)
+{
+    const uint8_t *header;
+    int error = image_head(img, &header);
+
+    (void)signature;
+    return error ? error : is_growing_disk(header, why);
+}
+
+static int open_magic(struct disk *disk, const uint8_t *header)
+{
+    struct reason why;
+
+    if (memcmp(header, MAGIC, sizeof MAGIC) != 0)
+        return image_fail(disk->img, EUCLEAN, "bochs: no header (%s) at the start", MAGIC);
+    if (!is_growing_disk(header, &why))
+        return image_fail(disk->img, EUCLEAN, "bochs: %s", why.words);
+    return 0;
+}
+
+/* Extents and their bitmaps. */
+static int open_extents(struct disk *disk, struct bochs *b, const uint8_t *header)
+{
+    uint32_t bitmap = le32(header + HEADER_BITMAP);
+
+    b->extent_size = le32(header + HEADER_EXTENT);
+    if (!is_power_of_two(b->extent_size) || b->extent_size < SECTOR || b->extent_size > EXTENT_MAX)
+        return image_fail(disk->img, EUCLEAN,
+                          "bochs: extent size %llu is not a power of two between %d and %d",
+                          (unsigned long long)b->extent_size, SECTOR, EXTENT_MAX);
+    b->bitmap_bytes = div_up(b->extent_size / SECTOR, 8);
+    b->bitmap_size = div_up(bitmap, SECTOR) * SECTOR;
+    /* Ours: qemu takes guest data for the bits that are missing. */
+    if (b->bitmap_size < b->bitmap_bytes)
+        return image_fail(disk->img, EUCLEAN,
+                          "bochs: bitmaps of %u bytes do not cover extents of %llu bytes", bitmap,
+                          (unsigned long long)b->extent_size);
+    b->stride = b->bitmap_size + b->extent_size;
+    return image_window_begin(disk->img, &b->bitmap, WINDOW_BYTES);
+}
+
+static int open_catalog(struct disk *disk, struct bochs *b, const uint8_t *header)
+{
+    struct image *img = disk->img;
+    uint64_t offset = le32(header + HEADER_HEADER), entries = le32(header + HEADER_CATALOG);
+
+    if (entries > CATALOG_MAX)
+        return image_fail(img, EFBIG, "bochs: a catalog of %llu entries is more than %d",
+                          (unsigned long long)entries, CATALOG_MAX);
+    if (entries * b->extent_size < disk->virtual_size)
+        return image_fail(
+            img, EUCLEAN,
+            "bochs: %llu catalog entries of %llu bytes do not cover the disk of %llu bytes",
+            (unsigned long long)entries, (unsigned long long)b->extent_size,
+            (unsigned long long)disk->virtual_size);
+    if (offset < HEADER_BYTES)
+        image_note(img, "bochs: header size %llu is less than %d: the catalog is in the header",
+                   (unsigned long long)offset, HEADER_BYTES);
+    b->catalog = (struct image_table){.offset = offset, .entries = entries, .entry_bytes = 4};
+    b->data_offset = offset + 4 * entries;
+    if (image_size(img) > b->data_offset)
+        b->places = div_up(image_size(img) - b->data_offset, b->stride);
+    /* Ours: zeros are no sign for "not there" in a catalog, they name extent 0. */
+    return image_require(img, offset, 4 * entries, "bochs: catalog");
+}
+
+static int bochs_open(struct disk *disk)
+{
+    struct bochs *b = image_alloc(disk->img, sizeof *b);
+    const uint8_t *header;
+    uint64_t size;
+    int error = b ? image_head(disk->img, &header) : -ENOMEM;
+
+    if (!error)
+        error = open_magic(disk, header);
+    if (error)
+        return error;
+    disk->state = b;
+    disk->subformat = "growing";
+    size =
+        le64(header + (le32(header + HEADER_VERSION) == VERSION_1 ? HEADER_DISK_V1 : HEADER_DISK));
+    disk->virtual_size = size / SECTOR * SECTOR;
+    error = open_extents(disk, b, header);
+    return error ? error : open_catalog(disk, b, header);
+}
+
+/* Whether the entry's extent was ever written: not if it is nowhere, nor if its bitmap is past the
+ * end of the file, where it reads as zeros. */
+static bool is_written(const struct bochs *b, uint32_t entry)
+{
+    return entry != UNALLOCATED && entry < b->places;
+}
+
+/*
+ * Extents do not share their place in the file, so there are not more of them than the file has
+ * places for: a catalog that names one extent over and over would make any file a long walk.
+ * Asked once.
+ */
+static int count_extents(struct disk *disk)
+{
+    struct bochs *b = disk->state;
+    uint64_t extents = div_up(disk->virtual_size, b->extent_size), written = 0, n;
+    const uint8_t *p;
+
+    if (b->counted)
+        return 0;
+    for (uint64_t i = 0; i < extents; i += n) {
+        int error = image_table_at(disk->img, &b->catalog, i, &p, &n);
+
+        if (error)
+            return error;
+        for (uint64_t k = 0; k < n && i + k < extents; k++)
+            written += is_written(b, le32(p + 4 * k));
+    }
+    if (written > b->places)
+        return image_fail(disk->img, EUCLEAN,
+                          "bochs: the catalog names %llu extents in a file with room for %llu",
+                          (unsigned long long)written, (unsigned long long)b->places);
+    b->counted = true;
+    return 0;
+}
+
+/* Sectors from number sector (< sectors) on whose bits are alike. */
+static uint64_t bit_run(const uint8_t *bitmap, uint64_t sector, uint64_t sectors)
+{
+    bool set = bitmap[sector / 8] >> sector % 8 & 1;
+    uint8_t alike = set ? 0xff : 0;
+    uint64_t n = sector + 1;
+
+    while (n < sectors && (bitmap[n / 8] >> n % 8 & 1) == set)
+        n += n % 8 == 0 && bitmap[n / 8] == alike ? 8 : 1;
+    return min_u64(n, sectors) - sector;
+}
+
+/* What lies at offset, in the extent whose bitmap is there. */
+static int extent_in_bitmap(struct disk *disk, uint64_t offset, uint64_t bitmap,
+                            struct extent *extent)
+{
+    struct bochs *b = disk->state;
+    uint64_t within = offset % b->extent_size, sector = within / SECTOR;
+    /* Bitmaps close to each other are read together, if they come in their order. */
+    bool in_order = bitmap >= b->last_bitmap && bitmap - b->last_bitmap <= 2 * b->stride;
+    uint64_t ahead = in_order && b->stride < WINDOW_BYTES / 2 ? WINDOW_BYTES : 0, end;
+    const uint8_t *bits;
+    bool data;
+    int error = image_host_range(disk->img, bitmap, &data, &end);
+
+    b->last_bitmap = bitmap;
+    if (error)
+        return error;
+    if (!data && end - bitmap >= b->bitmap_bytes) {
+        extent->kind = EXTENT_ZERO;
+        extent->length = b->extent_size - within;
+        return 0;
+    }
+    error =
+        image_window_ahead(disk->img, &b->bitmap, bitmap, (size_t)b->bitmap_bytes, ahead, &bits);
+    if (error)
+        return error;
+    extent->length = bit_run(bits, sector, b->extent_size / SECTOR) * SECTOR - within % SECTOR;
+    extent->kind = bits[sector / 8] >> sector % 8 & 1 ? EXTENT_DATA : EXTENT_ZERO;
+    if (extent->kind == EXTENT_DATA)
+        extent->host = bitmap + b->bitmap_size + within;
+    return 0;
+}
+
+static int bochs_extent_at(struct disk *disk, uint64_t offset, unsigned want, struct extent *extent)
+{
+    struct bochs *b = disk->state;
+    uint64_t n, run = 1;
+    const uint8_t *p = NULL;
+    int error = count_extents(disk);
+
+    (void)want;
+    if (!error)
+        error = image_table_at(disk->img, &b->catalog, offset / b->extent_size, &p, &n);
+    if (error)
+        return error;
+    if (is_written(b, le32(p)))
+        return extent_in_bitmap(disk, offset, b->data_offset + le32(p) * b->stride, extent);
+    while (run < n && !is_written(b, le32(p + 4 * run)))
+        run++;
+    extent->kind = EXTENT_ZERO;
+    extent->length = run * b->extent_size - offset % b->extent_size;
+    return 0;
+}
+
+/* The fields behind the version, which says where they are: the part from there on is looked at. */
+static int print_timestamp(const struct field *f, const uint8_t *bytes, size_t length, char *out,
+                           size_t size)
+{
+    if (le32(bytes) == VERSION_1)
+        return -ENOENT;
+    (void)length;
+    return field_le(f, bytes + HEADER_TIMESTAMP - HEADER_VERSION, 4, out, size);
+}
+
+static int print_disk(const struct field *f, const uint8_t *bytes, size_t length, char *out,
+                      size_t size)
+{
+    size_t at = le32(bytes) == VERSION_1 ? HEADER_DISK_V1 : HEADER_DISK;
+
+    (void)length;
+    return field_le(f, bytes + at - HEADER_VERSION, 8, out, size);
+}
+
+/* Under the names of Bochs' header file. */
+static const struct field header_fields[] = {
+    {"magic", 0, 32, field_text, NULL},
+    {"type", HEADER_TYPE, WORD_BYTES, field_text, NULL},
+    {"subtype", HEADER_SUBTYPE, WORD_BYTES, field_text, NULL},
+    {"version", HEADER_VERSION, 4, field_le, NULL},
+    {"header", HEADER_HEADER, 4, field_le, NULL},
+    {"catalog", HEADER_CATALOG, 4, field_le, NULL},
+    {"bitmap", HEADER_BITMAP, 4, field_le, NULL},
+    {"extent", HEADER_EXTENT, 4, field_le, NULL},
+    {"timestamp", HEADER_VERSION, 32, print_timestamp, NULL},
+    {"disk", HEADER_VERSION, 32, print_disk, NULL},
+};
+
+static int bochs_find_header(struct disk *disk, uint64_t *offset, uint64_t *length)
+{
+    (void)disk;
+    *offset = 0;
+    *length = HEADER_BYTES;
+    return 1;
+}
+
+static const struct header_part bochs_parts[] = {
+    {"", FIELDS(header_fields), bochs_find_header},
+    {.fields = NULL},
+};
+
+const struct format_driver bochs_driver = {
+    .name = "bochs",
+    .signatures = {{HEAD, 0, MAGIC, sizeof MAGIC}},
+    .parts = bochs_parts,
+    .opaque_to_qemu = true,
+    .probe = bochs_probe,
+    .open = bochs_open,
+    .extent_at = bochs_extent_at,
+};

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * cloop: the compressed loop device of Knoppix, format V2.0 (cloop, cloop.h). Big endian.
+ *
+ * A shell script in 128 bytes, the block size, the number of blocks, and the offsets of the blocks
+ * and of where the last one ends; then the blocks, each a zlib stream.
+ */
+#include <errno.h>
+
+#include "bytes.h"
+#include "checked.h"
+#include "format.h"
+#include "inflate.h"
+
+enum {
+    HEADER_PREAMBLE_BYTES = 128,
+    HEADER_BLOCK_SIZE = 128,
+    HEADER_NUM_BLOCKS = 132,
+    HEADER_BYTES = 136,
+
+    SECTOR = 512,
+
+    /* Limits of qemu, which holds a block, its stream and all offsets in memory. */
+    BLOCK_MAX = 64 << 20,
+    STREAM_MAX = 2 * BLOCK_MAX,
+    OFFSETS_BYTES_MAX = 512 << 20,
+
+    PIECE_BYTES = 64 << 10,
+    PIECES = 2,
+};
+
+#define SCRIPT                                                                                     \
+    "#!/bin/sh\n#V2.0 Format\n"                                                                    \
+    "modprobe cloop file=$0 && mount -r -t iso9660 /dev/cloop $1\n"
+
+/* A piece of the disk, as it was read last. */
+struct piece {
+    uint64_t offset;
+    size_t length; /* 0: none */
+    int error;     /* what came of reading it */
+    uint8_t *bytes;
+};
+
+struct cloop {
+    uint64_t block_size;
+    uint64_t blocks;
+    struct image_table offsets; /* one more than there are blocks */
+    struct piece pieces[PIECES];
+    unsigned oldest; /* of them */
+};
+
+static int open_offsets(struct disk *disk, struct cloop *c)
+{
+    struct image *img = disk->img;
+    const uint8_t *last;
+    int error;
+
+    if (c->offsets.entries * 8 > OFFSETS_BYTES_MAX)
+        return image_fail(img, EFBIG, "cloop: %llu blocks need more than %d bytes of offsets",
+                          (unsigned long long)c->blocks, OFFSETS_BYTES_MAX);
+    error =
+        image_require(img, c->offsets.offset, c->offsets.entries * 8, "cloop: table of offsets");
+    if (!error)
+        error = image_get(img, c->offsets.offset + c->blocks * 8, 8, &last);
+    if (!error && be64(last) > image_size(img))
+        image_note(img,
+                   "cloop: the last block ends at offset %llu, past the end of the file: the file "
+                   "was cut off",
+                   (unsigned long long)be64(last));
+    return error;
+}
+
+static int cloop_open(struct disk *disk)
+{
+    struct cloop *c = image_alloc(disk->img, sizeof *c);
+    const uint8_t *header;
+    int error = c ? image_head(disk->img, &header) : -ENOMEM;
+
+    if (error)
+        return error;
+    disk->state = c;
+    c->block_size = be32(header + HEADER_BLOCK_SIZE);
+    c->blocks = be32(header + HEADER_NUM_BLOCKS);
+    c->offsets =
+        (struct image_table){.offset = HEADER_BYTES, .entries = c->blocks + 1, .entry_bytes = 8};
+    if (c->block_size == 0 || c->block_size % SECTOR)
+        return image_fail(disk->img, EUCLEAN, "cloop: block_size %llu is not a multiple of %d",
+                          (unsigned long long)c->block_size, SECTOR);
+    if (c->block_size > BLOCK_MAX)
+        return image_fail(disk->img, EFBIG, "cloop: block_size %llu is more than %d",
+                          (unsigned long long)c->block_size, BLOCK_MAX);
+    error = open_offsets(disk, c);
+    if (!error)
+        disk->virtual_size = c->blocks * c->block_size;
+    return error;
+}
+
+static bool stream_is_good(uint64_t offset, uint64_t end)
+{
+    return offset <= end && end - offset <= STREAM_MAX;
+}
+
+/*
+ * Where a block's stream begins and ends; *run: of how many blocks from there on that is asked, and
+ * then: of how many the streams are good, as far as the piece of the table tells that is at hand.
+ */
+static int stream_at(struct disk *disk, uint64_t block, uint64_t *offset, uint64_t *end,
+                     uint64_t *run)
+{
+    struct cloop *c = disk->state;
+    const uint8_t *p = NULL;
+    uint64_t n = 0, most = *run;
+    int error = image_table_at(disk->img, &c->offsets, block, &p, &n);
+
+    if (error)
+        return error;
+    *offset = be64(p);
+    for (*run = 1; *run < most && *run + 1 < n; ++*run)
+        if (!stream_is_good(be64(p + 8 * *run), be64(p + 8 * (*run + 1))))
+            break;
+    /* Where the last block of a piece ends stands in the next one. */
+    if (n > 1)
+        p += 8;
+    else
+        error = image_table_at(disk->img, &c->offsets, block + 1, &p, &n);
+    if (error)
+        return error;
+    *end = be64(p);
+    if (stream_is_good(*offset, *end))
+        return 0;
+    return image_fail(disk->img, EUCLEAN,
+                      "cloop: block %llu begins at offset %llu and ends at %llu: not between 0 and "
+                      "%d bytes",
+                      (unsigned long long)block, (unsigned long long)*offset,
+                      (unsigned long long)*end, STREAM_MAX);
+}
+
+/* Everything is data, and none of it stands plainly in the file. */
+static int cloop_extent_at(struct disk *disk, uint64_t offset, unsigned want, struct extent *extent)
+{
+    struct cloop *c = disk->state;
+    uint64_t begin, end, run = want & EXTENTS_WANT_HOST ? 1 : c->blocks;
+    int error = stream_at(disk, offset / c->block_size, &begin, &end, &run);
+
+    extent->kind = EXTENT_DATA;
+    extent->flags = EXTENT_COMPRESSED;
+    extent->length = run * c->block_size - offset % c->block_size;
+    return error;
+}
+
+/* Guest bytes of one block. */
+static int read_block(struct disk *disk, uint64_t offset, uint8_t *bytes, size_t length)
+{
+    struct cloop *c = disk->state;
+    uint64_t begin, end, run = 1;
+    int error = stream_at(disk, offset / c->block_size, &begin, &end, &run);
+
+    if (error)
+        return error;
+    return inflate_at(disk->img, "cloop", "block", begin, end - begin, INFLATE_ZLIB,
+                      offset % c->block_size, bytes, length);
+}
+
+/* The piece that holds offset, read if it is not there yet: it replaces the oldest. */
+static int piece_at(struct disk *disk, uint64_t offset, const struct piece **found)
+{
+    struct cloop *c = disk->state;
+    uint64_t within = offset % c->block_size / PIECE_BYTES * PIECE_BYTES;
+    uint64_t begin = offset - offset % c->block_size + within;
+    struct piece *p = &c->pieces[c->oldest];
+
+    for (*found = c->pieces; *found < c->pieces + PIECES; ++*found)
+        if ((*found)->length && (*found)->offset == begin)
+            return (*found)->error;
+    if (!p->bytes)
+        p->bytes = image_alloc(disk->img, PIECE_BYTES);
+    if (!p->bytes)
+        return -ENOMEM;
+    c->oldest = (c->oldest + 1) % PIECES;
+    p->offset = begin;
+    p->length = (size_t)min_u64(PIECE_BYTES, c->block_size - within);
+    p->error = read_block(disk, begin, p->bytes, p->length);
+    *found = p;
+    return p->error;
+}
+
+/*
+ * What stands at the end of a block takes all of it to be inflated, which may be 64 MiB: so that
+ * looking here and there does not do that every time, short reads are made of pieces that are kept.
+ */
+static int cloop_decode(struct disk *disk, uint64_t offset, uint8_t *bytes, size_t length)
+{
+    if (length >= PIECE_BYTES)
+        return read_block(disk, offset, bytes, length);
+    while (length) {
+        const struct piece *p;
+        int error = piece_at(disk, offset, &p);
+        size_t skip, n;
+
+        if (error)
+            return error;
+        skip = (size_t)(offset - p->offset);
+        n = (size_t)min_u64(length, p->length - skip);
+        memcpy(bytes, p->bytes + skip, n);
+        bytes += n;
+        offset += n;
+        length -= n;
+    }
+    return 0;
+}
+
+/* Under the names of cloop's header file. */
+static const struct field header_fields[] = {
+    {"preamble", 0, HEADER_PREAMBLE_BYTES, field_text, NULL},
+    {"block_size", HEADER_BLOCK_SIZE, 4, field_be, NULL},
+    {"num_blocks", HEADER_NUM_BLOCKS, 4, field_be, NULL},
+};
+
+static int cloop_find_header(struct disk *disk, uint64_t *offset, uint64_t *length)
+{
+    (void)disk;
+    *offset = 0;
+    *length = HEADER_BYTES;
+    return 1;
+}
+
+static const struct header_part cloop_parts[] = {
+    {"", FIELDS(header_fields), cloop_find_header},
+    {.fields = NULL},
+};
+
+const struct format_driver cloop_driver = {
+    .name = "cloop",
+    .signatures = {{HEAD, 0, SCRIPT, sizeof SCRIPT - 1}},
+    .parts = cloop_parts,
+    .opaque_to_qemu = true,
+    .open = cloop_open,
+    .extent_at = cloop_extent_at,
+    .decode = cloop_decode,
+};

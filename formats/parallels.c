@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * parallels: Parallels expandable image (QEMU, docs/interop/parallels.txt). Little endian.
+ *
+ * A header of 64 bytes, behind it the BAT of 4 bytes a cluster, and clusters. Two magics: the old
+ * one has entries in sectors and disks of up to 2^32 of them, the extended one has entries in
+ * clusters.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "bytes.h"
+#include "checked.h"
+#include "format.h"
+
+enum {
+    HEADER_BYTES = 64,
+    MAGIC_BYTES = 16,
+    HEADER_VERSION = 16,
+    TRACKS = 28,
+    NB_BAT_ENTRIES = 32,
+    NB_SECTORS = 36,
+    IN_USE = 44,
+    FLAGS = 52,
+    EXT_OFF = 56,
+
+    EXTENSION_BYTES = 24,
+
+    FEATURE_BYTES = 24,
+    FEATURE_FLAGS = 8,
+    FEATURE_DATA_SIZE = 16,
+
+    BITMAP_BYTES = 32,
+    BITMAP_GRANULARITY = 24,
+    BITMAP_L1_SIZE = 28,
+
+    FEATURES_MAX = 256, /* ours: qemu takes as many as a cluster holds */
+    FLAG_EMPTY_IMAGE = 1,
+    VERSION_2 = 2,
+    SECTOR = 512,
+    ENTRY_BYTES = 4,
+};
+
+#define MAGIC          "WithoutFreeSpace"
+#define EXTENDED_MAGIC "WithouFreSpacExt"
+#define IN_USE_MAGIC   UINT32_C(0x746f6e59)
+
+#define EXTENSION_MAGIC UINT64_C(0xab234cef23dcea87)
+#define END_OF_FEATURES 0
+#define DIRTY_BITMAP    UINT64_C(0x20385fae252cb34a)
+
+/* Clusters just below 2 GiB and a BAT of 2 GiB: qemu's limits. */
+#define TRACKS_MAX      (INT32_MAX / 513)
+#define BAT_ENTRIES_MAX (INT32_MAX / ENTRY_BYTES)
+
+struct parallels {
+    uint64_t cluster_size;
+    uint64_t entry_unit; /* bytes */
+    uint64_t step;       /* what an entry is more than the one of the cluster before it */
+    struct image_table bat;
+};
+
+static bool is_old(const uint8_t *header)
+{
+    return memcmp(header, MAGIC, MAGIC_BYTES) == 0;
+}
+
+static int parallels_probe(struct image *img, const struct signature *signature, struct reason *why)
+{
+    const uint8_t *head;
+    int error = image_head(img, &head);
+
+    (void)signature;
+    if (error)
+        return error;
+    if (le32(head + HEADER_VERSION) == VERSION_2)
+        return 1;
+    snprintf(why->words, sizeof why->words, "version is %u, not 2", le32(head + HEADER_VERSION));
+    return 0;
+}
+
+/* The rules of a dirty bitmap, whose table of clusters must end before its feature does. */
+static int check_bitmap(struct disk *disk, uint64_t offset, uint32_t data_size)
+{
+    uint8_t bitmap[BITMAP_BYTES];
+    uint32_t granularity;
+    int error;
+
+    if (data_size < BITMAP_BYTES)
+        return image_fail(disk->img, EUCLEAN, "parallels: dirty bitmap of %u bytes: 32 at least",
+                          data_size);
+    error = image_read(disk->img, offset, sizeof bitmap, bitmap);
+    if (error)
+        return error;
+    if (le64(bitmap) != disk->virtual_size / SECTOR)
+        return image_fail(
+            disk->img, EUCLEAN, "parallels: dirty bitmap is for %llu sectors, the disk has %llu",
+            (unsigned long long)le64(bitmap), (unsigned long long)disk->virtual_size / SECTOR);
+    granularity = le32(bitmap + BITMAP_GRANULARITY);
+    /* As an unsigned number of bytes in 32 bits. */
+    if (!is_power_of_two(granularity) || granularity > UINT32_MAX / SECTOR)
+        return image_fail(disk->img, EUCLEAN,
+                          "parallels: dirty bitmap granularity of %u sectors is not a power of two "
+                          "of at most 2^22",
+                          granularity);
+    if ((uint64_t)le32(bitmap + BITMAP_L1_SIZE) * 8 > data_size - BITMAP_BYTES)
+        return image_fail(disk->img, EUCLEAN,
+                          "parallels: dirty bitmap table of %u entries is longer than its feature",
+                          le32(bitmap + BITMAP_L1_SIZE));
+    return 0;
+}
+
+/* The features, which a feature of magic 0 ends, all in the extension's cluster. */
+static int check_features(struct disk *disk, uint64_t offset, uint64_t end)
+{
+    struct image *img = disk->img;
+
+    for (int i = 0; i < FEATURES_MAX; i++) {
+        uint8_t feature[FEATURE_BYTES];
+        uint32_t data_size;
+        int error;
+
+        if (offset > end || end - offset < FEATURE_BYTES)
+            return image_fail(img, EUCLEAN, "parallels: the format extension has no end");
+        error = image_read(img, offset, sizeof feature, feature);
+        if (error)
+            return error;
+        offset += FEATURE_BYTES;
+        data_size = le32(feature + FEATURE_DATA_SIZE);
+        if (le64(feature + FEATURE_FLAGS))
+            return image_fail(img, ENOTSUP, "parallels: extension feature with flags 0x%llx",
+                              (unsigned long long)le64(feature + FEATURE_FLAGS));
+        if (data_size > end - offset)
+            return image_fail(img, EUCLEAN,
+                              "parallels: extension feature of %u bytes is longer than the cluster",
+                              data_size);
+        if (le64(feature) == END_OF_FEATURES)
+            return 0;
+        if (le64(feature) != DIRTY_BITMAP)
+            return image_fail(img, ENOTSUP, "parallels: extension feature 0x%016llx is not known",
+                              (unsigned long long)le64(feature));
+        error = check_bitmap(disk, offset, data_size);
+        if (error)
+            return error;
+        offset += ((uint64_t)data_size + 7) & ~UINT64_C(7);
+    }
+    return image_fail(img, EFBIG, "parallels: the format extension has more than %d features",
+                      FEATURES_MAX);
+}
+
+/*
+ * The format extension: a cluster of features, none of which tells anything about the guest's
+ * bytes. Its check_sum is not made: it would take reading up to 2 GiB.
+ */
+static int check_extension(struct disk *disk, const struct parallels *p, uint64_t ext_off)
+{
+    uint64_t offset, end;
+    uint8_t header[EXTENSION_BYTES];
+    int error;
+
+    /* Offsets in files have 63 bits. */
+    if (!checked_mul(ext_off, SECTOR, &offset) || !checked_add(offset, p->cluster_size, &end) ||
+        end > INT64_MAX)
+        return image_fail(disk->img, EUCLEAN, "parallels: ext_off %llu is past the end of any file",
+                          (unsigned long long)ext_off);
+    error = image_read(disk->img, offset, sizeof header, header);
+    if (error)
+        return error;
+    if (le64(header) != EXTENSION_MAGIC)
+        return image_fail(disk->img, EUCLEAN,
+                          "parallels: no format extension at sector %llu: magic is 0x%016llx",
+                          (unsigned long long)ext_off, (unsigned long long)le64(header));
+    return check_features(disk, offset + EXTENSION_BYTES, end);
+}
+
+/* The rules of tracks (the sectors of a cluster) and of the BAT's length. */
+static int check_limits(struct image *img, const uint8_t *header)
+{
+    uint32_t tracks = le32(header + TRACKS), entries = le32(header + NB_BAT_ENTRIES);
+
+    if (le32(header + HEADER_VERSION) != VERSION_2)
+        return image_fail(img, ENOTSUP, "parallels: version %u is not 2",
+                          le32(header + HEADER_VERSION));
+    if (!tracks)
+        return image_fail(img, EUCLEAN, "parallels: tracks is 0: a cluster has no sectors");
+    if (tracks > TRACKS_MAX)
+        return image_fail(img, EFBIG, "parallels: tracks %u is more than %d", tracks, TRACKS_MAX);
+    if (entries > BAT_ENTRIES_MAX)
+        return image_fail(img, EFBIG, "parallels: nb_bat_entries %u is more than %d", entries,
+                          BAT_ENTRIES_MAX);
+    return 0;
+}
+
+/* The disk's size: the old magic has 32 bits for it, whatever stands in the others. */
+static int take_size(struct disk *disk, const uint8_t *header)
+{
+    uint64_t sectors = is_old(header) ? le32(header + NB_SECTORS) : le64(header + NB_SECTORS);
+
+    if (sectors > DISK_BYTES_MAX / SECTOR)
+        return image_fail(disk->img, EFBIG, "parallels: nb_sectors %llu is more than %llu",
+                          (unsigned long long)sectors,
+                          (unsigned long long)(DISK_BYTES_MAX / SECTOR));
+    disk->virtual_size = sectors * SECTOR;
+    return 0;
+}
+
+/* What is odd, but changes nothing of what the table says. */
+static void note_oddities(struct image *img, const uint8_t *header)
+{
+    if (le32(header + IN_USE) == IN_USE_MAGIC)
+        image_note(img, "parallels: in_use is set: the image is open, or was not closed");
+    if (le32(header + FLAGS) & FLAG_EMPTY_IMAGE)
+        image_note(img, "parallels: flags call the image empty; its table is read all the same");
+}
+
+/* Clusters behind the end of the BAT, or behind the end of a file that ends in it, are not
+ * allocated. */
+static void take_table(const struct image *img, struct parallels *p, const uint8_t *header)
+{
+    uint64_t size = image_size(img), tracks = le32(header + TRACKS);
+    uint64_t in_file = size > HEADER_BYTES ? div_up(size - HEADER_BYTES, ENTRY_BYTES) : 0;
+
+    p->cluster_size = tracks * SECTOR;
+    p->step = is_old(header) ? tracks : 1;
+    p->entry_unit = is_old(header) ? SECTOR : p->cluster_size;
+    p->bat = (struct image_table){.offset = HEADER_BYTES,
+                                  .entries = min_u64(le32(header + NB_BAT_ENTRIES), in_file),
+                                  .entry_bytes = ENTRY_BYTES};
+}
+
+static int parallels_open(struct disk *disk)
+{
+    struct parallels *p = image_alloc(disk->img, sizeof *p);
+    const uint8_t *header;
+    int error = p ? image_head(disk->img, &header) : -ENOMEM;
+
+    if (error)
+        return error;
+    if (!is_old(header) && memcmp(header, EXTENDED_MAGIC, MAGIC_BYTES) != 0)
+        return image_fail(disk->img, EUCLEAN,
+                          "parallels: the file begins with neither \"%s\" nor "
+                          "\"%s\"",
+                          MAGIC, EXTENDED_MAGIC);
+    disk->state = p;
+    disk->subformat = is_old(header) ? MAGIC : EXTENDED_MAGIC;
+    error = check_limits(disk->img, header);
+    if (!error)
+        error = take_size(disk, header);
+    if (error)
+        return error;
+    take_table(disk->img, p, header);
+    note_oddities(disk->img, header);
+    return le64(header + EXT_OFF) ? check_extension(disk, p, le64(header + EXT_OFF)) : 0;
+}
+
+/* Entries from the first on that are 0, as that is. */
+static uint64_t hole_run(const uint8_t *bat, uint64_t count)
+{
+    uint64_t n = 1;
+
+    while (n < count && !le32(bat + ENTRY_BYTES * n))
+        n++;
+    return n;
+}
+
+/* Entries that are not 0; step: each is that much more than the one before, 0: any. */
+static uint64_t data_run(const uint8_t *bat, uint64_t count, uint64_t step)
+{
+    uint64_t next = le32(bat), n = 1;
+    uint32_t entry;
+
+    for (; n < count; n++) {
+        entry = le32(bat + ENTRY_BYTES * n);
+        next += step;
+        if (!entry || (step && entry != next))
+            break;
+    }
+    return n;
+}
+
+static int parallels_extent_at(struct disk *disk, uint64_t offset, unsigned want,
+                               struct extent *extent)
+{
+    struct parallels *p = disk->state;
+    uint64_t index = offset / p->cluster_size, within = offset % p->cluster_size, count;
+    const uint8_t *bat = NULL;
+    uint64_t entry;
+    int error;
+
+    extent->kind = EXTENT_HOLE;
+    if (index >= p->bat.entries) {
+        extent->length = disk->virtual_size - offset;
+        return 0;
+    }
+    error = image_table_at(disk->img, &p->bat, index, &bat, &count);
+    if (error)
+        return error;
+    entry = le32(bat);
+    if (!entry) {
+        extent->length = hole_run(bat, count) * p->cluster_size - within;
+        return 0;
+    }
+    extent->kind = EXTENT_DATA;
+    extent->length =
+        data_run(bat, count, want & EXTENTS_WANT_HOST ? p->step : 0) * p->cluster_size - within;
+    /* Less than 2^32 clusters of less than 2^31 bytes: it fits. */
+    extent->host = entry * p->entry_unit + within;
+    return 0;
+}
+
+static const struct field_word flag_words[] = {{FLAG_EMPTY_IMAGE, "empty-image"}, {0, NULL}};
+
+static const struct field header_fields[] = {
+    {"magic", 0, MAGIC_BYTES, field_text, NULL},
+    {"version", HEADER_VERSION, 4, field_le, NULL},
+    {"heads", 20, 4, field_le, NULL},
+    {"cylinders", 24, 4, field_le, NULL},
+    {"tracks", TRACKS, 4, field_le, NULL},
+    {"nb_bat_entries", NB_BAT_ENTRIES, 4, field_le, NULL},
+    {"nb_sectors", NB_SECTORS, 8, field_le, NULL},
+    {"in_use", IN_USE, 4, field_le, NULL},
+    {"data_off", 48, 4, field_le, NULL},
+    {"flags", FLAGS, 4, field_flags_le, flag_words},
+    {"ext_off", EXT_OFF, 8, field_le, NULL},
+};
+
+static const struct field extension_fields[] = {
+    {"magic", 0, 8, field_le, NULL},
+    {"check_sum", 8, 16, field_hex, NULL},
+};
+
+static int find_header(struct disk *disk, uint64_t *offset, uint64_t *length)
+{
+    (void)disk;
+    *offset = 0;
+    *length = HEADER_BYTES;
+    return 1;
+}
+
+static int find_extension(struct disk *disk, uint64_t *offset, uint64_t *length)
+{
+    const uint8_t *header;
+    int error = image_head(disk->img, &header);
+
+    if (error)
+        return error;
+    *length = EXTENSION_BYTES;
+    return checked_mul(le64(header + EXT_OFF), SECTOR, offset) && *offset;
+}
+
+static const struct header_part parallels_parts[] = {
+    {"", FIELDS(header_fields), find_header},
+    {"extension", FIELDS(extension_fields), find_extension},
+    {.fields = NULL},
+};
+
+const struct format_driver parallels_driver = {
+    .name = "parallels",
+    .signatures = {{HEAD, 0, MAGIC, MAGIC_BYTES}, {HEAD, 0, EXTENDED_MAGIC, MAGIC_BYTES}},
+    .parts = parallels_parts,
+    .probe = parallels_probe,
+    .open = parallels_open,
+    .extent_at = parallels_extent_at,
+};

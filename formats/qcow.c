@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * qcow, version 1 (McLoughlin, "The QCOW Image Format"; QEMU, block/qcow.c). Big endian.
+ *
+ * A two-level table (L1, L2) maps guest clusters to places in the file. Nothing has to lie on a
+ * cluster boundary. What the file does not map comes from a backing file if the header names one.
+ * Tables that lie past the end of the file read as zeros, as qemu has it.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "bytes.h"
+#include "checked.h"
+#include "format.h"
+#include "inflate.h"
+
+enum {
+    HEADER_VERSION = 4,
+    HEADER_BACKING_FILE_OFFSET = 8,
+    HEADER_BACKING_FILE_SIZE = 16,
+    HEADER_MTIME = 20,
+    HEADER_SIZE = 24,
+    HEADER_CLUSTER_BITS = 32,
+    HEADER_L2_BITS = 33,
+    HEADER_PADDING = 34,
+    HEADER_CRYPT_METHOD = 36,
+    HEADER_L1_TABLE_OFFSET = 40,
+    HEADER_BYTES = 48,
+
+    FIRST_VERSION = 1,
+    CRYPT_AES = 1,
+    SECTOR = 512,
+    ENTRY_BYTES = 8,
+
+    /* Limits of qemu: clusters and L2 tables of 512 bytes to 64 KiB. */
+    CLUSTER_BITS_MIN = 9,
+    CLUSTER_BITS_MAX = 16,
+    L2_BITS_MIN = 6,
+    L2_BITS_MAX = 13,
+    SIZE_MIN = 2,
+    BACKING_FILE_NAME_MAX = 1023,
+
+    L2_WINDOW_BYTES = 256 << 10, /* ours: L2 tables that are read together */
+};
+
+#define MAGIC            "QFI\xfb"
+#define ENTRY_COMPRESSED (UINT64_C(1) << 63)
+
+/* The longest L1 table that qemu reads: what it asks of a file at once. */
+#define L1_BYTES_MAX ((UINT64_C(1) << 31) - SECTOR)
+
+struct qcow {
+    unsigned cluster_bits;
+    uint64_t cluster_size;
+    uint64_t l2_bytes;       /* of one table */
+    uint64_t l2_guest_bytes; /* what one table maps */
+    struct image_table l1;
+    struct image_window l2;
+    uint64_t l2_start, l2_end; /* guest bytes that the tables in window l2 map */
+};
+
+/* Version 0 was never a format; later versions are another one, which has its own driver. */
+static int qcow_probe(struct image *img, const struct signature *signature, struct reason *why)
+{
+    const uint8_t *head;
+    int error = image_head(img, &head);
+    uint32_t version;
+
+    (void)signature;
+    if (error)
+        return error;
+    version = be32(head + HEADER_VERSION);
+    if (version == 0)
+        snprintf(why->words, sizeof why->words, "version is 0, the first one is 1");
+    return version == FIRST_VERSION;
+}
+
+static int open_magic(struct disk *disk, const uint8_t *header)
+{
+    uint32_t version = be32(header + HEADER_VERSION);
+
+    if (memcmp(header, MAGIC, 4) != 0)
+        return image_fail(disk->img, EUCLEAN, "qcow: no magic (QFI\\xfb) at the start");
+    if (version != FIRST_VERSION)
+        return image_fail(disk->img, ENOTSUP, "qcow: version %u is not 1", version);
+    return 0;
+}
+
+/* The sizes of clusters and tables, and what is encrypted. */
+static int open_basics(struct disk *disk, const uint8_t *header)
+{
+    struct qcow *q = disk->state;
+    unsigned l2_bits = header[HEADER_L2_BITS];
+    uint32_t crypt_method = be32(header + HEADER_CRYPT_METHOD);
+
+    q->cluster_bits = header[HEADER_CLUSTER_BITS];
+    if (q->cluster_bits < CLUSTER_BITS_MIN || q->cluster_bits > CLUSTER_BITS_MAX)
+        return image_fail(disk->img, EUCLEAN, "qcow: cluster_bits %u is not between %d and %d",
+                          q->cluster_bits, CLUSTER_BITS_MIN, CLUSTER_BITS_MAX);
+    if (l2_bits < L2_BITS_MIN || l2_bits > L2_BITS_MAX)
+        return image_fail(disk->img, EUCLEAN, "qcow: l2_bits %u is not between %d and %d", l2_bits,
+                          L2_BITS_MIN, L2_BITS_MAX);
+    if (crypt_method > CRYPT_AES)
+        return image_fail(disk->img, ENOTSUP, "qcow: unknown crypt_method %u", crypt_method);
+    disk->is_encrypted = crypt_method == CRYPT_AES;
+    q->cluster_size = UINT64_C(1) << q->cluster_bits;
+    q->l2_bytes = (UINT64_C(1) << l2_bits) * ENTRY_BYTES;
+    q->l2_guest_bytes = q->cluster_size << l2_bits;
+    return 0;
+}
+
+/* The size, and the L1 table: the header does not say how long it is. */
+static int open_l1(struct disk *disk, const uint8_t *header)
+{
+    struct qcow *q = disk->state;
+    uint64_t size = be64(header + HEADER_SIZE);
+
+    q->l1 = (struct image_table){.offset = be64(header + HEADER_L1_TABLE_OFFSET),
+                                 .entries = div_up(size, q->l2_guest_bytes),
+                                 .entry_bytes = ENTRY_BYTES};
+    if (size < SIZE_MIN)
+        return image_fail(disk->img, EUCLEAN, "qcow: size %llu is less than %d",
+                          (unsigned long long)size, SIZE_MIN);
+    if (q->l1.entries > L1_BYTES_MAX / ENTRY_BYTES)
+        return image_fail(disk->img, EFBIG,
+                          "qcow: size %llu takes an L1 table of more than %llu bytes",
+                          (unsigned long long)size, (unsigned long long)L1_BYTES_MAX);
+    if (q->l1.offset > DISK_BYTES_MAX - q->l1.entries * ENTRY_BYTES)
+        return image_fail(disk->img, EUCLEAN,
+                          "qcow: l1_table_offset %llu is beyond what a file can hold",
+                          (unsigned long long)q->l1.offset);
+    disk->virtual_size = size - size % SECTOR;
+    return 0;
+}
+
+/* The backing file's name; as in qemu, it ends at a NUL. */
+static int open_backing(struct disk *disk, const uint8_t *header)
+{
+    uint64_t offset = be64(header + HEADER_BACKING_FILE_OFFSET);
+    uint32_t length = be32(header + HEADER_BACKING_FILE_SIZE);
+
+    if (offset == 0)
+        return 0;
+    if (length > BACKING_FILE_NAME_MAX)
+        return image_fail(disk->img, EUCLEAN, "qcow: backing_file_size %u is more than %d", length,
+                          BACKING_FILE_NAME_MAX);
+    if (offset > DISK_BYTES_MAX - length)
+        return image_fail(disk->img, EUCLEAN,
+                          "qcow: backing_file_offset %llu is beyond what a file can hold",
+                          (unsigned long long)offset);
+    return disk_keep_reference(disk, "backing file", offset, length, &disk->below);
+}
+
+static int qcow_open(struct disk *disk)
+{
+    struct qcow *q = image_alloc(disk->img, sizeof *q);
+    const uint8_t *header;
+    int error = q ? image_head(disk->img, &header) : -ENOMEM;
+
+    if (error)
+        return error;
+    disk->state = q;
+    error = open_magic(disk, header);
+    if (!error)
+        error = open_basics(disk, header);
+    if (!error)
+        error = open_l1(disk, header);
+    if (!error)
+        error = open_backing(disk, header);
+    return error;
+}
+
+/* Whether the L1 entry leads to no table: none given, or past the end of the file. */
+static bool l1_entry_is_empty(const struct disk *disk, uint64_t entry)
+{
+    return entry == 0 || (entry >= image_size(disk->img) && entry <= DISK_BYTES_MAX);
+}
+
+/* Reads the L2 table of l1[0] and those that follow it both in the L1 table and in the file. */
+static int load_l2(struct disk *disk, uint64_t l1_index, const uint8_t *l1, uint64_t count)
+{
+    struct qcow *q = disk->state;
+    uint64_t start = be64(l1), tables = 1, length;
+    uint64_t most = min_u64(count, L2_WINDOW_BYTES / q->l2_bytes);
+    const uint8_t *bytes;
+    int error = 0;
+
+    if (start > DISK_BYTES_MAX)
+        return image_fail(
+            disk->img, EUCLEAN,
+            "qcow: L2 table offset %llu of L1 entry %llu is beyond what a file can hold",
+            (unsigned long long)start, (unsigned long long)l1_index);
+    while (tables < most && be64(l1 + tables * ENTRY_BYTES) == start + tables * q->l2_bytes)
+        tables++;
+    if (!q->l2.bytes)
+        error = image_window_begin(disk->img, &q->l2, L2_WINDOW_BYTES);
+    /* A table that is met again is read again, so that the budget sees tables that go round in
+     * circles. */
+    q->l2.length = 0;
+    q->l2_end = 0;
+    /* Only entries of which the file has a byte. */
+    length = div_up(image_size(disk->img) - start, ENTRY_BYTES) * ENTRY_BYTES;
+    length = min_u64(length, tables * q->l2_bytes);
+    if (!error)
+        error = image_window_at(disk->img, &q->l2, start, (size_t)length, &bytes);
+    if (error)
+        return error;
+    q->l2_start = l1_index * q->l2_guest_bytes;
+    q->l2_end = q->l2_start + tables * q->l2_guest_bytes;
+    return 0;
+}
+
+/*
+ * The L2 entries from that of offset on. Returns 1; or 0 with *hole set to the guest bytes from
+ * offset on for which there are none; or -errno.
+ */
+static int find_entries(struct disk *disk, uint64_t offset, const uint8_t **entries,
+                        uint64_t *count, uint64_t *hole)
+{
+    struct qcow *q = disk->state;
+    uint64_t index = offset / q->l2_guest_bytes, l1_count, empty = 0, at;
+    const uint8_t *l1;
+    int error = 0;
+
+    if (offset < q->l2_start || offset >= q->l2_end) {
+        /* An L1 table that the file ends before: nothing more is mapped. */
+        *hole = disk->virtual_size - offset;
+        if (q->l1.offset + index * ENTRY_BYTES >= image_size(disk->img))
+            return 0;
+        error = image_table_at(disk->img, &q->l1, index, &l1, &l1_count);
+        while (!error && empty < l1_count &&
+               l1_entry_is_empty(disk, be64(l1 + empty * ENTRY_BYTES)))
+            empty++;
+        *hole = empty * q->l2_guest_bytes - offset % q->l2_guest_bytes;
+        if (!error && !empty)
+            error = load_l2(disk, index, l1, l1_count);
+        if (error || empty)
+            return error;
+    }
+    at = ((offset - q->l2_start) >> q->cluster_bits) * ENTRY_BYTES;
+    *hole = q->l2_end - offset;
+    if (at >= q->l2.length)
+        return 0;
+    *entries = q->l2.bytes + at;
+    *count = (q->l2.length - at) / ENTRY_BYTES;
+    return 1;
+}
+
+/* A run of entries that are all empty, or none. */
+static uint64_t run_alike(const uint8_t *entries, uint64_t count)
+{
+    bool empty = be64(entries) == 0;
+    uint64_t n = 1;
+
+    while (n < count && (be64(entries + n * ENTRY_BYTES) == 0) == empty)
+        n++;
+    return n;
+}
+
+/* A run of clusters that follow each other in the file. */
+static uint64_t run_in_file(const struct qcow *q, const uint8_t *entries, uint64_t count)
+{
+    uint64_t n = 1, first = be64(entries);
+
+    while (n < count && be64(entries + n * ENTRY_BYTES) == first + n * q->cluster_size)
+        n++;
+    return n;
+}
+
+/* Where the bytes of a cluster with that entry stand. Nobody but a reader looks at that, in qemu
+ * either. Compressed clusters are told one by one. */
+static int describe_data(struct disk *disk, const uint8_t *entries, uint64_t count,
+                         struct extent *extent, uint64_t *run)
+{
+    const struct qcow *q = disk->state;
+    uint64_t entry = be64(entries), within = extent->offset % q->cluster_size;
+
+    *run = 1;
+    if (entry & ENTRY_COMPRESSED) {
+        extent->flags = EXTENT_COMPRESSED;
+        return 0;
+    }
+    if (entry % SECTOR)
+        return image_fail(disk->img, EUCLEAN,
+                          "qcow: cluster of guest offset %llu is at offset %llu, not on a sector",
+                          (unsigned long long)(extent->offset - within), (unsigned long long)entry);
+    *run = disk->is_encrypted ? 1 : run_in_file(q, entries, count);
+    if (!disk->is_encrypted)
+        extent->host = entry + within;
+    return 0;
+}
+
+static int qcow_extent_at(struct disk *disk, uint64_t offset, unsigned want, struct extent *extent)
+{
+    const struct qcow *q = disk->state;
+    uint64_t count, run;
+    const uint8_t *entries;
+    int found = find_entries(disk, offset, &entries, &count, &extent->length), error = 0;
+
+    extent->kind = EXTENT_HOLE;
+    if (found <= 0)
+        return found;
+    if (be64(entries) != 0)
+        extent->kind = EXTENT_DATA;
+    if (extent->kind == EXTENT_DATA && (want & EXTENTS_WANT_HOST))
+        error = describe_data(disk, entries, count, extent, &run);
+    else
+        run = run_alike(entries, count);
+    if (!error)
+        extent->length = run * q->cluster_size - offset % q->cluster_size;
+    return error;
+}
+
+/* Below the topmost bit, an entry has the length of the stream in bytes, less than a cluster, and
+ * then its place. Compressed clusters are not encrypted, not even where all others are. */
+static int qcow_decode(struct disk *disk, uint64_t offset, uint8_t *bytes, size_t length)
+{
+    const struct qcow *q = disk->state;
+    unsigned place_bits = 63 - q->cluster_bits;
+    uint64_t count, hole, entry;
+    const uint8_t *entries;
+    int found = find_entries(disk, offset, &entries, &count, &hole);
+
+    if (found < 0)
+        return found;
+    entry = found ? be64(entries) : 0;
+    if (!(entry & ENTRY_COMPRESSED))
+        return image_fail(disk->img, EUCLEAN, "qcow: cluster of guest offset %llu has changed",
+                          (unsigned long long)offset);
+    return inflate_at(disk->img, "qcow", "compressed cluster",
+                      entry & ((UINT64_C(1) << place_bits) - 1),
+                      entry >> place_bits & (q->cluster_size - 1), INFLATE_RAW_4K,
+                      offset % q->cluster_size, bytes, length);
+}
+
+static const struct field header_fields[] = {
+    {"magic", 0, 4, field_hex, NULL},
+    {"version", HEADER_VERSION, 4, field_be, NULL},
+    {"backing_file_offset", HEADER_BACKING_FILE_OFFSET, 8, field_be, NULL},
+    {"backing_file_size", HEADER_BACKING_FILE_SIZE, 4, field_be, NULL},
+    {"mtime", HEADER_MTIME, 4, field_be, NULL},
+    {"size", HEADER_SIZE, 8, field_be, NULL},
+    {"cluster_bits", HEADER_CLUSTER_BITS, 1, field_be, NULL},
+    {"l2_bits", HEADER_L2_BITS, 1, field_be, NULL},
+    {"padding", HEADER_PADDING, 2, field_be, NULL},
+    {"crypt_method", HEADER_CRYPT_METHOD, 4, field_be, NULL},
+    {"l1_table_offset", HEADER_L1_TABLE_OFFSET, 8, field_be, NULL},
+};
+
+static int qcow_find_header(struct disk *disk, uint64_t *offset, uint64_t *length)
+{
+    (void)disk;
+    *offset = 0;
+    *length = HEADER_BYTES;
+    return 1;
+}
+
+static const struct header_part qcow_parts[] = {
+    {"", FIELDS(header_fields), qcow_find_header},
+    {.fields = NULL},
+};
+
+const struct format_driver qcow_driver = {
+    .name = "qcow",
+    .parts = qcow_parts,
+    .signatures = {{HEAD, 0, MAGIC, 4}},
+    .probe = qcow_probe,
+    .open = qcow_open,
+    .extent_at = qcow_extent_at,
+    .decode = qcow_decode,
+};

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the VHD driver share: where the fields stand, and the footer that counts. */
+#ifndef FORMATS_VHD_H
+#define FORMATS_VHD_H
+
+#include "format.h"
+
+enum { /* "Hard Disk Footer Format" */
+       FOOTER_BYTES = 512,
+       FOOTER_FEATURES = 8,
+       FOOTER_FILE_FORMAT_VERSION = 12,
+       FOOTER_DATA_OFFSET = 16,
+       FOOTER_TIME_STAMP = 24,
+       FOOTER_CREATOR_APPLICATION = 28,
+       FOOTER_CREATOR_VERSION = 32,
+       FOOTER_CREATOR_HOST_OS = 36,
+       FOOTER_ORIGINAL_SIZE = 40,
+       FOOTER_CURRENT_SIZE = 48,
+       FOOTER_CYLINDERS = 56,
+       FOOTER_HEADS = 58,
+       FOOTER_SECTORS_PER_TRACK = 59,
+       FOOTER_DISK_TYPE = 60,
+       FOOTER_CHECKSUM = 64,
+       FOOTER_UNIQUE_ID = 68,
+       FOOTER_SAVED_STATE = 84,
+
+       TYPE_FIXED = 2,
+       TYPE_DYNAMIC = 3,
+       TYPE_DIFFERENCING = 4,
+};
+
+enum { /* "Dynamic Disk Header Format" */
+       DYNAMIC_BYTES = 1024,
+       DYNAMIC_DATA_OFFSET = 8,
+       DYNAMIC_TABLE_OFFSET = 16,
+       DYNAMIC_HEADER_VERSION = 24,
+       DYNAMIC_MAX_TABLE_ENTRIES = 28,
+       DYNAMIC_BLOCK_SIZE = 32,
+       DYNAMIC_CHECKSUM = 36,
+       DYNAMIC_PARENT_UNIQUE_ID = 40,
+       DYNAMIC_PARENT_TIME_STAMP = 56,
+       DYNAMIC_PARENT_UNICODE_NAME = 64,
+       DYNAMIC_PARENT_NAME_BYTES = 512,
+       DYNAMIC_PARENT_LOCATORS = 576, /* eight */
+       PARENT_LOCATOR_BYTES = 24,
+};
+
+enum { VHD_SECTOR = 512 };
+
+#define FOOTER_COOKIE "conectix"
+
+struct vhd_footer {
+    uint64_t offset;
+    const uint8_t *bytes; /* FOOTER_BYTES */
+    bool leading;         /* the copy at the start of a dynamic or differencing disk */
+};
+
+bool vhd_footer_has_cookie(const uint8_t *footer);
+
+/* What the checksum of that footer has to be. */
+uint32_t vhd_footer_checksum(const uint8_t *footer);
+
+/* Sectors that its geometry makes. */
+uint64_t vhd_geometry_sectors(const uint8_t *footer);
+
+/* The sectors of the disk, as we have it (qemu: 0) or as that qemu has it. */
+uint64_t vhd_footer_sectors(const uint8_t *footer, unsigned qemu);
+
+int vhd_probe(struct image *img, const struct signature *signature, struct reason *why);
+
+/*
+ * The footer that counts: the leading copy if that is one, else the last; and the last one, or
+ * where it would be. Neither need have a cookie. 0 or -errno.
+ */
+int vhd_find_footer(struct image *img, struct vhd_footer *footer);
+int vhd_find_last_footer(struct image *img, struct vhd_footer *footer);
+
+extern const struct header_part vhd_parts[];
+
+#endif
