@@ -304,7 +304,12 @@ static bool is_omitted(struct vhdx *v, int i)
     while ((name = maker_each(v->m, "omit", &position)))
         if (strcmp(name, items[i].name) == 0)
             return true;
-    return i == ITEMS - 1 && !is_kind(v->m, "differencing") && !maker_string(v->m, "locator", NULL);
+    return false;
+}
+
+static bool has_locator(struct vhdx *v)
+{
+    return is_kind(v->m, "differencing") || maker_string(v->m, "locator", NULL);
 }
 
 static void write_metadata(struct vhdx *v)
@@ -320,10 +325,12 @@ static void write_metadata(struct vhdx *v)
         uint8_t *entry = table + ENTRY_BYTES * (count + 1);
         uint32_t length;
 
-        if (is_omitted(v, i))
+        if (i == ITEMS - 1 && !has_locator(v))
             continue;
         memset(item, 0, sizeof item);
         length = lay_item(v, i, item);
+        if (is_omitted(v, i))
+            continue;
         memcpy(entry, items[i].guid, 16);
         maker_put(entry, 16, 4, '<', at);
         maker_put(entry, 20, 4, '<', length);

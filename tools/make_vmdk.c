@@ -2,8 +2,9 @@
 /*
  * VMDK images: hosted sparse extents ("Virtual Disk Format 5.0", little endian), with tables in
  * front or, as streams may have it, behind the grains with a footer; and descriptor files.
+ * make_vmdk_extents.c has COWD and seSparse extents.
  *
- *     kind=sparse|stream|stream-footer|descriptor
+ *     kind=sparse|stream|stream-footer|descriptor|cowd|sesparse
  *     size=BYTES grain=BYTES gtes=ENTRIES    of the layout
  *     grains=LIST zeroed=LIST    0,5,9-12,20-30/2 or all: grains with data, zeroed grains
  *     order=scrambled    neighbouring grains change places in the file
@@ -20,7 +21,7 @@
 #include <string.h>
 
 #include "make_stream.h"
-#include "maker.h"
+#include "make_vmdk.h"
 
 enum {
     SECTOR = 512,
@@ -32,8 +33,6 @@ enum {
     FLAG_COMPRESSED = 1 << 16,
     FLAG_MARKERS = 1 << 17,
 };
-
-enum state { UNALLOCATED, ALLOCATED, ZEROED };
 
 static const struct maker_field header_fields[] = {
     {"magicNumber", 0, 4, '<'},
@@ -59,11 +58,6 @@ static const struct maker_field header_fields[] = {
 static const struct maker_field marker_fields[] = {
     {"val", 0, 8, '<'}, {"size", 8, 4, '<'}, {"type", 12, 4, '<'}, {NULL, 0, 0, 0}};
 
-struct text {
-    char *bytes;
-    size_t length;
-};
-
 struct layout {
     bool compressed, redundant, zeroed;
     uint64_t capacity_sectors, grain_sectors, gtes, grains, tables;
@@ -74,7 +68,7 @@ struct layout {
     uint8_t *directory, *tables_bytes;
 };
 
-static void *zeroed_memory(uint64_t size)
+void *vmdk_memory(uint64_t size)
 {
     void *memory = calloc(1, size ? (size_t)size : 1);
 
@@ -136,9 +130,7 @@ static void add_escaped(struct text *text, const char *p)
     }
 }
 
-/* The descriptor; otherwise: its createType unless that is given, extent: the line unless some are
- * given. */
-static struct text make_text(struct maker *m, const char *otherwise, const char *extent)
+struct text vmdk_text(struct maker *m, const char *otherwise, const char *extent)
 {
     const char *eol = strcmp(maker_string(m, "eol", "lf"), "crlf") == 0 ? "\r\n" : "\n";
     const char *whole = maker_string(m, "text", NULL), *line, *parent;
@@ -172,11 +164,10 @@ static struct text make_text(struct maker *m, const char *otherwise, const char 
     return text;
 }
 
-/* Sets the state of the grains in a list such as 0,5,9-12,20-30/2 or all. */
-static void mark(struct layout *l, const char *list, enum state state)
+void vmdk_mark(uint8_t *states, uint64_t grains, const char *list, enum state state)
 {
     if (strcmp(list, "all") == 0) {
-        memset(l->state, state, (size_t)l->grains);
+        memset(states, state, (size_t)grains);
         return;
     }
     while (*list) {
@@ -190,10 +181,10 @@ static void mark(struct layout *l, const char *list, enum state state)
             list++;
         else if (*list)
             maker_die("'%s' is not part of a list of grains", list);
-        if (last >= l->grains || !step)
-            maker_die("there are only grains 0 to %llu", (unsigned long long)l->grains - 1);
+        if (last >= grains || !step)
+            maker_die("there are only grains 0 to %llu", (unsigned long long)grains - 1);
         for (uint64_t i = first; i <= last; i += step)
-            l->state[i] = (uint8_t)state;
+            states[i] = (uint8_t)state;
     }
 }
 
@@ -227,7 +218,7 @@ static uint64_t write_grain(struct maker *m, struct layout *l, uint64_t index, b
         if (!data)
             return at;
     }
-    buffer = zeroed_memory(bytes + STREAM_BYTES(bytes) + SECTOR);
+    buffer = vmdk_memory(bytes + STREAM_BYTES(bytes) + SECTOR);
     if (l->compressed) {
         length = zlib_run(buffer + MARKER_BYTES, bytes, byte);
         maker_put(buffer, 0, 8, '<', index * l->grain_sectors);
@@ -404,7 +395,7 @@ static void write_embedded(struct maker *m, const struct layout *l)
 
     snprintf(extent, sizeof extent, "RW %llu SPARSE \"disk.vmdk\"",
              (unsigned long long)l->capacity_sectors);
-    text = make_text(m, l->compressed ? "streamOptimized" : "monolithicSparse", extent);
+    text = vmdk_text(m, l->compressed ? "streamOptimized" : "monolithicSparse", extent);
     maker_write(m, SECTOR, text.bytes, text.length);
     free(text.bytes);
 }
@@ -420,13 +411,13 @@ static void begin_layout(struct maker *m, struct layout *l)
     l->tables = (l->grains + l->gtes - 1) / l->gtes;
     l->gd_sectors = sectors(4 * l->tables);
     l->gt_sectors = sectors(4 * l->gtes);
-    l->state = zeroed_memory(l->grains);
-    l->directory = zeroed_memory(l->gd_sectors * SECTOR);
-    l->tables_bytes = zeroed_memory(l->tables * l->gt_sectors * SECTOR);
-    mark(l, maker_string(m, "grains", ""), ALLOCATED);
+    l->state = vmdk_memory(l->grains);
+    l->directory = vmdk_memory(l->gd_sectors * SECTOR);
+    l->tables_bytes = vmdk_memory(l->tables * l->gt_sectors * SECTOR);
+    vmdk_mark(l->state, l->grains, maker_string(m, "grains", ""), ALLOCATED);
     if (maker_string(m, "zeroed", NULL)) {
         l->zeroed = true;
-        mark(l, maker_string(m, "zeroed", ""), ZEROED);
+        vmdk_mark(l->state, l->grains, maker_string(m, "zeroed", ""), ZEROED);
     }
 }
 
@@ -461,7 +452,7 @@ static void make_descriptor(struct maker *m)
 
     snprintf(extent, sizeof extent, "RW %llu FLAT \"disk-flat.vmdk\" 0",
              (unsigned long long)sectors(maker_number(m, "size", 8 << 20)));
-    text = make_text(m, "monolithicFlat", extent);
+    text = vmdk_text(m, "monolithicFlat", extent);
     maker_write(m, 0, text.bytes, text.length);
     free(text.bytes);
 }
@@ -476,6 +467,10 @@ void make_vmdk(struct maker *m)
         make_extent(m, kind[1] == 't', false);
     else if (strcmp(kind, "stream-footer") == 0)
         make_extent(m, true, true);
+    else if (strcmp(kind, "cowd") == 0)
+        vmdk_make_cowd(m);
+    else if (strcmp(kind, "sesparse") == 0)
+        vmdk_make_sesparse(m);
     else
-        maker_die("kind=%s: sparse, stream, stream-footer or descriptor", kind);
+        maker_die("kind=%s: sparse, stream, stream-footer, descriptor, cowd or sesparse", kind);
 }

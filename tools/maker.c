@@ -23,8 +23,21 @@ static const struct {
     const char *name;
     void (*make)(struct maker *m);
 } makers[] = {
-    {"qcow2", make_qcow2}, {"raw", make_raw},   {"vhd", make_vhd},
-    {"vhdx", make_vhdx},   {"vmdk", make_vmdk},
+    {"bochs", make_bochs},
+    {"cloop", make_cloop},
+    {"content", make_content},
+    {"dmg", make_dmg},
+    {"luks", make_luks},
+    {"mark", make_mark},
+    {"parallels", make_parallels},
+    {"qcow", make_qcow},
+    {"qcow2", make_qcow2},
+    {"qed", make_qed},
+    {"raw", make_raw},
+    {"vdi", make_vdi},
+    {"vhd", make_vhd},
+    {"vhdx", make_vhdx},
+    {"vmdk", make_vmdk},
 };
 
 void maker_die(const char *format, ...)
@@ -135,7 +148,7 @@ void maker_write(struct maker *m, uint64_t offset, const void *bytes, size_t len
     }
 }
 
-static uint64_t file_size(struct maker *m)
+uint64_t maker_size(struct maker *m)
 {
     struct stat st;
 
@@ -152,7 +165,7 @@ static void set_size(struct maker *m, uint64_t size)
 
 void maker_extend(struct maker *m, uint64_t size)
 {
-    if (size > file_size(m))
+    if (size > maker_size(m))
         set_size(m, size);
 }
 
@@ -206,12 +219,12 @@ static bool alter(struct maker *m, const char *argument)
     } else if (strncmp(argument, "fill=", key) == 0) {
         fill(m, value);
     } else if (strncmp(argument, "truncate=", key) == 0) {
-        set_size(m, *value == '-' ? file_size(m) - maker_parse(value + 1, &end)
+        set_size(m, *value == '-' ? maker_size(m) - maker_parse(value + 1, &end)
                                   : maker_parse(value, &end));
     } else if (strncmp(argument, "append=", key) == 0) {
-        write_hex(m, file_size(m), value);
+        write_hex(m, maker_size(m), value);
     } else if (strncmp(argument, "pad=", key) == 0) {
-        set_size(m, file_size(m) + maker_parse(value, &end));
+        set_size(m, maker_size(m) + maker_parse(value, &end));
     } else {
         return false;
     }

@@ -54,6 +54,9 @@ bool maker_fields(struct maker *m, const char *prefix, const struct maker_field 
 /* Writes to the file. Errors end the program. */
 void maker_write(struct maker *m, uint64_t offset, const void *bytes, size_t length);
 
+/* The file's size, bytes. */
+uint64_t maker_size(struct maker *m);
+
 /* Sets the file's size if it is smaller. */
 void maker_extend(struct maker *m, uint64_t size);
 
@@ -61,8 +64,18 @@ void maker_extend(struct maker *m, uint64_t size);
 void maker_die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 
 /* The formats: a row in maker.c each. */
+void make_bochs(struct maker *m);
+void make_cloop(struct maker *m);
+void make_content(struct maker *m);
+void make_dmg(struct maker *m);
+void make_luks(struct maker *m);
+void make_mark(struct maker *m);
+void make_parallels(struct maker *m);
+void make_qcow(struct maker *m);
 void make_qcow2(struct maker *m);
+void make_qed(struct maker *m);
 void make_raw(struct maker *m);
+void make_vdi(struct maker *m);
 void make_vhd(struct maker *m);
 void make_vhdx(struct maker *m);
 void make_vmdk(struct maker *m);
