@@ -36,6 +36,7 @@ def load():
     """Makes all tests known, in the order in which they run."""
     # pylint: disable=import-outside-toplevel,unused-import
     import mount_tree  # noqa: F401
+    import mount_header  # noqa: F401
     import mount_jobs  # noqa: F401
     import mount_start  # noqa: F401
     import mount_program  # noqa: F401

@@ -73,7 +73,12 @@ def one(args, worker, index):
     asked = 0
     try:
         oracle_images.make(image)
-        report, asked = oracle_ask.compare(args.instar_cat, image.path, image.format)
+        report = ""
+        for options in image.asked:
+            words, times = oracle_ask.compare(args.instar_cat, image.path, image.format, options,
+                                              image.through)
+            report += words
+            asked = max(asked, times)
     except Exception as error:  # whatever it is, it belongs to this image and must be told with it
         report = f"    {type(error).__name__}: {error}\n"
     if report:

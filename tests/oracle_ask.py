@@ -5,6 +5,8 @@ import json
 import os
 import subprocess
 
+import oracle_bochs
+import oracle_dmg
 import oracle_vhdx
 
 TIMEOUT = 120
@@ -12,6 +14,12 @@ TIMEOUT = 120
 # What is compared. All of it is asked of instar-cat in one call, in this order.
 NODES = ("format", "virtual_size", "file_size", "disk_size", "allocated_size", "measure/raw", "measure/raw.json",
          "measure/qcow2", "measure/qcow2.json")
+
+
+TARGET_CLUSTER = 64 << 10
+
+# Formats that qemu-img takes all for data: what of them is data.
+DATA_RUNS = {"bochs": oracle_bochs.data_runs, "dmg": oracle_dmg.data_runs, "vhdx": oracle_vhdx.data_runs}
 
 
 class ToolError(Exception):
@@ -35,6 +43,15 @@ def qemu(*args):
     return out
 
 
+def opened_as(path, form):
+    """What makes qemu-img open the image as that format: LUKS wants a key, and then not -f. The passphrase is x."""
+    if form != "luks":
+        return ["-f", form, path]
+    # A comma in a name is told from one between options by being doubled.
+    return ["--object", "secret,id=key,data=x", "--image-opts",
+            f"driver=luks,key-secret=key,file.filename={path.replace(',', ',,')}"]
+
+
 def measure_text(required, fully_allocated):
     return f"required size: {required}\nfully allocated size: {fully_allocated}\n"
 
@@ -43,27 +60,34 @@ def measure_json(required, fully_allocated):
     return f'{{\n    "required": {required},\n    "fully-allocated": {fully_allocated}\n}}\n'
 
 
-def expected_vhdx(path, answers):
-    """qemu-img takes all of a VHDX for data: what its BAT says instead."""
+def expect_exactly(runs, answers):
+    """What only some of the disk holds, although qemu-img takes all of it for data: runs are (start, length)."""
     full = json.loads(answers["measure/qcow2.json"])["fully-allocated"]
-    required = oracle_vhdx.required(path, full)
+    touched = set()
+    for start, length in runs:
+        touched.update(range(start // TARGET_CLUSTER, (start + length - 1) // TARGET_CLUSTER + 1))
+    clusters = -(-int(answers["virtual_size"]) // TARGET_CLUSTER)
+    required = full - (clusters - len(touched)) * TARGET_CLUSTER
     answers["measure/qcow2"] = measure_text(required, full)
     answers["measure/qcow2.json"] = measure_json(required, full)
-    answers["allocated_size"] = f"{oracle_vhdx.allocated(path)}\n"
+    answers["allocated_size"] = f"{sum(length for _, length in runs)}\n"
 
 
-def expected(path, form):
-    """{node: text} as qemu-img has it."""
+def expected(path, form, options, through=None):
+    """{node: text} as qemu-img has it, which reads the image through another file if one is given.
+
+    Without options, of what it takes all for data, as it should have it."""
+    asked = opened_as(through or path, form)
     answers = {"format": form + "\n"}
-    info = json.loads(qemu("info", "-f", form, "--output=json", path))
+    info = json.loads(qemu("info", "-f", form, "--output=json", through or path))
     answers["virtual_size"] = f"{info['virtual-size']}\n"
-    ranges = json.loads(qemu("map", "-f", form, "--output=json", path))
+    ranges = json.loads(qemu("map", "--output=json", *asked))
     answers["allocated_size"] = f"{sum(r['length'] for r in ranges if r['data'] and not r['zero'])}\n"
     for target in "raw", "qcow2":
-        answers[f"measure/{target}"] = qemu("measure", "-f", form, "-O", target, path)
-        answers[f"measure/{target}.json"] = qemu("measure", "-f", form, "-O", target, "--output=json", path)
-    if form == "vhdx":
-        expected_vhdx(path, answers)
+        answers[f"measure/{target}"] = qemu("measure", "-O", target, *asked)
+        answers[f"measure/{target}.json"] = qemu("measure", "-O", target, "--output=json", *asked)
+    if form in DATA_RUNS and not options:
+        expect_exactly(DATA_RUNS[form](path), answers)
     st = os.stat(path)
     answers["file_size"] = f"{st.st_size}\n"
     answers["disk_size"] = f"{st.st_blocks * 512}\n"
@@ -84,30 +108,32 @@ def settle(path):
     os.close(fd)
 
 
-def compare(instar_cat, path, form):
-    """(what differs, in words, "" if nothing; how often both were asked).
+def compare(instar_cat, path, form, options=(), through=None):
+    """(what differs, in words, "" if nothing; how often both were asked). Options are those for instar-cat.
 
     Reading moves unwritten extents from hole to data. So ours is asked, and qemu at once, from the same state; and if
     they differ, both again, when each finds what the other has read. The comparison itself is always the same.
     """
     settle(path)
     for attempt in 1, 2:
-        got = ours(instar_cat, path, NODES)
-        answers = expected(path, form)
+        got = ours(instar_cat, path, NODES, options)
+        answers = expected(path, form, options, through)
         if got == "".join(answers[node] for node in NODES):
             return "", attempt
-    return describe(instar_cat, path, answers, got), attempt
+    return describe(instar_cat, path, answers, got, options), attempt
 
 
 def indent(text):
     return "".join(f"        {line}\n" for line in text.splitlines()) or "        (nothing)\n"
 
 
-def describe(instar_cat, path, answers, got):
+def describe(instar_cat, path, answers, got, options):
     """Which nodes differ, asked one by one."""
-    report = ""
+    report = f"    with {' '.join(options)}\n" if options else ""
+    differ = False
     for node in NODES:
-        text = ours(instar_cat, path, [node])
+        text = ours(instar_cat, path, [node], options)
         if text != answers[node]:
+            differ = True
             report += f"    {node}: expected\n{indent(answers[node])}      got\n{indent(text)}"
-    return report or f"    asked one by one the nodes agree, together they do not:\n{indent(got)}"
+    return report if differ else f"{report}    asked one by one the nodes agree, together they do not:\n{indent(got)}"

@@ -40,18 +40,38 @@ def read_expect(text):
     return verdict and verdict[1], [word for option in options for word in ("-o", option)]
 
 
-def ask(instar_cat, path, options):
-    """{target: (qemu's text or None, words)}, {target: (ours or None, words)} with the format that we say."""
-    code, form, error = oracle_ask.run(instar_cat, *options, path, "format")
+def our_format(instar_cat, path, options):
+    code, out, error = oracle_ask.run(instar_cat, *options, path, "format")
     if code != 0:
         raise oracle_ask.ToolError(f"instar-cat format: exit code {code}: {error.strip()}")
+    return out.strip()
+
+
+def other_format(path, form):
+    """What is wrong if qemu-img, left alone, takes the image for another format than ours and raw; "" if nothing.
+
+    Of an image that it cannot open it does not say the format: then the same words must come as with ours given."""
+    found = re.search(r'"format": "(\w+)"', oracle_ask.run("qemu-img", "info", "--output=json", path)[1] or "")
+    if found:
+        return "" if found[1] in (form, "raw") else f"    qemu-img finds {found[1]}, we {form}\n"
+    # To be measured, LUKS wants a key, for which the format must be given. It is looked at without.
+    command = ["info"] if form == "luks" else ["measure", "-O", "qcow2"]
+    alone = oracle_ask.run("qemu-img", *command, path)
+    told = oracle_ask.run("qemu-img", *command, "-f", form, path)
+    if alone == told:
+        return ""
+    return f"    qemu-img says, left alone:\n{oracle_ask.indent(alone[2])}    told {form}:\n{oracle_ask.indent(told[2])}"
+
+
+def ask(instar_cat, path, options, form):
+    """{target: (qemu's text or None, words)}, {target: (ours or None, words)} with the format that we say."""
     theirs, ours = {}, {}
     for target in TARGETS:
         code, out, error = oracle_ask.run(instar_cat, *options, path, f"measure/{target}")
         if code not in (0, 1):
             raise oracle_ask.ToolError(f"instar-cat measure/{target}: exit code {code}: {error.strip()}")
         ours[target] = (out if code == 0 else None, error)
-        code, out, error = oracle_ask.run("qemu-img", "measure", "-f", form.strip(), "-O", target, path)
+        code, out, error = oracle_ask.run("qemu-img", "measure", "-O", target, *oracle_ask.opened_as(path, form))
         if code is None:
             raise oracle_ask.ToolError(f"qemu-img measure -O {target}: {error}")
         # Some damaged images crash qemu-img. That is a refusal too.
@@ -84,12 +104,14 @@ def check(instar_cat, packed, base):
         try:
             make_neighbours(text, directory)
             unpack(packed, path)
-            theirs, ours = ask(instar_cat, path, options)
+            form = our_format(instar_cat, path, options)
+            report = "" if any("format=" in option for option in options) else other_format(path, form)
+            theirs, ours = ask(instar_cat, path, options, form)
         except (oracle_ask.ToolError, OSError, EOFError) as error:
             return f"    {error}\n"
     if is_true(verdict, theirs, ours):
-        return ""
-    report = f"    the verdict is `{verdict}`, but\n"
+        return report
+    report += f"    the verdict is `{verdict}`, but\n"
     for target in TARGETS:
         for who, (answer, words) in ("qemu-img", theirs[target]), ("instar-cat", ours[target]):
             report += f"    {who} measure {target}:\n{oracle_ask.indent(words if answer is None else answer)}"

@@ -10,6 +10,13 @@ import os
 import shlex
 import subprocess
 
+import oracle_parallels
+import oracle_vdi
+import oracle_dmg
+import oracle_vmdk
+import oracle_bochs
+import oracle_luks
+
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 SECTOR = 512
 
@@ -35,9 +42,11 @@ class Image:
         self.kind = kind
         self.format = kind.split("-")[0]
         self.path = os.path.join(directory, "image." + self.format)
+        self.through = None  # qemu reads the image through this file
         self.commands = []
         self.size = 0
         self.units = [64 * KIB]  # where edges are: clusters, blocks, tables
+        self.asked = [()]  # the options of instar-cat with which it is compared
         self.used = []  # ranges that compressed writes must leave alone
 
     def run(self, *args):
@@ -347,12 +356,18 @@ def chs_size(image):
     return max(1, sectors) * SECTOR
 
 
+OLDER_QEMU = ("-o", "qemu=7.2")
+DISPUTED_CREATORS = (b"vbox", b"wa\0\0", b"vs  ", bytes(4))
+
+
 def vpc_footer(image, fixed):
     """Makes the footer that of another program, with a current size some sectors below that of the geometry.
 
-    Only creators of which all versions of qemu think the same.
+    Of some creators qemu thinks otherwise since 10.0: their images are compared with the older rule alone.
     """
-    creator = image.pick(b"vpc ", b"qemu", b"win ", b"qem2", b"d2v ")
+    creator = image.pick(b"vpc ", b"qemu", b"win ", b"qem2", b"d2v ", b"tap\0", b"CTXS", *DISPUTED_CREATORS)
+    if creator in DISPUTED_CREATORS:
+        image.asked = [OLDER_QEMU]
     with open(image.path, "r+b") as file:
         end = file.seek(-SECTOR, os.SEEK_END)
         footer = bytearray(file.read(SECTOR))
@@ -365,11 +380,12 @@ def vpc_footer(image, fixed):
         for at in [end] if fixed else [0, end]:
             file.seek(at)
             file.write(footer)
-    image.commands.append(f"# footer: creator {creator.decode()}, current size {size}")
+    image.commands.append(f"# footer: creator {creator!r}, current size {size}")
 
 
 def make_vpc(image, fixed):
     image.units = [2 * MIB, 2 * MIB, 4 * KIB]
+    image.asked = [(), OLDER_QEMU]
     options = {"subformat": "fixed" if fixed else "dynamic"}
     if image.chance(0.5):
         options["force_size"] = "on"
@@ -388,6 +404,7 @@ def make_vpc(image, fixed):
 
 
 def make_vhdx(image):
+    image.asked = [(), OLDER_QEMU]
     options = {"block_size": image.pick(0, 0, 1, 1, 2, 8, 32, 256) * MIB}
     image.units = [options["block_size"] or 8 * MIB, MIB]
     if image.chance(0.3):
@@ -410,6 +427,9 @@ def make_vhdx(image):
     image.io(random_writes(image, 12))
 
 
+import oracle_qcow  # these are made of what is above
+import oracle_qed
+
 KINDS = {
     "raw": make_raw,
     "qcow2": make_qcow2,
@@ -420,6 +440,15 @@ KINDS = {
     "qcow2-more": make_qcow2,
     "vpc-fixed": lambda image: make_vpc(image, True),
     "vhdx": make_vhdx,
+    "qcow": oracle_qcow.make_qcow,
+    "qed": oracle_qed.make_qed,
+    "vdi": oracle_vdi.make,
+    "parallels": oracle_parallels.make,
+    "dmg": oracle_dmg.make,
+    "vmdk-cowd": oracle_vmdk.make_cowd,
+    "vmdk-sesparse": oracle_vmdk.make_sesparse,
+    "luks": lambda image: oracle_luks.make(image, random_size, random_range),
+    "bochs": oracle_bochs.make,
 }
 
 

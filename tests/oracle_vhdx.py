@@ -14,7 +14,6 @@ FILE_PARAMETERS = uuid.UUID("caa16737-fa36-4d43-b3b6-33f0aa44e76b")
 VIRTUAL_DISK_SIZE = uuid.UUID("2fa54224-cd1b-4876-b211-5dbed83bf4b8")
 LOGICAL_SECTOR_SIZE = uuid.UUID("8141bf1d-a96f-4709-ba47-f233a8faab5f")
 FULLY_PRESENT = 6
-TARGET_CLUSTER = 65536
 
 
 def read_at(file, offset, length):
@@ -33,8 +32,8 @@ def read_table(file, offset, header, count_at, count_format, entry):
     return table
 
 
-def data_blocks(path):
-    """(virtual size, [(start, length)] of the blocks in state 6, clipped to it)."""
+def data_runs(path):
+    """[(start, length)] in bytes of the blocks in state 6, clipped to the virtual size."""
     with open(path, "rb") as file:
         regions = read_table(file, REGIONS, 16, 8, "<I", "QII")
         base = regions[METADATA][0]
@@ -53,18 +52,4 @@ def data_blocks(path):
     for i in range(blocks):
         if bat[i + i // per_chunk] & 7 == FULLY_PRESENT:
             runs.append((i * block, min(block, size - i * block)))
-    return size, runs
-
-
-def allocated(path):
-    return sum(length for _, length in data_blocks(path)[1])
-
-
-def required(path, fully_allocated):
-    """Required size as a qcow2 file with 64 KiB clusters, from what qemu says of the full one."""
-    size, runs = data_blocks(path)
-    touched = set()
-    for start, length in runs:
-        touched.update(range(start // TARGET_CLUSTER, (start + length - 1) // TARGET_CLUSTER + 1))
-    padded = -(-size // TARGET_CLUSTER) * TARGET_CLUSTER
-    return fully_allocated - padded + TARGET_CLUSTER * len(touched)
+    return runs

@@ -85,7 +85,7 @@ void sample_session(struct sample *s)
 int sample_open(struct sample *s, const struct format_driver *driver)
 {
     sample_session(s);
-    return disk_open(&s->disk, s->img, driver);
+    return disk_open(&s->disk, s->img, driver, NULL);
 }
 
 void assert_said(const struct image *img, const char *words)

@@ -36,7 +36,7 @@ static void name_sample(void)
 static void begin(const struct format_driver *given)
 {
     name_sample();
-    assert_int_equal(cat_begin(&cat, path, given), 0);
+    assert_int_equal(cat_begin(&cat, path, &(const struct open_options){.format = given}), 0);
 }
 
 static void finish(void)
@@ -246,5 +246,6 @@ int main(void)
         cmocka_unit_test(test_all_cannot_write),
     };
 
+    nodes_begin();
     return cmocka_run_group_tests(tests, NULL, end);
 }

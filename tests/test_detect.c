@@ -21,7 +21,7 @@ static int end(void **state)
 static void look(const struct format_driver *given)
 {
     sample_session(&s);
-    assert_int_equal(detect(s.img, given, &d), 0);
+    assert_int_equal(detect(s.img, &(const struct open_options){.format = given}, &d), 0);
 }
 
 static void assert_candidate(size_t i, const struct format_driver *driver, uint64_t offset,
@@ -56,9 +56,13 @@ static const struct {
     size_t length;
 } magics[] = {
     {&qcow2_driver, 0, "QFI\xfb\0\0\0\3", 8},
+    {&qcow_driver, 0, "QFI\xfb\0\0\0\1", 8},
+    {&qed_driver, 0, "QED", 4},
     {&vhdx_driver, 0, "vhdxfile", 8},
     {&vhd_driver, 0, "conectix", 8},
     {&vmdk_driver, 0, "KDMV", 4},
+    {&luks_driver, 0, "LUKS\xba\xbe\0\1", 8},
+    {&vdi_driver, 64, "\x7f\x10\xda\xbe", 4},
 };
 
 /* The first and the last byte of each count, and so does the place. */
@@ -80,7 +84,7 @@ static void test_magics(void **state)
             set_size(&s, 4096);
             look(NULL);
             assert_ptr_equal(d.driver, defect ? &raw_driver : magics[i].driver);
-            assert_true(image_bytes_read(s.img) <= 1024);
+            assert_true(image_bytes_read(s.img) <= IMAGE_HEAD_BYTES + IMAGE_TAIL_BYTES);
         }
 }
 
@@ -93,6 +97,9 @@ static void test_short_files(void **state)
         put(&s, magics[i].offset, magics[i].magic, magics[i].length);
         look(NULL);
         assert_ptr_equal(d.driver, magics[i].driver);
+        /* What is missing reads as zeros. */
+        if (magics[i].magic[magics[i].length - 1] == 0)
+            continue;
         set_size(&s, magics[i].offset + magics[i].length - 1);
         look(NULL);
         assert_ptr_equal(d.driver, &raw_driver);
@@ -110,6 +117,63 @@ static void test_two(void **state)
     assert_int_equal(d.count, 2);
     assert_candidate(0, &qcow2_driver, 0, NULL);
     assert_candidate(1, &vhd_driver, MIB, "qcow2 at offset 0 comes first");
+}
+
+/* Version 1 is qcow, later ones are qcow2; what never was a version is told. */
+static void test_qcow_versions(void **state)
+{
+    (void)state;
+    sample_begin(&s);
+    put_text(&s, 0, "QFI\xfb");
+    set_size(&s, 4096);
+    look(NULL);
+    assert_ptr_equal(d.driver, &raw_driver);
+    assert_candidate(0, &qcow_driver, 0, "version is 0");
+    assert_candidate(1, &raw_driver, 0, NULL);
+    for (uint32_t version = 1; version < 5; version++) {
+        put_be(&s, 4, 4, version);
+        look(NULL);
+        assert_int_equal(d.count, 1);
+        assert_candidate(0, version == 1 ? &qcow_driver : &qcow2_driver, 0, NULL);
+    }
+}
+
+/* What has no mark but its name is raw, and what its name tells is told. */
+static void test_names(void **state)
+{
+    struct open_options options = {.name = "disk-flat.vmdk"};
+
+    (void)state;
+    sample_begin(&s);
+    set_size(&s, 4096);
+    sample_session(&s);
+    assert_int_equal(detect(s.img, &options, &d), 0);
+    assert_ptr_equal(d.driver, &raw_driver);
+    assert_int_equal(d.count, 2);
+    assert_candidate(0, &raw_driver, 0, NULL);
+    assert_candidate(1, &vmdk_driver, 0, "by its name a flat extent");
+    assert_string_equal(image_problems(s.img), "");
+    put(&s, 0, "QFI\xfb\0\0\0\3", 8); /* it is something else */
+    sample_session(&s);
+    assert_int_equal(detect(s.img, &options, &d), 0);
+    assert_int_equal(d.count, 1);
+}
+
+/* A mark of something that is no image by itself. */
+static void test_sesparse(void **state)
+{
+    (void)state;
+    sample_begin(&s);
+    put(&s, 0, "\xbe\xba\xfe\xca\0\0\0\0", 8);
+    set_size(&s, 4096);
+    look(NULL);
+    assert_ptr_equal(d.driver, &raw_driver);
+    assert_int_equal(d.count, 2);
+    assert_candidate(0, &vmdk_driver, 0, "a seSparse extent");
+    assert_candidate(1, &raw_driver, 0, NULL);
+    assert_said(s.img, "a seSparse extent");
+    look(&vmdk_driver);
+    assert_ptr_equal(d.driver, &vmdk_driver);
 }
 
 static void test_tail_only(void **state)
@@ -138,7 +202,9 @@ static void test_looks_like(void **state)
     look(NULL);
     assert_string_equal(image_problems(s.img), "");
     put_be(&s, MIB + VHD_CHECKSUM, 4, 1);
-    look(&raw_driver);
+    look(&raw_driver); /* who gives the format knows */
+    assert_string_equal(image_problems(s.img), "");
+    look(NULL);
     assert_ptr_equal(d.driver, &raw_driver);
     assert_said(s.img, "raw: what looks like vpc at offset 1048576 is not: ");
     assert_said(s.img, d.candidates[0].why.words);
@@ -235,11 +301,13 @@ static void test_table(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nothing),     cmocka_unit_test(test_magics),
-        cmocka_unit_test(test_short_files), cmocka_unit_test(test_two),
-        cmocka_unit_test(test_tail_only),   cmocka_unit_test(test_part_of_format),
-        cmocka_unit_test(test_given),       cmocka_unit_test(test_cannot_read),
-        cmocka_unit_test(test_table),       cmocka_unit_test(test_looks_like),
+        cmocka_unit_test(test_nothing),       cmocka_unit_test(test_magics),
+        cmocka_unit_test(test_short_files),   cmocka_unit_test(test_two),
+        cmocka_unit_test(test_tail_only),     cmocka_unit_test(test_part_of_format),
+        cmocka_unit_test(test_given),         cmocka_unit_test(test_cannot_read),
+        cmocka_unit_test(test_table),         cmocka_unit_test(test_looks_like),
+        cmocka_unit_test(test_qcow_versions), cmocka_unit_test(test_names),
+        cmocka_unit_test(test_sesparse),
     };
 
     return cmocka_run_group_tests(tests, NULL, end);

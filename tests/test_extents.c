@@ -8,60 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "support.h"
-
-/* What the driver answers, in order; from an offset inside one on, the rest of it. An error: flags
- * are -errno. */
-struct script {
-    const struct extent *extents;
-    size_t count;
-    unsigned asked; /* how often */
-    unsigned want;  /* of the last question */
-};
-
-enum { FAILS = 99 };
-
-static struct sample s = {.fd = -1};
-static struct script script;
-static const struct reference base = {"backing file", "base.img"};
-
-static int scripted_extent_at(struct disk *disk, uint64_t offset, unsigned want,
-                              struct extent *extent)
-{
-    struct script *script_ = disk->state;
-    uint64_t start = 0;
-    size_t i = 0;
-
-    script_->asked++;
-    script_->want = want;
-    while (i < script_->count - 1 && offset >= start + script_->extents[i].length)
-        start += script_->extents[i++].length;
-    if (script_->extents[i].kind == (enum extent_kind)FAILS)
-        return image_fail(disk->img, (int)script_->extents[i].flags, "scripted: fails at %llu",
-                          (unsigned long long)offset);
-    extent->length = script_->extents[i].length - (offset - start);
-    extent->kind = script_->extents[i].kind;
-    extent->flags = script_->extents[i].flags;
-    extent->host = script_->extents[i].host;
-    if (extent->host != EXTENT_NO_HOST)
-        extent->host += offset - start;
-    return 0;
-}
-
-static const struct format_driver scripted_driver = {.name = "scripted",
-                                                     .extent_at = scripted_extent_at};
-
-static void play(uint64_t virtual_size, const struct extent *extents, size_t count)
-{
-    script = (struct script){.extents = extents, .count = count};
-    sample_session(&s);
-    s.disk = (struct disk){
-        .img = s.img, .driver = &scripted_driver, .virtual_size = virtual_size, .state = &script};
-}
-
-#define PLAY(virtual_size, ...)                                                                    \
-    static const struct extent script_extents[] = {__VA_ARGS__};                                   \
-    play(virtual_size, script_extents, COUNT(script_extents))
+#include "scripted-disk.h"
 
 static int begin(void **state)
 {
@@ -199,10 +146,9 @@ static void test_below(void **state)
     assert_int_equal(extents_next(&stream, &e), 1);
     assert_string_equal(image_problems(s.img), "");
     assert_int_equal(extents_next(&stream, &e), -EACCES);
-    assert_string_equal(
-        image_problems(s.img),
-        "scripted: guest bytes from offset 200 are in a file that is not granted, the "
-        "backing file \"base.img\"\n");
+    assert_string_equal(image_problems(s.img),
+                        "scripted: guest bytes are in a file that is not granted, the "
+                        "backing file \"base.img\"\n");
     assert_stream_fails(&s, EXTENTS_WANT_JOINED | EXTENTS_WANT_HOST, EACCES, "base.img");
 }
 
@@ -346,6 +292,38 @@ static void test_skip_tables(void **state)
     assert_false(stream.skipped);
 }
 
+/* Images in which the same bytes of the file stand for ever more of the disk end. */
+static void test_host_told_again(void **state)
+{
+    struct extents stream;
+
+    (void)state;
+    sample_begin(&s);
+    set_size(&s, 40 * MIB);
+    PLAY(120 * MIB, HOST_DATA(40 * MIB, 0), HOST_DATA(40 * MIB, 0), HOST_DATA(40 * MIB, 0));
+    assert_int_equal(extents_begin(&stream, &s.disk, 0), 0);
+    next(&stream, 0, 40 * MIB, EXTENT_ZERO);
+    next(&stream, 40 * MIB, 40 * MIB, EXTENT_ZERO);
+    assert_int_equal(extents_next(&stream, &(struct extent){0}), -EFBIG);
+    assert_said(s.img, "the same bytes of the file stand for many places");
+}
+
+/* Four answers as short as the last one are too many. */
+static void test_skip_many(void **state)
+{
+    struct extents stream;
+
+    (void)state;
+    PLAY(1000, DATA(100, 0), ZERO(100), DATA(100, 0), ZERO(100), DATA(600, 0));
+    assert_int_equal(extents_begin(&stream, &s.disk, 0), 0);
+    next(&stream, 0, 100, EXTENT_DATA);
+    extents_skip(&stream, 499);
+    assert_false(stream.skipped);
+    extents_skip(&stream, 500);
+    assert_true(stream.skipped);
+    next(&stream, 500, 500, EXTENT_DATA);
+}
+
 /* What would fail where nobody wants to know is left out, in silence; what is wanted still fails.
  */
 static void test_skip_failures(void **state)
@@ -363,18 +341,86 @@ static void test_skip_failures(void **state)
     assert_true(stream.skipped);
     assert_string_equal(image_problems(s.img), "");
     assert_int_equal(extents_next(&stream, &e), -EACCES);
-    assert_said(s.img, "from offset 300");
+    assert_int_equal(stream.offset, 300);
     /* A hole that begins before and ends behind what is wanted. */
     assert_int_equal(extents_begin(&stream, &s.disk, 0), 0);
     next(&stream, 0, 100, EXTENT_DATA);
     extents_skip(&stream, 199);
     assert_int_equal(extents_next(&stream, &e), -EACCES);
-    assert_said(s.img, "from offset 199");
+    assert_int_equal(stream.offset, 199);
     /* To the end of the disk. */
     assert_int_equal(extents_begin(&stream, &s.disk, 0), 0);
     next(&stream, 0, 100, EXTENT_DATA);
     extents_skip(&stream, 400);
     assert_int_equal(extents_next(&stream, &e), 0);
+}
+
+/* Where qemu does not know what of a format is data, its numbers take all of it for data; who wants
+ * to read is told the truth. */
+static void test_opaque(void **state)
+{
+    static const struct format_driver opaque = {
+        .name = "opaque", .extent_at = scripted_extent_at, .opaque_to_qemu = true};
+
+    (void)state;
+    PLAY(1000, DATA(100, 7000), HOLE(200), ZERO(700));
+    s.disk.driver = &opaque;
+    ASSERT_EXTENTS(&s, 0, DATA(100, 0), HOLE(200), ZERO(700));
+    s.disk.qemu = QEMU_VERSION(7, 2);
+    script.asked = 0;
+    ASSERT_EXTENTS(&s, 0, DATA(1000, 0));
+    ASSERT_EXTENTS(&s, EXTENTS_WANT_JOINED, DATA(1000, 0));
+    assert_int_equal(script.asked, 0);
+    ASSERT_EXTENTS(&s, EXTENTS_WANT_HOST, DATA(100, 7000), HOLE(200), ZERO(700));
+    /* What only a file that is not there would tell is not asked for, either. */
+    s.disk.below = &base;
+    ASSERT_EXTENTS(&s, 0, DATA(1000, 0));
+    s.disk.qemu = 0;
+    assert_stream_fails(&s, 0, EACCES, "base.img");
+    /* Other formats are as ever. */
+    s.disk.driver = &scripted_driver;
+    s.disk.below = NULL;
+    s.disk.qemu = QEMU_VERSION(7, 2);
+    ASSERT_EXTENTS(&s, 0, DATA(100, 0), HOLE(200), ZERO(700));
+}
+
+static void assert_next(struct extents *stream, uint64_t offset, uint64_t length,
+                        enum extent_kind kind, uint64_t host)
+{
+    struct extent e;
+
+    assert_int_equal(extents_next(stream, &e), 1);
+    assert_int_equal(e.offset, offset);
+    assert_int_equal(e.length, length);
+    assert_int_equal(e.kind, kind);
+    assert_int_equal(e.host, host);
+}
+
+/* Forwards, into the middle of an extent, backwards, and to the end. */
+static void test_seek(void **state)
+{
+    static const unsigned wants[] = {EXTENTS_WANT_HOST, EXTENTS_WANT_HOST | EXTENTS_WANT_JOINED};
+    struct extents stream;
+    struct extent e;
+
+    (void)state;
+    PLAY(1000, DATA(100, 7000), HOLE(200), ZERO(300), DATA(400, 9000));
+    for (size_t i = 0; i < COUNT(wants); i++) {
+        assert_int_equal(extents_begin(&stream, &s.disk, wants[i]), 0);
+        extents_seek(&stream, 300);
+        assert_next(&stream, 300, 300, EXTENT_ZERO, EXTENT_NO_HOST);
+        assert_next(&stream, 600, 400, EXTENT_DATA, 9000);
+        extents_seek(&stream, 50);
+        assert_next(&stream, 50, 50, EXTENT_DATA, 7050);
+        /* What was asked for ahead is forgotten. */
+        extents_seek(&stream, 700);
+        assert_next(&stream, 700, 300, EXTENT_DATA, 9100);
+        assert_int_equal(extents_next(&stream, &e), 0);
+        extents_seek(&stream, 0);
+        assert_next(&stream, 0, 100, EXTENT_DATA, 7000);
+        extents_seek(&stream, 1000);
+        assert_int_equal(extents_next(&stream, &e), 0);
+    }
 }
 
 int main(void)
@@ -394,8 +440,12 @@ int main(void)
         cmocka_unit_test(test_beside),
         cmocka_unit_test(test_driver_fails),
         cmocka_unit_test(test_contract),
+        cmocka_unit_test(test_opaque),
+        cmocka_unit_test(test_seek),
         cmocka_unit_test(test_skip),
         cmocka_unit_test(test_skip_tables),
+        cmocka_unit_test(test_skip_many),
+        cmocka_unit_test(test_host_told_again),
         cmocka_unit_test(test_skip_failures),
     };
 

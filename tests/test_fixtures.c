@@ -26,7 +26,7 @@ struct fixture {
     char expect_path[512], image_path[512];
     char *comments; /* the lines of the expectation that begin with # */
     char *expected; /* the others */
-    const struct format_driver *given;
+    struct open_options open;
 };
 
 static char *read_file(const char *path)
@@ -78,13 +78,12 @@ static void load(struct fixture *f)
     f->comments = strndup(text, (size_t)(line - text));
     f->expected = strdup(line);
     free(text);
-    options = strstr(f->comments, "# options: format=");
+    options = strstr(f->comments, "# options: ");
     if (options) {
-        char name[16] = "";
+        char words[64] = "";
 
-        assert_int_equal(sscanf(options, "# options: format=%15s", name), 1);
-        f->given = format_by_name(name);
-        assert_non_null(f->given);
+        assert_int_equal(sscanf(options, "# options: %63s", words), 1);
+        assert_true(open_options_parse(&f->open, words));
     }
 }
 
@@ -97,7 +96,7 @@ static char *dump(const struct fixture *f)
     struct cat cat;
     FILE *out = open_memstream(&all, &size);
 
-    assert_int_equal(cat_begin(&cat, f->image_path, f->given), 0);
+    assert_int_equal(cat_begin(&cat, f->image_path, &f->open), 0);
     assert_int_equal(cat_all(&cat, out), 0);
     cat_end(&cat);
     fclose(out);
@@ -131,7 +130,7 @@ static void check_the_run(const struct fixture *f)
     const struct text *text;
     struct stat st;
 
-    assert_int_equal(cat_begin(&cat, f->image_path, f->given), 0);
+    assert_int_equal(cat_begin(&cat, f->image_path, &f->open), 0);
     assert_int_equal(stat(f->image_path, &st), 0);
     assert_int_equal(cat_node(&cat, node_by_path("disk_size"), &text), 0);
     assert_int_equal(strtoull(text->bytes, NULL, 10), st.st_blocks * 512);
@@ -178,6 +177,7 @@ int main(void)
         tests[i] = (struct CMUnitTest){.name = found.gl_pathv[i],
                                        .test_func = test_fixture,
                                        .initial_state = found.gl_pathv[i]};
+    nodes_begin();
     failed = _cmocka_run_group_tests("fixtures", tests, found.gl_pathc, NULL, NULL);
     free(tests);
     globfree(&found);

@@ -160,21 +160,24 @@ static void test_get_limit(void **state)
 
 static void test_head_and_tail(void **state)
 {
-    static const size_t sizes[] = {0, 1, 511, 512, 513, 1024, 5000};
+    static const size_t sizes[] = {0,    1,    2,    510,  511,  512,  513,  514, 1022,
+                                   1023, 1024, 1025, 1026, 1535, 1536, 1537, 5000};
+    static const size_t head = IMAGE_HEAD_BYTES, tail = IMAGE_TAIL_BYTES;
 
     (void)state;
     for (size_t i = 0; i < COUNT(sizes); i++) {
-        size_t size = sizes[i], before = size < 512 ? 512 - size : 0;
+        size_t size = sizes[i], before = size < tail ? tail - size : 0;
         const uint8_t *p;
 
         make(size);
         assert_int_equal(image_head(s.img, &p), 0);
-        assert_bytes(p, 0, 512, size);
+        assert_bytes(p, 0, head, size);
         assert_int_equal(image_tail(s.img, &p), 0);
         for (size_t k = 0; k < before; k++)
             assert_int_equal(p[k], 0);
-        assert_bytes(p + before, size < 512 ? 0 : size - 512, 512 - before, size);
-        assert_true(image_bytes_read(s.img) <= 1024);
+        assert_bytes(p + before, size < tail ? 0 : size - tail, tail - before, size);
+        /* The whole of a short file is read at most twice. */
+        assert_true(image_bytes_read(s.img) <= head + (size < tail ? size : tail));
     }
 }
 

@@ -171,5 +171,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_open_file, begin, end),
     };
 
+    nodes_begin();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -57,6 +57,34 @@ static void test_pipe_then_end(void **state)
     assert_problems("said before\nthe header job failed with status 3\n");
 }
 
+/* The words say which job it was. */
+static void test_names(void **state)
+{
+    static const char *const names[PASSES] = {[PASS_HEADER] = "header",
+                                              [PASS_CONTENT] = "content",
+                                              [PASS_MEASURE] = "measure",
+                                              [PASS_SCAN] = "scan"};
+
+    (void)state;
+    for (enum pass pass = PASS_HEADER; pass < PASSES; pass++) {
+        char words[64];
+        struct reader reader;
+        uint32_t job;
+        int out;
+
+        wait_for(&reader, pass);
+        out = start_requested(pass, &job);
+        close(out);
+        answer(WIRE_ENDED, job, SIGKILL, -1);
+        settle();
+        assert_resumed(&reader, -EIO);
+        snprintf(words, sizeof words, "the %s job was killed by signal 9\n", names[pass]);
+        text_add(&jobs.problems, "%c", '\0');
+        assert_non_null(strstr(jobs.problems.bytes, words));
+        text_free(&jobs.problems);
+    }
+}
+
 /* All said, and then it dies: nobody minds. And who comes after a failure gets a new job. */
 static void test_end_after_last_frame(void **state)
 {
@@ -334,6 +362,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_end_then_pipe),
+        TEST(test_names),
         TEST(test_pipe_then_end),
         TEST(test_end_after_last_frame),
         TEST(test_cut_off),
@@ -348,5 +377,6 @@ int main(void)
         TEST(test_monitor_talks_nonsense),
     };
 
+    nodes_begin();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -44,6 +44,75 @@ static void test_table(void **state)
     assert_int_equal(nodes_count(), count);
 }
 
+/* Every field of every header is a file, in the directory of its part, that its pass tells. */
+static void assert_fields(const struct header_part *parts, enum pass pass, const char *after)
+{
+    for (const struct header_part *p = parts; p && p->fields; p++) {
+        char path[256];
+        int used =
+            snprintf(path, sizeof path, "header%s%s", *p->directory ? "/" : "", p->directory);
+
+        assert_int_equal(must_find(path)->pass, PASS_DIRECTORY);
+        if (*p->directory)
+            assert_string_equal(must_find(path)->after, after);
+        for (size_t i = 0; i < p->count; i++) {
+            snprintf(path + used, sizeof path - (size_t)used, "/%s", p->fields[i].name);
+            assert_int_equal(must_find(path)->pass, pass);
+            assert_null(must_find(path)->target);
+            assert_null(must_find(path)->after);
+        }
+    }
+}
+
+static void test_headers(void **state)
+{
+    (void)state;
+    assert_null(must_find("header")->after);
+    for (const struct format_driver *const *f = formats; *f; f++)
+        assert_fields((*f)->parts, PASS_HEADER, "format");
+    assert_fields(content_parts, PASS_CONTENT, "content");
+    assert_null(node_by_path("header/"));
+    assert_null(node_by_path("header//version"));
+    assert_null(node_in(must_find("header"), "nothing"));
+    /* Room for more formats. */
+    assert_true(nodes_count() <= NODES_MAX);
+}
+
+/* What tells of a node is a file that is there. */
+static void test_after(void **state)
+{
+    (void)state;
+    for (const struct node *n = nodes; n->path; n++)
+        if (n->after) {
+            assert_true(must_find(n->after)->pass > PASS_STATUS);
+            assert_null(must_find(n->after)->after);
+        }
+}
+
+/* It is asked for once, but may be asked for twice. */
+static void test_begin_twice(void **state)
+{
+    size_t count = nodes_count();
+
+    (void)state;
+    nodes_begin();
+    assert_int_equal(nodes_count(), count);
+}
+
+/* A name that no path can hold is not found, and nothing else happens. */
+static void test_long_names(void **state)
+{
+    static char name[5000];
+
+    (void)state;
+    memset(name, 'x', sizeof name - 1);
+    for (size_t length = sizeof name - 1; length; length /= 2) {
+        name[length] = '\0';
+        assert_null(node_in(must_find("header/gpt"), name));
+        assert_null(node_by_path(name));
+    }
+}
+
 static void test_targets(void **state)
 {
     size_t count = 0;
@@ -86,36 +155,38 @@ static void test_find(void **state)
     assert_null(node_by_path("nothing"));
 }
 
-/* By whole names: "measure" is not the directory of what only begins like that. */
 static void test_is_in(void **state)
 {
-    static const struct node other = {.path = "measure_all"}, deep = {.path = "measure/a/b"},
-                             direct = {.path = "measure/a"};
-    const struct node *root = must_find(""), *measure = must_find("measure");
+    const struct node *root = must_find(""), *measure = must_find("measure"),
+                      *qcow2 = must_find("measure/qcow2"), *header = must_find("header"),
+                      *gpt = must_find("header/gpt"), *lba = must_find("header/gpt/MyLBA");
 
     (void)state;
+    assert_null(root->parent);
     assert_false(node_is_in(root, root));
     assert_false(node_is_in(measure, measure));
     assert_false(node_is_in(root, measure));
     assert_true(node_is_in(measure, root));
-    assert_true(node_is_in(&other, root));
-    assert_false(node_is_in(&other, measure));
-    assert_true(node_is_in(&direct, measure));
-    assert_false(node_is_in(&deep, measure));
-    assert_false(node_is_in(&direct, root));
-    assert_true(node_is_in(&deep, &direct));
-    assert_true(node_is_in(&(struct node){.path = "m/x"}, &(struct node){.path = "m"}));
-    assert_false(node_is_in(&(struct node){.path = "mx"}, &(struct node){.path = "m"}));
+    assert_true(node_is_in(qcow2, measure));
+    assert_false(node_is_in(qcow2, root));
+    assert_true(node_is_in(header, root));
+    assert_true(node_is_in(gpt, header));
+    assert_true(node_is_in(lba, gpt));
+    assert_false(node_is_in(lba, header));
+    /* By whole names: "gpt" is not the directory of what only begins like that. */
+    assert_false(node_is_in(must_find("header/gpt_backup"), gpt));
+    assert_false(node_is_in(must_find("header/gpt_backup/MyLBA"), gpt));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_table),
-        cmocka_unit_test(test_targets),
-        cmocka_unit_test(test_find),
-        cmocka_unit_test(test_is_in),
+        cmocka_unit_test(test_table),      cmocka_unit_test(test_headers),
+        cmocka_unit_test(test_after),      cmocka_unit_test(test_begin_twice),
+        cmocka_unit_test(test_long_names), cmocka_unit_test(test_targets),
+        cmocka_unit_test(test_find),       cmocka_unit_test(test_is_in),
     };
 
+    nodes_begin();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -69,7 +69,7 @@ static void test_plain(void **state)
     accept_line("mount.instar|a.img|/mnt");
     assert_string_equal(o.image, "a.img");
     assert_string_equal(o.directory, "/mnt");
-    assert_null(o.format);
+    assert_null(o.open.format);
     assert_false(o.foreground || o.debug || o.verbose || o.fake || o.help || o.version);
     assert_false(o.allow_other || o.nonempty || o.blockdev || o.has_uid || o.has_gid);
     assert_int_equal(o.umask, 0);
@@ -83,7 +83,7 @@ static void test_order(void **state)
     assert_string_equal(o.image, "a.img");
     assert_string_equal(o.directory, "/mnt");
     assert_true(o.allow_other && o.nonempty && o.blockdev && o.verbose);
-    assert_ptr_equal(o.format, &vhd_driver);
+    assert_ptr_equal(o.open.format, &vhd_driver);
     accept_line("x|-f|-v|a.img|/mnt");
     assert_true(o.foreground && o.verbose);
     accept_line("x|--foreground|--debug|--verbose|a.img|/mnt");
@@ -121,14 +121,63 @@ static void test_format(void **state)
 
         snprintf(line, sizeof line, "x|a|b|-o|format=%s", (*f)->name);
         accept_line(line);
-        assert_ptr_equal(o.format, *f);
+        assert_ptr_equal(o.open.format, *f);
     }
     accept_line("x|a|b|-o|format=auto");
-    assert_null(o.format);
+    assert_null(o.open.format);
     accept_line("x|a|b|-o|format=vpc,format=raw");
-    assert_ptr_equal(o.format, &raw_driver);
+    assert_ptr_equal(o.open.format, &raw_driver);
     refuse_line("x|a|b|-o|format=vhd", "unknown format 'vhd'");
     refuse_line("x|a|b|-o|format=", "unknown format ''");
+    refuse_line("x|a|b|-o|format=raw\\,qemu=7.2", "unknown format 'raw,qemu=7.2'");
+    refuse_line("x|a|b|-o|format=auto7890123456789012345678901234567890123456789012345678901234567",
+                "unknown format 'auto7890");
+}
+
+/* The numbers of a version of qemu. */
+static void test_qemu(void **state)
+{
+    static const char *const bad[] = {
+        "",
+        "7",
+        "7.",
+        ".2",
+        "7.2.1",
+        "7.2x",
+        "v7.2",
+        "0.9",
+        "-7.2",
+        "+7.2",
+        "7. 2",
+        " 7.2",
+        "7,2",
+        "latest",
+        "7.-2",
+        "7..2",
+        "1000.2",
+        "7.1000",
+        "7.2,format=raw",
+        "7.2000000000000000000000000000000000000000000000000000000000",
+    };
+
+    (void)state;
+    accept_line("x|a|b");
+    assert_int_equal(o.open.qemu, 0);
+    accept_line("x|a|b|-o|qemu=7.2");
+    assert_int_equal(o.open.qemu, QEMU_VERSION(7, 2));
+    accept_line("x|a|b|-o|format=vpc,qemu=10.0,uid=1");
+    assert_int_equal(o.open.qemu, QEMU_VERSION(10, 0));
+    assert_ptr_equal(o.open.format, &vhd_driver);
+    accept_line("x|a|b|-o|qemu=7.2,qemu=999.999");
+    assert_int_equal(o.open.qemu, QEMU_VERSION(999, 999));
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        char line[128], *end = line + sprintf(line, "x|a|b|-o|qemu=");
+
+        /* A comma that is part of the value. */
+        for (const char *c = bad[i]; *c; c++)
+            end += sprintf(end, "%s%c", *c == ',' ? "\\" : "", *c);
+        refuse_line(line, "is not a version, such as 7.2");
+    }
 }
 
 static void test_numbers(void **state)
@@ -234,6 +283,8 @@ static void test_describe(void **state)
 
     (void)state;
     assert_described("x|a|b", "ro,format=auto");
+    assert_described("x|a|b|-o|qemu=10.0", "ro,format=auto,qemu=10.0");
+    assert_described("x|a|b|-o|umask=7,qemu=7.2,format=raw", "ro,format=raw,qemu=7.2,umask=007");
     assert_described("x|a|b|-o|format=vpc,uid=0,gid=7,umask=7,allow_other,blockdev",
                      "ro,format=vpc,uid=0,gid=7,umask=007,allow_other,blockdev");
     assert_described("x|a|b|-o|gid=4294967294,uid=4294967294,umask=777",
@@ -252,7 +303,7 @@ int main(void)
         cmocka_unit_test(test_format),          cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_unknown),         cmocka_unit_test(test_ignored),
         cmocka_unit_test(test_called_by_mount), cmocka_unit_test(test_names),
-        cmocka_unit_test(test_describe),
+        cmocka_unit_test(test_describe),        cmocka_unit_test(test_qemu),
     };
 
     return cmocka_run_group_tests(tests, NULL, end);

@@ -7,8 +7,6 @@
 
 #include "qcow2-image.h"
 
-enum { NODES_MAX = 64 };
-
 /* What was emitted, by node. */
 struct emitted {
     bool seen;
@@ -46,12 +44,12 @@ static int run(enum pass pass, const struct format_driver *given)
 {
     memset(emitted, 0, sizeof emitted);
     memset(&report, 0xff, sizeof report);
-    return pass_run(pass, s.fd, given, collect, &emitted, &report);
+    return pass_run(pass, s.fd, &(const struct open_options){.format = given}, collect, &emitted,
+                    &report);
 }
 
 static const struct emitted *file(const char *path)
 {
-    assert_true(nodes_count() <= NODES_MAX);
     return &emitted[node_index(node_by_path(path))];
 }
 
@@ -82,7 +80,8 @@ static void test_may_emit(void **state)
     for (enum pass pass = PASS_HEADER; pass < PASSES; pass++)
         for (enum pass of = PASS_DIRECTORY; of < PASSES; of++)
             assert_int_equal(pass_may_emit(pass, of),
-                             pass == of || (pass != PASS_HEADER && of >= PASS_MEASURE));
+                             pass == of || (pass == PASS_CONTENT && of == PASS_HEADER) ||
+                                 (pass >= PASS_MEASURE && of >= PASS_MEASURE));
 }
 
 static void test_header(void **state)
@@ -97,6 +96,58 @@ static void test_header(void **state)
     assert_file("measure/raw", "required size: 1073741824\nfully allocated size: 1073741824\n");
     assert_string_equal(report.problems, "");
     assert_true(report.bytes_read > 0 && report.bytes_read < 10000);
+    assert_file("header/version", "3\n");
+    assert_file("header/cluster_bits", "16\n");
+    assert_error("header/nb_snapshots", 0);
+}
+
+/* It tells of the guest's first bytes, and all that the headers tell. */
+static void test_content(void **state)
+{
+    (void)state;
+    make_qcow2(&s, GIB, 16);
+    assert_int_equal(run(PASS_CONTENT, NULL), 0);
+    assert_passes(1 << PASS_HEADER | 1 << PASS_CONTENT);
+    assert_file("content", "empty\n");
+    assert_error("header/mbr/signature", ENOENT);
+    assert_error("header/gpt/MyLBA", ENOENT);
+    assert_file("header/version", "3\n");
+    sample_begin(&s);
+    put_text(&s, 512, "EFI PART");
+    set_size(&s, MIB);
+    assert_int_equal(run(PASS_CONTENT, NULL), 0);
+    assert_file("content", "gpt\n");
+    assert_file("header/gpt/Signature", "EFI PART\n");
+    assert_error("header/gpt_backup/Signature", ENOENT);
+    assert_error("header/version", ENOENT);
+    assert_string_equal(report.problems, "");
+}
+
+/* A header that is refused is shown as it stands; what cannot be opened has no content. */
+static void test_content_not_opened(void **state)
+{
+    (void)state;
+    make_qcow2(&s, GIB, 16);
+    put_be(&s, Q_CLUSTER_BITS, 4, 8);
+    assert_int_equal(run(PASS_CONTENT, NULL), 0);
+    assert_error("content", EUCLEAN);
+    assert_error("header/mbr/signature", ENOENT);
+    assert_file("header/cluster_bits", "8\n");
+    assert_string_equal(report.problems, "qcow2: cluster_bits 8 is not between 9 and 21\n");
+}
+
+/* A file that ends within its header: what it holds is shown, and one line says why no more. */
+static void test_short_header(void **state)
+{
+    (void)state;
+    make_qcow2(&s, GIB, 16);
+    set_size(&s, 50);
+    assert_int_equal(run(PASS_HEADER, NULL), 0);
+    assert_file("header/l1_size", "2\n");
+    assert_error("header/refcount_table_offset", EUCLEAN);
+    assert_non_null(strstr(report.problems, "is cut off by the end of the file, before the end of "
+                                            "refcount_table_offset\n"));
+    assert_null(strstr(report.problems, "nb_snapshots"));
 }
 
 /* 4 KiB in each of the first two clusters of 64 KiB: once a cluster is known to hold data the rest
@@ -248,13 +299,22 @@ static void test_no_session(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_may_emit),   cmocka_unit_test(test_header),
-        cmocka_unit_test(test_measure),    cmocka_unit_test(test_scan),
-        cmocka_unit_test(test_allocated),  cmocka_unit_test(test_bad_header),
-        cmocka_unit_test(test_bad_table),  cmocka_unit_test(test_same_answer),
-        cmocka_unit_test(test_given),      cmocka_unit_test(test_emit_fails),
+        cmocka_unit_test(test_may_emit),
+        cmocka_unit_test(test_header),
+        cmocka_unit_test(test_measure),
+        cmocka_unit_test(test_scan),
+        cmocka_unit_test(test_allocated),
+        cmocka_unit_test(test_bad_header),
+        cmocka_unit_test(test_bad_table),
+        cmocka_unit_test(test_same_answer),
+        cmocka_unit_test(test_given),
+        cmocka_unit_test(test_emit_fails),
         cmocka_unit_test(test_no_session),
+        cmocka_unit_test(test_content),
+        cmocka_unit_test(test_content_not_opened),
+        cmocka_unit_test(test_short_header),
     };
 
+    nodes_begin();
     return cmocka_run_group_tests(tests, NULL, end);
 }

@@ -313,11 +313,11 @@ static void test_backing(void **state)
     entry(2, 0);
     reopen(&s);
     assert_stream_fails(&s, 0, EACCES,
-                        "guest bytes from offset 131072 are in a file that is not granted, the "
+                        "guest bytes are in a file that is not granted, the "
                         "backing file \"base\"");
     put_be(&s, L1, 8, 0);
     reopen(&s);
-    assert_stream_fails(&s, 0, EACCES, "from offset 0 ");
+    assert_stream_fails(&s, 0, EACCES, "base");
 }
 
 /* The host offsets of encrypted clusters are of no use to anyone. */

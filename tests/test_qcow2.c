@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* qcow2: the rules of the header's fields, one defect at a time, and the values that are just
  * allowed. */
+#include "header-fields.h"
 #include "qcow2-image.h"
 
 #include <unistd.h>
@@ -40,7 +41,7 @@ static void test_probe(void **state)
     static const struct {
         uint32_t version;
         const struct format_driver *driver;
-    } cases[] = {{0, &raw_driver},   {1, &raw_driver},   {2, &qcow2_driver},
+    } cases[] = {{0, &raw_driver},   {1, &qcow_driver},  {2, &qcow2_driver},
                  {3, &qcow2_driver}, {4, &qcow2_driver}, {UINT32_MAX, &qcow2_driver}};
     struct detection d;
 
@@ -316,6 +317,77 @@ static void test_backing_limits(void **state)
     assert_refused(&s, &qcow2_driver, EUCLEAN, "backing file name of 1 bytes");
 }
 
+static void test_fields_v3(void **state)
+{
+    (void)state;
+    make_qcow2(&s, GIB, 16);
+    put_be(&s, Q_BACKING_OFFSET, 8, 1000);
+    put_be(&s, Q_BACKING_SIZE, 4, 1001);
+    put_be(&s, Q_CRYPT, 4, 1002);
+    put_be(&s, Q_REFCOUNT_TABLE_CLUSTERS, 4, 1003);
+    put_be(&s, Q_SNAPSHOTS, 4, 1004);
+    put_be(&s, Q_SNAPSHOTS_OFFSET, 8, 1005);
+    put_be(&s, Q_INCOMPATIBLE, 8, UINT64_C(0x800000000000001f));
+    put_be(&s, Q_INCOMPATIBLE + 8, 8, 3);
+    put_be(&s, Q_AUTOCLEAR, 8, 7);
+    put_be(&s, Q_REFCOUNT_ORDER, 4, 5);
+    put_be(&s, Q_COMPRESSION_TYPE, 1, 200);
+    assert_refused(&s, &qcow2_driver, ENOTSUP, "crypt_method");
+    ASSERT_FIELDS(&s, "", "magic", "514649fb", "version", "3", "backing_file_offset", "1000",
+                  "backing_file_size", "1001", "cluster_bits", "16", "size", "1073741824",
+                  "crypt_method", "1002", "l1_size", "2", "l1_table_offset", "65536",
+                  "refcount_table_offset", "131072", "refcount_table_clusters", "1003",
+                  "nb_snapshots", "1004", "snapshots_offset", "1005", "incompatible_features",
+                  "dirty corrupt external-data-file compression-type extended-l2 bit-63",
+                  "compatible_features", "lazy-refcounts bit-1", "autoclear_features",
+                  "bitmaps raw-external-data bit-2", "refcount_order", "5", "header_length", "104");
+    /* It stands behind the header's end, until that says otherwise. */
+    assert_field_fails(&s, "", "compression_type", ENOENT);
+    put_be(&s, Q_HEADER_LENGTH, 4, 105);
+    open_whatever(&s, &qcow2_driver);
+    assert_field(&s, "", "compression_type", "200");
+    put_be(&s, Q_HEADER_LENGTH, 4, UINT32_MAX);
+    put_be(&s, Q_INCOMPATIBLE, 8, 0);
+    open_whatever(&s, &qcow2_driver);
+    assert_field(&s, "", "compression_type", "200");
+    assert_field(&s, "", "header_length", "4294967295");
+    assert_field(&s, "", "incompatible_features", "none");
+    /* A length that is too short hides nothing that version 3 has. */
+    put_be(&s, Q_HEADER_LENGTH, 4, 72);
+    open_whatever(&s, &qcow2_driver);
+    assert_field(&s, "", "refcount_order", "5");
+    assert_field_fails(&s, "", "compression_type", ENOENT);
+}
+
+static void test_fields_v2(void **state)
+{
+    (void)state;
+    make_qcow2(&s, GIB, 16);
+    put_be(&s, Q_VERSION, 4, 2);
+    open_whatever(&s, &qcow2_driver);
+    ASSERT_FIELDS(&s, "", "version", "2", "snapshots_offset", "0");
+    assert_field_fails(&s, "", "incompatible_features", ENOENT);
+    assert_field_fails(&s, "", "header_length", ENOENT);
+    assert_field_fails(&s, "", "compression_type", ENOENT);
+    assert_string_equal(image_problems(s.img), "");
+}
+
+/* The file ends inside the header. */
+static void test_fields_of_short_file(void **state)
+{
+    (void)state;
+    make_qcow2(&s, GIB, 16);
+    set_size(&s, 8);
+    open_whatever(&s, &qcow2_driver);
+    assert_field(&s, "", "version", "3");
+    assert_field_fails(&s, "", "backing_file_offset", EUCLEAN);
+    assert_said(s.img, "is cut off by the end of the file, before the end of backing_file_offset");
+    set_size(&s, 32);
+    open_whatever(&s, &qcow2_driver);
+    assert_field(&s, "", "size", "0");
+    assert_field_fails(&s, "", "crypt_method", EUCLEAN);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -325,7 +397,8 @@ int main(void)
         cmocka_unit_test(test_file_size),      cmocka_unit_test(test_virtual_size),
         cmocka_unit_test(test_snapshots),      cmocka_unit_test(test_compression_type),
         cmocka_unit_test(test_extended_l2),    cmocka_unit_test(test_backing),
-        cmocka_unit_test(test_backing_limits),
+        cmocka_unit_test(test_backing_limits), cmocka_unit_test(test_fields_v3),
+        cmocka_unit_test(test_fields_v2),      cmocka_unit_test(test_fields_of_short_file),
     };
 
     return cmocka_run_group_tests(tests, NULL, end);

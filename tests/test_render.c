@@ -119,6 +119,60 @@ static void test_not_scanned(void **state)
     assert_error("allocated_size", EACCES);
 }
 
+static void test_content(void **state)
+{
+    (void)state;
+    facts.content.name = "gpt";
+    assert_file("content", "gpt\n");
+    facts.content_error = -EACCES;
+    assert_error("content", EACCES);
+}
+
+/* Fields of the guest's structures: those that were found. */
+static void test_content_fields(void **state)
+{
+    static const uint8_t header[92] = "EFI PART\0\0\1\0\x5c\0\0";
+
+    (void)state;
+    for (size_t i = 0; i < CONTENT_PARTS; i++)
+        facts.content.parts[i].error = -ENOENT;
+    facts.content.parts[CONTENT_GPT] =
+        (struct header_found){.bytes = header, .length = 92, .inside = 92};
+    facts.content.parts[CONTENT_GPT_BACKUP].error = -EACCES;
+    assert_file("header/gpt/Signature", "EFI PART\n");
+    assert_file("header/gpt/Revision", "65536\n");
+    assert_error("header/mbr/signature", ENOENT);
+    assert_error("header/iso9660/volume_identifier", ENOENT);
+    assert_error("header/gpt_backup/Signature", EACCES);
+    /* Where the disk cannot be read, nothing is known to be there. */
+    facts.content_error = -EACCES;
+    assert_error("header/gpt/Signature", ENOENT);
+    assert_error("header/gpt_backup/Signature", ENOENT);
+}
+
+/* Fields of the format's own headers, also where the driver refuses them. */
+static void test_header_fields(void **state)
+{
+    static const uint8_t header[104] = "QFI\xfb\0\0\0\3";
+
+    (void)state;
+    assert_error("header/version", ENOENT); /* raw */
+    facts.disk.driver = &qcow2_driver;
+    for (size_t i = 0; qcow2_driver.parts[i].fields; i++)
+        facts.header[i].error = -ENOENT;
+    facts.header[0] = (struct header_found){.bytes = header, .length = 104, .inside = 103};
+    assert_file("header/version", "3\n");
+    assert_file("header/incompatible_features", "none\n");
+    assert_error("header/header_length", EUCLEAN);
+    assert_error("header/compression_type", ENOENT);
+    facts.open_error = -ENOTSUP;
+    assert_file("header/version", "3\n");
+    facts.header[0].error = -EIO;
+    assert_error("header/version", EIO);
+    facts.detect_error = -EIO;
+    assert_error("header/version", ENOENT);
+}
+
 static void test_candidates(void **state)
 {
     (void)state;
@@ -220,6 +274,9 @@ int main(void)
         cmocka_unit_test_setup(test_not_opened, begin),
         cmocka_unit_test_setup(test_not_detected, begin),
         cmocka_unit_test_setup(test_not_scanned, begin),
+        cmocka_unit_test_setup(test_content, begin),
+        cmocka_unit_test_setup(test_content_fields, begin),
+        cmocka_unit_test_setup(test_header_fields, begin),
         cmocka_unit_test_setup(test_candidates, begin),
         cmocka_unit_test_setup(test_measure, begin),
         cmocka_unit_test_setup(test_measure_bitmaps, begin),
@@ -228,5 +285,6 @@ int main(void)
         cmocka_unit_test_setup(test_image, begin),
     };
 
+    nodes_begin();
     return cmocka_run_group_tests(tests, NULL, end);
 }

@@ -195,6 +195,50 @@ static void test_size_by_creator(void **state)
     }
 }
 
+/* The same to qemu before 10.0: who means the size is in a list. */
+static void test_size_by_older_qemu(void **state)
+{
+    static const struct {
+        const char *creator;
+        uint64_t older, newer;
+    } cases[] = {
+        {"vpc ", 2064384, 2064384}, {"qemu", 2064384, 2064384},   {"win ", 2 * MIB, 2 * MIB},
+        {"qem2", 2 * MIB, 2 * MIB}, {"d2v ", 2 * MIB, 2 * MIB},   {"tap\0", 2 * MIB, 2 * MIB},
+        {"CTXS", 2 * MIB, 2 * MIB}, {"tap ", 2064384, 2 * MIB},   {"vbox", 2064384, 2 * MIB},
+        {"vs  ", 2064384, 2 * MIB}, {"wa\0\0", 2064384, 2 * MIB}, {"\0\0\0\0", 2064384, 2 * MIB},
+        {"WIN ", 2064384, 2 * MIB}, {"n qe", 2064384, 2 * MIB},
+    };
+    static const unsigned older[] = {QEMU_VERSION(1, 0), QEMU_VERSION(7, 2), QEMU_VERSION(9, 99)};
+    static const unsigned newer[] = {0, QEMU_VERSION(10, 0), QEMU_VERSION(11, 1)};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        make_fixed(&s, 2 * MIB);
+        put_footer(&s, 2 * MIB, &(struct footer){cases[i].creator, 2 * MIB, 0x0004103f, FIXED, 0});
+        for (size_t k = 0; k < COUNT(older); k++) {
+            sample_session(&s);
+            assert_int_equal(
+                disk_open(&s.disk, s.img, &vhd_driver, &(struct open_options){.qemu = older[k]}),
+                0);
+            assert_int_equal(s.disk.virtual_size, cases[i].older);
+        }
+        for (size_t k = 0; k < COUNT(newer); k++) {
+            sample_session(&s);
+            assert_int_equal(
+                disk_open(&s.disk, s.img, &vhd_driver, &(struct open_options){.qemu = newer[k]}),
+                0);
+            assert_int_equal(s.disk.virtual_size, cases[i].newer);
+        }
+    }
+    /* The largest geometry says "look at the size" to all of them. */
+    put_footer(&s, 2 * MIB, &(struct footer){"vbox", 2 * MIB, 0xffff10ff, FIXED, 0});
+    sample_session(&s);
+    assert_int_equal(
+        disk_open(&s.disk, s.img, &vhd_driver, &(struct open_options){.qemu = QEMU_VERSION(7, 2)}),
+        0);
+    assert_int_equal(s.disk.virtual_size, 2 * MIB);
+}
+
 static void test_size_limits(void **state)
 {
     (void)state;
@@ -310,15 +354,25 @@ static void test_differencing_long_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fixed),           cmocka_unit_test(test_fixed_of_nothing),
-        cmocka_unit_test(test_fixed_checksum),  cmocka_unit_test(test_fixed_other_type),
-        cmocka_unit_test(test_fixed_cut_off),   cmocka_unit_test(test_fixed_odd_size),
-        cmocka_unit_test(test_fixed_followed),  cmocka_unit_test(test_two_footers),
-        cmocka_unit_test(test_fixed_too_long),  cmocka_unit_test(test_fixed_of_footer),
-        cmocka_unit_test(test_tiny_files),      cmocka_unit_test(test_size_by_creator),
-        cmocka_unit_test(test_size_limits),     cmocka_unit_test(test_dynamic),
-        cmocka_unit_test(test_dynamic_leading), cmocka_unit_test(test_dynamic_types),
-        cmocka_unit_test(test_differencing),    cmocka_unit_test(test_differencing_long_name),
+        cmocka_unit_test(test_fixed),
+        cmocka_unit_test(test_fixed_of_nothing),
+        cmocka_unit_test(test_fixed_checksum),
+        cmocka_unit_test(test_fixed_other_type),
+        cmocka_unit_test(test_fixed_cut_off),
+        cmocka_unit_test(test_fixed_odd_size),
+        cmocka_unit_test(test_fixed_followed),
+        cmocka_unit_test(test_two_footers),
+        cmocka_unit_test(test_fixed_too_long),
+        cmocka_unit_test(test_fixed_of_footer),
+        cmocka_unit_test(test_tiny_files),
+        cmocka_unit_test(test_size_by_creator),
+        cmocka_unit_test(test_size_by_older_qemu),
+        cmocka_unit_test(test_size_limits),
+        cmocka_unit_test(test_dynamic),
+        cmocka_unit_test(test_dynamic_leading),
+        cmocka_unit_test(test_dynamic_types),
+        cmocka_unit_test(test_differencing),
+        cmocka_unit_test(test_differencing_long_name),
     };
 
     return cmocka_run_group_tests(tests, NULL, end);

@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char sparse[] = "version=1\nparentCID=ffffffff\ncreateType=\"monolithicSparse\"\n";
+static const char unknown[] = "version=1\nparentCID=ffffffff\ncreateType=\"monolithic\"\n";
+
 static int probe(const char *text)
 {
     static const struct signature any = {HEAD, 0, "", 0};
@@ -25,7 +26,7 @@ static void test_probe(void **state)
     assert_int_equal(probe("# Disk DescriptorFile\nversion=1\n"), 1);
     assert_int_equal(probe("version=3\r\n"), 1);
     assert_int_equal(probe("  \n \r\n#x\nversion=2\n"), 1);
-    assert_int_equal(probe("# Disk DescriptorFile\n\nversion=1\n"), 0);
+    assert_int_equal(probe("\nversion=1\n"), 0);
     assert_int_equal(probe("version=1"), 0);
     assert_int_equal(probe("version=1\r"), 0);
     assert_int_equal(probe("version=4\n"), 0);
@@ -40,6 +41,21 @@ static void test_probe(void **state)
         memcpy(comment + last - 10, "version=1\n", 11);
         assert_int_equal(probe(comment), last <= 512);
     }
+}
+
+/* What qemu takes for raw, but is titled as a descriptor. */
+static void test_probe_title(void **state)
+{
+    (void)state;
+    assert_int_equal(probe("# Disk DescriptorFile\n\nversion=1\n"), 1);
+    assert_int_equal(probe("# Disk DescriptorFile\nencoding=\"x\"\nversion=3\n"), 1);
+    assert_int_equal(probe("# Disk DescriptorFile\r\nencoding=\"x\"\r\nversion=1\r\n"), 1);
+    assert_int_equal(probe("# Disk DescriptorFile\nencoding=\"x\"\nversion=4\n"), 0);
+    assert_int_equal(probe("# Disk DescriptorFile\nencoding=\"x\"\nversion=1"), 0);
+    assert_int_equal(probe("# Disk DescriptorFile\nx version=1\n"), 0);
+    assert_int_equal(probe("# Disk DescriptorFile"), 0);
+    assert_int_equal(probe("# Disk Descriptor\n\nversion=1\n"), 0);
+    assert_int_equal(probe(" # Disk DescriptorFile\n\nversion=1\n"), 0);
 }
 
 /* Opens the text behind the usual first lines; 0 or the error. */
@@ -101,12 +117,56 @@ static void test_bad_descriptors(void **state)
         assert_refused(&s, &vmdk_driver, bad[i].error, bad[i].words);
     }
     sample_begin(&s);
-    put_text(&s, 0, sparse);
-    assert_refused(&s, &vmdk_driver, ENOTSUP, "monolithicSparse");
+    put_text(&s, 0, unknown);
+    assert_refused(&s, &vmdk_driver, ENOTSUP, "\"monolithic\" is not known");
     put(&s, 0, "version=1\nparentCID=ffffffff\0", 29);
     assert_refused(&s, &vmdk_driver, EUCLEAN, "createType");
     put(&s, 0, "createType=\"monolithicFlat\"\n\0", 29);
     assert_refused(&s, &vmdk_driver, EUCLEAN, "parentCID");
+}
+
+/* Types that qemu does not take: by the specification all extents count. */
+static void test_other_types(void **state)
+{
+    static const char custom[] = DESCRIPTOR("custom");
+    static const char lines[] = "RW 8 ZERO\nRDONLY 16 FLAT \"a\" 0\nNOACCESS 4\n";
+
+    (void)state;
+    sample_begin(&s);
+    put_text(&s, 0, custom);
+    put_text(&s, sizeof custom - 1, lines);
+    assert_int_equal(sample_open(&s, &vmdk_driver), 0);
+    assert_string_equal(s.disk.subformat, "custom");
+    assert_int_equal(s.disk.virtual_size, 28 * SECTOR);
+    assert_string_equal(s.disk.beside->path, "a");
+    set_size(&s, sizeof custom - 1 + 10);
+    assert_int_equal(sample_open(&s, &vmdk_driver), 0);
+    assert_null(s.disk.beside);
+    ASSERT_EXTENTS(&s, 0, ZERO(8 * SECTOR));
+    put_text(&s, sizeof custom - 1, "NOACCESS 4");
+    assert_int_equal(sample_open(&s, &vmdk_driver), 0);
+    assert_non_null(s.disk.beside);
+    put_text(&s, sizeof custom - 1, "RW -4 ZERO");
+    assert_refused(&s, &vmdk_driver, EUCLEAN, "number of sectors");
+    put_text(&s, sizeof custom - 1, "RW 36028797018963968 ZERO");
+    assert_refused(&s, &vmdk_driver, EFBIG, "larger");
+}
+
+static void test_flat_names(void **state)
+{
+    static const char *const good[] = {"disk-flat.vmdk", "-flat.vmdk", "a-f001.vmdk",
+                                       "a-f1234.vmdk"};
+    static const char *const bad[] = {
+        "disk.vmdk",  ".vmdk",       "flat.vmdk", "disk-flat.vmd",  "vmdk",     "",
+        "a-f01.vmdk", "a-s001.vmdk", "f001.vmdk", "a-f001.vmdk.gz", "001.vmdk", "disk-flat.VMDK"};
+    struct reason why;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(good); i++)
+        assert_true(vmdk_driver.is_part_name(good[i], &why));
+    assert_non_null(strstr(why.words, "a flat extent"));
+    for (size_t i = 0; i < COUNT(bad); i++)
+        assert_false(vmdk_driver.is_part_name(bad[i], &why));
 }
 
 static void test_many_extents(void **state)
@@ -125,9 +185,9 @@ static void test_many_extents(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_probe),
-        cmocka_unit_test(test_descriptor),
-        cmocka_unit_test(test_bad_descriptors),
+        cmocka_unit_test(test_probe),        cmocka_unit_test(test_probe_title),
+        cmocka_unit_test(test_descriptor),   cmocka_unit_test(test_other_types),
+        cmocka_unit_test(test_flat_names),   cmocka_unit_test(test_bad_descriptors),
         cmocka_unit_test(test_many_extents),
     };
 
