@@ -9,108 +9,18 @@
  *
  * Data blocks are exchanged with their neighbours where an image shall not read as one long run.
  */
-#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bench_images.h"
 #include "formats/checked.h"
 
-#define KIB (UINT64_C(1) << 10)
-#define MIB (UINT64_C(1) << 20)
-#define GIB (UINT64_C(1) << 30)
-#define TIB (UINT64_C(1) << 40)
-
 #define QCOW2_COPIED (UINT64_C(1) << 63)
-
-enum { BULK = 1 << 20 }; /* bytes per write of a table */
-
-struct bench_image {
-    const char *name;
-    void (*make)(int fd, const struct bench_image *image);
-    uint64_t virtual_size;
-    uint64_t unit;     /* bytes: cluster, block, grain */
-    uint32_t skip, of; /* of so many units the first hold no data, the others do */
-    bool in_order;     /* data lies in the order of the disk */
-    bool refcounted;   /* qcow2: so are data clusters: holes of the file below count */
-};
-
-static uint8_t bulk[BULK];
-
-static void die(const char *what)
-{
-    fprintf(stderr, "make-bench-images: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
-
-static uint64_t round_up(uint64_t value, uint64_t unit)
-{
-    return (value + unit - 1) / unit * unit;
-}
-
-static void write_at(int fd, uint64_t offset, const void *bytes, size_t length)
-{
-    while (length) {
-        ssize_t n = pwrite(fd, bytes, length, (off_t)offset);
-
-        if (n <= 0)
-            die("write");
-        bytes = (const uint8_t *)bytes + n;
-        offset += (uint64_t)n;
-        length -= (size_t)n;
-    }
-}
-
-static void set_size(int fd, uint64_t size)
-{
-    if (ftruncate(fd, (off_t)size) < 0 || fsync(fd) < 0)
-        die("cannot set the size");
-}
-
-/* Stores value in so many bytes: '<' little endian, '>' big endian. */
-static inline void put(uint8_t *p, unsigned width, char order, uint64_t value)
-{
-    value = order == '<' ? htole64(value) : htobe64(value << (64 - 8 * width));
-    memcpy(p, &value, width);
-}
-
-#define put_be32(p, value) put(p, 4, '>', value)
-#define put_be64(p, value) put(p, 8, '>', value)
-#define put_le32(p, value) put(p, 4, '<', value)
-#define put_le64(p, value) put(p, 8, '<', value)
-
-static bool has_data(const struct bench_image *image, uint64_t i)
-{
-    return i % image->of >= image->skip;
-}
-
-/* A table that is written a piece at a time: entry by entry into bulk. */
-struct table {
-    int fd;
-    uint64_t offset; /* of the piece in the file */
-    size_t length;   /* bytes of it filled */
-};
-
-static void table_flush(struct table *t)
-{
-    write_at(t->fd, t->offset, bulk, t->length);
-    t->offset += t->length;
-    t->length = 0;
-}
-
-static uint8_t *table_next(struct table *t, size_t width)
-{
-    if (t->length + width > BULK)
-        table_flush(t);
-    t->length += width;
-    return bulk + t->length - width;
-}
 
 /* A table of offsets, each a cluster above the one before. */
 static void write_offsets(int fd, uint64_t table, uint64_t count, uint64_t first, uint64_t cluster)
@@ -140,8 +50,7 @@ static void write_l2(int fd, uint64_t offset, uint64_t data, const struct bench_
     struct table t = {.fd = fd, .offset = offset};
 
     for (uint64_t i = 0; i < clusters; i++) {
-        uint64_t place = image->in_order ? i : i ^ 7;
-        uint64_t entry = (data + place * image->unit) | QCOW2_COPIED;
+        uint64_t entry = (data + data_unit(image, i) * image->unit) | QCOW2_COPIED;
 
         put_be64(table_next(&t, 8), has_data(image, i) ? entry : 0);
     }
@@ -253,7 +162,7 @@ static void write_grain_tables(int fd, uint64_t sector, const struct vmdk_layout
     table_flush(&t);
     t.offset = (sector + layout->directory_sectors) * 512;
     for (uint64_t i = 0; i < grains; i++) {
-        uint64_t at = layout->grains_at_sectors + (i ^ 1) * layout->grain_sectors;
+        uint64_t at = layout->grains_at_sectors + data_unit(image, i) * layout->grain_sectors;
 
         put_le32(table_next(&t, 4), has_data(image, i) ? (uint32_t)at : 0);
     }
@@ -427,9 +336,11 @@ static void make_vhdx(int fd, const struct bench_image *image)
 /* Data in the first half of each unit: the one image whose data is written. */
 static void make_raw(int fd, const struct bench_image *image)
 {
-    memset(bulk, 'x', image->unit / 2);
+    uint8_t data[4 * KIB];
+
+    memset(data, 'x', sizeof data);
     for (uint64_t at = 0; at < image->virtual_size; at += image->unit)
-        write_at(fd, at, bulk, image->unit / 2);
+        write_at(fd, at, data, image->unit / 2);
     set_size(fd, image->virtual_size);
 }
 
@@ -446,6 +357,10 @@ static const struct bench_image images[] = {
     {"v64g4k.vmdk", make_vmdk, 64 * GIB, 4 * KIB, 1, 2, false, false},
     /* One block of eight: the file then still fits a file system that ends at 16 TiB. */
     {"vhdx64t.vhdx", make_vhdx, 64 * TIB, MIB, 7, 8, true, false},
+    {"vdi16t-alt.vdi", make_vdi, 16 * TIB, MIB, 1, 2, true, false},
+    {"parallels512g64k.hds", make_parallels, 512 * GIB, 64 * KIB, 1, 3, true, false},
+    {"qed1t64k.qed", make_qed, TIB, 64 * KIB, 0, 1, false, false},
+    {"qcow64g4k.qcow", make_qcow, 64 * GIB, 4 * KIB, 0, 1, false, false},
     {"raw100k.raw", make_raw, 100000 * 8 * KIB, 8 * KIB, 0, 1, true, false},
 };
 

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the makers of benchmark images share: their table's rows, and tables written in bulk. */
+#ifndef TOOLS_BENCH_IMAGES_H
+#define TOOLS_BENCH_IMAGES_H
+
+#include <endian.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define KIB (UINT64_C(1) << 10)
+#define MIB (UINT64_C(1) << 20)
+#define GIB (UINT64_C(1) << 30)
+#define TIB (UINT64_C(1) << 40)
+
+struct bench_image {
+    const char *name;
+    void (*make)(int fd, const struct bench_image *image);
+    uint64_t virtual_size;
+    uint64_t unit;     /* bytes: cluster, block, grain */
+    uint32_t skip, of; /* of so many units the first hold no data, the others do */
+    bool in_order;     /* data lies in the order of the disk */
+    bool refcounted;   /* qcow2: so are data clusters: holes of the file below count */
+};
+
+/* Whether unit i of the disk holds data. */
+bool has_data(const struct bench_image *image, uint64_t i);
+
+/* The place of the data of unit i among all units: its own, or that of its neighbour. */
+uint64_t data_unit(const struct bench_image *image, uint64_t i);
+
+/* Ends the program with errno's words. */
+void die(const char *what) __attribute__((noreturn));
+
+void write_at(int fd, uint64_t offset, const void *bytes, size_t length);
+void set_size(int fd, uint64_t size);
+
+/* A table that is written a piece at a time, entry by entry; one at a time. */
+struct table {
+    int fd;
+    uint64_t offset; /* of the piece in the file */
+    size_t length;   /* bytes of it filled */
+};
+
+/* Room for the next entry. */
+uint8_t *table_next(struct table *t, size_t width);
+
+/* Writes what is left. */
+void table_flush(struct table *t);
+
+static inline uint64_t round_up(uint64_t value, uint64_t unit)
+{
+    return (value + unit - 1) / unit * unit;
+}
+
+/* Stores value in so many bytes: '<' little endian, '>' big endian. */
+static inline void put(uint8_t *p, unsigned width, char order, uint64_t value)
+{
+    value = order == '<' ? htole64(value) : htobe64(value << (64 - 8 * width));
+    memcpy(p, &value, width);
+}
+
+#define put_be32(p, value) put(p, 4, '>', value)
+#define put_be64(p, value) put(p, 8, '>', value)
+#define put_le32(p, value) put(p, 4, '<', value)
+#define put_le64(p, value) put(p, 8, '<', value)
+
+/* The makers: make_bench_images.c has those of the first formats, make_bench_others.c these. */
+void make_parallels(int fd, const struct bench_image *image);
+void make_qcow(int fd, const struct bench_image *image);
+void make_qed(int fd, const struct bench_image *image);
+void make_vdi(int fd, const struct bench_image *image);
+
+#endif
