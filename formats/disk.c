@@ -1,55 +1,215 @@
 // SPDX-License-Identifier: Apache-2.0
 /* A disk, whatever its format: opened by its driver, read through its extents. */
+#include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "checked.h"
-#include "escape.h"
 #include "format.h"
+
+enum {
+    PARTS_OPEN_MAX = 8, /* sessions on parts at a time: each takes a descriptor and some KiB */
+    REFERENCES_FIRST = 8,
+    NAME_BYTES = 128, /* of a part in errors */
+};
+
+/* A part whose file is open. */
+struct part {
+    size_t number;     /* of the file, as it was granted */
+    struct image *img; /* NULL: free */
+    void *state;
+    uint64_t used; /* when, by parts->now */
+};
+
+struct parts {
+    struct part open[PARTS_OPEN_MAX];
+    uint64_t now;
+    bool *known; /* by number of the file: a session was begun on it */
+};
 
 int disk_open(struct disk *disk, struct image *img, const struct format_driver *driver,
               const struct open_options *options)
 {
-    *disk = (struct disk){.img = img, .driver = driver, .qemu = options ? options->qemu : 0};
+    *disk = (struct disk){.img = img, .driver = driver};
+    if (options) {
+        disk->qemu = options->qemu;
+        disk->alone = options->alone;
+    }
     return driver->open(disk);
 }
 
-int disk_keep_reference(struct disk *disk, const char *kind, uint64_t offset, size_t length,
-                        const struct reference **reference)
+int disk_put_below(struct disk *disk, struct disk *lower, const struct open_options *options)
 {
-    struct reference *kept;
-    const uint8_t *name;
-    char *path;
-    int error = image_get(disk->img, offset, length, &name);
+    int error = 0;
 
-    if (error)
-        return error;
-    length = strnlen((const char *)name, length);
-    if (length == 0)
+    if (disk->driver->check_parent && !(options && options->any_parent))
+        error = disk->driver->check_parent(disk, lower);
+    disk->lower_error = error;
+    disk->lower = error ? NULL : lower;
+    return error;
+}
+
+/* Makes room for one reference more; what was there stays in the session's memory. */
+static int make_room(struct disk *disk)
+{
+    size_t room = disk->references_room ? 2 * disk->references_room : REFERENCES_FIRST;
+    size_t below = disk->below ? (size_t)(disk->below - disk->references) : 0;
+    struct reference *references;
+
+    if (disk->references_count < disk->references_room)
         return 0;
-    kept = image_alloc(disk->img, sizeof *kept);
-    path = image_alloc(disk->img, 4 * length + 1);
-    if (!kept || !path)
+    references = image_alloc(disk->img, room * sizeof *references);
+    if (!references)
         return -ENOMEM;
-    escape_text(path, 4 * length + 1, (const char *)name, length);
-    *kept = (struct reference){kind, path};
-    *reference = kept;
+    if (disk->references_count)
+        memcpy(references, disk->references, disk->references_count * sizeof *references);
+    disk->references = references;
+    disk->references_room = room;
+    if (disk->below)
+        disk->below = &references[below];
     return 0;
 }
 
-/* Reads what stands plainly in the file. */
-static int read_plain(struct disk *disk, uint64_t host, uint8_t *bytes, size_t length)
+int disk_add_reference(struct disk *disk, const struct reference *reference)
 {
-    uint64_t size = image_size(disk->img);
+    int error = make_room(disk);
+    struct reference *added;
 
+    if (error)
+        return error;
+    added = &disk->references[disk->references_count++];
+    *added = *reference;
+    if (added->role == REFERENCE_BELOW && !disk->below)
+        disk->below = added;
+    return 0;
+}
+
+int disk_read_reference(struct disk *disk, struct reference reference, uint64_t offset,
+                        size_t length)
+{
+    const uint8_t *path;
+    int error = image_get(disk->img, offset, length, &path);
+
+    if (error)
+        return error;
+    while (length && !path[length - 1])
+        length--;
+    if (!length || !path[0])
+        return 0;
+    reference.path = (const char *)path;
+    reference.length = length;
+    return disk_add_reference(disk, &reference);
+}
+
+int disk_refuse(const struct disk *disk, const struct reference *reference)
+{
+    static const char what[] = "guest bytes are in a file that is not granted, the";
+
+    if (!reference->length)
+        return image_fail(disk->img, EACCES, "%s: %s %s, whose path %s does not tell",
+                          disk->driver->name, what, reference->kind, reference->source);
+    return image_fail(disk->img, EACCES, "%s: %s %s \"%.*s\"", disk->driver->name, what,
+                      reference->kind, (int)reference->length, reference->path);
+}
+
+struct disk *disk_layer(struct disk *disk, unsigned layer)
+{
+    while (layer--)
+        disk = disk->lower;
+    return disk;
+}
+
+/* Where what is known of open parts is kept. NULL, said: out of memory. */
+static struct parts *parts_of(struct disk *disk)
+{
+    if (!disk->parts) {
+        struct parts *parts = image_alloc(disk->img, sizeof *parts);
+        bool *known = image_alloc(disk->img, disk->references_count);
+
+        if (!parts || !known)
+            return NULL;
+        parts->known = known;
+        disk->parts = parts;
+    }
+    return disk->parts;
+}
+
+/* The open part of that number; else the free one, or the one that was used longest ago. */
+static struct part *part_slot(struct parts *parts, size_t number)
+{
+    struct part *oldest = parts->open;
+
+    for (struct part *p = parts->open; p < parts->open + PARTS_OPEN_MAX; p++) {
+        if (p->img && p->number == number)
+            return p;
+        if (!p->img || (oldest->img && p->used < oldest->used))
+            oldest = p;
+    }
+    return oldest;
+}
+
+/* Begins a session on the file of a reference, which has that number, in place of what was in the
+ * slot. 0 or -errno, said. */
+static int part_begin(struct disk *disk, size_t reference, size_t number, struct part *slot)
+{
+    const struct reference *r = &disk->references[reference];
+    bool takes_fd = false, is_new = !disk->parts->known[number];
+    char name[NAME_BYTES];
+    int fd = -1, error;
+
+    snprintf(name, sizeof name, "%s \"%.*s\"", r->kind, (int)r->length, r->path);
+    image_close(slot->img);
+    *slot = (struct part){.number = number};
+    error = disk->granted->open(disk->granted->context, reference, &fd, &takes_fd);
+    if (!error)
+        error = image_open_part(&slot->img, disk->img, fd, takes_fd, is_new, name);
+    if (error)
+        return image_fail(disk->img, EIO, "%s: cannot read the %s: %s", disk->driver->name, name,
+                          strerror(-error));
+    disk->parts->known[number] = true;
+    return 0;
+}
+
+int disk_part(struct disk *disk, size_t reference, struct image **img, void ***state)
+{
+    const struct granted *granted = disk->granted;
+    struct parts *parts = parts_of(disk);
+    struct part *slot;
+    size_t number;
+    int error = parts ? 0 : -ENOMEM;
+
+    if (error)
+        return error;
+    if (!granted || granted->find(granted->context, reference, &number) < 0)
+        return disk_refuse(disk, &disk->references[reference]);
+    assert(number < disk->references_count);
+    slot = part_slot(parts, number);
+    if (!slot->img || slot->number != number)
+        error = part_begin(disk, reference, number, slot);
+    slot->used = ++parts->now;
+    *img = slot->img;
+    *state = &slot->state;
+    return error;
+}
+
+/* Reads what stands plainly in a file. */
+static int read_plain(struct disk *disk, const struct extent *e, uint8_t *bytes, size_t length)
+{
+    struct image *img = disk->img;
+    void **state;
+    int error = e->part ? disk_part(disk, e->part - 1, &img, &state) : 0;
+    uint64_t size = error ? 0 : image_size(img);
+
+    if (error)
+        return error;
     if (disk->is_encrypted)
         return image_fail(disk->img, ENOTSUP, "%s: the guest's bytes are encrypted",
                           disk->driver->name);
-    if (host > size || length > size - host)
-        return image_fail(disk->img, EIO,
-                          "%s: guest data at offset %llu is past the end of the file",
-                          disk->driver->name, (unsigned long long)host);
-    return image_read(disk->img, host, length, bytes);
+    if (e->host > size || length > size - e->host)
+        return image_fail(img, EIO, "%s: guest data at offset %llu is past the end of the file",
+                          disk->driver->name, (unsigned long long)e->host);
+    return image_read(img, e->host, length, bytes);
 }
 
 /* Reads what has to be decoded. */
@@ -64,17 +224,18 @@ static int read_compressed(struct disk *disk, uint64_t offset, uint8_t *bytes, s
 /* Reads at most length bytes: those of one extent. *length is then what was read. */
 static int read_extent(struct disk *disk, struct extents *stream, uint8_t *bytes, size_t *length)
 {
-    uint64_t offset = stream->offset;
+    struct disk *layer;
     struct extent e;
     int found = extents_next(stream, &e);
 
     if (found < 0)
         return found;
+    layer = disk_layer(disk, e.layer);
     *length = (size_t)min_u64(*length, e.length);
     if (e.kind == EXTENT_DATA && (e.flags & EXTENT_COMPRESSED))
-        return read_compressed(disk, offset, bytes, *length);
+        return read_compressed(layer, e.offset, bytes, *length);
     if (e.kind == EXTENT_DATA)
-        return read_plain(disk, e.host, bytes, *length);
+        return read_plain(layer, &e, bytes, *length);
     memset(bytes, 0, *length);
     return 0;
 }
@@ -85,8 +246,9 @@ int disk_read(struct disk *disk, uint64_t offset, uint8_t *bytes, size_t length)
                        ? offset + min_u64(length, disk->virtual_size - offset)
                        : offset;
     struct extents stream;
-    int error = extents_begin(&stream, disk, EXTENTS_WANT_HOST);
+    int error = 0;
 
+    extents_begin(&stream, disk, EXTENTS_WANT_HOST);
     memset(bytes + (end - offset), 0, length - (size_t)(end - offset));
     extents_seek(&stream, offset);
     while (!error && stream.offset < end) {

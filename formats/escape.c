@@ -117,29 +117,49 @@ static size_t utf8_encode(char *out, uint32_t code)
     return 4;
 }
 
+/* The character at text, of which length bytes are left, at least 2, and *units of these. */
+static uint32_t utf16_decode(const uint8_t *text, size_t length, enum utf16_order order,
+                             size_t *units)
+{
+    uint32_t code = utf16_unit(text, order);
+    uint32_t next = length > 3 ? utf16_unit(text + 2, order) : 0;
+
+    *units = 1;
+    if (code < 0xd800 || code >= 0xe000)
+        return code;
+    if (code >= 0xdc00 || next < 0xdc00 || next >= 0xe000)
+        return 0xfffd;
+    *units = 2;
+    return 0x10000 + ((code - 0xd800) << 10) + (next - 0xdc00);
+}
+
+size_t utf8_from_utf16(char *out, const uint8_t *text, size_t length, enum utf16_order order)
+{
+    size_t used = 0, units;
+
+    length -= length % 2;
+    while (length && !utf16_unit(text + length - 2, order))
+        length -= 2;
+    for (size_t i = 0; i < length; i += 2 * units)
+        used += utf8_encode(out + used, utf16_decode(text + i, length - i, order, &units));
+    return used;
+}
+
 size_t escape_utf16(char *out, size_t size, const uint8_t *text, size_t length,
                     enum utf16_order order)
 {
-    size_t used = 0;
+    size_t used = 0, units;
 
     if (size)
         out[0] = '\0';
-    for (size_t i = 0; i + 1 < length; i += 2) {
-        uint32_t code = utf16_unit(text + i, order);
-        uint32_t next = i + 3 < length ? utf16_unit(text + i + 2, order) : 0;
+    for (size_t i = 0; i + 1 < length; i += 2 * units) {
+        uint32_t code = utf16_decode(text + i, length - i, order, &units);
         char utf8[4];
-        size_t room = size - used;
         size_t written;
 
         if (code == 0)
             break;
-        if (code >= 0xd800 && code < 0xdc00 && next >= 0xdc00 && next < 0xe000) {
-            code = 0x10000 + ((code - 0xd800) << 10) + (next - 0xdc00);
-            i += 2;
-        } else if (code >= 0xd800 && code < 0xe000) {
-            code = 0xfffd;
-        }
-        written = escape_text(out + used, room, utf8, utf8_encode(utf8, code));
+        written = escape_text(out + used, size - used, utf8, utf8_encode(utf8, code));
         if (written == 0)
             break;
         used += written;

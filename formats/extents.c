@@ -18,17 +18,28 @@ enum { MANY_ANSWERS = 4, SECTOR = 512 };
  * more of the disk, and small files make long walks. */
 #define TOLD_TWICE_BYTES (UINT64_C(64) << 20)
 
+/* The session on the file in which the bytes of an extent stand. 0 or -errno, said. */
+static int file_of(struct disk *disk, const struct extent *e, struct image **img)
+{
+    void **state;
+
+    *img = disk->img;
+    return e->part ? disk_part(disk, e->part - 1, img, &state) : 0;
+}
+
 /*
  * Cuts a DATA extent where holes of the host file count at the first change between data and hole.
  * What is past the end of the file is a hole to who counts, and unknown to who reads.
  */
-static int split_at_host_hole(struct extents *s, struct extent *e)
+static int split_at_host_hole(struct extents *s, struct disk *disk, struct extent *e)
 {
-    struct image *img = s->disk->img;
-    uint64_t end, size;
+    struct image *img;
+    uint64_t end, size, all;
     bool data;
-    int error = image_host_range(img, e->host, &data, &end);
+    int error = file_of(disk, e, &img);
 
+    if (!error)
+        error = image_host_range(img, e->host, &data, &end);
     if (error)
         return error;
     checked_round_up(image_size(img), SECTOR, &size);
@@ -39,50 +50,111 @@ static int split_at_host_hole(struct extents *s, struct extent *e)
         e->kind = EXTENT_ZERO;
     if (e->host < size)
         s->host_told += e->length;
-    if (s->host_told <= size + TOLD_TWICE_BYTES)
+    if (!checked_add(image_total_size(img), TOLD_TWICE_BYTES, &all) || s->host_told <= all)
         return 0;
-    return image_fail(img, EFBIG,
+    return image_fail(disk->img, EFBIG,
                       "%s: the same bytes of the file stand for many places of the disk",
-                      s->disk->driver->name);
+                      disk->driver->name);
 }
 
-static int refuse(const struct disk *disk, const struct reference *reference)
+/* Whether the numbers of a qemu are wanted that does not know what of this format is data. (Where
+ * there is an image below, no qemu opens one of these formats.) */
+static bool is_all_data_to_qemu(const struct extents *s, const struct disk *disk)
 {
-    return image_fail(disk->img, EACCES,
-                      "%s: guest bytes are in a file that is not granted, the %s \"%s\"",
-                      disk->driver->name, reference->kind, reference->path);
+    return disk->qemu && disk->driver->opaque_to_qemu && !disk->below &&
+           !(s->want & EXTENTS_WANT_HOST);
 }
 
-/* Whether the numbers of a qemu are wanted that does not know what of this format is data. */
-static bool is_all_data_to_qemu(const struct extents *s)
+/* The answer of the layer's driver at s->offset, clipped and split, in *e. */
+static int ask_driver(struct extents *s, struct extent *e)
 {
-    return s->disk->qemu && s->disk->driver->opaque_to_qemu && !(s->want & EXTENTS_WANT_HOST);
-}
-
-/* The driver's answer at s->offset, clipped and split, not joined. */
-static int ask(struct extents *s, struct extent *e)
-{
-    struct disk *disk = s->disk;
+    struct disk *disk = s->layer_disk;
     int error = 0;
 
-    *e = (struct extent){.offset = s->offset, .host = EXTENT_NO_HOST};
-    if (is_all_data_to_qemu(s))
+    *e = (struct extent){.offset = s->offset, .host = EXTENT_NO_HOST, .layer = s->layer};
+    if (is_all_data_to_qemu(s, disk))
         e->length = disk->virtual_size - s->offset;
     else
         error = disk->driver->extent_at(disk, s->offset, s->want, e);
+    if (!error) {
+        assert(e->offset == s->offset && e->length > 0);
+        e->length = min_u64(e->length, disk->virtual_size - s->offset);
+        if (e->kind == EXTENT_DATA && (e->flags & EXTENT_HOST_HOLES))
+            error = split_at_host_hole(s, disk, e);
+    }
+    if (error)
+        e->length = 0;
+    return error;
+}
+
+/* A hole that only another image would fill, which is not at hand. Nobody hears of it where nobody
+ * wants to know. */
+static int refuse(const struct extents *s)
+{
+    const struct disk *disk = s->layer_disk;
+
+    if (disk->lower_error)
+        return disk->lower_error;
+    return s->offset < s->wanted ? -EACCES : disk_refuse(disk, disk->below);
+}
+
+/* Whether what the layer told of s->offset is for the layer below it to tell. 1, 0 or -errno. */
+static int is_asked_below(const struct extents *s, const struct extent *run)
+{
+    const struct disk *disk = s->layer_disk;
+
+    if (run->kind != EXTENT_HOLE || !disk->below)
+        return 0;
+    if (disk->lower)
+        return s->offset < disk->lower->virtual_size;
+    return disk->alone && !(s->want & EXTENTS_WANT_HOST) ? 0 : refuse(s);
+}
+
+/* Goes down to the layer that tells what is at s->offset, which s->runs[s->layer] then is. */
+static int find_layer(struct extents *s)
+{
+    int below = 1;
+
+    if (s->offset >= s->above_end) {
+        s->layer = 0;
+        s->layer_disk = s->disk;
+        s->above_end = s->disk->virtual_size;
+    }
+    for (;;) {
+        struct extent *run = &s->runs[s->layer];
+
+        if (s->offset < run->offset || s->offset - run->offset >= run->length) {
+            int error = ask_driver(s, run);
+
+            if (error)
+                return error;
+        }
+        below = is_asked_below(s, run);
+        if (below <= 0)
+            return below;
+        s->above_end = min_u64(s->above_end, run->offset + run->length);
+        s->layer_disk = s->layer_disk->lower;
+        s->above_end = min_u64(s->above_end, s->layer_disk->virtual_size);
+        s->layer++;
+        assert(s->layer < LAYERS_MAX);
+    }
+}
+
+/* What there is at s->offset, not joined. */
+static int ask(struct extents *s, struct extent *e)
+{
+    int error = find_layer(s);
+    const struct extent *run = &s->runs[s->layer];
+    uint64_t done = s->offset - run->offset;
+
     if (error)
         return error;
-    assert(e->offset == s->offset && e->length > 0);
-    e->length = min_u64(e->length, disk->virtual_size - s->offset);
-    /* A hole that only another file would fill. Nobody hears of it where nobody wants to know. */
-    if (e->kind == EXTENT_HOLE && disk->below)
-        return s->offset < s->wanted ? -EACCES : refuse(disk, disk->below);
-    s->asked_host = e->kind == EXTENT_DATA && (e->flags & EXTENT_HOST_HOLES);
-    if (s->asked_host) {
-        error = split_at_host_hole(s, e);
-        if (error)
-            return error;
-    }
+    *e = *run;
+    e->offset = s->offset;
+    e->length = min_u64(run->length - done, s->above_end - s->offset);
+    if (e->host != EXTENT_NO_HOST)
+        e->host += done;
+    s->asked_host = e->flags & EXTENT_HOST_HOLES;
     s->offset += e->length;
     s->told = e->length;
     return 0;
@@ -95,15 +167,15 @@ static bool is_like(const struct extents *s, const struct extent *a, const struc
         return false;
     if (!(s->want & EXTENTS_WANT_HOST))
         return true;
-    if (a->flags != b->flags || (a->host == EXTENT_NO_HOST) != (b->host == EXTENT_NO_HOST))
+    if (a->flags != b->flags || a->layer != b->layer || a->part != b->part ||
+        (a->host == EXTENT_NO_HOST) != (b->host == EXTENT_NO_HOST))
         return false;
     return a->host == EXTENT_NO_HOST || a->host + a->length == b->host;
 }
 
-int extents_begin(struct extents *s, struct disk *disk, unsigned want)
+void extents_begin(struct extents *s, struct disk *disk, unsigned want)
 {
     *s = (struct extents){.disk = disk, .want = want};
-    return disk->beside ? refuse(disk, disk->beside) : 0;
 }
 
 /* Joins to *extent what follows and is like it. */
@@ -169,6 +241,7 @@ int extents_next(struct extents *s, struct extent *extent)
 void extents_seek(struct extents *s, uint64_t offset)
 {
     s->offset = offset;
+    s->above_end = 0;
     s->ahead.length = 0;
 }
 

@@ -38,10 +38,34 @@ struct reason {
     char words[REASON_BYTES];
 };
 
-/* Something that an image names outside itself. Never opened here. */
+enum reference_role {
+    REFERENCE_BELOW, /* an image whose bytes show where this one has none */
+    REFERENCE_PART,  /* a file that holds bytes of this image itself */
+    REFERENCE_ASIDE, /* a file that no guest byte comes from */
+};
+
+/* Something that an image names outside itself: data, which the headers tell. Never opened here. */
 struct reference {
-    const char *kind; /* "backing file", "data file", "extent", "parent" */
-    const char *path; /* escaped for printing */
+    enum reference_role role;
+    const char *kind;   /* "backing file", "data file", "extent", "parent", "change tracking" */
+    const char *source; /* the field, key or line that names it */
+    const char *format; /* as the image tells it: what `qemu-img -f` takes, or not; NULL: it does
+                           not tell */
+    const char *path;   /* as it stands in the image, in UTF-8 where that has UTF-16; not terminated
+                           and of any bytes; "": not told */
+    size_t length;      /* of path */
+    bool is_windows;    /* the path is one of Windows: parts are divided by backslashes */
+};
+
+/* The files that the references of an image lead to, as far as they were granted. */
+struct granted {
+    void *context;
+    /* The number of a reference's file, less than the count of references: the same for two that
+     * are the same file. 0, or -EACCES: it is not granted. */
+    int (*find)(void *context, size_t reference, size_t *number);
+    /* The file itself, of which takes_fd says whether it is to be closed by who asked. 0 or -errno.
+     */
+    int (*open)(void *context, size_t reference, int *fd, bool *takes_fd);
 };
 
 /* A version of qemu, for comparison. */
@@ -52,7 +76,11 @@ struct open_options {
     const struct format_driver *format; /* NULL: detect it */
     unsigned qemu;    /* QEMU_VERSION(): the numbers of that qemu, where ours are others; 0: ours */
     const char *name; /* last part of the image's path; NULL: not known */
+    bool alone;       /* backing=none: what the image lacks is not looked for below it */
+    bool any_parent;  /* what is below need not be what the image says that it is */
 };
+
+struct parts; /* disk.c */
 
 /* An open image: what the headers say. Lives as long as the session img. */
 struct disk {
@@ -61,12 +89,20 @@ struct disk {
     unsigned qemu; /* as in the options */
     uint64_t virtual_size;
     const char *subformat; /* NULL: does not apply */
-    const struct reference
-        *below; /* what an EXTENT_HOLE asks; NULL: nothing below, it reads as zeros */
-    const struct reference
-        *beside; /* holds guest bytes that this file lacks: no extents without it; NULL: none */
-    bool is_encrypted; /* guest bytes cannot be read without a key, which we never ask for */
-    void *state;       /* the driver's own */
+    bool is_encrypted;     /* guest bytes cannot be read without a key, which we never ask for */
+    void *state;           /* the driver's own */
+
+    /* What the headers name, in the image's order. */
+    struct reference *references;
+    size_t references_count, references_room;
+    const struct reference *below; /* what an EXTENT_HOLE asks; NULL: nothing, it reads as zeros */
+
+    /* What was granted of them. */
+    struct disk *lower;            /* the image below; NULL: it is not at hand */
+    int lower_error;               /* then what a hole says, said; 0: that it is not granted */
+    bool alone;                    /* a hole is a hole, to who does not read */
+    const struct granted *granted; /* set by who opened it; NULL: nothing was */
+    struct parts *parts;
 };
 
 struct format_driver {
@@ -111,6 +147,12 @@ struct format_driver {
     int (*decode)(struct disk *disk, uint64_t offset, uint8_t *bytes, size_t length);
 
     /*
+     * Whether parent, which is open, is the image that this one was made on: of the same format,
+     * with the identity that this one tells. 0 or EUCLEAN, said. NULL: nothing tells.
+     */
+    int (*check_parent)(struct disk *disk, struct disk *parent);
+
+    /*
      * Bytes that the image's persistent bitmaps will take in a qcow2 of that cluster size. 1:
      * *bytes is set; 0: `qemu-img measure` prints no such line for this image; -errno, said.
      */
@@ -118,19 +160,43 @@ struct format_driver {
 };
 
 /*
- * Opens img as driver's format; options: its qemu is kept, NULL is none. disk is filled in also on
- * failure as far as known. 0 or -errno, said.
+ * Opens img as driver's format; options: its qemu and alone are kept, NULL is none. disk is filled
+ * in also on failure as far as known. 0 or -errno, said.
  */
 int disk_open(struct disk *disk, struct image *img, const struct format_driver *driver,
               const struct open_options *options);
 
 /*
- * Keeps the name of a file that the image refers to, for errors: length bytes of text at offset,
- * which end at a NUL, as qemu has it. *reference is left alone if there is no name. 0 or -errno,
- * said.
+ * Puts lower, which is open, below disk. Unless the options take any parent, it must be the one
+ * that disk was made on: if not, holes of disk say so. NULL options are none. 0 or EUCLEAN, said.
  */
-int disk_keep_reference(struct disk *disk, const char *kind, uint64_t offset, size_t length,
-                        const struct reference **reference);
+int disk_put_below(struct disk *disk, struct disk *lower, const struct open_options *options);
+
+/*
+ * Adds a reference; the first that is BELOW is what holes ask. What it points to must live as long
+ * as the session. 0 or -ENOMEM, said.
+ */
+int disk_add_reference(struct disk *disk, const struct reference *reference);
+
+/*
+ * Adds a reference whose path is length bytes of text at offset. NULs at its end are dropped; where
+ * it begins with one, there is none, as in qemu. 0 or -errno, said.
+ */
+int disk_read_reference(struct disk *disk, struct reference reference, uint64_t offset,
+                        size_t length);
+
+/*
+ * The session on the file of a reference that is a PART, and a place where the driver keeps what it
+ * knows of it, in that session's memory (NULL at first). Both live until the next question for
+ * another part. 0 or -errno, said: EACCES: not granted; EIO: it cannot be opened.
+ */
+int disk_part(struct disk *disk, size_t reference, struct image **img, void ***state);
+
+/* The disk of that layer, 0 for disk itself. */
+struct disk *disk_layer(struct disk *disk, unsigned layer);
+
+/* Says that guest bytes are in the file of a reference, which was not granted. -EACCES. */
+int disk_refuse(const struct disk *disk, const struct reference *reference);
 
 /*
  * Guest bytes [offset, offset + length); beyond the disk's end they are zeros. 0 or -errno, said:

@@ -41,44 +41,120 @@ struct piece {
     const uint8_t *bytes;
 };
 
-struct image {
-    int fd;
-    uint64_t size, disk_size;
-    uint64_t bytes_read, bytes_budget, work;
-    struct block *blocks;
+/* What a session and its parts have in common. */
+struct common {
+    uint64_t total_size, bytes_read, work;
     size_t memory;
-    struct piece *pieces;
-    struct host host;
+    unsigned layers; /* that share the memory for windows */
     size_t problems_length;
     char problems[IMAGE_PROBLEMS_MAX];
 };
 
-int image_open(struct image **out, int fd)
+struct image {
+    int fd;
+    bool takes_fd;
+    uint64_t size, disk_size;
+    int64_t modified;
+    struct common *common;
+    struct image *owner;                /* NULL: this is no part */
+    struct image *parts, *next, **link; /* its parts; of the owner's */
+    const char *name;                   /* of a part */
+    struct block *blocks;
+    size_t memory;
+    struct piece *pieces;
+    struct host host;
+};
+
+/* Bytes of the file, which fstat() does not tell of a block device. 0 or -errno. */
+static int find_size(int fd, const struct stat *st, uint64_t *size)
+{
+    off_t end = S_ISBLK(st->st_mode) ? lseek(fd, 0, SEEK_END) : st->st_size;
+
+    *size = (uint64_t)end;
+    return end < 0 ? -errno : 0;
+}
+
+/* A session with nothing in common yet. */
+static int begin(struct image **out, int fd)
 {
     struct stat st;
     struct image *img;
-    uint64_t size;
+    uint64_t size = 0;
+    int error = fstat(fd, &st) < 0 ? -errno : find_size(fd, &st, &size);
 
     *out = NULL;
-    if (fstat(fd, &st) < 0)
-        return -errno;
-    size = (uint64_t)st.st_size;
-    if (S_ISBLK(st.st_mode)) {
-        off_t end = lseek(fd, 0, SEEK_END);
-
-        if (end < 0)
-            return -errno;
-        size = (uint64_t)end;
-    }
+    if (error)
+        return error;
     img = calloc(1, sizeof *img);
     if (!img)
         return -ENOMEM;
     img->fd = fd;
     img->size = size;
     img->disk_size = (uint64_t)st.st_blocks * 512;
-    img->bytes_budget = size + REREAD_BYTES;
+    img->modified = st.st_mtim.tv_sec;
     host_begin(&img->host, fd, size);
     *out = img;
+    return 0;
+}
+
+int image_open(struct image **out, int fd)
+{
+    int error = begin(out, fd);
+
+    if (error)
+        return error;
+    (*out)->common = calloc(1, sizeof *(*out)->common);
+    if (!(*out)->common) {
+        free(*out);
+        *out = NULL;
+        return -ENOMEM;
+    }
+    (*out)->common->layers = 1;
+    (*out)->common->total_size = (*out)->size;
+    return 0;
+}
+
+/* The name, in the part's own memory. */
+static int take_name(struct image *part, const char *name)
+{
+    size_t length = strlen(name);
+    char *copy = image_alloc(part, length + 1);
+
+    if (!copy)
+        return -ENOMEM;
+    memcpy(copy, name, length + 1);
+    part->name = copy;
+    return 0;
+}
+
+int image_open_part(struct image **out, struct image *owner, int fd, bool takes_fd, bool is_new,
+                    const char *name)
+{
+    struct image *part;
+    int error = begin(&part, fd);
+
+    *out = NULL;
+    if (error) {
+        if (takes_fd)
+            close(fd);
+        return error;
+    }
+    part->takes_fd = takes_fd;
+    part->common = owner->common;
+    part->owner = owner;
+    part->next = owner->parts;
+    part->link = &owner->parts;
+    if (part->next)
+        part->next->link = &part->next;
+    owner->parts = part;
+    error = take_name(part, name);
+    if (error) {
+        image_close(part);
+        return error;
+    }
+    if (is_new && !checked_add(part->common->total_size, part->size, &part->common->total_size))
+        part->common->total_size = UINT64_MAX;
+    *out = part;
     return 0;
 }
 
@@ -86,13 +162,40 @@ void image_close(struct image *img)
 {
     if (!img)
         return;
+    while (img->parts)
+        image_close(img->parts);
+    if (img->owner) {
+        *img->link = img->next;
+        if (img->next)
+            img->next->link = img->link;
+    }
     while (img->blocks) {
         struct block *block = img->blocks;
 
         img->blocks = block->next;
         free(block);
     }
+    img->common->memory -= img->memory;
+    if (!img->owner)
+        free(img->common);
+    if (img->takes_fd)
+        close(img->fd);
     free(img);
+}
+
+void image_share_windows(struct image *img, unsigned layers)
+{
+    img->common->layers = layers;
+}
+
+size_t image_window_share(const struct image *img, size_t wanted)
+{
+    size_t share = IMAGE_WINDOWS;
+
+    while (share > wanted ||
+           (share > IMAGE_WINDOW_MIN && share > IMAGE_WINDOWS / img->common->layers))
+        share /= 2;
+    return share;
 }
 
 uint64_t image_size(const struct image *img)
@@ -105,16 +208,26 @@ uint64_t image_disk_size(const struct image *img)
     return img->disk_size;
 }
 
+int64_t image_modified(const struct image *img)
+{
+    return img->modified;
+}
+
+uint64_t image_total_size(const struct image *img)
+{
+    return img->common->total_size;
+}
+
 uint64_t image_bytes_read(const struct image *img)
 {
-    return img->bytes_read;
+    return img->common->bytes_read;
 }
 
 void *image_alloc(struct image *img, size_t size)
 {
     struct block *block;
 
-    if (size > IMAGE_MEMORY_MAX || img->memory + size > IMAGE_MEMORY_MAX) {
+    if (size > IMAGE_MEMORY_MAX || img->common->memory + size > IMAGE_MEMORY_MAX) {
         image_fail(img, EFBIG, "needs more than %d MiB of memory", IMAGE_MEMORY_MAX >> 20);
         return NULL;
     }
@@ -124,15 +237,26 @@ void *image_alloc(struct image *img, size_t size)
         return NULL;
     }
     img->memory += size;
+    img->common->memory += size;
     block->next = img->blocks;
     img->blocks = block;
     return block->bytes;
 }
 
+/* Whether so many bytes more may be read: all of the files and some. */
+static bool may_read(const struct common *c, size_t length)
+{
+    uint64_t budget;
+
+    if (!checked_add(c->total_size, REREAD_BYTES, &budget))
+        budget = UINT64_MAX;
+    return length <= budget - c->bytes_read;
+}
+
 /* Reads length bytes at offset, all of them inside the file. */
 static int read_inside(struct image *img, uint64_t offset, size_t length, uint8_t *bytes)
 {
-    if (length > img->bytes_budget - img->bytes_read)
+    if (!may_read(img->common, length))
         return image_fail(img, EFBIG,
                           "reads more than the file holds: its tables refer to each other");
     while (length) {
@@ -149,7 +273,7 @@ static int read_inside(struct image *img, uint64_t offset, size_t length, uint8_
         bytes += n;
         offset += (uint64_t)n;
         length -= (size_t)n;
-        img->bytes_read += (uint64_t)n;
+        img->common->bytes_read += (uint64_t)n;
     }
     return 0;
 }
@@ -166,8 +290,10 @@ int image_read(struct image *img, uint64_t offset, size_t length, uint8_t *bytes
 
 int image_work(struct image *img, uint64_t units, const char *what)
 {
-    img->work = units < IMAGE_WORK_MAX ? img->work + units : IMAGE_WORK_MAX;
-    if (img->work < IMAGE_WORK_MAX)
+    uint64_t *work = &img->common->work;
+
+    *work = units < IMAGE_WORK_MAX ? *work + units : IMAGE_WORK_MAX;
+    if (*work < IMAGE_WORK_MAX)
         return 0;
     return image_fail(img, EFBIG, "%s takes too long", what);
 }
@@ -285,7 +411,7 @@ int image_window_ahead(struct image *img, struct image_window *w, uint64_t offse
 int image_table_at(struct image *img, struct image_table *table, uint64_t index,
                    const uint8_t **bytes, uint64_t *count)
 {
-    uint64_t per_piece = IMAGE_TABLE_PIECE / table->entry_bytes;
+    uint64_t per_piece = image_window_share(img, IMAGE_TABLE_PIECE) / table->entry_bytes;
     uint64_t first = index - index % per_piece;
     uint64_t here = min_u64(per_piece, table->entries - first);
     int error = 0;
@@ -313,27 +439,43 @@ int image_host_range(struct image *img, uint64_t offset, bool *data, uint64_t *e
     return 0;
 }
 
+/* Writes the names of a part and its owners, the outermost first, each with ": ". Returns the bytes
+ * written, less than size. */
+static size_t write_names(const struct image *img, char *out, size_t size)
+{
+    size_t used;
+    int length;
+
+    if (!img->owner)
+        return 0;
+    used = write_names(img->owner, out, size);
+    length = snprintf(out + used, size - used, "%s: ", img->name);
+    return length < 0 ? used : min_u64(used + (size_t)length, size - 1);
+}
+
 /* Adds a line to the problems unless it stands there or does not fit. */
 static void say(struct image *img, const char *format, va_list args)
 {
+    struct common *common = img->common;
     char words[PROBLEM_BYTES], line[4 * PROBLEM_BYTES];
-    int length = vsnprintf(words, sizeof words, format, args);
-    size_t n;
+    size_t used = write_names(img, words, sizeof words / 2), n;
+    int length = vsnprintf(words + used, sizeof words - used, format, args);
 
     if (length < 0)
         return;
-    if ((size_t)length >= sizeof words)
+    used += (size_t)length;
+    if (used >= sizeof words)
         memcpy(words + sizeof words - 4, "...", 4);
-    n = escape_line(line, sizeof line - 1, words, min_u64((uint64_t)length, sizeof words - 1));
+    n = escape_line(line, sizeof line - 1, words, min_u64(used, sizeof words - 1));
     line[n++] = '\n';
     line[n] = '\0';
-    for (const char *p = img->problems; *p; p = strchr(p, '\n') + 1)
+    for (const char *p = common->problems; *p; p = strchr(p, '\n') + 1)
         if (strncmp(p, line, n) == 0)
             return;
-    if (img->problems_length + n >= sizeof img->problems)
+    if (common->problems_length + n >= sizeof common->problems)
         return;
-    memcpy(img->problems + img->problems_length, line, n + 1);
-    img->problems_length += n;
+    memcpy(common->problems + common->problems_length, line, n + 1);
+    common->problems_length += n;
 }
 
 int image_fail(struct image *img, int error, const char *format, ...)
@@ -357,5 +499,5 @@ void image_note(struct image *img, const char *format, ...)
 
 const char *image_problems(const struct image *img)
 {
-    return img->problems;
+    return img->common->problems;
 }

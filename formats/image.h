@@ -22,7 +22,9 @@ enum {
                                      trailer of a DMG may begin */
     IMAGE_GET_MAX = 1 << 20,      /* the longest piece that image_get() gives */
     IMAGE_TABLE_PIECE = 1 << 20,  /* bytes of a table read at once */
-    IMAGE_MEMORY_MAX = 16 << 20,  /* bytes of memory of one session */
+    IMAGE_WINDOWS = 4 << 20,      /* bytes of one window of each of all layers, together */
+    IMAGE_WINDOW_MIN = 64 << 10,  /* what each of them gets at least */
+    IMAGE_MEMORY_MAX = 16 << 20,  /* bytes of memory of one session and its parts */
     IMAGE_WORK_MAX = 400 << 20,   /* units of image_work() */
     IMAGE_PROBLEMS_MAX = 8 << 10, /* bytes of problems kept; later ones are dropped */
 };
@@ -33,8 +35,26 @@ enum {
  */
 int image_open(struct image **img, int fd);
 
-/* Ends the session and frees all its memory. NULL is allowed. */
+/*
+ * Begins a session on another file that is read as a part of what owner tells: a layer, an extent.
+ * Budget, memory and problems are the owner's; there what is said stands behind name and ": ". It
+ * ends with the owner, if not before. takes_fd: fd is closed with it. is_new: no session of the
+ * owner was begun on this file before, so that it adds to what may be read. As image_open().
+ */
+int image_open_part(struct image **img, struct image *owner, int fd, bool takes_fd, bool is_new,
+                    const char *name);
+
+/* Ends the session and its parts and frees all its memory. NULL is allowed. */
 void image_close(struct image *img);
+
+/* So many layers share the memory for windows; before the first window. */
+void image_share_windows(struct image *img, unsigned layers);
+
+/*
+ * The bytes that a window should have at most, of wanted: a power of two, of at least
+ * IMAGE_WINDOW_MIN if so many are wanted.
+ */
+size_t image_window_share(const struct image *img, size_t wanted);
 
 /* Bytes of the image file. */
 uint64_t image_size(const struct image *img);
@@ -42,7 +62,13 @@ uint64_t image_size(const struct image *img);
 /* Bytes that the image file occupies (st_blocks * 512). */
 uint64_t image_disk_size(const struct image *img);
 
-/* Bytes read from the image so far. */
+/* When the image file was modified, in seconds since 1970. */
+int64_t image_modified(const struct image *img);
+
+/* Bytes of all files that the session and its parts have been on. */
+uint64_t image_total_size(const struct image *img);
+
+/* Bytes read from the image and its parts so far. */
 uint64_t image_bytes_read(const struct image *img);
 
 /*
@@ -106,7 +132,7 @@ int image_window_ahead(struct image *img, struct image_window *w, uint64_t offse
 struct image_table {
     uint64_t offset; /* of the first entry, in the file */
     uint64_t entries;
-    uint32_t entry_bytes; /* divides IMAGE_TABLE_PIECE */
+    uint32_t entry_bytes; /* a power of two, at most IMAGE_WINDOW_MIN */
     struct image_window window;
 };
 

@@ -133,7 +133,7 @@ static int open_l1(struct disk *disk, const uint8_t *header)
     return 0;
 }
 
-/* The backing file's name; as in qemu, it ends at a NUL. */
+/* The backing file's name. Of its format nothing is told. */
 static int open_backing(struct disk *disk, const uint8_t *header)
 {
     uint64_t offset = be64(header + HEADER_BACKING_FILE_OFFSET);
@@ -148,7 +148,11 @@ static int open_backing(struct disk *disk, const uint8_t *header)
         return image_fail(disk->img, EUCLEAN,
                           "qcow: backing_file_offset %llu is beyond what a file can hold",
                           (unsigned long long)offset);
-    return disk_keep_reference(disk, "backing file", offset, length, &disk->below);
+    return disk_read_reference(disk,
+                               (struct reference){.role = REFERENCE_BELOW,
+                                                  .kind = "backing file",
+                                                  .source = "backing_file_offset"},
+                               offset, length);
 }
 
 static int qcow_open(struct disk *disk)

@@ -305,8 +305,11 @@ int qcow2_extent_at(struct disk *disk, uint64_t offset, unsigned want, struct ex
 {
     struct qcow2 *q = disk->state;
     const uint8_t *entries, *end;
-    int found = find_l2(disk, offset, &extent->length);
+    int found;
 
+    if (q->data_part)
+        return disk_refuse(disk, &disk->references[q->data_part - 1]);
+    found = find_l2(disk, offset, &extent->length);
     if (found <= 0) {
         extent->kind = EXTENT_HOLE;
         return found;

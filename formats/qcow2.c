@@ -178,7 +178,7 @@ static int open_refcounts_and_snapshots(struct disk *disk, const uint8_t *header
     return check_table(disk, "snapshot table", be64(header + HEADER_SNAPSHOTS_OFFSET), 0, 0);
 }
 
-/* The backing file's name, which stands in the first cluster; as in qemu, it ends at a NUL. */
+/* The backing file's name, which stands in the first cluster. Its format an extension may tell. */
 static int open_backing(struct disk *disk, const uint8_t *header)
 {
     struct qcow2 *q = disk->state;
@@ -192,7 +192,11 @@ static int open_backing(struct disk *disk, const uint8_t *header)
             disk->img, EUCLEAN,
             "qcow2: backing file name of %u bytes is longer than %d or than the first cluster",
             length, BACKING_FILE_NAME_MAX);
-    return disk_keep_reference(disk, "backing file", offset, length, &disk->below);
+    return disk_read_reference(disk,
+                               (struct reference){.role = REFERENCE_BELOW,
+                                                  .kind = "backing file",
+                                                  .source = "backing_file_offset"},
+                               offset, length);
 }
 
 /* Version, cluster size, encryption: what everything else is reckoned with. */

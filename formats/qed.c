@@ -146,8 +146,9 @@ static int open_backing(struct disk *disk, const uint8_t *header)
     const struct qed *q = disk->state;
     uint32_t offset = le32(header + HEADER_BACKING_FILENAME_OFFSET);
     uint32_t length = le32(header + HEADER_BACKING_FILENAME_SIZE);
+    uint64_t features = le64(header + HEADER_FEATURES);
 
-    if (!(le64(header + HEADER_FEATURES) & FEATURE_BACKING_FILE))
+    if (!(features & FEATURE_BACKING_FILE))
         return 0;
     if ((uint64_t)offset + length > q->header_bytes)
         return image_fail(disk->img, EUCLEAN,
@@ -156,7 +157,14 @@ static int open_backing(struct disk *disk, const uint8_t *header)
     if (length > BACKING_FILENAME_MAX)
         return image_fail(disk->img, EUCLEAN, "qed: backing_filename_size %u is more than %d",
                           length, BACKING_FILENAME_MAX);
-    return disk_keep_reference(disk, "backing file", offset, length, &disk->below);
+    /* "No probe" is said of raw files, which could look like any format. */
+    return disk_read_reference(
+        disk,
+        (struct reference){.role = REFERENCE_BELOW,
+                           .kind = "backing file",
+                           .source = "backing_filename_offset",
+                           .format = features & FEATURE_BACKING_FORMAT_NO_PROBE ? "raw" : NULL},
+        offset, length);
 }
 
 static int qed_open(struct disk *disk)

@@ -30,19 +30,23 @@ struct vhd {
     struct image_table bat;
 };
 
-/* The name of the parent that a differencing disk's header gives, for errors. */
-static int name_parent(struct disk *disk, const uint8_t *header)
+/* The name of the parent that a differencing disk's header gives. */
+static int add_parent(struct disk *disk, const uint8_t *header)
 {
-    struct reference *parent = image_alloc(disk->img, sizeof *parent);
-    char *name = image_alloc(disk->img, 4 * DYNAMIC_PARENT_NAME_BYTES);
+    char *name = image_alloc(disk->img, DYNAMIC_PARENT_NAME_BYTES / 2 * 3);
 
-    if (!parent || !name)
+    if (!name)
         return -ENOMEM;
-    escape_utf16(name, 4 * DYNAMIC_PARENT_NAME_BYTES, header + DYNAMIC_PARENT_UNICODE_NAME,
-                 DYNAMIC_PARENT_NAME_BYTES, UTF16_BE);
-    *parent = (struct reference){"parent", name};
-    disk->beside = parent;
-    return 0;
+    return disk_add_reference(
+        disk,
+        &(struct reference){.role = REFERENCE_BELOW,
+                            .kind = "parent",
+                            .source = "parent_unicode_name",
+                            .format = "vpc",
+                            .path = name,
+                            .length = utf8_from_utf16(name, header + DYNAMIC_PARENT_UNICODE_NAME,
+                                                      DYNAMIC_PARENT_NAME_BYTES, UTF16_BE),
+                            .is_windows = true});
 }
 
 /* Where the BAT is and what its entries may be. The file must hold all of it, in whole sectors. */
@@ -93,7 +97,7 @@ static int open_dynamic_header(struct disk *disk, struct vhd *vhd, uint64_t data
             "vpc: %llu table entries of %llu bytes do not cover the disk of %llu bytes",
             (unsigned long long)vhd->bat.entries, (unsigned long long)vhd->block_size,
             (unsigned long long)disk->virtual_size);
-    error = is_differencing ? name_parent(disk, header) : 0;
+    error = is_differencing ? add_parent(disk, header) : 0;
     return error ? error : open_bat(disk, vhd);
 }
 
@@ -184,7 +188,8 @@ static int dynamic_extent_at(struct disk *disk, uint64_t offset, unsigned want,
     uint64_t count, run = 1;
     const uint8_t *bat = NULL;
     uint32_t entry;
-    int error = image_table_at(disk->img, &vhd->bat, index, &bat, &count);
+    int error = disk->below ? disk_refuse(disk, disk->below)
+                            : image_table_at(disk->img, &vhd->bat, index, &bat, &count);
 
     if (error)
         return error;

@@ -188,7 +188,6 @@ static int vhdx_read_entry(struct disk *disk, uint64_t block, uint64_t entry, st
                             min_u64(v->block_size, v->size - block * v->block_size), like);
 }
 
-/* Of a differencing image this is not asked: extents_begin() refuses it. */
 int vhdx_extent_at(struct disk *disk, uint64_t offset, unsigned want, struct extent *extent)
 {
     struct vhdx *v = disk->state;
@@ -196,7 +195,9 @@ int vhdx_extent_at(struct disk *disk, uint64_t offset, unsigned want, struct ext
     uint64_t last = v->blocks - 1, run = 1, host, n;
     struct like like = {.contiguous = want & EXTENTS_WANT_HOST};
     const uint8_t *p;
-    int error = image_table_at(disk->img, &v->entries, block + block / v->chunk_ratio, &p, &n);
+    int error = disk->below ? disk_refuse(disk, disk->below)
+                            : image_table_at(disk->img, &v->entries, block + block / v->chunk_ratio,
+                                             &p, &n);
 
     if (error)
         return error;

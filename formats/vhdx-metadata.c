@@ -166,17 +166,6 @@ static int vhdx_check_size(struct image *img, uint64_t size, uint32_t sector)
     return 0;
 }
 
-/* UTF-16 as printable UTF-8 in session memory; NULL, said. length: bytes that the file holds. */
-static const char *vhdx_text(struct image *img, const uint8_t *bytes, uint32_t length)
-{
-    size_t size = (size_t)length * 6 + 1; /* a unit is at most 3 bytes of UTF-8, each as \xHH */
-    char *text = image_alloc(img, size);
-
-    if (text)
-        escape_utf16(text, size, bytes, length, UTF16_LE);
-    return text;
-}
-
 bool vhdx_is_key(const uint8_t *bytes, uint32_t length, const char *key)
 {
     size_t n = strlen(key);
@@ -230,31 +219,44 @@ static int vhdx_check_locator(struct image *img, const uint8_t *locator, uint32_
     return 0;
 }
 
-/* Names the parent of a parent locator in disk->beside. */
+/* Adds the path that a key of a locator has, if it has that key. */
+static int vhdx_add_path(struct disk *disk, const uint8_t *locator, const char *key)
+{
+    const uint8_t *value = NULL;
+    uint32_t length = vhdx_locator_value(locator, key, &value);
+    char *path = image_alloc(disk->img, (size_t)length / 2 * 3 + 1);
+
+    if (!path)
+        return -ENOMEM;
+    if (!length)
+        return 0;
+    return disk_add_reference(
+        disk, &(struct reference){.role = REFERENCE_BELOW,
+                                  .kind = "parent",
+                                  .source = key,
+                                  .format = "vhdx",
+                                  .path = path,
+                                  .length = utf8_from_utf16(path, value, length, UTF16_LE),
+                                  .is_windows = true});
+}
+
+/* The paths that a parent locator has. */
 static int vhdx_read_locator(struct disk *disk, uint64_t offset, uint32_t length)
 {
     /* 2.6.2.6.3, in the order in which they are to be tried. */
     static const char *const keys[] = {"relative_path", "volume_path", "absolute_win32_path"};
-    struct reference *parent = image_alloc(disk->img, sizeof *parent);
-    const uint8_t *locator, *value = NULL;
-    uint32_t value_length = 0;
-    int error =
-        parent ? image_require(disk->img, offset, length, "vhdx: the parent locator") : -ENOMEM;
+    const uint8_t *locator;
+    int error = image_require(disk->img, offset, length, "vhdx: the parent locator");
 
     if (!error)
         error = image_get(disk->img, offset, length, &locator);
     if (!error)
         error = vhdx_check_locator(disk->img, locator, length);
-    if (error)
-        return error;
-    for (size_t i = 0; !value_length && i < sizeof keys / sizeof *keys; i++)
-        value_length = vhdx_locator_value(locator, keys[i], &value);
-    if (!value_length)
+    for (size_t i = 0; !error && i < sizeof keys / sizeof *keys; i++)
+        error = vhdx_add_path(disk, locator, keys[i]);
+    if (!error && !disk->below)
         return image_fail(disk->img, EUCLEAN, "vhdx: the parent locator names no path");
-    parent->kind = "parent";
-    parent->path = vhdx_text(disk->img, value, value_length);
-    disk->beside = parent;
-    return parent->path ? 0 : -ENOMEM;
+    return error;
 }
 
 /* The parent: a locator there must be if and only if there is a parent. */

@@ -274,7 +274,7 @@ static int vhdx_check_bat(struct disk *disk, struct vhdx *v)
     v->blocks = div_up(v->size, v->block_size);
     /* 2.5: each chunk that another follows has a sector bitmap entry; in a differencing image each
      * has. */
-    if (disk->beside)
+    if (disk->below)
         entries = div_up(v->blocks, v->chunk_ratio) * (v->chunk_ratio + 1);
     else
         entries = v->blocks + (v->blocks - 1) / v->chunk_ratio;

@@ -71,17 +71,16 @@ static const char *keep(struct image *img, const struct vmdk_text *text)
     return kept;
 }
 
-static int keep_reference(struct image *img, const char *kind, const struct vmdk_text *path,
-                          const struct reference **kept)
+/* Adds a file that the text names; its bytes are the session's. */
+static int add_reference(struct disk *disk, enum reference_role role, const char *kind,
+                         const char *source, const char *format, const struct vmdk_text *path)
 {
-    struct reference *reference = image_alloc(img, sizeof *reference);
-    const char *escaped = keep(img, path);
-
-    if (!reference || !escaped)
-        return -ENOMEM;
-    *reference = (struct reference){kind, escaped};
-    *kept = reference;
-    return 0;
+    return disk_add_reference(disk, &(struct reference){.role = role,
+                                                        .kind = kind,
+                                                        .source = source,
+                                                        .format = format,
+                                                        .path = path->bytes,
+                                                        .length = path->length});
 }
 
 /* Whether the line is `version=` 1 to 3 and, as qemu wants it, ends within the bytes that are
@@ -161,7 +160,7 @@ static int find_parent_name(struct disk *disk, const struct vmdk_text *text, boo
     if (name.length > EXTENT_NAME_MAX)
         return image_fail(disk->img, EUCLEAN, "vmdk: parentFileNameHint is longer than %d bytes",
                           EXTENT_NAME_MAX);
-    return *found ? keep_reference(disk->img, "parent", &name, &disk->below) : 0;
+    return *found ? add_reference(disk, REFERENCE_BELOW, "parent", key, "vmdk", &name) : 0;
 }
 
 /*
@@ -170,8 +169,8 @@ static int find_parent_name(struct disk *disk, const struct vmdk_text *text, boo
  */
 static int find_parent(struct disk *disk, const struct vmdk_text *text)
 {
-    struct vmdk_text cid, name;
-    char words[sizeof "CID ffffffff"];
+    const struct vmdk_text no_name = {"", 0};
+    struct vmdk_text cid;
     bool found;
     int error;
 
@@ -182,9 +181,7 @@ static int find_parent(struct disk *disk, const struct vmdk_text *text)
         return error;
     if (cid.length == 8 && strncasecmp(cid.bytes, "ffffffff", 8) == 0)
         return 0;
-    snprintf(words, sizeof words, "CID %.*s", (int)min_u64(cid.length, 8), cid.bytes);
-    name = (struct vmdk_text){words, strlen(words)};
-    return keep_reference(disk->img, "parent", &name, &disk->below);
+    return add_reference(disk, REFERENCE_BELOW, "parent", "parentCID", "vmdk", &no_name);
 }
 
 /* subformat from createType; stays as it is without one. *type: which; empty: none. */
@@ -316,7 +313,7 @@ static int add_extent(struct disk *disk, const struct vmdk_text *line, uint64_t 
         return line_fail(disk->img, EFBIG, line,
                          "the disk is then larger than 2^54 - 2^21 sectors");
     disk->virtual_size += size;
-    return disk->beside || !name ? 0 : keep_reference(disk->img, "extent", name, &disk->beside);
+    return !name ? 0 : add_reference(disk, REFERENCE_PART, "extent", "extent", NULL, name);
 }
 
 /*

@@ -293,6 +293,9 @@ static int vmdk_extent_at(struct disk *disk, uint64_t offset, unsigned want, str
         return vmdk_tables_extent_at(disk, offset, want, extent);
     if (vmdk->sesparse)
         return vmdk_sesparse_extent_at(disk, offset, want, extent);
+    for (size_t i = 0; i < disk->references_count; i++)
+        if (disk->references[i].role == REFERENCE_PART)
+            return disk_refuse(disk, &disk->references[i]);
     extent->kind = EXTENT_ZERO;
     extent->length = disk->virtual_size - offset;
     return 0;

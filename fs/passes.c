@@ -45,11 +45,10 @@ static int scan(struct facts *facts, bool all)
     size_t n = begin_counts(facts, counts);
     struct extents stream;
     struct extent extent;
-    int more = extents_begin(&stream, &facts->disk, 0);
+    int more;
 
     facts->allocated = 0;
-    if (more < 0)
-        return more;
+    extents_begin(&stream, &facts->disk, 0);
     while ((more = extents_next(&stream, &extent)) == 1) {
         uint64_t counted;
 

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -93,5 +94,13 @@ void assert_stream_fails(struct sample *s, unsigned want, int error, const char 
     {                                                                                              \
         .length = (length_), .kind = EXTENT_HOLE, .host = EXTENT_NO_HOST                           \
     }
+
+/* Reference n of the open image; its path has length bytes. */
+void assert_reference(struct sample *s, size_t n, enum reference_role role, const char *kind,
+                      const char *path, size_t length);
+
+/* The same, with a path that is a string without NULs. */
+#define ASSERT_REFERENCE(n, role, kind, path)                                                      \
+    assert_reference(&s, n, role, kind, path, strlen(path))
 
 #endif

@@ -160,16 +160,6 @@ static void test_below(void **state)
     assert_int_equal(read_at(199, 1), -EACCES);
 }
 
-static void test_beside(void **state)
-{
-    (void)state;
-    PLAY(1000, ZERO(1000));
-    s.disk.beside = &base;
-    assert_int_equal(read_at(0, 1), -EACCES);
-    assert_said(s.img, "not granted");
-    assert_int_equal(script.asked, 0);
-}
-
 /* Zeros need no key. */
 static void test_encrypted(void **state)
 {
@@ -242,7 +232,6 @@ int main(void)
         TEST(test_past_end_of_file_far),
         TEST(test_host_holes),
         TEST(test_below),
-        TEST(test_beside),
         TEST(test_encrypted),
         TEST(test_decode),
         TEST(test_opaque),

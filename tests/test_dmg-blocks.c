@@ -133,7 +133,7 @@ static void test_gaps(void **state)
     MAKE_DMG(&s, 20, {DMG_ZERO, 1, 4, 0, 0}, {DMG_ZERO, 6, 4, 0, 0});
     for (uint64_t gap = 0; gap < 3; gap++) {
         assert_int_equal(sample_open(&s, &dmg_driver), 0);
-        assert_int_equal(extents_begin(&stream, &s.disk, 0), 0);
+        extents_begin(&stream, &s.disk, 0);
         assert_int_equal(extents_next(&stream, &e), -EUCLEAN);
         assert_said(s.img, "sector 0 is in no chunk");
         extents_seek(&stream, 512);

@@ -106,18 +106,17 @@ static void test_data_file(void **state)
     make_qcow2(&s, GIB, 16);
     put_text(&s, extension(FIRST, DATA_FILE, 6), "da\x1bta.raw");
     reopen(&s);
-    assert_null(s.disk.beside);
+    assert_int_equal(s.disk.references_count, 0);
     put_be(&s, Q_INCOMPATIBLE, 8, 1 << 2);
     reopen(&s);
-    assert_string_equal(s.disk.beside->kind, "data file");
-    assert_string_equal(s.disk.beside->path, "da\\x1bta.");
+    ASSERT_REFERENCE(0, REFERENCE_PART, "data file", "da\x1bta.");
     assert_stream_fails(&s, 0, EACCES,
                         "are in a file that is not granted, the data file \"da\\x1bta.\"");
     /* Without a name it is there all the same. */
     extension(FIRST, 1, 6);
     reopen(&s);
-    assert_string_equal(s.disk.beside->path, "");
-    assert_stream_fails(&s, 0, EACCES, "data file \"\"");
+    ASSERT_REFERENCE(0, REFERENCE_PART, "data file", "");
+    assert_stream_fails(&s, 0, EACCES, "the data file, whose path");
 }
 
 static void test_data_file_long_name(void **state)
@@ -128,7 +127,7 @@ static void test_data_file_long_name(void **state)
     extension(FIRST, DATA_FILE, 50000);
     put(&s, FIRST + 8, memset((char[1100]){0}, '\n', 1100), 1100);
     reopen(&s);
-    assert_int_equal(strlen(s.disk.beside->path), 4 * 1023);
+    assert_int_equal(s.disk.references[0].length, 1023);
 }
 
 /* The name of the backing file's format. */

@@ -26,8 +26,7 @@ static void test_open(void **state)
     reopen(&s);
     assert_int_equal(s.disk.virtual_size, GIB);
     assert_string_equal(s.disk.subformat, "v3");
-    assert_null(s.disk.below);
-    assert_null(s.disk.beside);
+    assert_int_equal(s.disk.references_count, 0);
     assert_string_equal(image_problems(s.img), "");
     assert_true(image_bytes_read(s.img) <= 8192);
     put_be(&s, Q_VERSION, 4, 2);
@@ -288,9 +287,8 @@ static void test_backing(void **state)
     put_text(&s, 512, "/var/ba\nse\xff.img");
     backing(512, 15);
     reopen(&s);
-    assert_string_equal(s.disk.below->kind, "backing file");
-    assert_string_equal(s.disk.below->path, "/var/ba\\x0ase\\xff.img");
-    assert_null(s.disk.beside);
+    ASSERT_REFERENCE(0, REFERENCE_BELOW, "backing file", "/var/ba\nse\xff.img");
+    assert_int_equal(s.disk.references_count, 1);
     backing(512, 0);
     reopen(&s);
     assert_null(s.disk.below);
@@ -306,7 +304,7 @@ static void test_backing_limits(void **state)
     put(&s, CLUSTER - 1023, memset((char[1023]){0}, '\n', 1023), 1023);
     backing(CLUSTER - 1023, 1023);
     reopen(&s);
-    assert_int_equal(strlen(s.disk.below->path), 4 * 1023);
+    assert_int_equal(s.disk.below->length, 1023);
     backing(CLUSTER - 1022, 1023);
     assert_refused(&s, &qcow2_driver, EUCLEAN, "backing file name of 1023 bytes");
     backing(512, 1024);

@@ -143,7 +143,7 @@ static void test_bad_entry_in_a_run(void **state)
     for (uint64_t i = 0; i < 3; i++)
         entry(i, i == 2 ? 1 << 20 : 8);
     assert_int_equal(sample_open(&s, &vhd_driver), 0);
-    assert_int_equal(extents_begin(&stream, &s.disk, 0), 0);
+    extents_begin(&stream, &s.disk, 0);
     assert_int_equal(extents_next(&stream, &e), 1);
     assert_int_equal(e.length, 2 * BLOCK);
     assert_int_equal(extents_next(&stream, &e), -EUCLEAN);

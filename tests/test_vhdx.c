@@ -12,8 +12,7 @@ static void test_open(void **state)
     assert_int_equal(sample_open(&s, &vhdx_driver), 0);
     assert_int_equal(s.disk.virtual_size, 64 * MIB);
     assert_string_equal(s.disk.subformat, "dynamic");
-    assert_null(s.disk.below);
-    assert_null(s.disk.beside);
+    assert_int_equal(s.disk.references_count, 0);
     assert_string_equal(image_problems(s.img), "");
     assert_true(image_bytes_read(s.img) < 80 << 10);
     put_le(&s, PARAMETERS + 4, 4, 1);
@@ -287,13 +286,17 @@ static void test_parent(void **state)
     put_pair(1, "absolute_win32_path", absolute, 4);
     assert_extents_fail(&s, EACCES, "C:/a");
     assert_string_equal(s.disk.subformat, "differencing");
-    assert_string_equal(s.disk.beside->kind, "parent");
+    ASSERT_REFERENCE(0, REFERENCE_BELOW, "parent", "C:/a");
+    assert_string_equal(s.disk.below->source, "absolute_win32_path");
     put_le(&s, LOCATOR + 18, 2, 3);
     put_pair(2, "relative_path", relative, 8);
     assert_int_equal(sample_open(&s, &vhdx_driver), 0);
-    assert_string_equal(s.disk.beside->path, "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80"
-                                             "\xef\xbf\xbd\xef\xbf\xbd"
-                                             "x\\xe2\\x80\\xae");
+    ASSERT_REFERENCE(0, REFERENCE_BELOW, "parent",
+                     "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80"
+                     "\xef\xbf\xbd\xef\xbf\xbd"
+                     "x\xe2\x80\xae");
+    assert_string_equal(s.disk.below->source, "relative_path");
+    ASSERT_REFERENCE(1, REFERENCE_BELOW, "parent", "C:/a");
 }
 
 static void test_bad_locators(void **state)

@@ -69,23 +69,21 @@ static int open_text(const char *text)
 
 static void test_descriptor(void **state)
 {
-    struct extents stream;
-
     (void)state;
     assert_int_equal(open_text("RW 16 FLAT \"a\" 0\nRW 8 FLAT \"b\" 0\n"), 0);
     assert_int_equal(s.disk.virtual_size, 24 * SECTOR);
-    assert_string_equal(s.disk.beside->kind, "extent");
-    assert_string_equal(s.disk.beside->path, "a");
-    assert_int_equal(extents_begin(&stream, &s.disk, 0), -EACCES);
+    ASSERT_REFERENCE(0, REFERENCE_PART, "extent", "a");
+    ASSERT_REFERENCE(1, REFERENCE_PART, "extent", "b");
+    assert_stream_fails(&s, 0, EACCES, "the extent \"a\"");
     /* An empty line in front counts an extent once, CRLF and tabs are blanks, a last line may lack
      * its end. */
     assert_int_equal(open_text("\n\n\tRW\t16  FLAT \"../a b\" 0\r\nRW 8 VMFS \"b\""), 0);
     assert_int_equal(s.disk.virtual_size, 24 * SECTOR);
-    assert_string_equal(s.disk.beside->path, "../a b");
+    ASSERT_REFERENCE(0, REFERENCE_PART, "extent", "../a b");
     assert_int_equal(
         open_text("RDONLY 16 FLAT \"a\" 0\nNOACCESS 4\nRW 8 ZERO\nRW 0 FLAT \"a\" 0\n"), 0);
     assert_int_equal(s.disk.virtual_size, 0);
-    assert_null(s.disk.beside);
+    assert_int_equal(s.disk.references_count, 0);
     assert_said(s.img, "3 extents");
 }
 
@@ -138,14 +136,14 @@ static void test_other_types(void **state)
     assert_int_equal(sample_open(&s, &vmdk_driver), 0);
     assert_string_equal(s.disk.subformat, "custom");
     assert_int_equal(s.disk.virtual_size, 28 * SECTOR);
-    assert_string_equal(s.disk.beside->path, "a");
+    ASSERT_REFERENCE(0, REFERENCE_PART, "extent", "a");
     set_size(&s, sizeof custom - 1 + 10);
     assert_int_equal(sample_open(&s, &vmdk_driver), 0);
-    assert_null(s.disk.beside);
+    assert_int_equal(s.disk.references_count, 0);
     ASSERT_EXTENTS(&s, 0, ZERO(8 * SECTOR));
     put_text(&s, sizeof custom - 1, "NOACCESS 4");
     assert_int_equal(sample_open(&s, &vmdk_driver), 0);
-    assert_non_null(s.disk.beside);
+    assert_int_equal(s.disk.references_count, 1);
     put_text(&s, sizeof custom - 1, "RW -4 ZERO");
     assert_refused(&s, &vmdk_driver, EUCLEAN, "number of sectors");
     put_text(&s, sizeof custom - 1, "RW 36028797018963968 ZERO");

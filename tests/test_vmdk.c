@@ -9,8 +9,7 @@ static void test_open(void **state)
     assert_int_equal(sample_open(&s, &vmdk_driver), 0);
     assert_int_equal(s.disk.virtual_size, 4 << 20);
     assert_string_equal(s.disk.subformat, "monolithicSparse");
-    assert_null(s.disk.below);
-    assert_null(s.disk.beside);
+    assert_int_equal(s.disk.references_count, 0);
     assert_string_equal(image_problems(s.img), "");
     assert_true(image_bytes_read(s.img) < 16 << 10);
 }
@@ -113,17 +112,17 @@ static void test_parent(void **state)
     gte(0, 0, 99);
     put_text(&s, SECTOR + sizeof base - 1, key);
     assert_int_equal(sample_open(&s, &vmdk_driver), 0);
-    assert_string_equal(s.disk.below->kind, "parent");
-    assert_string_equal(s.disk.below->path, "base.vmdk");
+    ASSERT_REFERENCE(0, REFERENCE_BELOW, "parent", "base.vmdk");
     put_text(&s, SECTOR + sizeof base - 2, "#"); /* a comment is no comment to qemu */
     assert_int_equal(sample_open(&s, &vmdk_driver), 0);
-    assert_string_equal(s.disk.below->path, "base.vmdk");
+    ASSERT_REFERENCE(0, REFERENCE_BELOW, "parent", "base.vmdk");
     put_text(&s, SECTOR + sizeof base - 1 + sizeof key - 3, " ");
     assert_refused(&s, &vmdk_driver, EUCLEAN, "parentFileNameHint");
     put(&s, SECTOR + sizeof base - 1, "", 1);
     put_text(&s, SECTOR + 55, "1");
     assert_int_equal(sample_open(&s, &vmdk_driver), 0);
-    assert_string_equal(s.disk.below->path, "CID 1fffffff");
+    ASSERT_REFERENCE(0, REFERENCE_BELOW, "parent", "");
+    assert_string_equal(s.disk.below->source, "parentCID");
 }
 
 static void test_embedded_descriptor(void **state)
@@ -158,7 +157,7 @@ static void test_capacity_zero(void **state)
     assert_int_equal(sample_open(&s, &vmdk_driver), 0);
     assert_int_equal(s.disk.virtual_size, 8 * SECTOR);
     assert_string_equal(s.disk.subformat, "monolithicFlat");
-    assert_string_equal(s.disk.beside->path, "x");
+    ASSERT_REFERENCE(0, REFERENCE_PART, "extent", "x");
 }
 
 /* What each kind of extent needs besides its header. */
@@ -175,8 +174,9 @@ static void test_lone_extents(void **state)
     assert_null(s.disk.below);
     put_text(&s, SECTOR + 55, "1");
     assert_int_equal(sample_open(&s, &vmdk_driver), 0);
-    assert_string_equal(s.disk.below->path, "CID 1fffffff");
-    assert_stream_fails(&s, 0, EACCES, "CID 1fffffff");
+    ASSERT_REFERENCE(0, REFERENCE_BELOW, "parent", "");
+    assert_string_equal(s.disk.below->source, "parentCID");
+    assert_stream_fails(&s, 0, EACCES, "the parent, whose path parentCID does not tell");
     make_sesparse(1);
     assert_int_equal(sample_open(&s, &vmdk_driver), 0);
     assert_string_equal(s.disk.subformat, "seSparse");
