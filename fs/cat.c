@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "image_file.h"
+#include "detect/image_file.h"
 
 int cat_begin(struct cat *cat, const char *path, const struct open_options *options)
 {

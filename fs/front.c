@@ -2,7 +2,7 @@
 /* The front's loop over the kernel, the monitor and the jobs. */
 #include "front.h"
 
-#include "image_file.h"
+#include "detect/image_file.h"
 
 #include <errno.h>
 #include <fcntl.h>

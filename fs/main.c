@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "image_file.h"
+#include "detect/image_file.h"
 #include "monitor.h"
 
 /* Opens /dev/null for those of 0, 1, 2 that are closed, so that no other file ever gets one of

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "fs/cat.h"
-#include "fs/image_file.h"
+#include "detect/image_file.h"
 
 static const char usage[] = "usage: instar-cat [-o OPTIONS] IMAGE NODE...   print files of the "
                             "mount, e.g. measure/qcow2\n"

@@ -17,30 +17,42 @@ static int check_type(mode_t mode, bool block_devices)
     return S_ISBLK(mode) ? -ENOTBLK : -ENODEV;
 }
 
-int image_file_open(const char *path, bool block_devices, struct stat *st)
+/* Opens what place is by its descriptor, so that no name can lead to another file meanwhile. */
+static int open_place(int place, bool block_devices, struct stat *st)
 {
-    int place = open(path, O_PATH | O_CLOEXEC), fd;
     char link[64];
+    int error, fd;
 
-    if (place < 0 || fstat(place, st) < 0) {
-        fd = -errno;
-    } else {
-        fd = check_type(st->st_mode, block_devices);
-        snprintf(link, sizeof link, "/proc/self/fd/%d", place);
-        if (fd == 0)
-            fd = open(link, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-        if (fd == -1)
-            fd = -errno;
-    }
-    if (place >= 0)
-        close(place);
-    if (fd >= 0 && image_file_stat(fd, st) < 0) {
-        int error = errno;
-
+    if (fstat(place, st) < 0)
+        return -errno;
+    error = check_type(st->st_mode, block_devices);
+    if (error)
+        return error;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", place);
+    fd = open(link, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0)
+        return -errno;
+    error = image_file_stat(fd, st);
+    if (error < 0) {
         close(fd);
-        fd = -error;
+        return error;
     }
     return fd;
+}
+
+int image_file_reopen(int place, bool block_devices, struct stat *st)
+{
+    int fd = open_place(place, block_devices, st);
+
+    close(place);
+    return fd;
+}
+
+int image_file_open(const char *path, bool block_devices, struct stat *st)
+{
+    int place = open(path, O_PATH | O_CLOEXEC);
+
+    return place < 0 ? -errno : image_file_reopen(place, block_devices, st);
 }
 
 int image_file_stat(int fd, struct stat *st)

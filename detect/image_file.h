@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The one file that is opened: the image that the user named. */
-#ifndef FS_IMAGE_FILE_H
-#define FS_IMAGE_FILE_H
+/* Files that are opened: the image that the user named, and those that it names and were granted. */
+#ifndef DETECT_IMAGE_FILE_H
+#define DETECT_IMAGE_FILE_H
 
 #include <stdbool.h>
 #include <sys/stat.h>
@@ -13,6 +13,11 @@
  * device), open's.
  */
 int image_file_open(const char *path, bool block_devices, struct stat *st);
+
+/*
+ * The same for a file that place, opened with O_PATH, already is. It is closed in any case.
+ */
+int image_file_reopen(int place, bool block_devices, struct stat *st);
 
 /* fstat(2), with the true size of a block device. Returns 0 or -errno. */
 int image_file_stat(int fd, struct stat *st);
