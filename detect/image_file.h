@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Files that are opened: the image that the user named, and those that it names and were granted. */
+/* Files that are opened: the image that the user named, and those that it names and were granted.
+ */
 #ifndef DETECT_IMAGE_FILE_H
 #define DETECT_IMAGE_FILE_H
 

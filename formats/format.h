@@ -7,6 +7,8 @@
 #ifndef FORMATS_FORMAT_H
 #define FORMATS_FORMAT_H
 
+#include <stdio.h>
+
 #include "extents.h"
 #include "fields.h"
 #include "image.h"
@@ -211,12 +213,14 @@ extern const struct format_driver *const formats[];
 /* The driver of that name, or NULL. */
 const struct format_driver *format_by_name(const char *name);
 
-/* Takes options as the user writes them: format=FMT (or auto) and qemu=MAJOR.MINOR, with commas
- * between them. Returns whether all of them could be taken. */
-bool open_options_parse(struct open_options *options, const char *text);
+/*
+ * Takes one option as the user writes it: format=FMT (or auto), qemu=MAJOR.MINOR, backing=none,
+ * any-parent. 1; 0: it is none of these; -EINVAL: why says what is wrong with it.
+ */
+int open_options_take(struct open_options *options, const char *option, struct reason *why);
 
-/* Writes the options in force in the same words to out. */
-void open_options_describe(const struct open_options *options, char *out, size_t size);
+/* Writes the options in force in the same words to out, with commas between them. */
+void open_options_describe(const struct open_options *options, FILE *out);
 
 extern const struct format_driver bochs_driver, cloop_driver, dmg_driver, luks_driver,
     parallels_driver, qcow_driver, qcow2_driver, qed_driver, raw_driver, vdi_driver, vhd_driver,

@@ -5,6 +5,7 @@
  */
 #include "format.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -34,53 +35,53 @@ const struct format_driver *format_by_name(const char *name)
     return NULL;
 }
 
-/* A version, MAJOR.MINOR, of length bytes. */
-static bool parse_version(const char *text, size_t length, unsigned *version)
+/* A version, MAJOR.MINOR. */
+static bool parse_version(const char *text, unsigned *version)
 {
     unsigned major = 0, minor = 0;
     int used = 0;
 
-    if (strspn(text, "0123456789.") < length ||
+    if (strspn(text, "0123456789.") < strlen(text) ||
         sscanf(text, "%3u.%3u%n", &major, &minor, &used) != 2)
         return false;
     *version = QEMU_VERSION(major, minor);
-    return major && (size_t)used == length;
+    return major && !text[used];
 }
 
-static bool parse_format(const char *text, size_t length, const struct format_driver **format)
+static bool parse_format(const char *name, const struct format_driver **format)
 {
-    char name[16] = "";
-
-    if (length >= sizeof name)
-        return false;
-    memcpy(name, text, length);
     *format = format_by_name(name);
     return *format || strcmp(name, "auto") == 0;
 }
 
-bool open_options_parse(struct open_options *options, const char *text)
+static int refuse(struct reason *why, const char *option, const char *words)
 {
-    bool good = true;
-
-    while (good && *text) {
-        size_t length = strcspn(text, ",");
-
-        if (strncmp(text, "format=", 7) == 0)
-            good = parse_format(text + 7, length - 7, &options->format);
-        else if (strncmp(text, "qemu=", 5) == 0)
-            good = parse_version(text + 5, length - 5, &options->qemu);
-        else
-            good = false;
-        text += length + (text[length] == ',');
-    }
-    return good;
+    snprintf(why->words, sizeof why->words, "%s %s", option, words);
+    return -EINVAL;
 }
 
-void open_options_describe(const struct open_options *options, char *out, size_t size)
+int open_options_take(struct open_options *options, const char *option, struct reason *why)
 {
-    int used = snprintf(out, size, "format=%s", options->format ? options->format->name : "auto");
+    if (strncmp(option, "format=", 7) == 0)
+        return parse_format(option + 7, &options->format)
+                   ? 1
+                   : refuse(why, option, "is not a format that is known");
+    if (strncmp(option, "qemu=", 5) == 0)
+        return parse_version(option + 5, &options->qemu)
+                   ? 1
+                   : refuse(why, option, "is not a version, such as 7.2");
+    if (strncmp(option, "backing=", 8) == 0 && strcmp(option + 8, "none") != 0)
+        return refuse(why, option, "is not none");
+    options->alone |= strcmp(option, "backing=none") == 0;
+    options->any_parent |= strcmp(option, "any-parent") == 0;
+    return strcmp(option, "backing=none") == 0 || strcmp(option, "any-parent") == 0;
+}
 
-    if (options->qemu && (size_t)used < size)
-        snprintf(out + used, size - (size_t)used, ",qemu=%u.%u", options->qemu / 1000,
-                 options->qemu % 1000);
+void open_options_describe(const struct open_options *options, FILE *out)
+{
+    fprintf(out, "format=%s", options->format ? options->format->name : "auto");
+    if (options->qemu)
+        fprintf(out, ",qemu=%u.%u", options->qemu / 1000, options->qemu % 1000);
+    fputs(options->alone ? ",backing=none" : "", out);
+    fputs(options->any_parent ? ",any-parent" : "", out);
 }

@@ -5,133 +5,196 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "detect/image_file.h"
+/* What a pass finds goes here. */
+struct keeper {
+    struct cat_view *view;
+    struct reference_list *references;
+};
 
-int cat_begin(struct cat *cat, const char *path, const struct open_options *options)
+static int keep_file(void *context, const struct place *place, int error, const struct text *text)
 {
-    struct stat st;
-    size_t used;
+    const struct keeper *keeper = context;
+    struct result *result = result_new(error, text->bytes, error ? 0 : text->length);
 
-    *cat = (struct cat){.fd = -1};
-    if (options)
-        cat->open = *options;
-    cat->known = calloc(nodes_count(), sizeof *cat->known);
-    cat->errors = calloc(nodes_count(), sizeof *cat->errors);
-    cat->texts = calloc(nodes_count(), sizeof *cat->texts);
-    if (!cat->known || !cat->errors || !cat->texts)
-        return -ENOMEM;
-    cat->fd = image_file_open(path, true, &st);
-    if (cat->fd < 0)
-        return cat->fd;
-    if (!realpath(path, cat->path))
-        return -errno;
-    cat->open.name = strrchr(cat->path, '/') + 1;
-    used = (size_t)snprintf(cat->options, sizeof cat->options, "ro,");
-    open_options_describe(&cat->open, cat->options + used, sizeof cat->options - used);
-    cat->status = (struct status){.image = cat->path,
-                                  .options = cat->options,
-                                  .problems = &cat->problems,
-                                  .file_size = (uint64_t)st.st_size,
-                                  .disk_size = (uint64_t)st.st_blocks * 512};
+    return result ? results_put(&keeper->view->results, place, result) : -ENOMEM;
+}
+
+static int keep_count(void *context, const struct place *directory, uint32_t count)
+{
+    const struct keeper *keeper = context;
+
+    return results_set_count(&keeper->view->results, directory, count);
+}
+
+static int keep_reference(void *context, const struct reference *reference)
+{
+    const struct keeper *keeper = context;
+
+    return keeper->references ? reference_list_add(keeper->references, reference) : 0;
+}
+
+/* Runs a pass over a view, and keeps what it finds. */
+static int run(struct cat *cat, enum pass pass, unsigned view, struct reference_list *references)
+{
+    struct keeper keeper = {&cat->views[view], references};
+    const struct pass_sink sink = {&keeper, keep_file, keep_count, keep_reference};
+    struct pass_report report;
+    int error = pass_run(pass, view, &cat->layers, &cat->open, &sink, &report);
+
+    if (error)
+        return error;
+    keeper.view->bytes_read += report.bytes_read;
+    text_add_lines_once(&keeper.view->problems, report.problems, strlen(report.problems));
     return 0;
+}
+
+static void forget(struct cat_view *view)
+{
+    results_forget(&view->results);
+    text_free(&view->problems);
+    view->bytes_read = 0;
+}
+
+/* Finds and opens what is granted. What a look at the headers says before that does not count. */
+static int find_layers(struct cat *cat)
+{
+    int error = 0;
+
+    for (unsigned i = 0; i < cat->layers.count && !error; i++) {
+        struct reference_list references = {.items = NULL};
+
+        error = run(cat, PASS_HEADER, i + 1, &references);
+        if (!error)
+            error = layers_grant(&cat->layers, i, &references);
+        reference_list_end(&references);
+        forget(&cat->views[i + 1]);
+    }
+    return error;
+}
+
+int cat_begin(struct cat *cat, const char *path, const struct image_options *options)
+{
+    int error;
+
+    *cat = (struct cat){.options = NULL};
+    if (options) {
+        cat->open = options->open;
+        cat->layers.policy = options->policy;
+    }
+    error = layers_begin(&cat->layers, path, true);
+    if (error)
+        return error;
+    cat->open.name = strrchr(cat->layers.items[0].path, '/') + 1;
+    cat->options = image_options_describe(&cat->open, &cat->layers.policy);
+    if (!cat->options)
+        return -ENOMEM;
+    return find_layers(cat);
 }
 
 void cat_end(struct cat *cat)
 {
-    for (size_t i = 0; cat->texts && i < nodes_count(); i++)
-        text_free(&cat->texts[i]);
-    text_free(&cat->problems);
-    free(cat->known);
-    free(cat->errors);
-    free(cat->texts);
-    if (cat->fd >= 0)
-        close(cat->fd);
+    for (unsigned i = 0; i < VIEWS_MAX; i++)
+        forget(&cat->views[i]);
+    layers_end(&cat->layers);
+    free(cat->options);
 }
 
-/* Keeps the text of a node. */
-static int keep(void *context, const struct node *node, int error, const struct text *text)
+static int compute(struct cat *cat, const struct place *place);
+
+static int compute_status(struct cat *cat, const struct place *place)
 {
-    struct cat *cat = context;
-    size_t i = node_index(node);
-
-    cat->known[i] = true;
-    cat->errors[i] = error;
-    text_free(&cat->texts[i]);
-    if (!error && text->length)
-        text_add(&cat->texts[i], "%.*s", (int)text->length, text->bytes);
-    return cat->texts[i].error;
-}
-
-static int compute(struct cat *cat, const struct node *node);
-
-static int compute_status(struct cat *cat, const struct node *node)
-{
-    struct facts facts = {.status = &cat->status};
+    struct cat_view *view = &cat->views[place->view];
+    const struct layer *layer = &cat->layers.items[place->view ? place->view - 1 : 0];
+    const struct status status = {.image = layer->path,
+                                  .options = cat->options,
+                                  .problems = &view->problems,
+                                  .file_size = (uint64_t)layer->st.st_size,
+                                  .disk_size = (uint64_t)layer->st.st_blocks * 512,
+                                  .bytes_read = view->bytes_read};
+    struct facts *facts = calloc(1, sizeof *facts);
+    struct keeper keeper = {view, NULL};
     struct text text = {.bytes = NULL};
-    int error = node->after ? compute(cat, node_by_path(node->after)) : 0;
+    int error = facts ? 0 : -ENOMEM;
 
-    if (error)
-        return error;
-    error = node->render(&facts, node, &text);
-
-    error = keep(cat, node, error ? error : text.error, &text);
+    if (!error && place->node->after)
+        error = compute(
+            cat, &(struct place){.view = place->view, .node = node_by_path(place->node->after)});
+    if (!error) {
+        facts->status = &status;
+        error = place->node->render(facts, place, &text);
+        error = keep_file(&keeper, place, error ? error : text.error, &text);
+    }
     text_free(&text);
+    free(facts);
     return error;
 }
 
-static int compute(struct cat *cat, const struct node *node)
+static int compute(struct cat *cat, const struct place *place)
 {
-    struct pass_report report;
-    int error;
-
-    if (node->pass == PASS_STATUS)
-        return compute_status(cat, node);
-    if (cat->known[node_index(node)])
+    if (place->node->pass == PASS_STATUS)
+        return compute_status(cat, place);
+    if (results_get(&cat->views[place->view].results, place))
         return 0;
-    error = pass_run(node->pass, cat->fd, &cat->open, keep, cat, &report);
-    if (error)
-        return error;
-    cat->status.bytes_read += report.bytes_read;
-    text_add_lines_once(&cat->problems, report.problems, strlen(report.problems));
-    return 0;
+    return run(cat, place->node->pass, place->view, NULL);
 }
 
-int cat_node(struct cat *cat, const struct node *node, const struct text **text)
+int cat_file(struct cat *cat, const struct place *place, const struct result **result)
 {
-    int error = node->pass == PASS_DIRECTORY ? -ENOENT : compute(cat, node);
+    int error = place->node->pass == PASS_DIRECTORY || place->view > cat->layers.count
+                    ? -ENOENT
+                    : compute(cat, place);
 
     if (error)
         return error;
-    *text = &cat->texts[node_index(node)];
-    return cat->errors[node_index(node)];
+    *result = results_get(&cat->views[place->view].results, place);
+    return *result ? (*result)->error : -ENOENT;
 }
 
-static void print(FILE *out, const struct node *node, int error, const struct text *text)
+static void print(FILE *out, const struct place *place, int error, const struct result *result)
 {
-    fprintf(out, "== %s\n", node->path);
+    char path[PLACE_PATH_BYTES];
+
+    place_path(place, path);
+    fprintf(out, "== %s\n", path);
     if (error)
         fprintf(out, "error: %s\n", strerrorname_np(-error));
-    else if (text->length)
-        fwrite(text->bytes, 1, text->length, out);
+    else
+        fwrite(result->bytes, 1, result->length, out);
 }
 
-int cat_all(struct cat *cat, FILE *out)
+/* Prints a node; a numbered one for each of its numbers. */
+static void print_node(struct cat *cat, const struct node *node, unsigned view, FILE *out)
+{
+    struct place place = {.view = view, .node = node};
+    uint32_t count = 1;
+
+    if (node->is_numbered)
+        count = results_count(&cat->views[view].results, node_counter(node));
+    for (; place.number < count; place.number++) {
+        const struct result *result = NULL;
+        int error = cat_file(cat, &place, &result);
+
+        if (error != -ENOENT)
+            print(out, &place, error, result);
+    }
+}
+
+static void print_view(struct cat *cat, unsigned view, FILE *out)
 {
     static const enum pass order[] = {PASS_HEADER, PASS_CONTENT, PASS_MEASURE, PASS_SCAN,
                                       PASS_STATUS};
 
     for (size_t k = 0; k < sizeof order / sizeof *order; k++)
-        for (const struct node *n = nodes; n->path; n++) {
-            const struct text *text = NULL;
-            int error;
+        for (const struct node *n = nodes; n->path; n++)
+            if (n->pass == order[k] && !(view && n->of_mount))
+                print_node(cat, n, view, out);
+}
 
-            if (n->pass != order[k])
-                continue;
-            error = cat_node(cat, n, &text);
-            if (error != -ENOENT)
-                print(out, n, error, text);
-        }
+int cat_all(struct cat *cat, FILE *out)
+{
+    print_view(cat, 0, out);
+    for (unsigned i = 0; cat->layers.count > 1 && i < cat->layers.count; i++)
+        print_view(cat, i + 1, out);
     return ferror(out) ? -EIO : 0;
 }

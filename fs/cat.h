@@ -4,38 +4,45 @@
 #ifndef FS_CAT_H
 #define FS_CAT_H
 
-#include <limits.h>
 #include <stdio.h>
 
+#include "image_options.h"
 #include "passes.h"
+#include "results.h"
 
-struct cat {
-    int fd;
-    struct open_options open;
-    struct status status;
-    char path[PATH_MAX];
-    char options[64];
+/* What is known of one view. */
+struct cat_view {
+    struct results results;
     struct text problems;
-    bool *known; /* by node */
-    int *errors;
-    struct text *texts;
+    uint64_t bytes_read;
 };
 
-/* Opens the image at path. Returns 0 or -errno (EISDIR, ENODEV: not a regular file or block
- * device). options: NULL is none. */
-int cat_begin(struct cat *cat, const char *path, const struct open_options *options);
+struct cat {
+    struct open_options open;
+    struct layers layers;
+    char *options; /* status/options */
+    struct cat_view views[VIEWS_MAX];
+};
+
+/*
+ * Opens the image at path and what the policy grants of it. Returns 0 or -errno (EISDIR, ENODEV:
+ * not a regular file or block device). options: NULL is none; what of them has to be ended becomes
+ * the cat's.
+ */
+int cat_begin(struct cat *cat, const char *path, const struct image_options *options);
 void cat_end(struct cat *cat);
 
 /*
- * The text of a node, computed now if need be; it stays the cat's, until it is asked for again.
+ * The text of a file, computed now if need be; it stays the cat's, until it is asked for again.
  * Returns 0; -ENOENT: it does not apply, or is a directory; or the -errno that reading the file in
- * a mount says. Then cat->problems has the words.
+ * a mount says. Then the view's problems have the words.
  */
-int cat_node(struct cat *cat, const struct node *node, const struct text **text);
+int cat_file(struct cat *cat, const struct place *place, const struct result **result);
 
 /*
- * Writes every file that applies: a line "== PATH", then its text or a line "error: ERRNO". Passes
- * are run first, so that problems and status tell of them. Returns 0 or -errno (ENOMEM, EIO).
+ * Writes every file that applies: a line "== PATH", then its text or a line "error: ERRNO"; of
+ * layers alone only where there are several. Passes are run first, so that problems and status tell
+ * of them. Returns 0 or -errno (ENOMEM, EIO).
  */
 int cat_all(struct cat *cat, FILE *out);
 

@@ -18,15 +18,32 @@ static bool is_same_generation(const struct stat *a, const struct stat *b)
            a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
-bool front_refresh(struct front *front)
+/* Looks whether an open file has changed; if so, *known is what it is now. */
+static bool has_changed(int fd, struct stat *known)
 {
     struct stat now;
 
-    if (image_file_stat(front->image_fd, &now) < 0 || is_same_generation(&now, &front->image_stat))
+    if (image_file_stat(fd, &now) < 0 || is_same_generation(&now, known))
         return false;
-    front->image_stat = now;
-    jobs_forget(&front->jobs);
+    *known = now;
     return true;
+}
+
+bool front_refresh(struct front *front)
+{
+    bool changed = false;
+
+    for (unsigned i = 0; i < front->layers.count; i++) {
+        struct layer *layer = &front->layers.items[i];
+
+        changed |= has_changed(layer->fd, &layer->st);
+        for (size_t n = 0; n < layer->grants_count; n++)
+            if (layer->grants[n].fd >= 0)
+                changed |= has_changed(layer->grants[n].fd, &layer->grants[n].st);
+    }
+    if (changed)
+        jobs_forget(&front->jobs);
+    return changed;
 }
 
 /* Takes one request of the kernel. Returns false when the session is over. */
@@ -42,16 +59,16 @@ static bool serve_request(struct front *front, struct fuse_buf *buffer)
     return !fuse_session_exited(front->session);
 }
 
-static void serve(struct front *front)
+/* Serves until the session is over. fds: the session's place, and room for those of the jobs. */
+static void serve(struct front *front, struct pollfd *fds)
 {
-    struct pollfd fds[1 + JOBS_POLLFDS] = {
-        {.fd = fuse_session_fd(front->session), .events = POLLIN}};
+    nfds_t count = 1 + jobs_pollfds(&front->jobs);
     struct fuse_buf buffer = {.mem = NULL};
     bool more = true;
 
     while (more) {
         int timeout = jobs_poll(&front->jobs, fds + 1);
-        int found = poll(fds, sizeof fds / sizeof *fds, timeout);
+        int found = poll(fds, count, timeout);
 
         if (found < 0 && errno != EINTR)
             break;
@@ -64,22 +81,46 @@ static void serve(struct front *front)
     free(buffer.mem);
 }
 
+/* Takes over what was found out before the mount. 0 or -ENOMEM. */
+static int begin_jobs(struct front *front, int monitor)
+{
+    struct view *view;
+    int error = jobs_begin(&front->jobs, monitor, 1 + front->layers.count);
+
+    if (error)
+        return error;
+    view = &front->jobs.views[0];
+    text_add_lines_once(&view->problems, front->known.problems.bytes, front->known.problems.length);
+    view->bytes_read = front->known.bytes_read;
+    error = results_move(&view->results, &front->known.results);
+    collected_end(&front->known);
+    return error;
+}
+
 int front_run(struct front *front, int monitor)
 {
     int fd = fuse_session_fd(front->session);
+    struct pollfd *fds;
 
     /* Whoever asks all of our processes to end asks the monitor, too: it unmounts, and that ends
      * this one. */
     signal(SIGTERM, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
-    if (inodes_begin(&front->inodes) < 0 || jobs_begin(&front->jobs, monitor) < 0)
+    layers_close_directories(&front->layers);
+    inodes_begin(&front->inodes);
+    if (begin_jobs(front, monitor) < 0)
         return EXIT_SYSTEM;
+    fds = calloc(1 + jobs_pollfds(&front->jobs), sizeof *fds);
+    if (!fds)
+        return EXIT_SYSTEM;
+    fds[0] = (struct pollfd){.fd = fd, .events = POLLIN};
     /* A request that was interrupted before it was read is gone again: reading must not wait for
      * the next. */
     if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
         return EXIT_SYSTEM;
     front->jobs.patience_ms = (int64_t)front->request_timeout * 1000 / 2;
-    serve(front);
+    serve(front, fds);
+    free(fds);
     jobs_end(&front->jobs);
     inodes_end(&front->inodes);
     return EXIT_GOOD;

@@ -9,6 +9,7 @@
 #include <fuse_lowlevel.h>
 #include <sys/stat.h>
 
+#include "collect.h"
 #include "inodes.h"
 #include "jobs.h"
 #include "options.h"
@@ -16,13 +17,12 @@
 struct front {
     const struct options *options;
     struct fuse_session *session;
-    const char *image;        /* absolute path */
     struct open_options open; /* of jobs */
-    int image_fd;
+    struct layers layers;
+    struct collected known;   /* of view 0, before it was mounted */
     unsigned request_timeout; /* seconds after which the kernel ends a mount that has not answered;
                                  0: never */
-    char options_text[128];
-    struct stat image_stat; /* of the generation that is shown */
+    char *options_text;
     struct inodes inodes;
     struct jobs jobs;
 };
@@ -36,7 +36,7 @@ extern const struct fuse_lowlevel_ops front_operations;
  */
 int front_run(struct front *front, int monitor);
 
-/* Returns whether the image has changed; if it has, everything is computed anew. */
+/* Returns whether a file that is open has changed; if so, everything is computed anew. */
 bool front_refresh(struct front *front);
 
 #endif

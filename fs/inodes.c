@@ -2,34 +2,8 @@
 /* Inodes and the texts that they hold. */
 #include "inodes.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct result *result_new(int error, const void *bytes, size_t length)
-{
-    struct result *result = malloc(sizeof *result + length);
-
-    if (!result)
-        return NULL;
-    *result = (struct result){.references = 1, .error = error, .length = length};
-    if (length)
-        memcpy(result->bytes, bytes, length);
-    return result;
-}
-
-struct result *result_hold(struct result *result)
-{
-    if (result)
-        result->references++;
-    return result;
-}
-
-void result_drop(struct result *result)
-{
-    if (result && --result->references == 0)
-        free(result);
-}
 
 static bool is_same(const struct result *a, const struct result *b)
 {
@@ -37,21 +11,21 @@ static bool is_same(const struct result *a, const struct result *b)
                       memcmp(a->bytes, b->bytes, a->length) == 0);
 }
 
-int inodes_begin(struct inodes *inodes)
+void inodes_begin(struct inodes *inodes)
 {
-    *inodes = (struct inodes){.root = {.node = nodes}};
-    inodes->current = calloc(nodes_count(), sizeof(struct inode *));
-    return inodes->current ? 0 : -ENOMEM;
+    *inodes = (struct inodes){.root = {.place = {.node = nodes}, .is_current = true}};
+}
+
+static struct inode **bucket_of(struct inodes *inodes, const struct place *place)
+{
+    return &inodes->buckets[place_ino(place) * UINT64_C(11400714819323198485) >> 54];
 }
 
 /* Takes the inode, of which the kernel knows nothing more, away. */
 static void inode_free(struct inodes *inodes, struct inode *inode)
 {
-    struct inode **current = &inodes->current[node_index(inode->node)];
-    struct inode **link = &inodes->all;
+    struct inode **link = bucket_of(inodes, &inode->place);
 
-    if (*current == inode)
-        *current = NULL;
     while (*link != inode)
         link = &(*link)->next;
     *link = inode->next;
@@ -85,32 +59,49 @@ void inodes_end(struct inodes *inodes)
 {
     while (inodes->open_files)
         inodes_close(inodes->open_files);
-    while (inodes->all)
-        inode_free(inodes, inodes->all);
-    free(inodes->current);
-    inodes->current = NULL;
+    for (size_t i = 0; i < INODE_BUCKETS; i++)
+        while (inodes->buckets[i])
+            inode_free(inodes, inodes->buckets[i]);
 }
 
-static struct inode *inode_new(struct inodes *inodes, const struct node *node)
+_Static_assert(INODE_BUCKETS == 1 << (64 - 54), "the hash has as many bits as there are buckets");
+
+static struct inode *inode_new(struct inodes *inodes, const struct place *place)
 {
+    struct inode **bucket = bucket_of(inodes, place);
     struct inode *inode = calloc(1, sizeof *inode);
 
     if (!inode)
         return NULL;
-    inode->node = node;
+    inode->place = *place;
+    inode->is_current = true;
     inode->generation = ++inodes->generation;
-    inode->next = inodes->all;
-    inodes->all = inode;
-    inodes->current[node_index(node)] = inode;
+    inode->next = *bucket;
+    *bucket = inode;
     return inode;
 }
 
-struct inode *inodes_lookup(struct inodes *inodes, const struct node *node, struct result *result)
+/* The current inode of the place, or NULL. */
+static struct inode *find_current(struct inodes *inodes, const struct place *place)
 {
-    struct inode *inode = inodes->current[node_index(node)];
+    uint64_t ino = place_ino(place);
 
-    if (!inode || (inode->result && !(result && is_same(inode->result, result))))
-        inode = inode_new(inodes, node);
+    for (struct inode *i = *bucket_of(inodes, place); i; i = i->next)
+        if (i->is_current && place_ino(&i->place) == ino)
+            return i;
+    return NULL;
+}
+
+struct inode *inodes_lookup(struct inodes *inodes, const struct place *place, struct result *result)
+{
+    struct inode *inode = find_current(inodes, place);
+
+    if (inode && inode->result && !(result && is_same(inode->result, result))) {
+        inode->is_current = false;
+        inode = NULL;
+    }
+    if (!inode)
+        inode = inode_new(inodes, place);
     if (!inode)
         return NULL;
     if (!inode->result)

@@ -9,30 +9,19 @@
 
 #include <stdint.h>
 
-#include "nodes.h"
-
-/* The text of a file, or the error that opening it says. Shared by inodes and open files. */
-struct result {
-    unsigned references;
-    int error; /* 0 or -errno */
-    size_t length;
-    char bytes[];
-};
-
-/* A new result with one reference; NULL: out of memory. */
-struct result *result_new(int error, const void *bytes, size_t length);
-struct result *result_hold(struct result *result);
-/* Gives a reference back. NULL is allowed. */
-void result_drop(struct result *result);
+#include "results.h"
 
 struct inode {
-    const struct node *node;
+    struct place place;
     struct result *result; /* NULL: not computed */
     uint64_t lookups;      /* how often the kernel was told of it */
     uint64_t generation;   /* never used twice */
     bool size_told;        /* the kernel knows the true size */
-    struct inode *next;    /* all of them */
+    bool is_current;       /* what the next lookup of its place gives */
+    struct inode *next;    /* of its bucket */
 };
+
+enum { INODE_BUCKETS = 1024 };
 
 /* An open file keeps the text that it was opened with. */
 struct open_file {
@@ -42,23 +31,22 @@ struct open_file {
 
 struct inodes {
     struct inode root;
-    struct inode **current; /* by node; what the next lookup gives */
-    struct inode *all;      /* but the root */
+    struct inode *buckets[INODE_BUCKETS]; /* all but the root, by their places */
     struct open_file *open_files;
     uint64_t generation;
 };
 
-/* Returns 0 or -ENOMEM. */
-int inodes_begin(struct inodes *inodes);
+void inodes_begin(struct inodes *inodes);
 /* Ends with all that the kernel has neither forgotten nor closed: it does neither when the mount is
  * aborted. */
 void inodes_end(struct inodes *inodes);
 
 /*
- * The inode for a lookup of node with that text (NULL: not computed yet): the current one, if it
+ * The inode for a lookup of a place with that text (NULL: not computed yet): the current one, if it
  * has no other text; else a new one. One more lookup is counted. NULL: out of memory.
  */
-struct inode *inodes_lookup(struct inodes *inodes, const struct node *node, struct result *result);
+struct inode *inodes_lookup(struct inodes *inodes, const struct place *place,
+                            struct result *result);
 
 /* Opens a file with that text. NULL: out of memory. */
 struct open_file *inodes_open(struct inodes *inodes, struct result *result);

@@ -2,70 +2,132 @@
 /* A job: only reads the image, and only writes to its pipe. */
 #include "job.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <string.h>
 
 #include "passes.h"
 #include "wire.h"
 
 /* Frames on their way: a pass has hundreds, most of them short. */
-struct frames {
-    int out;
+struct out {
+    int fd;
     size_t used;
     char buffer[16 << 10];
 };
 
-static int flush(struct frames *frames)
+static int flush(struct out *out)
 {
-    int error = frames->used ? wire_write(frames->out, frames->buffer, frames->used) : 0;
+    int error = out->used ? wire_write(out->fd, out->buffer, out->used) : 0;
 
-    frames->used = 0;
+    out->used = 0;
     return error;
 }
 
-static int write_bytes(struct frames *frames, const void *bytes, size_t length)
+static int write_bytes(struct out *out, const void *bytes, size_t length)
 {
     int error = 0;
 
-    if (length > sizeof frames->buffer - frames->used)
-        error = flush(frames);
+    if (length > sizeof out->buffer - out->used)
+        error = flush(out);
     if (error || !length)
         return error;
-    if (length > sizeof frames->buffer)
-        return wire_write(frames->out, bytes, length);
-    memcpy(frames->buffer + frames->used, bytes, length);
-    frames->used += length;
+    if (length > sizeof out->buffer)
+        return wire_write(out->fd, bytes, length);
+    memcpy(out->buffer + out->used, bytes, length);
+    out->used += length;
     return 0;
 }
 
-static int write_frame(struct frames *frames, enum wire_frame_kind kind, uint32_t node, int error,
-                       const void *bytes, size_t length)
+static int write_frame(struct out *out, struct wire_frame frame, const void *bytes)
 {
-    struct wire_frame frame = {kind, node, error, (uint32_t)length};
-    int failed = write_bytes(frames, &frame, sizeof frame);
+    int failed = write_bytes(out, &frame, sizeof frame);
 
-    return failed ? failed : write_bytes(frames, bytes, length);
+    return failed ? failed : write_bytes(out, bytes, frame.length);
 }
 
-static int emit_file(void *context, const struct node *node, int error, const struct text *text)
+static int write_file(void *context, const struct place *place, int error, const struct text *text)
 {
-    return write_frame(context, WIRE_FILE, (uint32_t)node_index(node), error, text->bytes,
-                       error ? 0 : text->length);
+    return write_frame(context,
+                       (struct wire_frame){.kind = WIRE_FILE,
+                                           .node = (uint32_t)node_index(place->node),
+                                           .number = place->number,
+                                           .error = error,
+                                           .length = error ? 0 : (uint32_t)text->length},
+                       text->bytes);
 }
 
-int job_run(enum pass pass, int fd, const struct open_options *options, int out)
+static int write_count(void *context, const struct place *directory, uint32_t count)
 {
-    struct frames frames = {.out = out};
+    return write_frame(context,
+                       (struct wire_frame){.kind = WIRE_COUNT,
+                                           .node = (uint32_t)node_index(directory->node),
+                                           .number = count},
+                       NULL);
+}
+
+static int write_reference(void *context, const struct reference *r)
+{
+    struct wire_reference head = {.role = (uint32_t)r->role,
+                                  .is_windows = r->is_windows,
+                                  .kind = (uint32_t)strlen(r->kind),
+                                  .source = (uint32_t)strlen(r->source),
+                                  .format = r->format ? (uint32_t)strlen(r->format) : UINT32_MAX,
+                                  .path = (uint32_t)r->length};
+    uint32_t format = r->format ? head.format : 0;
+    struct wire_frame frame = {.kind = WIRE_REFERENCE,
+                               .length = (uint32_t)sizeof head + head.kind + head.source + format +
+                                         head.path};
+    int error = write_bytes(context, &frame, sizeof frame);
+
+    if (!error)
+        error = write_bytes(context, &head, sizeof head);
+    if (!error)
+        error = write_bytes(context, r->kind, head.kind);
+    if (!error)
+        error = write_bytes(context, r->source, head.source);
+    if (!error)
+        error = write_bytes(context, r->format, format);
+    return error ? error : write_bytes(context, r->path, head.path);
+}
+
+int job_run(enum pass pass, unsigned view, const struct layers *layers,
+            const struct open_options *options, int fd)
+{
+    struct out out = {.fd = fd};
+    const struct pass_sink sink = {&out, write_file, write_count, write_reference};
     struct pass_report report;
-    int error = pass_run(pass, fd, options, emit_file, &frames, &report);
+    int error = pass_run(pass, view, layers, options, &sink, &report);
+    struct wire_frame problems = {.kind = WIRE_PROBLEMS,
+                                  .length = (uint32_t)strlen(report.problems)};
+    struct wire_frame bytes_read = {.kind = WIRE_BYTES_READ, .length = sizeof report.bytes_read};
 
     if (!error)
-        error = write_frame(&frames, WIRE_PROBLEMS, 0, 0, report.problems, strlen(report.problems));
+        error = write_frame(&out, problems, report.problems);
     if (!error)
-        error = write_frame(&frames, WIRE_BYTES_READ, 0, 0, &report.bytes_read,
-                            sizeof report.bytes_read);
+        error = write_frame(&out, bytes_read, &report.bytes_read);
     if (!error)
-        error = write_frame(&frames, WIRE_END, 0, 0, NULL, 0);
+        error = write_frame(&out, (struct wire_frame){.kind = WIRE_END}, NULL);
     if (!error)
-        error = flush(&frames);
+        error = flush(&out);
     return error ? 1 : 0;
+}
+
+int job_fetch_part(const struct layers *layers, unsigned layer, size_t reference)
+{
+    int socket = layers->fetch_context, fd = -1, received;
+    const struct wire_part request = {layer, (uint32_t)reference};
+    struct wire_part_answer answer;
+    struct pollfd wait = {.fd = socket, .events = POLLIN};
+
+    if (wire_send(socket, &request, sizeof request, -1) < 0)
+        return -EIO;
+    do {
+        if (poll(&wait, 1, -1) < 0 && errno != EINTR)
+            return -EIO;
+        received = wire_receive(socket, &answer, sizeof answer, &fd);
+    } while (received == 0);
+    if (received < 0)
+        return -EIO;
+    return fd >= 0 ? fd : answer.status < 0 ? answer.status : -EIO;
 }

@@ -6,9 +6,13 @@
 #include "nodes.h"
 
 /*
- * Runs the pass over the image in fd, taken as the options say, in a process of its own, and writes
- * its frames (wire.h) to out. Returns the process's exit status.
+ * Runs the pass over a view of the layers, of which the image is taken as the options say, in a
+ * process of its own, and writes its frames (wire.h) to fd. Returns the process's exit status.
  */
-int job_run(enum pass pass, int fd, const struct open_options *options, int out);
+int job_run(enum pass pass, unsigned view, const struct layers *layers,
+            const struct open_options *options, int fd);
+
+/* layers->fetch of a job: asks the monitor on the socket that is layers->fetch_context. */
+int job_fetch_part(const struct layers *layers, unsigned layer, size_t reference);
 
 #endif

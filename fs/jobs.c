@@ -13,10 +13,7 @@
 #include "passes.h"
 #include "wire.h"
 
-enum {
-    READ_BYTES = 64 << 10,
-    ERRNOS = 512, /* the kernel takes no answer with an errno from here on */
-};
+enum { ERRNOS = 512 }; /* the kernel takes no answer with an errno from here on */
 
 static const char *const pass_names[PASSES] = {
     [PASS_HEADER] = "header",
@@ -33,29 +30,29 @@ static int64_t now_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-int jobs_begin(struct jobs *jobs, int monitor)
+/* The running or idle job of number i, over all views. */
+static struct pass_job *job_at(const struct jobs *jobs, size_t i)
 {
-    *jobs = (struct jobs){.monitor = monitor};
-    jobs->results = calloc(nodes_count(), sizeof(struct result *));
-    if (!jobs->results)
-        return -ENOMEM;
-    for (size_t i = 0; i < PASSES; i++) {
-        struct pass_job *p = &jobs->passes[i];
-
-        *p = (struct pass_job){.fd = -1, .left_at = -1};
-        p->results = calloc(nodes_count(), sizeof(struct result *));
-        if (!p->results)
-            return -ENOMEM;
-    }
-    return 0;
+    return &jobs->views[i / PASSES].passes[i % PASSES];
 }
 
-static void drop_results(struct result **results)
+static size_t jobs_count(const struct jobs *jobs)
 {
-    for (size_t i = 0; results && i < nodes_count(); i++) {
-        result_drop(results[i]);
-        results[i] = NULL;
-    }
+    return (size_t)jobs->views_count * PASSES;
+}
+
+int jobs_begin(struct jobs *jobs, int monitor, unsigned views_count)
+{
+    *jobs = (struct jobs){.monitor = monitor, .views_count = views_count};
+    jobs->views = calloc(views_count, sizeof *jobs->views);
+    if (!jobs->views)
+        return -ENOMEM;
+    for (size_t i = 0; i < jobs_count(jobs); i++)
+        *job_at(jobs, i) = (struct pass_job){.view = (unsigned)(i / PASSES),
+                                             .pass = (enum pass)(i % PASSES),
+                                             .fd = -1,
+                                             .left_at = -1};
+    return 0;
 }
 
 /* Forgets what has come from the job so far, and its pipe. */
@@ -64,11 +61,11 @@ static void forget_job(struct pass_job *p)
     if (p->fd >= 0)
         close(p->fd);
     p->fd = -1;
-    p->length = 0;
+    frames_end(&p->frames);
     p->at_end = p->ended = false;
     p->bytes_read = 0;
     text_free(&p->problems);
-    drop_results(p->results);
+    results_forget(&p->results);
 }
 
 /* All who wait for the pass go on. */
@@ -85,47 +82,49 @@ static void resume_all(struct pass_job *p, int error)
     }
 }
 
+static void forget_view(struct view *view)
+{
+    results_forget(&view->results);
+    text_free(&view->problems);
+}
+
 void jobs_end(struct jobs *jobs)
 {
-    for (size_t i = 0; i < PASSES; i++) {
-        resume_all(&jobs->passes[i], -EIO);
-        forget_job(&jobs->passes[i]);
-        free(jobs->passes[i].results);
-        free(jobs->passes[i].buffer);
+    for (size_t i = 0; i < jobs_count(jobs); i++) {
+        resume_all(job_at(jobs, i), -EIO);
+        forget_job(job_at(jobs, i));
     }
-    drop_results(jobs->results);
-    free(jobs->results);
-    text_free(&jobs->problems);
+    for (unsigned i = 0; i < jobs->views_count; i++)
+        forget_view(&jobs->views[i]);
+    free(jobs->views);
     if (jobs->monitor >= 0)
         close(jobs->monitor);
 }
 
-bool jobs_is_known(const struct jobs *jobs, const struct node *node)
+bool jobs_is_known(const struct jobs *jobs, const struct place *place)
 {
-    return node->pass < PASS_HEADER || jobs->results[node_index(node)];
+    const struct node *node = place->node;
+    const struct place known = {place->view, place->number, node};
+
+    return node->pass < PASS_HEADER || results_get(&jobs->views[place->view].results, &known);
 }
 
-/* Publishes what the job computed. */
-static void publish(struct jobs *jobs, struct pass_job *p)
+/* Publishes what the job computed. 0 or -ENOMEM. */
+static int publish(struct jobs *jobs, struct pass_job *p)
 {
-    for (size_t i = 0; i < nodes_count(); i++)
-        if (p->results[i]) {
-            result_drop(jobs->results[i]);
-            jobs->results[i] = p->results[i];
-            p->results[i] = NULL;
-        }
-    text_add_lines_once(&jobs->problems, p->problems.bytes, p->problems.length);
-    jobs->bytes_read += p->bytes_read;
+    struct view *view = &jobs->views[p->view];
+
+    text_add_lines_once(&view->problems, p->problems.bytes, p->problems.length);
+    view->bytes_read += p->bytes_read;
+    return results_move(&view->results, &p->results);
 }
 
 /* Forgets what a pass has published. */
-static void forget_published(struct jobs *jobs, enum pass pass)
+static void forget_published(struct jobs *jobs, const struct pass_job *p)
 {
-    for (size_t i = 0; i < nodes_count(); i++)
-        if (pass_may_emit(pass, nodes[i].pass)) {
-            result_drop(jobs->results[i]);
-            jobs->results[i] = NULL;
-        }
+    for (const struct node *n = nodes; n->path; n++)
+        if (pass_may_emit(p->pass, n->pass))
+            results_forget_node(&jobs->views[p->view].results, n);
 }
 
 /* The job is over. */
@@ -137,18 +136,18 @@ static void finish(struct jobs *jobs, struct pass_job *p, int error)
         text_add(&p->problems, "the image changed while it was read, again and again: what was "
                                "read may not fit together\n");
     if (!error)
-        publish(jobs, p);
+        error = publish(jobs, p);
     forget_job(p);
     p->is_running = p->restarted = p->torn = false;
     p->left_at = -1;
     resume_all(p, error);
     if (torn)
-        forget_published(jobs, (enum pass)(p - jobs->passes));
+        forget_published(jobs, p);
 }
 
 static void request(struct jobs *jobs, enum wire_request_kind kind, struct pass_job *p)
 {
-    struct wire_request r = {kind, p->id, (uint32_t)(p - jobs->passes)};
+    struct wire_request r = {kind, p->id, p->view, (uint32_t)p->pass};
 
     if (jobs->monitor < 0 || wire_send(jobs->monitor, &r, sizeof r, -1) < 0)
         p->ended = p->at_end = true;
@@ -158,9 +157,9 @@ static void request(struct jobs *jobs, enum wire_request_kind kind, struct pass_
  */
 static void fail(struct jobs *jobs, struct pass_job *p, const char *format, int number)
 {
-    text_add(&p->problems, "the %s job ", pass_names[p - jobs->passes]);
+    text_add(&p->problems, "the %s job ", pass_names[p->pass]);
     text_add(&p->problems, format, number);
-    text_add_lines_once(&jobs->problems, p->problems.bytes, p->problems.length);
+    text_add_lines_once(&jobs->views[p->view].problems, p->problems.bytes, p->problems.length);
     finish(jobs, p, -EIO);
 }
 
@@ -185,12 +184,12 @@ static void cancel(struct jobs *jobs, struct pass_job *p)
 
 void jobs_wait(struct jobs *jobs, struct waiter *waiter)
 {
-    struct pass_job *p;
+    struct pass_job *passes = jobs->views[waiter->view].passes, *p;
 
     /* A full scan that runs will tell what measure/ has to know. */
-    if (waiter->pass == PASS_MEASURE && jobs->passes[PASS_SCAN].is_running)
+    if (waiter->pass == PASS_MEASURE && passes[PASS_SCAN].is_running)
         waiter->pass = PASS_SCAN;
-    p = &jobs->passes[waiter->pass];
+    p = &passes[waiter->pass];
     waiter->next = p->waiters;
     waiter->since = now_ms();
     p->waiters = waiter;
@@ -201,7 +200,7 @@ void jobs_wait(struct jobs *jobs, struct waiter *waiter)
 
 void jobs_leave(struct jobs *jobs, struct waiter *waiter)
 {
-    struct pass_job *p = &jobs->passes[waiter->pass];
+    struct pass_job *p = &jobs->views[waiter->view].passes[waiter->pass];
     struct waiter **link = &p->waiters;
 
     while (*link && *link != waiter)
@@ -214,10 +213,10 @@ void jobs_leave(struct jobs *jobs, struct waiter *waiter)
 
 void jobs_forget(struct jobs *jobs)
 {
-    drop_results(jobs->results);
-    text_free(&jobs->problems);
-    for (size_t i = PASS_HEADER; i < PASSES; i++) {
-        struct pass_job *p = &jobs->passes[i];
+    for (unsigned i = 0; i < jobs->views_count; i++)
+        forget_view(&jobs->views[i]);
+    for (size_t i = 0; i < jobs_count(jobs); i++) {
+        struct pass_job *p = job_at(jobs, i);
 
         if (!p->is_running)
             continue;
@@ -233,19 +232,33 @@ void jobs_forget(struct jobs *jobs)
     }
 }
 
-/* Takes one whole frame. Returns 0; 1: it was the last; -EPROTO: it makes no sense. */
-static int take_frame(struct jobs *jobs, struct pass_job *p, const struct wire_frame *f,
-                      const char *bytes)
+/* Takes a file's text. */
+static int take_file(struct pass_job *p, const struct place *place, const struct wire_frame *f,
+                     const char *bytes)
 {
+    struct result *result;
+
+    if (!pass_may_emit(p->pass, place->node->pass) || f->error > 0 || f->error <= -ERRNOS)
+        return -EPROTO;
+    result = result_new(f->error, bytes, f->length);
+    return result ? results_put(&p->results, place, result) : -ENOMEM;
+}
+
+/* Takes one whole frame. Returns 0; 1: it was the last; -EPROTO: it makes no sense. */
+static int take_frame(struct pass_job *p, const struct wire_frame *f, const char *bytes)
+{
+    struct place place = {.view = p->view, .number = f->number, .node = nodes};
+
+    if (f->node >= nodes_count())
+        return -EPROTO;
+    place.node = &nodes[f->node];
     switch (f->kind) {
     case WIRE_FILE:
-        if (f->node >= nodes_count() ||
-            !pass_may_emit((enum pass)(p - jobs->passes), nodes[f->node].pass) || f->error > 0 ||
-            f->error <= -ERRNOS)
-            return -EPROTO;
-        result_drop(p->results[f->node]);
-        p->results[f->node] = result_new(f->error, bytes, f->length);
-        return p->results[f->node] ? 0 : -EPROTO;
+        return take_file(p, &place, f, bytes);
+    case WIRE_COUNT:
+        return results_set_count(&p->results, &place, f->number);
+    case WIRE_REFERENCE: /* it was decided on them before */
+        return 0;
     case WIRE_PROBLEMS:
         text_add_lines_once(&p->problems, bytes, f->length);
         return 0;
@@ -261,41 +274,16 @@ static int take_frame(struct jobs *jobs, struct pass_job *p, const struct wire_f
     }
 }
 
-/* Takes all whole frames in the buffer. As take_frame(). */
-static int take_frames(struct jobs *jobs, struct pass_job *p)
+/* Takes all whole frames that have come. As take_frame(). */
+static int take_frames(struct pass_job *p)
 {
     struct wire_frame frame;
-    size_t used = 0;
-    int taken = 0;
+    const char *bytes;
+    int taken = 0, more;
 
-    while (!taken && p->length - used >= sizeof frame) {
-        memcpy(&frame, p->buffer + used, sizeof frame);
-        if (frame.length > TEXT_BYTES_MAX)
-            return -EPROTO;
-        if (p->length - used - sizeof frame < frame.length)
-            break;
-        taken = take_frame(jobs, p, &frame, p->buffer + used + sizeof frame);
-        used += sizeof frame + frame.length;
-    }
-    memmove(p->buffer, p->buffer + used, p->length - used);
-    p->length -= used;
+    while (!taken && (more = frames_next(&p->frames, &frame, &bytes)) != 0)
+        taken = more < 0 ? more : take_frame(p, &frame, bytes);
     return taken;
-}
-
-/* Makes room for another piece. The buffer never holds more than one frame and a piece. */
-static int grow_buffer(struct pass_job *p)
-{
-    size_t capacity = p->length + READ_BYTES;
-    char *buffer = p->buffer;
-
-    if (capacity > p->capacity) {
-        buffer = realloc(p->buffer, capacity);
-        if (!buffer)
-            return -ENOMEM;
-        p->buffer = buffer;
-        p->capacity = capacity;
-    }
-    return 0;
 }
 
 /* Says how a job without its last frame ended. */
@@ -310,12 +298,11 @@ static void fail_ended(struct jobs *jobs, struct pass_job *p)
 /* Reads a piece of what the job says. */
 static void read_job(struct jobs *jobs, struct pass_job *p)
 {
-    ssize_t n = grow_buffer(p) < 0 ? -1 : read(p->fd, p->buffer + p->length, READ_BYTES);
-    int taken;
+    int more = frames_read(&p->frames, p->fd), taken;
 
-    if (n < 0 && (errno == EINTR || errno == EAGAIN))
+    if (more == -EINTR || more == -EAGAIN)
         return;
-    if (n <= 0) {
+    if (more <= 0) {
         close(p->fd);
         p->fd = -1;
         p->at_end = true;
@@ -323,8 +310,7 @@ static void read_job(struct jobs *jobs, struct pass_job *p)
             fail_ended(jobs, p);
         return;
     }
-    p->length += (size_t)n;
-    taken = take_frames(jobs, p);
+    taken = take_frames(p);
     if (taken == 1) {
         finish(jobs, p, 0);
     } else if (taken < 0) {
@@ -336,9 +322,9 @@ static void read_job(struct jobs *jobs, struct pass_job *p)
 /* The running pass with that job, or NULL: it was cancelled or is done. */
 static struct pass_job *find_job(struct jobs *jobs, uint32_t id)
 {
-    for (size_t i = 0; i < PASSES; i++)
-        if (jobs->passes[i].is_running && jobs->passes[i].id == id)
-            return &jobs->passes[i];
+    for (size_t i = 0; i < jobs_count(jobs); i++)
+        if (job_at(jobs, i)->is_running && job_at(jobs, i)->id == id)
+            return job_at(jobs, i);
     return NULL;
 }
 
@@ -369,9 +355,9 @@ static void lose_monitor(struct jobs *jobs)
 {
     close(jobs->monitor);
     jobs->monitor = -1;
-    for (size_t i = 0; i < PASSES; i++)
-        if (jobs->passes[i].is_running)
-            fail(jobs, &jobs->passes[i], "was lost: the monitor is gone", 0);
+    for (size_t i = 0; i < jobs_count(jobs); i++)
+        if (job_at(jobs, i)->is_running)
+            fail(jobs, job_at(jobs, i), "was lost: the monitor is gone", 0);
 }
 
 static void read_monitor(struct jobs *jobs)
@@ -398,18 +384,23 @@ static int64_t deadline(const struct jobs *jobs, const struct pass_job *p)
     return first;
 }
 
+size_t jobs_pollfds(const struct jobs *jobs)
+{
+    return jobs_count(jobs) + 1;
+}
+
 int jobs_poll(struct jobs *jobs, struct pollfd *fds)
 {
     int64_t first = INT64_MAX, rest;
 
-    for (size_t i = 0; i < PASSES; i++) {
-        const struct pass_job *p = &jobs->passes[i];
+    for (size_t i = 0; i < jobs_count(jobs); i++) {
+        const struct pass_job *p = job_at(jobs, i);
         int64_t next = p->is_running ? deadline(jobs, p) : INT64_MAX;
 
         fds[i] = (struct pollfd){.fd = p->fd, .events = POLLIN};
         first = next < first ? next : first;
     }
-    fds[PASSES] = (struct pollfd){.fd = jobs->monitor, .events = POLLIN};
+    fds[jobs_count(jobs)] = (struct pollfd){.fd = jobs->monitor, .events = POLLIN};
     if (first == INT64_MAX)
         return -1;
     rest = first - now_ms();
@@ -438,10 +429,10 @@ void jobs_handle(struct jobs *jobs, const struct pollfd *fds)
 {
     int64_t now = now_ms();
 
-    if (fds[PASSES].revents && jobs->monitor >= 0)
+    if (fds[jobs_count(jobs)].revents && jobs->monitor >= 0)
         read_monitor(jobs);
-    for (size_t i = 0; i < PASSES; i++) {
-        struct pass_job *p = &jobs->passes[i];
+    for (size_t i = 0; i < jobs_count(jobs); i++) {
+        struct pass_job *p = job_at(jobs, i);
 
         if (fds[i].revents && p->fd >= 0 && p->fd == fds[i].fd)
             read_job(jobs, p);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Jobs, as the front sees them: at most one for each pass, shared by all who wait for it, killed
- * when the last of them has been gone for a moment. Never waits; what jobs send is taken as
+ * Jobs, as the front sees them: at most one for each pass of a view, shared by all who wait for it,
+ * killed when the last of them has been gone for a moment. Never waits; what jobs send is taken as
  * possibly wrong.
  */
 #ifndef FS_JOBS_H
@@ -10,34 +10,37 @@
 #include <poll.h>
 #include <stdint.h>
 
-#include "inodes.h"
+#include "frames.h"
+#include "results.h"
+#include "text.h"
 
 enum {
     /* A signal makes open() fail with EINTR, and most callers then call it again: their job should
        still be there. */
     JOBS_LINGER_MS = 500,
-    JOBS_POLLFDS = PASSES + 1,
 };
 
-/* Somebody who waits for a pass. resume is called once: with 0 when the pass is done, with -errno
- * when its job died. */
+/* Somebody who waits for a pass of a view. resume is called once: with 0 when the pass is done,
+ * with -errno when its job died. */
 struct waiter {
     struct waiter *next;
+    unsigned view;
     enum pass pass;
     void (*resume)(struct waiter *waiter, int error);
     int64_t since; /* ms; set by jobs_wait() */
 };
 
 struct pass_job {
+    unsigned view;
+    enum pass pass;
     bool is_running;
     uint32_t id;
     int fd;      /* of the job's pipe; -1: not here yet, or at its end */
     bool at_end; /* of the pipe */
     bool ended;  /* the process; status is set */
     int status;
-    char *buffer; /* what has come of a frame */
-    size_t length, capacity;
-    struct result **results; /* by node: what came; published when the pass is done */
+    struct frames frames;   /* what has come and is no whole frame yet */
+    struct results results; /* what came; published when the pass is done */
     struct text problems;
     uint64_t bytes_read;
     struct waiter *waiters;
@@ -46,23 +49,30 @@ struct pass_job {
     int64_t left_at; /* when the last of them left, ms; -1: some are there, or will come back */
 };
 
+/* What is known of a view, and what runs to find more. */
+struct view {
+    struct results results;
+    struct text problems; /* of all its jobs, each line once */
+    uint64_t bytes_read;  /* by all of them that ended well */
+    struct pass_job passes[PASSES];
+};
+
 struct jobs {
     int monitor;         /* socket; -1: the monitor is gone */
     int64_t patience_ms; /* a waiter is resumed with -EINTR after that long, and its job goes on; 0:
                             never */
     uint32_t last_id;
-    struct pass_job passes[PASSES];
-    struct result **results; /* by node: of passes that are done; NULL: not known */
-    struct text problems;    /* of all jobs, each line once */
-    uint64_t bytes_read;     /* by all jobs that ended well */
+    unsigned views_count;
+    struct view *views;
 };
 
 /* monitor: the socket, which becomes the jobs'. Returns 0 or -ENOMEM. */
-int jobs_begin(struct jobs *jobs, int monitor);
+int jobs_begin(struct jobs *jobs, int monitor, unsigned views_count);
 void jobs_end(struct jobs *jobs);
 
-/* Whether no pass is needed for the node, or what its pass says of it is known: jobs->results. */
-bool jobs_is_known(const struct jobs *jobs, const struct node *node);
+/* Whether no pass is needed for the place, or what its pass says of it is known: its view's
+ * results. */
+bool jobs_is_known(const struct jobs *jobs, const struct place *place);
 
 /* Queues the waiter and sees to it that a job runs. May resume it before it returns. */
 void jobs_wait(struct jobs *jobs, struct waiter *waiter);
@@ -77,7 +87,11 @@ void jobs_leave(struct jobs *jobs, struct waiter *waiter);
  */
 void jobs_forget(struct jobs *jobs);
 
-/* Fills fds (JOBS_POLLFDS of them) for poll(2); returns how long it may wait, in ms, -1: for ever.
+/* How many descriptors jobs_poll() fills in. */
+size_t jobs_pollfds(const struct jobs *jobs);
+
+/* Fills fds (jobs_pollfds() of them) for poll(2); returns how long it may wait, in ms, -1: for
+ * ever.
  */
 int jobs_poll(struct jobs *jobs, struct pollfd *fds);
 

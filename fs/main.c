@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "collect.h"
 #include "detect/image_file.h"
 #include "monitor.h"
 
@@ -27,28 +28,55 @@ static void open_standard_descriptors(void)
 }
 
 /* Returns 0 or an exit status, said. */
-static int open_image(struct front *front, const struct options *o)
+static int open_image(struct front *front, struct options *o)
 {
+    int error;
+
+    front->layers.policy = o->image_options.policy;
+    o->image_options.policy = (struct policy){.depth = 0};
+    front->layers.policy.caller = getuid();
+    front->open = o->image_options.open;
+    error = layers_begin(&front->layers, o->image, front->layers.policy.blockdev);
+    if (error) {
+        complain("cannot read image '%s': %s", o->image, image_file_error(error));
+        return EXIT_MOUNT;
+    }
+    front->open.name = strrchr(front->layers.items[0].path, '/') + 1;
+    return 0;
+}
+
+/*
+ * Finds and opens what images name and the user grants, and says in one line what is lacking. What
+ * the first look at the headers told is kept where nothing more is to be told.
+ */
+static int open_references(struct front *front)
+{
+    char advice[1024];
     int error = 0;
 
-    front->image_fd = image_file_open(o->image, o->blockdev, &front->image_stat);
-    if (front->image_fd < 0)
-        error = front->image_fd;
-    else if (!(front->image = realpath(o->image, NULL)))
-        error = -errno;
+    for (unsigned i = 0; i < front->layers.count && !error; i++) {
+        struct reference_list references = {.items = NULL};
+
+        error = collect_references(&front->layers, i, &front->open, &references,
+                                   i == 0 ? &front->known : NULL);
+        if (!error)
+            error = layers_grant(&front->layers, i, &references);
+        if (!error && layers_advise(&front->layers, i, &references, advice, sizeof advice))
+            complain("%s", advice);
+        if (references.count)
+            collected_end(&front->known);
+        reference_list_end(&references);
+    }
     if (error)
-        complain("cannot read image '%s': %s", o->image, image_file_error(error));
-    front->open = o->open;
-    if (!error)
-        front->open.name = strrchr(front->image, '/') + 1;
-    return error ? EXIT_MOUNT : 0;
+        complain("cannot look at what the image names: %s", strerror(-error));
+    return error ? EXIT_SYSTEM : 0;
 }
 
 /* Mounts. Returns 0 or an exit status, said. */
 static int begin_session(struct front *front, struct mount *mount, const struct options *o)
 {
     struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
-    int status = mount_arguments(&args, o, front->image);
+    int status = mount_arguments(&args, o, front->layers.items[0].path);
 
     if (!status) {
         front->session = fuse_session_new(&args, &front_operations, sizeof front_operations, front);
@@ -90,7 +118,7 @@ static int wait_for_mount(const struct front *front, const struct mount *mount, 
         return EXIT_MOUNT;
     }
     if (front->options->verbose)
-        printf("%s mounted on %s\n", front->image, mount->directory);
+        printf("%s mounted on %s\n", front->layers.items[0].path, mount->directory);
     return EXIT_GOOD;
 }
 
@@ -128,7 +156,7 @@ static int run_in_background(struct front *front, const struct mount *mount)
     return monitor_run(front, mount, ready[1]);
 }
 
-static int run(struct front *front, const struct options *o)
+static int run(struct front *front, struct options *o)
 {
     struct mount mount;
     int status = open_image(front, o);
@@ -136,6 +164,9 @@ static int run(struct front *front, const struct options *o)
     if (!status)
         status = mount_check(&mount, o);
     if (status || o->fake)
+        return status;
+    status = open_references(front);
+    if (status)
         return status;
     monitor_block_signals();
     status = begin_session(front, &mount, o);
@@ -148,7 +179,7 @@ int main(int argc, char **argv)
 {
     struct options options;
     /* Static: several processes end with it, and what it points to goes with them. */
-    static struct front front = {.image_fd = -1};
+    static struct front front;
     int status;
 
     open_standard_descriptors();
@@ -168,9 +199,10 @@ int main(int argc, char **argv)
     options.gid = options.has_gid ? options.gid : getgid();
     front.request_timeout = mount_request_timeout();
     front.options = &options;
-    options_describe(&options, front.options_text, sizeof front.options_text);
-    status = run(&front, &options);
-    free((char *)(uintptr_t)front.image);
+    front.options_text = options_describe(&options);
+    status = front.options_text ? run(&front, &options) : EXIT_SYSTEM;
+    layers_end(&front.layers);
+    free(front.options_text);
     options_free(&options);
     return status;
 }

@@ -16,12 +16,14 @@
 #include "job.h"
 #include "wire.h"
 
-/* One for each pass runs; others have said all and are ending, which may take them a moment. */
-enum { JOBS_MAX = 64 };
+/* One for each pass of a view runs; others have said all and are ending, which may take them a
+ * moment. */
+enum { JOBS_MAX = VIEWS_MAX * PASSES + 64 };
 
 struct child {
     pid_t pid;    /* 0: free */
     uint32_t job; /* the front's number for it */
+    int socket;   /* on which it asks for parts; -1: none */
 };
 
 struct monitor {
@@ -114,19 +116,68 @@ static struct child *find_child(struct monitor *m, pid_t pid)
     return NULL;
 }
 
+/* In a new process: runs the job that r asks for; socket: on which it asks for parts, or -1. */
+static void run_job(struct monitor *m, const struct wire_request *r, int fd, int socket)
+{
+    struct front *front = m->front;
+
+    close(m->socket);
+    for (size_t i = 0; i < JOBS_MAX; i++)
+        if (m->children[i].pid && m->children[i].socket >= 0)
+            close(m->children[i].socket);
+    become_child(m);
+    layers_close_directories(&front->layers);
+    if (socket >= 0) {
+        front->layers.fetch = job_fetch_part;
+        front->layers.fetch_context = socket;
+    }
+    exit(job_run((enum pass)r->pass, r->view, &front->layers, &front->open, fd));
+}
+
+/* What a job and its monitor and front are connected by: the second of each pair is the job's. */
+struct job_ends {
+    int pipe[2];
+    int socket[2]; /* -1: it needs none */
+};
+
+static int open_ends(struct job_ends *ends, bool with_socket)
+{
+    int error = 0;
+
+    ends->socket[0] = ends->socket[1] = -1;
+    if (pipe2(ends->pipe, O_CLOEXEC) < 0)
+        return -errno;
+    if (with_socket && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends->socket) < 0) {
+        error = -errno;
+        close(ends->pipe[0]);
+        close(ends->pipe[1]);
+    }
+    return error;
+}
+
+/* Closes the ends number which, if they are open. */
+static void close_ends(const struct job_ends *ends, int which)
+{
+    close(ends->pipe[which]);
+    if (ends->socket[which] >= 0)
+        close(ends->socket[which]);
+}
+
 /* Forks a job. Returns the read end of its pipe, or -errno. */
 static int start_job(struct monitor *m, const struct wire_request *r)
 {
     struct child *child = find_child(m, 0);
     pid_t pid, monitor = getpid();
-    int pipe_fds[2];
+    struct job_ends ends;
+    int error;
 
-    if (r->pass < PASS_HEADER || r->pass >= PASSES)
+    if (r->pass < PASS_HEADER || r->pass >= PASSES || r->view > m->front->layers.count)
         return -EPROTO;
     if (!child)
         return -EAGAIN;
-    if (pipe2(pipe_fds, O_CLOEXEC) < 0)
-        return -errno;
+    error = open_ends(&ends, m->front->layers.has_parts_to_open);
+    if (error)
+        return error;
     pid = fork();
     if (pid == 0) {
         /* A job ends with its monitor. (A front does not: it can answer what it knows, and be
@@ -134,18 +185,42 @@ static int start_job(struct monitor *m, const struct wire_request *r)
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (getppid() != monitor)
             _exit(1);
-        close(m->socket);
-        close(pipe_fds[0]);
-        become_child(m);
-        exit(job_run((enum pass)r->pass, m->front->image_fd, &m->front->open, pipe_fds[1]));
+        close_ends(&ends, 0);
+        run_job(m, r, ends.pipe[1], ends.socket[1]);
     }
-    close(pipe_fds[1]);
+    close_ends(&ends, 1);
     if (pid < 0) {
-        close(pipe_fds[0]);
+        close_ends(&ends, 0);
         return -EAGAIN;
     }
-    *child = (struct child){pid, r->job};
-    return pipe_fds[0];
+    *child = (struct child){pid, r->job, ends.socket[0]};
+    return ends.pipe[0];
+}
+
+/* Opens the parts that a job asks for. It is told of none but those that were granted. */
+static void open_parts(const struct layers *layers, struct child *child)
+{
+    struct wire_part part;
+    int fd, received;
+
+    while (child->socket >= 0 &&
+           (received = wire_receive(child->socket, &part, sizeof part, &fd)) != 0) {
+        struct wire_part_answer a = {.status = 0};
+
+        if (fd >= 0)
+            close(fd);
+        if (received == 1) {
+            fd = layers_open_part(layers, part.layer, part.reference);
+            a.status = fd < 0 ? fd : 0;
+            received = wire_send(child->socket, &a, sizeof a, fd) < 0 ? -EPIPE : 1;
+            if (fd >= 0)
+                close(fd);
+        }
+        if (received < 0) {
+            close(child->socket);
+            child->socket = -1;
+        }
+    }
 }
 
 static void take_request(struct monitor *m, const struct wire_request *r)
@@ -192,6 +267,8 @@ static void reap(struct monitor *m)
             m->front_ended = true;
         if (child) {
             answer(m, WIRE_ENDED, child->job, status, -1);
+            if (child->socket >= 0)
+                close(child->socket);
             *child = (struct child){.pid = 0};
         }
     }
@@ -214,14 +291,36 @@ static void take_signals(struct monitor *m)
     reap(m);
 }
 
+/* Fills in what to wait for: signals, the front, and jobs that may ask for parts. */
+static nfds_t fill_pollfds(struct monitor *m, struct pollfd *fds, struct child **children)
+{
+    nfds_t count = 2;
+
+    fds[0] = (struct pollfd){.fd = m->signals, .events = POLLIN};
+    fds[1] = (struct pollfd){.fd = m->socket, .events = POLLIN};
+    for (size_t i = 0; i < JOBS_MAX && m->front->layers.has_parts_to_open; i++) {
+        struct child *child = &m->children[i];
+
+        if (!child->pid || child->socket < 0)
+            continue;
+        fds[count] = (struct pollfd){.fd = child->socket, .events = POLLIN};
+        children[count++] = child;
+    }
+    return count;
+}
+
 static void watch(struct monitor *m)
 {
     while (!m->front_ended) {
-        struct pollfd fds[] = {{.fd = m->signals, .events = POLLIN},
-                               {.fd = m->socket, .events = POLLIN}};
+        struct pollfd fds[2 + JOBS_MAX];
+        struct child *children[2 + JOBS_MAX];
+        nfds_t count = fill_pollfds(m, fds, children);
 
-        if (poll(fds, 2, -1) < 0 && errno != EINTR)
+        if (poll(fds, count, -1) < 0 && errno != EINTR)
             break;
+        for (nfds_t i = 2; i < count; i++)
+            if (fds[i].revents)
+                open_parts(&m->front->layers, children[i]);
         if (fds[1].revents)
             read_requests(m);
         if (fds[0].revents)

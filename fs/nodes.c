@@ -14,27 +14,51 @@
 enum { PATH_BYTES = 128 }; /* no path is longer */
 
 static const struct node table[] = {
-    {"", PASS_DIRECTORY, NULL, NULL, NULL, NULL},
-    {"format", PASS_HEADER, render_format, NULL, NULL, NULL},
-    {"subformat", PASS_HEADER, render_subformat, NULL, NULL, NULL},
-    {"virtual_size", PASS_HEADER, render_virtual_size, NULL, NULL, NULL},
-    {"content", PASS_CONTENT, render_content, NULL, NULL, NULL},
-    {"file_size", PASS_STATUS, render_file_size, NULL, NULL, NULL},
-    {"disk_size", PASS_STATUS, render_disk_size, NULL, NULL, NULL},
-    {"allocated_size", PASS_SCAN, render_allocated_size, NULL, NULL, NULL},
-    {"candidates", PASS_HEADER, render_candidates, NULL, NULL, NULL},
-    {"measure", PASS_DIRECTORY, NULL, NULL, NULL, NULL},
-    {"measure/raw", PASS_HEADER, render_measure, "raw", NULL, NULL},
-    {"measure/raw.json", PASS_HEADER, render_measure_json, "raw", NULL, NULL},
-    {"measure/qcow2", PASS_MEASURE, render_measure, "qcow2", NULL, NULL},
-    {"measure/qcow2.json", PASS_MEASURE, render_measure_json, "qcow2", NULL, NULL},
-    {"problems", PASS_STATUS, render_problems, NULL, "format", NULL},
-    {"status", PASS_DIRECTORY, NULL, NULL, NULL, NULL},
-    {"status/version", PASS_STATUS, render_version, NULL, NULL, NULL},
-    {"status/image", PASS_STATUS, render_image, NULL, NULL, NULL},
-    {"status/options", PASS_STATUS, render_options, NULL, NULL, NULL},
-    {"status/bytes_read", PASS_STATUS, render_bytes_read, NULL, NULL, NULL},
-    {"header", PASS_DIRECTORY, NULL, NULL, NULL, NULL},
+    {.path = "", .pass = PASS_DIRECTORY},
+    {.path = "format", .pass = PASS_HEADER, .render = render_format},
+    {.path = "subformat", .pass = PASS_HEADER, .render = render_subformat},
+    {.path = "virtual_size", .pass = PASS_HEADER, .render = render_virtual_size},
+    {.path = "content", .pass = PASS_CONTENT, .render = render_content},
+    {.path = "file_size", .pass = PASS_STATUS, .render = render_file_size},
+    {.path = "disk_size", .pass = PASS_STATUS, .render = render_disk_size},
+    {.path = "allocated_size", .pass = PASS_SCAN, .render = render_allocated_size},
+    {.path = "candidates", .pass = PASS_HEADER, .render = render_candidates},
+    {.path = "measure", .pass = PASS_DIRECTORY},
+    {.path = "measure/raw", .pass = PASS_HEADER, .render = render_measure, .target = "raw"},
+    {.path = "measure/raw.json",
+     .pass = PASS_HEADER,
+     .render = render_measure_json,
+     .target = "raw"},
+    {.path = "measure/qcow2", .pass = PASS_MEASURE, .render = render_measure, .target = "qcow2"},
+    {.path = "measure/qcow2.json",
+     .pass = PASS_MEASURE,
+     .render = render_measure_json,
+     .target = "qcow2"},
+    {.path = "references", .pass = PASS_DIRECTORY, .count = count_references},
+    {.path = "references/#", .pass = PASS_DIRECTORY, .after = "format"},
+    {.path = "references/#/kind", .pass = PASS_HEADER, .render = render_reference_kind},
+    {.path = "references/#/source", .pass = PASS_HEADER, .render = render_reference_source},
+    {.path = "references/#/path", .pass = PASS_HEADER, .render = render_reference_path},
+    {.path = "references/#/format", .pass = PASS_HEADER, .render = render_reference_format},
+    {.path = "references/#/state", .pass = PASS_HEADER, .render = render_reference_state},
+    {.path = "references/#/reason", .pass = PASS_HEADER, .render = render_reference_reason},
+    {.path = "references/#/resolved", .pass = PASS_HEADER, .render = render_reference_resolved},
+    {.path = "layers",
+     .pass = PASS_DIRECTORY,
+     .after = "format",
+     .count = count_layers,
+     .of_mount = true},
+    {.path = "layers/#", .pass = PASS_DIRECTORY, .after = "format", .of_mount = true},
+    {.path = "problems", .pass = PASS_STATUS, .render = render_problems, .after = "format"},
+    {.path = "status", .pass = PASS_DIRECTORY, .of_mount = true},
+    {.path = "status/version", .pass = PASS_STATUS, .render = render_version, .of_mount = true},
+    {.path = "status/image", .pass = PASS_STATUS, .render = render_image, .of_mount = true},
+    {.path = "status/options", .pass = PASS_STATUS, .render = render_options, .of_mount = true},
+    {.path = "status/bytes_read",
+     .pass = PASS_STATUS,
+     .render = render_bytes_read,
+     .of_mount = true},
+    {.path = "header", .pass = PASS_DIRECTORY},
 };
 
 static struct node all[NODES_MAX + 1]; /* the last ends them */
@@ -49,6 +73,7 @@ static uint16_t slots[SLOTS];
 _Static_assert(SLOTS >= 2 * NODES_MAX, "a search of the hash table might not end");
 
 const struct node *const nodes = all;
+static const struct node *layers_node; /* layers/# */
 
 /* The slot of the node with that path, or the empty one where it would be. */
 static uint16_t *find_slot(const char *path)
@@ -72,6 +97,7 @@ static const struct node *add(const struct node *node, const struct node *parent
     assert(count <= NODES_MAX);
     *added = *node;
     added->parent = parent;
+    added->is_numbered = strchr(node->path, '#') != NULL;
     *slot = (uint16_t)count;
     return added;
 }
@@ -135,6 +161,7 @@ void nodes_begin(void)
     for (const struct format_driver *const *f = formats; *f; f++)
         add_parts((*f)->parts, PASS_HEADER, "format");
     add_parts(content_parts, PASS_CONTENT, "content");
+    layers_node = node_by_path("layers/#");
 }
 
 size_t nodes_count(void)
@@ -161,12 +188,20 @@ const char *node_name(const struct node *node)
     return slash ? slash + 1 : node->path;
 }
 
+const struct node *node_counter(const struct node *node)
+{
+    while (!node->count)
+        node = node->parent;
+    return node;
+}
+
 bool node_is_in(const struct node *node, const struct node *directory)
 {
     return node->parent == directory;
 }
 
-const struct node *node_in(const struct node *directory, const char *name)
+/* The node called name in directory, or NULL. */
+static const struct node *node_in(const struct node *directory, const char *name)
 {
     char path[PATH_BYTES];
     int length =
@@ -175,4 +210,81 @@ const struct node *node_in(const struct node *directory, const char *name)
     if (!*name || strchr(name, '/') || (size_t)length >= sizeof path)
         return NULL;
     return node_by_path(path);
+}
+
+/* A number as it is written as an entry: without a sign, without zeros in front. */
+static bool parse_number(const char *name, uint32_t *number)
+{
+    uint64_t value = 0;
+    const char *c = name;
+
+    for (; *c >= '0' && *c <= '9' && value < NUMBERS_MAX; c++)
+        value = 10 * value + (uint64_t)(*c - '0');
+    *number = (uint32_t)value;
+    return *name && !*c && value < NUMBERS_MAX && (name[0] != '0' || !name[1]);
+}
+
+bool place_in(const struct place *directory, const char *name, struct place *place)
+{
+    uint32_t number = directory->number;
+    const struct node *node = strcmp(name, "#") != 0 ? node_in(directory->node, name) : NULL;
+
+    if (!node && parse_number(name, &number))
+        node = node_in(directory->node, "#");
+    if (!node || (directory->view && node->of_mount))
+        return false;
+    *place = (struct place){directory->view, node->is_numbered ? number : 0, node};
+    if (node == layers_node)
+        *place = (struct place){.view = number + 1, .node = nodes};
+    return place->view < VIEWS_MAX;
+}
+
+bool place_by_path(const char *path, struct place *place)
+{
+    char name[PATH_BYTES];
+
+    *place = (struct place){.node = nodes};
+    while (*path) {
+        size_t length = strcspn(path, "/");
+        const struct place directory = *place;
+
+        if (length >= sizeof name)
+            return false;
+        memcpy(name, path, length);
+        name[length] = '\0';
+        if (!place_in(&directory, name, place))
+            return false;
+        path += length + (path[length] == '/');
+    }
+    return true;
+}
+
+void place_path(const struct place *place, char *out)
+{
+    const char *path = place->node->path, *number = strchr(path, '#');
+    int used = 0;
+
+    if (place->view)
+        used = snprintf(out, PLACE_PATH_BYTES, "layers/%u%s", place->view - 1, *path ? "/" : "");
+    if (number)
+        snprintf(out + used, (size_t)(PLACE_PATH_BYTES - used), "%.*s%u%s", (int)(number - path),
+                 path, place->number, number + 1);
+    else
+        snprintf(out + used, (size_t)(PLACE_PATH_BYTES - used), "%s", path);
+}
+
+void place_name(const struct place *place, char *out)
+{
+    char path[PLACE_PATH_BYTES];
+    const char *slash;
+
+    place_path(place, path);
+    slash = strrchr(path, '/');
+    snprintf(out, PLACE_PATH_BYTES, "%s", slash ? slash + 1 : path);
+}
+
+uint64_t place_ino(const struct place *place)
+{
+    return 1 + node_index(place->node) +
+           NODES_MAX * (place->number + (uint64_t)NUMBERS_MAX * place->view);
 }

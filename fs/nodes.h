@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 
+#include "detect/chain.h"
 #include "detect/content.h"
 #include "detect/detect.h"
 #include "formats/targets.h"
@@ -34,14 +35,32 @@ struct status {
     uint64_t bytes_read;         /* of the image, by all passes so far */
 };
 
-enum { TARGETS_MAX = 16 };
+enum {
+    TARGETS_MAX = 16,
+    VIEWS_MAX = 1 + LAYERS_MAX,
+    NUMBERS_MAX = REFERENCES_MAX, /* entries of a directory that are numbered */
+};
+
+/*
+ * A file or directory of the mount: a node; of a node whose path has a number in it, that; and the
+ * view. View 0 is the image with all that was granted to it; view 1 + N, below layers/N, is layer N
+ * alone.
+ */
+struct place {
+    unsigned view;
+    uint32_t number;
+    const struct node *node;
+};
 
 /* Everything a render function may use. Of a pass that was not run, nothing is set. */
 struct facts {
     const struct status *status; /* PASS_STATUS only */
 
+    const struct layers *layers;
+    unsigned layer; /* that the disk is */
     struct detection detection;
     struct disk disk;
+    struct chain chain;                           /* what is below it */
     int detect_error, open_error;                 /* 0 or -errno */
     struct header_found header[HEADER_PARTS_MAX]; /* by row of the driver's parts */
     struct content content;                       /* PASS_CONTENT: it, or content_error */
@@ -55,17 +74,24 @@ struct facts {
 };
 
 struct node {
-    const char *path; /* below the mount point; "" is the root */
+    const char *path; /* below the mount point; "" is the root; "#" stands for a number */
     enum pass pass;
 
     /* Writes the file's text. 0; -ENOENT: does not apply to this image; another -errno: what open()
      * then says. */
-    int (*render)(const struct facts *facts, const struct node *node, struct text *text);
+    int (*render)(const struct facts *facts, const struct place *place, struct text *text);
     const char *target; /* of measure/...: row of targets[] */
     const char *after;  /* path of a file that must be known before this one tells all, or before a
-                           directory is known to have files; NULL: none */
-    const struct node
-        *parent; /* the directory that it is in, set by nodes_begin(); NULL: the root */
+                           directory is known to be there; NULL: none */
+
+    /* Of a directory of numbered entries: how many there are, from 0 on; the pass of `after` tells.
+     */
+    size_t (*count)(const struct facts *facts);
+    bool of_mount; /* tells of the mount, not of an image: not there below layers/N */
+
+    /* Set by nodes_begin(). */
+    const struct node *parent; /* the directory that it is in; NULL: the root */
+    bool is_numbered;          /* "#" is in the path */
 };
 
 enum { NODES_MAX = 640 };
@@ -86,8 +112,23 @@ size_t node_index(const struct node *node);
 /* The node with that path, or NULL. */
 const struct node *node_by_path(const char *path);
 
-/* The node called name in directory, or NULL. */
-const struct node *node_in(const struct node *directory, const char *name);
+/* What is called name in the directory; a number is one below the count of its entries, which is
+ * not looked at. false: there is no such thing. */
+bool place_in(const struct place *directory, const char *name, struct place *place);
+
+/* The place with that path; as place_in(). */
+bool place_by_path(const char *path, struct place *place);
+
+/* The last part of the path, and all of it; out has PLACE_PATH_BYTES. */
+enum { PLACE_PATH_BYTES = 192 };
+void place_name(const struct place *place, char *out);
+void place_path(const struct place *place, char *out);
+
+/* A number of the place's own, from 1 on; 1 is the root. */
+uint64_t place_ino(const struct place *place);
+
+/* The directory of numbered entries that a numbered node is in, at any depth. */
+const struct node *node_counter(const struct node *node);
 
 /* Whether node is directly in directory. */
 bool node_is_in(const struct node *node, const struct node *directory);

@@ -6,16 +6,17 @@
  * that tells the kernel the size.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "erofs.h"
 #include "front.h"
+#include "listing.h"
+#include "tree.h"
 
 /* Attributes of what cannot change are the kernel's for so long, seconds. */
 #define FOR_LONG 3600.0
-
-enum { FIRST_INO = 1 };
 
 /* A request of the kernel that may have to wait for a pass. */
 struct request {
@@ -23,7 +24,7 @@ struct request {
     struct front *front;
     fuse_req_t req;
     struct inode *inode; /* OPEN, OPENDIR */
-    const struct node *node;
+    struct place place;
     struct fuse_file_info fi;
     void (*answer)(struct request *r, int error);
     bool queued, interrupted;
@@ -66,13 +67,13 @@ static void on_interrupt(fuse_req_t req, void *data)
     free(r);
 }
 
-/* Answers r as soon as what the pass of node says is known: now, or when its job has told. */
-static void when_known(const struct node *node, const struct request *r)
+/* Answers r as soon as what the pass of the place says is known: now, or when its job has told. */
+static void when_known(const struct place *place, const struct request *r)
 {
     struct request *waiting;
     struct request now = *r;
 
-    if (jobs_is_known(&r->front->jobs, node)) {
+    if (jobs_is_known(&r->front->jobs, place)) {
         now.answer(&now, 0);
         return;
     }
@@ -82,7 +83,8 @@ static void when_known(const struct node *node, const struct request *r)
         return;
     }
     *waiting = *r;
-    waiting->waiter = (struct waiter){.pass = node->pass, .resume = resume};
+    waiting->waiter =
+        (struct waiter){.view = place->view, .pass = place->node->pass, .resume = resume};
     fuse_req_interrupt_func(r->req, on_interrupt, waiting);
     if (waiting->interrupted) {
         fuse_req_interrupt_func(r->req, NULL, NULL);
@@ -94,16 +96,24 @@ static void when_known(const struct node *node, const struct request *r)
     jobs_wait(&r->front->jobs, &waiting->waiter);
 }
 
-/* Renders a file that needs no pass. NULL: out of memory. */
-static struct result *render_status(struct front *front, const struct node *node)
+/* The image that a view tells of. */
+static struct layer *layer_of(struct front *front, unsigned view)
 {
+    return &front->layers.items[view ? view - 1 : 0];
+}
+
+/* Renders a file that needs no pass. NULL: out of memory. */
+static struct result *render_status(struct front *front, const struct place *place)
+{
+    const struct layer *layer = layer_of(front, place->view);
+    const struct view *view = &front->jobs.views[place->view];
     struct status status = {
-        .image = front->image,
+        .image = layer->path,
         .options = front->options_text,
-        .problems = &front->jobs.problems,
-        .file_size = (uint64_t)front->image_stat.st_size,
-        .disk_size = (uint64_t)front->image_stat.st_blocks * 512,
-        .bytes_read = front->jobs.bytes_read,
+        .problems = &view->problems,
+        .file_size = (uint64_t)layer->st.st_size,
+        .disk_size = (uint64_t)layer->st.st_blocks * 512,
+        .bytes_read = view->bytes_read,
     };
     struct facts *facts = calloc(1, sizeof *facts);
     struct text text = {.bytes = NULL};
@@ -113,7 +123,7 @@ static struct result *render_status(struct front *front, const struct node *node
         int error;
 
         facts->status = &status;
-        error = node->render(facts, node, &text);
+        error = place->node->render(facts, place, &text);
         error = error ? error : text.error;
         result = result_new(error, text.bytes, error ? 0 : text.length);
     }
@@ -122,14 +132,14 @@ static struct result *render_status(struct front *front, const struct node *node
     return result;
 }
 
-/* The text of a node as far as it is known, with a reference; NULL: not computed. */
-static struct result *known_result(struct front *front, const struct node *node)
+/* The text of a place as far as it is known, with a reference; NULL: not computed. */
+static struct result *known_result(struct front *front, const struct place *place)
 {
-    if (node->pass == PASS_DIRECTORY)
+    if (place->node->pass == PASS_DIRECTORY)
         return NULL;
-    if (node->pass == PASS_STATUS)
-        return render_status(front, node);
-    return result_hold(front->jobs.results[node_index(node)]);
+    if (place->node->pass == PASS_STATUS)
+        return render_status(front, place);
+    return result_hold(tree_computed(front, place));
 }
 
 /* Fills in the attributes of an inode. Returns how long they hold, seconds. */
@@ -137,18 +147,19 @@ static double fill_stat(struct front *front, struct inode *inode, struct stat *s
 {
     const struct options *o = front->options;
     const struct result *result = inode->result;
-    bool is_directory = inode->node->pass == PASS_DIRECTORY;
+    const struct stat *image = &layer_of(front, inode->place.view)->st;
+    bool is_directory = inode->place.node->pass == PASS_DIRECTORY;
 
     *st = (struct stat){
-        .st_ino = FIRST_INO + node_index(inode->node),
+        .st_ino = place_ino(&inode->place),
         .st_mode = is_directory ? S_IFDIR | (0555U & ~o->umask) : S_IFREG | (0444U & ~o->umask),
         .st_nlink = is_directory ? 2 : 1,
         .st_uid = o->uid,
         .st_gid = o->gid,
         .st_blksize = 4096,
-        .st_atim = front->image_stat.st_mtim,
-        .st_mtim = front->image_stat.st_mtim,
-        .st_ctim = front->image_stat.st_ctim,
+        .st_atim = image->st_mtim,
+        .st_mtim = image->st_mtim,
+        .st_ctim = image->st_ctim,
     };
     if (result && !result->error) {
         st->st_size = (off_t)result->length;
@@ -163,51 +174,29 @@ static void refresh(struct front *front)
 {
     if (!front_refresh(front))
         return;
-    for (const struct node *n = nodes; n->path; n++) {
-        const struct inode *inode =
-            n == nodes ? &front->inodes.root : front->inodes.current[node_index(n)];
-
-        if (n->pass == PASS_DIRECTORY && inode)
-            fuse_lowlevel_notify_inval_inode(front->session, ino_of(front, inode), -1, 0);
-    }
-}
-
-/* The file whose pass tells whether node is there. */
-static const struct node *told_by(const struct node *node)
-{
-    return node->after ? node_by_path(node->after) : node;
-}
-
-/* Whether a file is known not to apply to this image, or none in a directory that depends on it. */
-static bool is_absent(struct front *front, const struct node *node)
-{
-    const struct result *result = front->jobs.results[node_index(node)];
-
-    if (node->pass != PASS_DIRECTORY)
-        return result && result->error == -ENOENT;
-    if (!node->after)
-        return false;
-    for (const struct node *n = nodes; n->path; n++)
-        if (node_is_in(n, node) && !is_absent(front, n))
-            return false;
-    return true;
+    fuse_lowlevel_notify_inval_inode(front->session, FUSE_ROOT_ID, -1, 0);
+    for (size_t i = 0; i < INODE_BUCKETS; i++)
+        for (const struct inode *inode = front->inodes.buckets[i]; inode; inode = inode->next)
+            if (inode->place.node->pass == PASS_DIRECTORY)
+                fuse_lowlevel_notify_inval_inode(front->session, ino_of(front, inode), -1, 0);
 }
 
 static void answer_lookup(struct request *r, int error)
 {
     struct front *front = r->front;
-    struct result *result = known_result(front, r->node);
+    const struct node *node = r->place.node;
+    struct result *result = known_result(front, &r->place);
     struct fuse_entry_param entry = {.ino = 0};
     struct inode *inode;
 
     /* A job that died is told at open(): the tree can be listed all the same. */
     (void)error;
-    if (is_absent(front, r->node)) {
+    if (tree_is_absent(front, &r->place)) {
         fuse_reply_err(r->req, ENOENT);
         result_drop(result);
         return;
     }
-    inode = inodes_lookup(&front->inodes, r->node, result);
+    inode = inodes_lookup(&front->inodes, &r->place, result);
     result_drop(result);
     if (!inode) {
         fuse_reply_err(r->req, ENOMEM);
@@ -217,7 +206,7 @@ static void answer_lookup(struct request *r, int error)
     entry.generation = inode->generation;
     entry.attr_timeout = fill_stat(front, inode, &entry.attr);
     /* Most directories never change; a file's name may lead to another text next time. */
-    entry.entry_timeout = r->node->pass == PASS_DIRECTORY && !r->node->after ? FOR_LONG : 0;
+    entry.entry_timeout = node->pass == PASS_DIRECTORY && !node->after ? FOR_LONG : 0;
     if (fuse_reply_entry(r->req, &entry) == -ENOENT)
         inodes_forget(&front->inodes, inode, 1);
 }
@@ -225,16 +214,18 @@ static void answer_lookup(struct request *r, int error)
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
     struct front *front = front_of(req);
-    const struct node *node = node_in(inode_of(front, parent)->node, name);
-    struct request r = {.front = front, .req = req, .node = node, .answer = answer_lookup};
+    struct request r = {.front = front, .req = req, .answer = answer_lookup};
+    struct place teller;
 
-    if (!node) {
+    if (!place_in(&inode_of(front, parent)->place, name, &r.place) ||
+        r.place.view > front->layers.count) {
         fuse_reply_err(req, ENOENT);
         return;
     }
     refresh(front);
-    if (node->after || node->pass == PASS_HEADER)
-        when_known(told_by(node), &r);
+    teller = tree_told_by(&r.place);
+    if (r.place.node->after || r.place.node->pass == PASS_HEADER)
+        when_known(&teller, &r);
     else
         answer_lookup(&r, 0);
 }
@@ -287,7 +278,7 @@ static void answer_open(struct request *r, int error)
     struct open_file *file;
 
     if (!error && !inode->result)
-        inode->result = known_result(r->front, r->node);
+        inode->result = known_result(r->front, &r->place);
     if (!error && !inode->result)
         error = -EIO;
     if (!error)
@@ -316,7 +307,7 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     struct request r = {.front = front,
                         .req = req,
                         .inode = inode,
-                        .node = inode->node,
+                        .place = inode->place,
                         .fi = *fi,
                         .answer = answer_open};
 
@@ -325,7 +316,7 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     else if (inode->result)
         answer_open(&r, 0);
     else
-        when_known(inode->node, &r);
+        when_known(&inode->place, &r);
 }
 
 static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
@@ -359,62 +350,19 @@ static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
     struct inode *inode = inode_of(front, ino);
     struct request r = {
         .front = front, .req = req, .inode = inode, .fi = *fi, .answer = answer_opendir};
-    const struct node *asked = inode->node;
+    struct place asked = tree_listed_after(&inode->place);
 
-    for (const struct node *n = nodes; n->path; n++)
-        if ((n->after || n->pass == PASS_HEADER) && node_is_in(n, inode->node) &&
-            told_by(n)->pass > asked->pass)
-            asked = told_by(n);
     refresh(front);
-    when_known(asked, &r);
+    when_known(&asked, &r);
 }
 
-static bool is_listed(struct front *front, const struct node *node, const struct node *directory)
-{
-    return node_is_in(node, directory) && !is_absent(front, node);
-}
-
-/* Adds an entry whose successor has the offset next. Returns whether it fitted. */
-static bool add_entry(fuse_req_t req, char *buffer, size_t size, size_t *used, const char *name,
-                      const struct node *node, off_t next)
-{
-    struct stat st = {
-        .st_ino = FIRST_INO + node_index(node),
-        .st_mode = node->pass == PASS_DIRECTORY ? S_IFDIR : S_IFREG,
-    };
-    size_t length = fuse_add_direntry(req, buffer + *used, size - *used, name, &st, next);
-
-    if (length > size - *used)
-        return false;
-    *used += length;
-    return true;
-}
-
-/* Offsets: 1 is after ".", 2 after "..", 3 + i after nodes[i]. */
 static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
                        struct fuse_file_info *fi)
 {
     struct front *front = front_of(req);
-    const struct node *directory = inode_of(front, ino)->node;
-    char *buffer = malloc(size);
-    size_t used = 0;
-    bool fits = buffer != NULL;
 
     (void)fi;
-    if (!buffer) {
-        fuse_reply_err(req, ENOMEM);
-        return;
-    }
-    if (offset < 1)
-        fits = add_entry(req, buffer, size, &used, ".", directory, 1);
-    if (fits && offset < 2)
-        fits = add_entry(req, buffer, size, &used, "..", nodes, 2);
-    for (size_t i = offset < 3 ? 0 : (size_t)offset - 2; fits && i < nodes_count(); i++)
-        if (is_listed(front, &nodes[i], directory))
-            fits =
-                add_entry(req, buffer, size, &used, node_name(&nodes[i]), &nodes[i], (off_t)i + 3);
-    fuse_reply_buf(req, buffer, used);
-    free(buffer);
+    listing_reply(req, front, &inode_of(front, ino)->place, size, offset);
 }
 
 static void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -427,23 +375,14 @@ static void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info 
 /* A number that a file shows, or 0 if it is not known. */
 static uint64_t known_number(struct front *front, const char *path)
 {
-    const struct result *result = front->jobs.results[node_index(node_by_path(path))];
+    const struct place place = {.node = node_by_path(path)};
+    const struct result *result = tree_computed(front, &place);
     uint64_t number = 0;
 
     for (size_t i = 0;
          result && i < result->length && result->bytes[i] >= '0' && result->bytes[i] <= '9'; i++)
         number = number * 10 + (uint64_t)(result->bytes[i] - '0');
     return number;
-}
-
-/* How many files and directories are there as far as is known. */
-static fsfilcnt_t count_files(struct front *front)
-{
-    fsfilcnt_t count = 0;
-
-    for (const struct node *n = nodes; n->path; n++)
-        count += !is_absent(front, n);
-    return count;
 }
 
 /* df shows the virtual size and, once it is known, what is allocated of it. */
@@ -458,7 +397,7 @@ static void op_statfs(fuse_req_t req, fuse_ino_t ino)
         .f_blocks = size / 512,
         .f_bfree = (size - used) / 512,
         .f_bavail = (size - used) / 512,
-        .f_files = count_files(front),
+        .f_files = tree_count(front),
         .f_namemax = 255,
     };
 

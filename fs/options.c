@@ -15,15 +15,14 @@
 /* What fuse_opt_parse() fills in. */
 struct parsed {
     struct options *options;
-    char *format, *qemu;
     char *uid, *gid, *umask;
     int foreground, long_foreground, sloppy, remount;
-    int allow_other, nonempty, blockdev, debug, verbose, help, version;
+    int allow_other, nonempty, debug, verbose, help, version;
     int arguments; /* that are not options */
     bool failed;
 };
 
-enum { KEY_IGNORED };
+enum { KEY_IGNORED, KEY_IMAGE };
 
 #define FLAG(text, field)                                                                          \
     {                                                                                              \
@@ -34,16 +33,25 @@ enum { KEY_IGNORED };
         text, offsetof(struct parsed, field), 0                                                    \
     }
 #define IGNORED(text) FUSE_OPT_KEY(text, KEY_IGNORED)
+#define IMAGE(text)   FUSE_OPT_KEY(text, KEY_IMAGE)
 
 static const struct fuse_opt specification[] = {
-    VALUE("format=%s", format),
-    VALUE("qemu=%s", qemu),
+    IMAGE("format="),
+    IMAGE("qemu="),
+    IMAGE("backing="),
+    IMAGE("any-parent"),
+    IMAGE("follow="),
+    IMAGE("ref="),
+    IMAGE("backing-format="),
+    IMAGE("depth="),
+    IMAGE("follow-symlinks"),
+    IMAGE("any-owner"),
+    IMAGE("blockdev"),
     VALUE("uid=%s", uid),
     VALUE("gid=%s", gid),
     VALUE("umask=%s", umask),
     FLAG("allow_other", allow_other),
     FLAG("nonempty", nonempty),
-    FLAG("blockdev", blockdev),
     FLAG("-f", foreground),
     FLAG("--foreground", long_foreground),
     FLAG("remount", remount),
@@ -113,6 +121,18 @@ void complain(const char *format, ...)
     fputc('\n', stderr);
 }
 
+/* Takes an option that concerns the image, or what it names. Returns 0 or -1, said. */
+static int take_image_option(struct parsed *p, const char *option)
+{
+    struct reason why;
+
+    if (image_options_take(&p->options->image_options, option, &why) == 1)
+        return 0;
+    complain("%s", why.words);
+    p->failed = true;
+    return -1;
+}
+
 /* Called for what the specification does not take: 0 drops it, -1 fails. */
 static int take_argument(void *data, const char *argument, int key, struct fuse_args *rest)
 {
@@ -121,6 +141,8 @@ static int take_argument(void *data, const char *argument, int key, struct fuse_
     (void)rest;
     if (key == KEY_IGNORED)
         return 0;
+    if (key == KEY_IMAGE)
+        return take_image_option(p, argument);
     if (key == FUSE_OPT_KEY_OPT) {
         if (p->sloppy || !*argument || strncmp(argument, "x-", 2) == 0)
             return 0;
@@ -164,22 +186,11 @@ static bool called_by_mount(int argc, char **argv)
            (strncmp(argv[argc - 1], "ro", 2) == 0 || strncmp(argv[argc - 1], "rw", 2) == 0);
 }
 
-/* Takes key=value, which says how to open the image. Returns whether it is known. */
-static bool take_option(struct open_options *open, const char *key, const char *value)
-{
-    char option[64];
-    int length = snprintf(option, sizeof option, "%s=%s", key, value);
-
-    return (size_t)length < sizeof option && !strchr(value, ',') &&
-           open_options_parse(open, option);
-}
-
 /* Takes over what was parsed. Returns an exit status. */
 static int accept_parsed(struct options *o, const struct parsed *p, bool by_mount)
 {
     o->allow_other = p->allow_other;
     o->nonempty = p->nonempty;
-    o->blockdev = p->blockdev;
     o->debug = p->debug;
     o->verbose = p->verbose;
     o->help = p->help;
@@ -192,14 +203,6 @@ static int accept_parsed(struct options *o, const struct parsed *p, bool by_moun
         (p->gid && !parse_number("gid", p->gid, 10, UINT32_MAX - 1, &o->gid)) ||
         (p->umask && !parse_number("umask", p->umask, 8, 0777, &o->umask)))
         return EXIT_USAGE;
-    if (p->format && !take_option(&o->open, "format", p->format)) {
-        complain("unknown format '%s'", p->format);
-        return EXIT_USAGE;
-    }
-    if (p->qemu && !take_option(&o->open, "qemu", p->qemu)) {
-        complain("qemu=%s is not a version, such as 7.2", p->qemu);
-        return EXIT_USAGE;
-    }
     if (o->help || o->version)
         return EXIT_GOOD;
     if (p->remount) {
@@ -228,8 +231,6 @@ int options_parse(struct options *options, int argc, char **argv)
         status = accept_parsed(options, &parsed, called_by_mount(argc, argv));
     }
     fuse_opt_free_args(&args);
-    free(parsed.format);
-    free(parsed.qemu);
     free(parsed.uid);
     free(parsed.gid);
     free(parsed.umask);
@@ -240,25 +241,32 @@ int options_parse(struct options *options, int argc, char **argv)
 
 void options_free(struct options *options)
 {
+    image_options_end(&options->image_options);
     free(options->image);
     free(options->directory);
     *options = (struct options){.image = NULL};
 }
 
-void options_describe(const struct options *o, char *out, size_t size)
+char *options_describe(const struct options *o)
 {
-    char open[64], ids[64] = "";
-    size_t used = 0;
+    char *image = image_options_describe(&o->image_options.open, &o->image_options.policy);
+    char *text = NULL;
+    size_t size;
+    FILE *out = image ? open_memstream(&text, &size) : NULL;
 
-    if (o->has_uid)
-        used += (size_t)snprintf(ids, sizeof ids, ",uid=%u", o->uid);
-    if (o->has_gid)
-        used += (size_t)snprintf(ids + used, sizeof ids - used, ",gid=%u", o->gid);
-    if (o->umask)
-        snprintf(ids + used, sizeof ids - used, ",umask=%03o", o->umask);
-    open_options_describe(&o->open, open, sizeof open);
-    snprintf(out, size, "ro,%s%s%s%s", open, ids, o->allow_other ? ",allow_other" : "",
-             o->blockdev ? ",blockdev" : "");
+    if (out) {
+        fputs(image, out);
+        if (o->has_uid)
+            fprintf(out, ",uid=%u", o->uid);
+        if (o->has_gid)
+            fprintf(out, ",gid=%u", o->gid);
+        if (o->umask)
+            fprintf(out, ",umask=%03o", o->umask);
+        fputs(o->allow_other ? ",allow_other" : "", out);
+        fclose(out);
+    }
+    free(image);
+    return text;
 }
 
 void options_help(void)
@@ -279,6 +287,16 @@ void options_help(void)
         printf(" %s", (*f)->name);
     printf("\n"
            "  -o qemu=VERSION   the numbers of that qemu, where ours are others: 7.2, 10.0 ...\n"
+           "  -o follow=beside  open what the image names (a backing file ...) in its directory\n"
+           "  -o follow=under:DIR\n"
+           "                    open it below DIR; may be given several times\n"
+           "  -o ref=N:PATH     open PATH as what references/N names\n"
+           "  -o backing-format=FMT\n"
+           "                    the format of an image below, where the image does not tell it\n"
+           "  -o backing=none   tell what this image holds alone\n"
+           "  -o depth=N        images below each other, at most (16)\n"
+           "  -o follow-symlinks, any-owner, any-parent\n"
+           "                    rules that are lifted: see the manual\n"
            "  -o uid=N,gid=N    owner of the files (default: who mounts)\n"
            "  -o umask=OCTAL    permission bits to take away from 0555 and 0444\n"
            "  -o allow_other    let other users look, too\n"

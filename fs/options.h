@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "formats/format.h"
+#include "image_options.h"
 
 /* Exit statuses: those of mount(8). */
 enum {
@@ -18,12 +18,11 @@ enum {
 };
 
 struct options {
-    char *image;              /* as given */
-    char *directory;          /* as given */
-    struct open_options open; /* -o format=, qemu= */
+    char *image;     /* as given */
+    char *directory; /* as given */
+    struct image_options image_options;
     bool allow_other;
     bool nonempty; /* -o nonempty: hide what the directory holds */
-    bool blockdev; /* -o blockdev: the image may be a block device */
     bool has_uid, has_gid;
     unsigned uid, gid, umask;
     bool foreground, debug, verbose;
@@ -38,8 +37,8 @@ struct options {
 int options_parse(struct options *options, int argc, char **argv);
 void options_free(struct options *options);
 
-/* The options in force, as -o takes them: for status/options. Written to out (size bytes). */
-void options_describe(const struct options *options, char *out, size_t size);
+/* The options in force, as -o takes them: for status/options; to be freed. NULL: out of memory. */
+char *options_describe(const struct options *options);
 
 /* Writes the help text to stdout. */
 void options_help(void);

@@ -6,9 +6,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "detect/content.h"
 #include "formats/checked.h"
+#include "render.h"
 
 /* Feeds the counters of all targets. Returns up to where none of them has more to learn. */
 static uint64_t feed(struct unit_count *const *counts, size_t n, const struct extent *extent)
@@ -72,13 +74,35 @@ static void find_headers(struct facts *facts)
         header_find(&facts->disk, &parts[i], &facts->header[i]);
 }
 
-static void gather(enum pass pass, struct image *img, const struct open_options *options,
-                   struct facts *facts)
+/* How the image of a view is to be taken. */
+static struct open_options options_of(unsigned view, const struct layers *layers,
+                                      const struct open_options *options)
+{
+    struct open_options o = *options;
+
+    if (view > 0)
+        o.alone = true;
+    if (view > 1) {
+        o.format = layers->items[view - 1].format;
+        o.name = strrchr(layers->items[view - 1].path, '/') + 1;
+    }
+    return o;
+}
+
+static void open_disk(struct image *img, const struct open_options *options, struct facts *facts)
 {
     facts->detect_error = detect(img, options, &facts->detection);
     facts->open_error = facts->detect_error;
-    if (!facts->detect_error)
-        facts->open_error = disk_open(&facts->disk, img, facts->detection.driver, options);
+    if (facts->detect_error)
+        return;
+    facts->open_error = disk_open(&facts->disk, img, facts->detection.driver, options);
+    chain_open(&facts->chain, &facts->disk, facts->layers, facts->layer, options);
+}
+
+static void gather(enum pass pass, struct image *img, const struct open_options *options,
+                   struct facts *facts)
+{
+    open_disk(img, options, facts);
     facts->content_error = facts->open_error;
     facts->scan_error = facts->measure_error = facts->open_error;
     facts->scanned_all = true;
@@ -103,34 +127,70 @@ bool pass_may_emit(enum pass pass, enum pass file)
            (pass >= PASS_MEASURE && file >= PASS_MEASURE);
 }
 
-static int emit_files(enum pass pass, const struct facts *facts, pass_emit emit, void *context)
+static int emit_file(const struct facts *facts, const struct place *place,
+                     const struct pass_sink *sink)
 {
-    int error = 0;
+    struct text text = {.bytes = NULL};
+    int failed = place->node->render(facts, place, &text);
+    int error = sink->file(sink->context, place, failed ? failed : text.error, &text);
 
-    for (const struct node *n = nodes; n->path && !error; n++) {
-        struct text text = {.bytes = NULL};
-        int failed;
-
-        if (!pass_may_emit(pass, n->pass) || (n->pass == PASS_SCAN && !facts->scanned_all))
-            continue;
-        failed = n->render(facts, n, &text);
-        error = emit(context, n, failed ? failed : text.error, &text);
-        text_free(&text);
-    }
+    text_free(&text);
     return error;
 }
 
-int pass_run(enum pass pass, int fd, const struct open_options *options, pass_emit emit,
-             void *context, struct pass_report *report)
+/* How many entries a numbered directory has. */
+static uint32_t count_of(const struct facts *facts, const struct node *directory)
 {
+    return (uint32_t)min_u64(directory->count(facts), NUMBERS_MAX);
+}
+
+static int emit_node(enum pass pass, const struct facts *facts, const struct node *node,
+                     unsigned view, const struct pass_sink *sink)
+{
+    struct place place = {.view = view, .node = node};
+    uint32_t count = node->is_numbered ? count_of(facts, node_counter(node)) : 1;
+    int error = 0;
+
+    if (view && node->of_mount)
+        return 0;
+    if (node->count && pass_may_emit(pass, PASS_HEADER))
+        return sink->count(sink->context, &place, count_of(facts, node));
+    if (!pass_may_emit(pass, node->pass) || (node->pass == PASS_SCAN && !facts->scanned_all))
+        return 0;
+    for (; place.number < count && !error; place.number++)
+        error = emit_file(facts, &place, sink);
+    return error;
+}
+
+static int emit_all(enum pass pass, const struct facts *facts, unsigned view,
+                    const struct pass_sink *sink)
+{
+    int error = 0;
+
+    for (const struct node *n = nodes; n->path && !error; n++)
+        error = emit_node(pass, facts, n, view, sink);
+    for (size_t i = 0; sink->reference && i < count_references(facts) && !error; i++)
+        if (pass == PASS_HEADER)
+            error = sink->reference(sink->context, &facts->disk.references[i]);
+    return error;
+}
+
+int pass_run(enum pass pass, unsigned view, const struct layers *layers,
+             const struct open_options *options, const struct pass_sink *sink,
+             struct pass_report *report)
+{
+    struct open_options o = options_of(view, layers, options);
     struct facts *facts = calloc(1, sizeof *facts);
     struct image *img = NULL;
-    int error = facts ? image_open(&img, fd) : -ENOMEM;
+    unsigned layer = view ? view - 1 : 0;
+    int error = facts ? image_open(&img, layers->items[layer].fd) : -ENOMEM;
 
     *report = (struct pass_report){.bytes_read = 0};
     if (!error) {
-        gather(pass, img, options, facts);
-        error = emit_files(pass, facts, emit, context);
+        facts->layers = layers;
+        facts->layer = layer;
+        gather(pass, img, &o, facts);
+        error = emit_all(pass, facts, view, sink);
         snprintf(report->problems, sizeof report->problems, "%s", image_problems(img));
         report->bytes_read = image_bytes_read(img);
     }

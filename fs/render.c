@@ -16,32 +16,32 @@ static int number(struct text *text, uint64_t value)
     return 0;
 }
 
-int render_format(const struct facts *facts, const struct node *node, struct text *text)
+int render_format(const struct facts *facts, const struct place *place, struct text *text)
 {
-    (void)node;
+    (void)place;
     if (!facts->detect_error)
         text_add(text, "%s\n", facts->detection.driver->name);
     return facts->detect_error;
 }
 
-int render_subformat(const struct facts *facts, const struct node *node, struct text *text)
+int render_subformat(const struct facts *facts, const struct place *place, struct text *text)
 {
-    (void)node;
+    (void)place;
     if (!facts->disk.subformat)
         return facts->open_error ? facts->open_error : -ENOENT;
     text_add(text, "%s\n", facts->disk.subformat);
     return 0;
 }
 
-int render_virtual_size(const struct facts *facts, const struct node *node, struct text *text)
+int render_virtual_size(const struct facts *facts, const struct place *place, struct text *text)
 {
-    (void)node;
+    (void)place;
     return facts->open_error ? facts->open_error : number(text, facts->disk.virtual_size);
 }
 
-int render_content(const struct facts *facts, const struct node *node, struct text *text)
+int render_content(const struct facts *facts, const struct place *place, struct text *text)
 {
-    (void)node;
+    (void)place;
     if (!facts->content_error)
         text_add(text, "%s\n", facts->content.name);
     return facts->content_error;
@@ -61,24 +61,24 @@ static int add_field(const struct header_part *parts, const struct header_found 
 }
 
 /* Of an image whose format is not known no header is. */
-int render_header_field(const struct facts *facts, const struct node *node, struct text *text)
+int render_header_field(const struct facts *facts, const struct place *place, struct text *text)
 {
     if (facts->detect_error)
         return -ENOENT;
-    return add_field(facts->disk.driver->parts, facts->header, node, text);
+    return add_field(facts->disk.driver->parts, facts->header, place->node, text);
 }
 
 /* Where the content cannot be read, nothing is known to be there. */
-int render_content_field(const struct facts *facts, const struct node *node, struct text *text)
+int render_content_field(const struct facts *facts, const struct place *place, struct text *text)
 {
     if (facts->content_error)
         return -ENOENT;
-    return add_field(content_parts, facts->content.parts, node, text);
+    return add_field(content_parts, facts->content.parts, place->node, text);
 }
 
-int render_candidates(const struct facts *facts, const struct node *node, struct text *text)
+int render_candidates(const struct facts *facts, const struct place *place, struct text *text)
 {
-    (void)node;
+    (void)place;
     for (size_t i = 0; i < facts->detection.count; i++) {
         const struct candidate *c = &facts->detection.candidates[i];
 
@@ -88,9 +88,118 @@ int render_candidates(const struct facts *facts, const struct node *node, struct
     return facts->detect_error;
 }
 
-int render_allocated_size(const struct facts *facts, const struct node *node, struct text *text)
+size_t count_references(const struct facts *facts)
 {
-    (void)node;
+    return facts->detect_error ? 0 : facts->disk.references_count;
+}
+
+/* Where there is but one, it is all that the rest tells of. */
+size_t count_layers(const struct facts *facts)
+{
+    return facts->layers->count > 1 ? facts->layers->count : 0;
+}
+
+/* The reference that the place tells of. */
+static const struct reference *reference_of(const struct facts *facts, const struct place *place)
+{
+    return &facts->disk.references[place->number];
+}
+
+/* What became of it; NULL: the image names other files than those on which was decided. */
+static const struct grant *grant_of(const struct facts *facts, const struct place *place)
+{
+    const struct grant *grants = facts->chain.files[0].grants;
+
+    return grants ? &grants[place->number] : NULL;
+}
+
+/* A line of text from the image. Without any the file does not apply. */
+static int add_escaped(struct text *text, const char *bytes, size_t length)
+{
+    char line[4 * 4096];
+
+    if (!length)
+        return -ENOENT;
+    escape_text(line, sizeof line, bytes, length);
+    text_add(text, "%s\n", line);
+    return 0;
+}
+
+int render_reference_kind(const struct facts *facts, const struct place *place, struct text *text)
+{
+    text_add(text, "%s\n", reference_of(facts, place)->kind);
+    return 0;
+}
+
+int render_reference_source(const struct facts *facts, const struct place *place, struct text *text)
+{
+    text_add(text, "%s\n", reference_of(facts, place)->source);
+    return 0;
+}
+
+int render_reference_path(const struct facts *facts, const struct place *place, struct text *text)
+{
+    const struct reference *r = reference_of(facts, place);
+
+    return add_escaped(text, r->path, r->length);
+}
+
+int render_reference_format(const struct facts *facts, const struct place *place, struct text *text)
+{
+    const char *format = reference_of(facts, place)->format;
+
+    if (!format)
+        return -ENOENT;
+    text_add(text, "%s\n", format);
+    return 0;
+}
+
+/* Whether the image below is there, but not the one that this image was made on, or not readable.
+ */
+static bool is_unfit(const struct facts *facts, const struct place *place)
+{
+    return facts->disk.lower_error && reference_of(facts, place)->role == REFERENCE_BELOW;
+}
+
+int render_reference_state(const struct facts *facts, const struct place *place, struct text *text)
+{
+    const struct grant *grant = grant_of(facts, place);
+    const char *state = grant ? grant_state_name(grant->state) : "changed";
+
+    if (grant && grant->state == GRANT_OPENED && is_unfit(facts, place))
+        state = "unfit";
+    text_add(text, "%s\n", state);
+    return 0;
+}
+
+int render_reference_reason(const struct facts *facts, const struct place *place, struct text *text)
+{
+    const struct grant *grant = grant_of(facts, place);
+
+    if (!grant)
+        text_add(text, "the image names other files than when it was mounted\n");
+    else if (grant->why)
+        text_add(text, "%s\n", grant->why);
+    else if (grant->state == GRANT_OPENED && is_unfit(facts, place))
+        text_add(text, "it cannot be used: problems says why\n");
+    else
+        return -ENOENT;
+    return 0;
+}
+
+int render_reference_resolved(const struct facts *facts, const struct place *place,
+                              struct text *text)
+{
+    const struct grant *grant = grant_of(facts, place);
+
+    if (!grant || grant->state != GRANT_OPENED || !grant->resolved)
+        return -ENOENT;
+    return add_escaped(text, grant->resolved, strlen(grant->resolved));
+}
+
+int render_allocated_size(const struct facts *facts, const struct place *place, struct text *text)
+{
+    (void)place;
     return facts->scan_error ? facts->scan_error : number(text, facts->allocated);
 }
 
@@ -123,10 +232,10 @@ static int measure(const struct facts *facts, const struct node *node, struct me
     return found < 0 ? found : 0;
 }
 
-int render_measure(const struct facts *facts, const struct node *node, struct text *text)
+int render_measure(const struct facts *facts, const struct place *place, struct text *text)
 {
     struct measurement m;
-    int error = measure(facts, node, &m);
+    int error = measure(facts, place->node, &m);
 
     if (error)
         return error;
@@ -137,10 +246,10 @@ int render_measure(const struct facts *facts, const struct node *node, struct te
     return 0;
 }
 
-int render_measure_json(const struct facts *facts, const struct node *node, struct text *text)
+int render_measure_json(const struct facts *facts, const struct place *place, struct text *text)
 {
     struct measurement m;
-    int error = measure(facts, node, &m);
+    int error = measure(facts, place->node, &m);
 
     if (error)
         return error;
@@ -152,51 +261,51 @@ int render_measure_json(const struct facts *facts, const struct node *node, stru
     return 0;
 }
 
-int render_file_size(const struct facts *facts, const struct node *node, struct text *text)
+int render_file_size(const struct facts *facts, const struct place *place, struct text *text)
 {
-    (void)node;
+    (void)place;
     return number(text, facts->status->file_size);
 }
 
-int render_disk_size(const struct facts *facts, const struct node *node, struct text *text)
+int render_disk_size(const struct facts *facts, const struct place *place, struct text *text)
 {
-    (void)node;
+    (void)place;
     return number(text, facts->status->disk_size);
 }
 
-int render_bytes_read(const struct facts *facts, const struct node *node, struct text *text)
+int render_bytes_read(const struct facts *facts, const struct place *place, struct text *text)
 {
-    (void)node;
+    (void)place;
     return number(text, facts->status->bytes_read);
 }
 
-int render_problems(const struct facts *facts, const struct node *node, struct text *text)
+int render_problems(const struct facts *facts, const struct place *place, struct text *text)
 {
-    (void)node;
+    (void)place;
     text_add(text, "%.*s", (int)facts->status->problems->length, facts->status->problems->bytes);
     return 0;
 }
 
-int render_version(const struct facts *facts, const struct node *node, struct text *text)
+int render_version(const struct facts *facts, const struct place *place, struct text *text)
 {
     (void)facts;
-    (void)node;
+    (void)place;
     text_add(text, "%s\n", VERSION);
     return 0;
 }
 
-int render_options(const struct facts *facts, const struct node *node, struct text *text)
+int render_options(const struct facts *facts, const struct place *place, struct text *text)
 {
-    (void)node;
+    (void)place;
     text_add(text, "%s\n", facts->status->options);
     return 0;
 }
 
-int render_image(const struct facts *facts, const struct node *node, struct text *text)
+int render_image(const struct facts *facts, const struct place *place, struct text *text)
 {
     char path[4 * 4096];
 
-    (void)node;
+    (void)place;
     escape_text(path, sizeof path, facts->status->image, strlen(facts->status->image));
     text_add(text, "%s\n", path);
     return 0;

@@ -5,7 +5,8 @@
  * Front to monitor, on a sequenced-packet socket: struct wire_request. Monitor to front: struct
  * wire_answer, with the job's pipe as a descriptor when it says WIRE_STARTED. Job to front, on that
  * pipe: struct wire_frame, each followed by its bytes; the last is WIRE_END. Each side takes what
- * the other says as possibly wrong.
+ * the other says as possibly wrong. Job to monitor, on a socket of its own, where parts of the
+ * image are opened when they are needed: struct wire_part, and struct wire_part_answer.
  */
 #ifndef FS_WIRE_H
 #define FS_WIRE_H
@@ -19,6 +20,7 @@ enum wire_request_kind { WIRE_START = 1, WIRE_KILL };
 struct wire_request {
     uint32_t kind;
     uint32_t job;  /* a number that the front chose */
+    uint32_t view; /* WIRE_START */
     uint32_t pass; /* WIRE_START: enum pass */
 };
 
@@ -32,6 +34,8 @@ struct wire_answer {
 
 enum wire_frame_kind {
     WIRE_FILE = 1,   /* a node's text, or its error */
+    WIRE_COUNT,      /* the entries of a numbered directory are number */
+    WIRE_REFERENCE,  /* a struct wire_reference and its words: for who decides on them */
     WIRE_PROBLEMS,   /* lines for `problems` */
     WIRE_BYTES_READ, /* a uint64_t */
     WIRE_END,        /* nothing follows: the pass is done */
@@ -39,9 +43,28 @@ enum wire_frame_kind {
 
 struct wire_frame {
     uint32_t kind;
-    uint32_t node;   /* WIRE_FILE: index in nodes[] */
+    uint32_t node;   /* WIRE_FILE, WIRE_COUNT: index in nodes[] */
+    uint32_t number; /* WIRE_FILE: of a numbered node */
     int32_t error;   /* WIRE_FILE: 0 or -errno */
     uint32_t length; /* of the bytes that follow, at most TEXT_BYTES_MAX */
+};
+
+/* A reference; behind it, one after the other: kind, source, format and path. */
+struct wire_reference {
+    uint32_t role;
+    uint32_t is_windows;
+    uint32_t kind, source, format, path; /* bytes; format: UINT32_MAX: not told */
+};
+
+/* A job asks the monitor, on a socket of its own, for a part that is not open; the answer is the
+ * descriptor and 0, or -errno. */
+struct wire_part {
+    uint32_t layer;
+    uint32_t reference;
+};
+
+struct wire_part_answer {
+    int32_t status;
 };
 
 /* Writes all of length bytes. Returns 0 or -errno. */

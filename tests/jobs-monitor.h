@@ -24,6 +24,8 @@ struct reader {
     int error;
 };
 
+enum { VIEWS = 3, JOBS_POLLFDS = VIEWS * PASSES + 1 };
+
 static struct jobs jobs;
 static int monitor; /* our end of the socket; -1: closed */
 
@@ -44,7 +46,7 @@ static inline int begin_jobs(void **state)
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
         return -1;
     monitor = ends[1];
-    return jobs_begin(&jobs, ends[0]);
+    return jobs_begin(&jobs, ends[0], VIEWS);
 }
 
 static inline int end_jobs(void **state)
@@ -174,7 +176,7 @@ static inline void say_bytes(int out, const void *bytes, size_t length)
 static inline void say_frame(int out, uint32_t kind, uint32_t node, int32_t error,
                              const void *bytes, size_t length)
 {
-    struct wire_frame frame = {kind, node, error, (uint32_t)length};
+    struct wire_frame frame = {kind, node, 0, error, (uint32_t)length};
 
     say_bytes(out, &frame, sizeof frame);
     say_bytes(out, bytes, length);
@@ -195,12 +197,14 @@ static inline void say_end(int out)
     say_frame(out, WIRE_END, 0, 0, NULL, 0);
 }
 
-/* What the jobs know of a file; NULL: nothing. */
+/* What the jobs know of a file of view 0; NULL: nothing. */
 static inline const struct result *known(const char *path)
 {
-    assert_int_equal(jobs_is_known(&jobs, node_by_path(path)),
-                     jobs.results[index_of(path)] != NULL);
-    return jobs.results[index_of(path)];
+    const struct place place = {.node = node_by_path(path)};
+    const struct result *result = results_get(&jobs.views[0].results, &place);
+
+    assert_int_equal(jobs_is_known(&jobs, &place), result != NULL);
+    return result;
 }
 
 static inline void assert_known(const char *path, const char *text)
@@ -215,9 +219,11 @@ static inline void assert_known(const char *path, const char *text)
 
 static inline void assert_problems(const char *expected)
 {
-    if (jobs.problems.length != strlen(expected) ||
-        (jobs.problems.length && memcmp(jobs.problems.bytes, expected, jobs.problems.length) != 0))
-        fail_msg("problems are: %.*s", (int)jobs.problems.length, jobs.problems.bytes);
+    const struct text *said = &jobs.views[0].problems;
+
+    if (said->length != strlen(expected) ||
+        (said->length && memcmp(said->bytes, expected, said->length) != 0))
+        fail_msg("problems are: %.*s", (int)said->length, said->bytes);
 }
 
 #endif

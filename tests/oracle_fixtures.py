@@ -6,6 +6,7 @@ import gzip
 import os
 import pathlib
 import re
+import tarfile
 import tempfile
 
 import oracle_ask
@@ -14,9 +15,9 @@ BLOCK = 4096
 TARGETS = ("qcow2", "raw")
 
 
-def unpack(packed, path):
-    """Writes the image with a hole for each aligned block of zeros."""
-    with gzip.open(packed) as source, open(path, "wb") as image:
+def write_sparse(source, path):
+    """Writes a file with a hole for each aligned block of zeros."""
+    with open(path, "wb") as image:
         while block := source.read(BLOCK):
             if block.count(0) == len(block):
                 image.seek(len(block), os.SEEK_CUR)
@@ -24,6 +25,21 @@ def unpack(packed, path):
                 image.write(block)
         image.truncate()
     oracle_ask.settle(path)
+
+
+def unpack(packed, directory):
+    """Lays out the image, or all files of a case that has several. Where the image is."""
+    if packed.name.endswith(".img.gz"):
+        path = os.path.join(directory, packed.name.removesuffix(".gz"))
+        with gzip.open(packed) as source:
+            write_sparse(source, path)
+        return path
+    with tarfile.open(packed) as archive:
+        for member in archive:
+            path = os.path.join(directory, member.name)
+            write_sparse(archive.extractfile(member), path)
+            os.utime(path, (member.mtime, member.mtime))
+    return os.path.join(directory, "image")
 
 
 def make_neighbours(text, directory):
@@ -91,7 +107,7 @@ def is_true(verdict, theirs, ours):
 
 def check(instar_cat, packed, base):
     """What is wrong with one fixture, in words; "" if nothing."""
-    stem = packed.name.removesuffix(".img.gz")
+    stem = packed.name.removesuffix(".gz").rsplit(".", 1)[0]
     expect = packed.with_name(stem + ".expect")
     if not expect.exists():
         return f"    {expect} is missing\n"
@@ -100,10 +116,9 @@ def check(instar_cat, packed, base):
     if not verdict:
         return f"    {expect} has no line `# qemu-img: same|refuses|differs`\n"
     with tempfile.TemporaryDirectory(dir=base) as directory:
-        path = os.path.join(directory, stem + ".img")
         try:
             make_neighbours(text, directory)
-            unpack(packed, path)
+            path = unpack(packed, directory)
             form = our_format(instar_cat, path, options)
             report = "" if any("format=" in option for option in options) else other_format(path, form)
             theirs, ours = ask(instar_cat, path, options, form)
@@ -120,7 +135,7 @@ def check(instar_cat, packed, base):
 
 def check_all(instar_cat, fixtures, base, jobs):
     """Prints each failure; (passed, failed)."""
-    packed = sorted(pathlib.Path(fixtures).glob("*/*.img.gz"))
+    packed = sorted(pathlib.Path(fixtures).glob("*/*.gz"))
     if not packed:
         print(f"FAILED no fixtures below {fixtures}")
         return 0, 1

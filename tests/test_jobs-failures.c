@@ -34,7 +34,7 @@ static void test_end_then_pipe(void **state)
     assert_resumed(&reader, -EIO);
     assert_null(known("allocated_size"));
     assert_problems("said before\nthe scan job was killed by signal 11\n");
-    assert_int_equal(jobs.bytes_read, 0);
+    assert_int_equal(jobs.views[0].bytes_read, 0);
 }
 
 static void test_pipe_then_end(void **state)
@@ -79,9 +79,9 @@ static void test_names(void **state)
         settle();
         assert_resumed(&reader, -EIO);
         snprintf(words, sizeof words, "the %s job was killed by signal 9\n", names[pass]);
-        text_add(&jobs.problems, "%c", '\0');
-        assert_non_null(strstr(jobs.problems.bytes, words));
-        text_free(&jobs.problems);
+        text_add(&jobs.views[0].problems, "%c", '\0');
+        assert_non_null(strstr(jobs.views[0].problems.bytes, words));
+        text_free(&jobs.views[0].problems);
     }
 }
 
@@ -118,7 +118,7 @@ static void test_end_after_last_frame(void **state)
 /* In the middle of a frame. */
 static void test_cut_off(void **state)
 {
-    struct wire_frame frame = {WIRE_FILE, index_of("allocated_size"), 0, 100};
+    struct wire_frame frame = {WIRE_FILE, index_of("allocated_size"), 0, 0, 100};
     struct reader reader;
     uint32_t job;
     int out;
@@ -144,7 +144,7 @@ static void test_cut_off(void **state)
 /* Frames that a header job must not send. */
 static void assert_nonsense(uint32_t kind, const char *path, int32_t error, uint32_t length)
 {
-    struct wire_frame frame = {kind, path ? index_of(path) : (uint32_t)nodes_count(), error,
+    struct wire_frame frame = {kind, path ? index_of(path) : (uint32_t)nodes_count(), 0, error,
                                length};
     unsigned before;
     struct reader reader;

@@ -13,7 +13,7 @@ static void test_whole_job(void **state)
     int out;
 
     (void)state;
-    assert_true(jobs_is_known(&jobs, node_by_path("problems")));
+    assert_true(jobs_is_known(&jobs, &(struct place){.node = node_by_path("problems")}));
     assert_null(known("format"));
     wait_for(&reader, PASS_HEADER);
     out = start_requested(PASS_HEADER, &job);
@@ -35,7 +35,7 @@ static void test_whole_job(void **state)
     assert_int_equal(known("subformat")->error, -ENOENT);
     assert_null(known("virtual_size"));
     assert_problems("one\ntwo\n");
-    assert_int_equal(jobs.bytes_read, 1234);
+    assert_int_equal(jobs.views[0].bytes_read, 1234);
     /* Its end is no news. */
     close(out);
     answer(WIRE_ENDED, job, 1 << 8, -1);
@@ -46,7 +46,7 @@ static void test_whole_job(void **state)
 
 static void test_byte_by_byte(void **state)
 {
-    struct wire_frame frame = {WIRE_FILE, index_of("format"), 0, 4};
+    struct wire_frame frame = {WIRE_FILE, index_of("format"), 0, 0, 4};
     struct reader reader;
     char bytes[64];
     uint32_t job;
@@ -402,7 +402,16 @@ static void test_twice(void **state)
     }
     assert_known("measure/qcow2", "second\n");
     assert_problems("same\n");
-    assert_int_equal(jobs.bytes_read, 20);
+    assert_int_equal(jobs.views[0].bytes_read, 20);
+}
+
+/* A true job, for the headers of the file. */
+static int run_job(int fd, int out)
+{
+    static struct layers layers;
+
+    layers = (struct layers){.count = 1, .items[0].fd = fd};
+    return job_run(PASS_HEADER, 0, &layers, &(const struct open_options){.format = NULL}, out);
 }
 
 /* A true job, on a true image. */
@@ -419,8 +428,7 @@ static void test_true_job(void **state)
     set_size(&s, 1024);
     wait_for(&reader, PASS_HEADER);
     out = start_requested(PASS_HEADER, &job);
-    assert_int_equal(job_run(PASS_HEADER, s.fd, &(const struct open_options){.format = NULL}, out),
-                     0);
+    assert_int_equal(run_job(s.fd, out), 0);
     close(out);
     answer(WIRE_ENDED, job, 0, -1);
     settle();
@@ -428,7 +436,7 @@ static void test_true_job(void **state)
     assert_known("format", "vpc\n");
     assert_int_equal(known("virtual_size")->error, -EUCLEAN);
     /* The head, and all of the file as its tail; its footers again, for their fields. */
-    assert_true(jobs.bytes_read >= 512 + 1024 && jobs.bytes_read <= 3 * 1024);
+    assert_true(jobs.views[0].bytes_read >= 512 + 1024 && jobs.views[0].bytes_read <= 3 * 1024);
     assert_problems(
         "vpc: checksum of the leading footer is 0x00000000, its bytes make 0xfffffca2\n");
     sample_end(&s);
@@ -438,8 +446,7 @@ static void test_true_job(void **state)
     out = start_requested(PASS_HEADER, &job);
     jobs_forget(&jobs);
     settle();
-    assert_int_equal(job_run(PASS_HEADER, s.fd, &(const struct open_options){.format = NULL}, out),
-                     1);
+    assert_int_equal(run_job(s.fd, out), 1);
     close(out);
     jobs_leave(&jobs, &reader.waiter);
     sample_end(&s);

@@ -16,6 +16,25 @@ static const struct node *must_find(const char *path)
     return node;
 }
 
+/* The node called name in the directory, or NULL. */
+static const struct node *find_in(const struct node *directory, const char *name)
+{
+    struct place place;
+
+    return place_in(&(struct place){.node = directory}, name, &place) ? place.node : NULL;
+}
+
+/* What is in a directory is found there: a numbered one by any number. */
+static void assert_child(const struct node *directory, const struct node *child)
+{
+    if (strcmp(child->path, "layers/#") == 0)
+        assert_ptr_equal(find_in(directory, "3"), nodes);
+    else if (strcmp(node_name(child), "#") == 0)
+        assert_ptr_equal(find_in(directory, "3"), child);
+    else
+        assert_ptr_equal(find_in(directory, node_name(child)), child);
+}
+
 /* What every loop over the table relies on. */
 static void test_table(void **state)
 {
@@ -35,7 +54,7 @@ static void test_table(void **state)
                 parents++;
                 assert_true(p < n);
                 assert_int_equal(p->pass, PASS_DIRECTORY);
-                assert_ptr_equal(node_in(p, node_name(n)), n);
+                assert_child(p, n);
             }
         assert_int_equal(parents, n == nodes ? 0 : 1);
         if (n->target)
@@ -73,7 +92,7 @@ static void test_headers(void **state)
     assert_fields(content_parts, PASS_CONTENT, "content");
     assert_null(node_by_path("header/"));
     assert_null(node_by_path("header//version"));
-    assert_null(node_in(must_find("header"), "nothing"));
+    assert_null(find_in(must_find("header"), "nothing"));
     /* Room for more formats. */
     assert_true(nodes_count() <= NODES_MAX);
 }
@@ -108,7 +127,7 @@ static void test_long_names(void **state)
     memset(name, 'x', sizeof name - 1);
     for (size_t length = sizeof name - 1; length; length /= 2) {
         name[length] = '\0';
-        assert_null(node_in(must_find("header/gpt"), name));
+        assert_null(find_in(must_find("header/gpt"), name));
         assert_null(node_by_path(name));
     }
 }
@@ -138,18 +157,18 @@ static void test_find(void **state)
                       *qcow2 = must_find("measure/qcow2");
 
     (void)state;
-    assert_ptr_equal(node_in(root, "measure"), measure);
-    assert_ptr_equal(node_in(measure, "qcow2"), qcow2);
+    assert_ptr_equal(find_in(root, "measure"), measure);
+    assert_ptr_equal(find_in(measure, "qcow2"), qcow2);
     assert_string_equal(node_name(qcow2), "qcow2");
     assert_string_equal(node_name(measure), "measure");
     assert_string_equal(node_name(root), "");
-    assert_null(node_in(root, "qcow2"));
-    assert_null(node_in(root, "measure/qcow2"));
-    assert_null(node_in(root, ""));
-    assert_null(node_in(root, "."));
-    assert_null(node_in(measure, "measure"));
-    assert_null(node_in(measure, "qcow"));
-    assert_null(node_in(qcow2, "json"));
+    assert_null(find_in(root, "qcow2"));
+    assert_null(find_in(root, "measure/qcow2"));
+    assert_null(find_in(root, ""));
+    assert_null(find_in(root, "."));
+    assert_null(find_in(measure, "measure"));
+    assert_null(find_in(measure, "qcow"));
+    assert_null(find_in(qcow2, "json"));
     assert_null(node_by_path("measure/"));
     assert_null(node_by_path("/measure"));
     assert_null(node_by_path("nothing"));
@@ -178,6 +197,91 @@ static void test_is_in(void **state)
     assert_false(node_is_in(must_find("header/gpt_backup/MyLBA"), gpt));
 }
 
+static void assert_place(const char *path, unsigned view, uint32_t number, const char *node)
+{
+    char name[PLACE_PATH_BYTES];
+    struct place place;
+
+    if (!place_by_path(path, &place))
+        fail_msg("%s is no place", path);
+    assert_int_equal(place.view, view);
+    assert_int_equal(place.number, number);
+    assert_string_equal(place.node->path, node);
+    place_path(&place, name);
+    assert_string_equal(name, path);
+    place_name(&place, name);
+    assert_string_equal(name, strrchr(path, '/') ? strrchr(path, '/') + 1 : path);
+}
+
+static void test_places(void **state)
+{
+    static const char *const none[] = {
+        "references/00",
+        "references/01",
+        "references/-1",
+        "references/+1",
+        "references/ 1",
+        "references/1x",
+        "references/#",
+        "references/65536",
+        "references/x",
+        "references/1/none",
+        "references/1/kind/0",
+        "references/4294967296",
+        "layers/64",
+        "layers/#",
+        "layers/0/layers",
+        "layers/0/layers/0",
+        "layers/0/status",
+        "layers/1/status/image",
+        "format/0",
+        "0",
+        "references/18446744073709551616",
+    };
+    struct place place;
+
+    (void)state;
+    assert_place("", 0, 0, "");
+    assert_place("format", 0, 0, "format");
+    assert_place("references", 0, 0, "references");
+    assert_place("references/0", 0, 0, "references/#");
+    assert_place("references/65535/kind", 0, 65535, "references/#/kind");
+    assert_place("layers/0", 1, 0, "");
+    assert_place("layers/63/format", 64, 0, "format");
+    assert_place("layers/7/references/12/path", 8, 12, "references/#/path");
+    for (size_t i = 0; i < COUNT(none); i++)
+        if (place_by_path(none[i], &place))
+            fail_msg("%s is a place", none[i]);
+}
+
+/* Each place has a number of its own. */
+static void test_inos(void **state)
+{
+    static const char *const paths[] = {"",
+                                        "format",
+                                        "references/0/kind",
+                                        "references/1/kind",
+                                        "references/1/path",
+                                        "layers/0",
+                                        "layers/1",
+                                        "layers/0/format",
+                                        "layers/1/format",
+                                        "references/65535",
+                                        "references",
+                                        "references/0",
+                                        "layers/63/references/65535/resolved"};
+    struct place a, b;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(paths); i++)
+        for (size_t k = 0; k < i; k++) {
+            assert_true(place_by_path(paths[i], &a) && place_by_path(paths[k], &b));
+            assert_true(place_ino(&a) != place_ino(&b));
+        }
+    assert_true(place_by_path("", &a));
+    assert_int_equal(place_ino(&a), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -185,6 +289,7 @@ int main(void)
         cmocka_unit_test(test_after),      cmocka_unit_test(test_begin_twice),
         cmocka_unit_test(test_long_names), cmocka_unit_test(test_targets),
         cmocka_unit_test(test_find),       cmocka_unit_test(test_is_in),
+        cmocka_unit_test(test_places),     cmocka_unit_test(test_inos),
     };
 
     nodes_begin();

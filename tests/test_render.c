@@ -52,7 +52,7 @@ static void assert_file(const char *path, const char *expected)
 
     text_free(&text);
     assert_non_null(node);
-    assert_int_equal(node->render(&facts, node, &text), 0);
+    assert_int_equal(node->render(&facts, &(struct place){.node = node}, &text), 0);
     assert_int_equal(text.error, 0);
     text_add(&text, "%c", '\0');
     assert_string_equal(text.bytes, expected);
@@ -63,7 +63,7 @@ static void assert_error(const char *path, int error)
     const struct node *node = node_by_path(path);
 
     text_free(&text);
-    assert_int_equal(node->render(&facts, node, &text), -error);
+    assert_int_equal(node->render(&facts, &(struct place){.node = node}, &text), -error);
 }
 
 static void test_header(void **state)
@@ -261,7 +261,7 @@ static void test_image(void **state)
     path[sizeof path - 1] = '\0';
     status.image = path;
     text_free(&text);
-    assert_int_equal(render_image(&facts, node_by_path("status/image"), &text), 0);
+    assert_int_equal(render_image(&facts, &(struct place){.node = nodes}, &text), 0);
     escaped = text.bytes;
     assert_int_equal(text.length, 4 * 4095 + 1);
     assert_memory_equal(escaped + text.length - 5, "\\x0a\n", 5);

@@ -7,35 +7,39 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fs/cat.h"
 #include "detect/image_file.h"
+#include "fs/cat.h"
 
-static const char usage[] = "usage: instar-cat [-o OPTIONS] IMAGE NODE...   print files of the "
-                            "mount, e.g. measure/qcow2\n"
-                            "       instar-cat [-o OPTIONS] -a IMAGE       print all of them, each "
-                            "under a line == NODE\n"
-                            "       instar-cat -l                          list them\n"
-                            "OPTIONS: format=FMT, qemu=VERSION, as of mount.instar\n";
+static const char usage[] =
+    "usage: instar-cat [-o OPTIONS] IMAGE NODE...   print files of the "
+    "mount, e.g. measure/qcow2\n"
+    "       instar-cat [-o OPTIONS] -a IMAGE       print all of them, each "
+    "under a line == NODE\n"
+    "       instar-cat -l                          list them\n"
+    "OPTIONS: format=, qemu=, follow=, ref= and so on, as of mount.instar\n";
 
-/* Prints one node. Returns whether that went well. */
-static bool print_node(struct cat *cat, const char *path)
+/* Prints one file. Returns whether that went well. */
+static bool print_file(struct cat *cat, const char *path)
 {
-    const struct node *node = node_by_path(path);
-    const struct text *text = NULL;
-    int error = node ? cat_node(cat, node, &text) : -ENOENT;
+    const struct result *result = NULL;
+    struct place place;
+    bool is_file = place_by_path(path, &place) && place.node->pass != PASS_DIRECTORY;
+    int error = is_file ? cat_file(cat, &place, &result) : -ENOENT;
+    const struct text *problems = is_file ? &cat->views[place.view].problems : NULL;
 
-    if (!error && text->length)
-        fwrite(text->bytes, 1, text->length, stdout);
-    if (!node || node->pass == PASS_DIRECTORY)
+    if (!error)
+        fwrite(result->bytes, 1, result->length, stdout);
+    else if (!is_file)
         fprintf(stderr, "instar-cat: there is no file %s (instar-cat -l lists them)\n", path);
-    else if (error)
-        fprintf(stderr, "instar-cat: %s: %s\n%.*s", path, strerror(-error),
-                (int)cat->problems.length, cat->problems.length ? cat->problems.bytes : "");
+    else
+        fprintf(stderr, "instar-cat: %s: %s\n%.*s", path, strerror(-error), (int)problems->length,
+                problems->length ? problems->bytes : "");
     return !error;
 }
 
 /* Prints what the arguments ask for. Returns the exit status. */
-static int run(struct cat *cat, const struct open_options *options, bool all, int argc, char **argv)
+static int run(struct cat *cat, const struct image_options *options, bool all, int argc,
+               char **argv)
 {
     int error = cat_begin(cat, argv[0], options);
     bool good = true;
@@ -48,7 +52,7 @@ static int run(struct cat *cat, const struct open_options *options, bool all, in
     if (all)
         good = cat_all(cat, stdout) == 0;
     for (int i = 1; i < argc; i++)
-        good &= print_node(cat, argv[i]);
+        good &= print_file(cat, argv[i]);
     return good && fflush(stdout) == 0 ? 0 : 1;
 }
 
@@ -61,18 +65,20 @@ static int list(void)
 }
 
 /* Takes -o options; false, said, if they are none. */
-static bool take_options(struct open_options *options, const char *text)
+static bool take_options(struct image_options *options, const char *list)
 {
-    if (open_options_parse(options, text))
+    struct reason why = {"out of memory"};
+
+    if (image_options_take_list(options, list, &why) == 1)
         return true;
-    fprintf(stderr, "instar-cat: unknown option, format or version '%s'\n", text);
+    fprintf(stderr, "instar-cat: %s\n", why.words);
     return false;
 }
 
 int main(int argc, char **argv)
 {
-    struct open_options options = {.format = NULL};
-    struct cat cat;
+    struct image_options options = {.open = {.format = NULL}};
+    static struct cat cat;
     bool all = false;
     int option, status;
 

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Opening the layers below an image. */
+#include "chain.h"
+
+#include <errno.h>
+
+static int find_part(void *context, size_t reference, size_t *number)
+{
+    const struct chain_files *files = context;
+
+    if (!files->grants || files->grants[reference].state != GRANT_OPENED)
+        return -EACCES;
+    *number = files->grants[reference].number;
+    return 0;
+}
+
+static int open_part(void *context, size_t reference, int *fd, bool *takes_fd)
+{
+    const struct chain_files *files = context;
+    const struct layers *layers = files->layers;
+
+    *fd = files->grants[files->grants[reference].number].fd;
+    *takes_fd = *fd < 0;
+    if (*fd < 0)
+        *fd = layers->fetch ? layers->fetch(layers, files->layer, reference)
+                            : layers_open_part(layers, files->layer, reference);
+    return *fd < 0 ? *fd : 0;
+}
+
+/* Gives an open disk the files that were granted to it. */
+static void give_files(struct chain_files *files, struct disk *disk, const struct layers *layers,
+                       unsigned layer)
+{
+    *files = (struct chain_files){
+        .layers = layers,
+        .layer = layer,
+        .grants = layers_grants(layers, layer, disk->references, disk->references_count),
+        .granted = {.context = files, .find = find_part, .open = open_part},
+    };
+    disk->granted = &files->granted;
+}
+
+/* Opens layer number, which is below the disk. 0 or -errno, said. */
+static int open_below(struct image *top, struct disk *disk, struct disk *lower,
+                      const struct layers *layers, unsigned number,
+                      const struct open_options *options)
+{
+    const struct layer *layer = &layers->items[number];
+    struct image *img;
+    char name[32];
+    int error;
+
+    snprintf(name, sizeof name, "layer %u", number);
+    error = image_open_part(&img, top, layer->fd, false, true, name);
+    if (error)
+        return image_fail(disk->img, EIO, "%s: cannot be read", name);
+    error = disk_open(lower, img, layer->format, options);
+    return error ? error : disk_put_below(disk, lower, options);
+}
+
+void chain_open(struct chain *chain, struct disk *top, const struct layers *layers, unsigned layer,
+                const struct open_options *options)
+{
+    struct disk *disk = top;
+
+    chain->count = 0;
+    give_files(&chain->files[0], top, layers, layer);
+    image_share_windows(top->img, top->alone ? 1 : layers->count - layer);
+    while (!top->alone && disk->below && ++layer < layers->count) {
+        struct disk *lower = &chain->disks[chain->count++];
+        int error;
+
+        if (!chain->files[chain->count - 1].grants) {
+            disk->lower_error = image_fail(disk->img, EACCES,
+                                           "%s: the image names other files than when they were "
+                                           "granted: mount it again",
+                                           disk->driver->name);
+            return;
+        }
+        error = open_below(top->img, disk, lower, layers, layer, options);
+        disk->lower_error = error;
+        if (error)
+            return;
+        give_files(&chain->files[chain->count], lower, layers, layer);
+        disk = lower;
+    }
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The files that an image consists of: itself, the images below it, and the parts of each, as far
+ * as the policy grants them. Found and opened once, by the process that may open files; names are
+ * not resolved again. Parses nothing: what an image names it is told.
+ */
+#ifndef DETECT_LAYERS_H
+#define DETECT_LAYERS_H
+
+#include "policy.h"
+
+enum {
+    LAYERS_PARTS_HELD = 32,   /* files of parts that stay open; others are opened when needed */
+    REFERENCES_MAX = 1 << 16, /* of one image */
+};
+
+/* References, with all that they point to. */
+struct reference_list {
+    struct reference *items;
+    size_t count, room;
+};
+
+/* Adds a copy. 0, -ENOMEM or -EFBIG. */
+int reference_list_add(struct reference_list *list, const struct reference *reference);
+void reference_list_end(struct reference_list *list);
+
+enum grant_state {
+    GRANT_NONE,    /* no option covers it */
+    GRANT_REFUSED, /* a rule forbids it */
+    GRANT_MISSING, /* it is covered, but cannot be opened */
+    GRANT_UNUSED,  /* no guest byte comes from it, or another path to the same image was taken */
+    GRANT_OPENED,
+};
+
+/* What became of a reference. */
+struct grant {
+    enum grant_state state;
+    char *why;      /* in words; NULL: nothing to say */
+    char *resolved; /* GRANT_OPENED: where the file is; NULL: not known */
+    int fd;         /* GRANT_OPENED, of a part: held open; -1: opened when needed */
+    int base;       /* below which it then is; -1: name is a path */
+    char *name;
+    struct stat st; /* as it was found; of those that are held, as they are */
+    size_t number;  /* of the file: that of the first reference to it */
+};
+
+/* An image of the chain. */
+struct layer {
+    int fd;
+    int directory_fd;
+    struct stat st;
+    char *path;                         /* absolute, without links */
+    char *directory;                    /* in which names are looked for */
+    const struct format_driver *format; /* as the one above tells it; NULL: it is detected */
+    struct grant *grants;               /* by number of its references */
+    size_t grants_count;
+    uint64_t fingerprint; /* of the references on which was decided */
+};
+
+struct layers {
+    struct policy policy;
+    unsigned count;
+    size_t parts_held;
+    bool has_parts_to_open; /* some are opened when needed */
+    struct layer items[LAYERS_MAX];
+
+    /* How a part that is not held is opened; NULL: here. A descriptor or -errno. */
+    int (*fetch)(const struct layers *layers, unsigned layer, size_t reference);
+    int fetch_context;
+};
+
+/*
+ * Begins with the image at path as layer 0, which may be a block device or not; the policy is in
+ * layers->policy. 0 or -errno, as image_file_open(). layers_end() ends it in any case.
+ */
+int layers_begin(struct layers *layers, const char *path, bool block_devices);
+void layers_end(struct layers *layers);
+
+/*
+ * Decides on the references of a layer, and opens what is granted; an image below becomes the next
+ * layer. To be called for each layer once, from 0 to count - 1, which grows meanwhile. 0 or
+ * -ENOMEM.
+ */
+int layers_grant(struct layers *layers, unsigned layer, const struct reference_list *references);
+
+/* The grants of the layer, which has these references now, by their numbers; NULL: it was decided
+ * on others than these, or on none. */
+const struct grant *layers_grants(const struct layers *layers, unsigned layer,
+                                  const struct reference *references, size_t count);
+
+/* Opens a part that is not held: it must still be the file that was found. A descriptor or -errno
+ * (ESTALE: it is another). */
+int layers_open_part(const struct layers *layers, unsigned layer, size_t reference);
+
+/* Closes what only opening files needs: for a process that must open none. */
+void layers_close_directories(struct layers *layers);
+
+/* What "refused" and so on are called. */
+const char *grant_state_name(enum grant_state state);
+
+/*
+ * Says in one line what the image needs that is not granted, and which option would grant it.
+ * false: it needs nothing more.
+ */
+bool layers_advise(const struct layers *layers, unsigned layer,
+                   const struct reference_list *references, char *out, size_t size);
+
+#endif

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The job that tells what an image names. */
+#include "collect.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "frames.h"
+#include "job.h"
+
+struct collector {
+    struct reference_list *references;
+    struct collected *collected;
+};
+
+/* Words of a frame, one after the other. */
+struct words {
+    const char *bytes;
+    size_t length;
+};
+
+/* Takes length bytes as a string, to be freed; NULL: there are not as many, or no memory. */
+static char *take_word(struct words *words, size_t length)
+{
+    char *word = length <= words->length ? malloc(length + 1) : NULL;
+
+    if (!word)
+        return NULL;
+    memcpy(word, words->bytes, length);
+    word[length] = '\0';
+    words->bytes += length;
+    words->length -= length;
+    return word;
+}
+
+/* Takes the reference that a job tells. 0 or -errno. */
+static int take_reference(struct reference_list *references, const char *bytes, size_t length)
+{
+    struct wire_reference head;
+    struct words words;
+    char *kind, *source, *format = NULL, *path;
+    int error = -EPROTO;
+
+    if (length < sizeof head)
+        return -EPROTO;
+    memcpy(&head, bytes, sizeof head);
+    words = (struct words){bytes + sizeof head, length - sizeof head};
+    kind = take_word(&words, head.kind);
+    source = take_word(&words, head.source);
+    if (head.format != UINT32_MAX)
+        format = take_word(&words, head.format);
+    path = take_word(&words, head.path);
+    if (kind && source && path && head.role <= REFERENCE_ASIDE)
+        error = reference_list_add(references, &(struct reference){
+                                                   .role = (enum reference_role)head.role,
+                                                   .kind = kind,
+                                                   .source = source,
+                                                   .format = format,
+                                                   .path = path,
+                                                   .length = head.path,
+                                                   .is_windows = head.is_windows != 0,
+                                               });
+    free(kind);
+    free(source);
+    free(format);
+    free(path);
+    return error;
+}
+
+/* Takes what is kept besides the references. */
+static int take_result(struct collected *c, const struct wire_frame *f, const char *bytes)
+{
+    struct place place = {.number = f->number, .node = nodes};
+
+    if (!c)
+        return 0;
+    if (f->kind == WIRE_PROBLEMS)
+        text_add_lines_once(&c->problems, bytes, f->length);
+    if (f->kind == WIRE_BYTES_READ && f->length == sizeof c->bytes_read)
+        memcpy(&c->bytes_read, bytes, sizeof c->bytes_read);
+    if (f->kind != WIRE_FILE && f->kind != WIRE_COUNT)
+        return 0;
+    if (f->node >= nodes_count() || f->error > 0)
+        return -EPROTO;
+    place.node = &nodes[f->node];
+    if (f->kind == WIRE_COUNT)
+        return results_set_count(&c->results, &place, f->number);
+    return results_put(&c->results, &place, result_new(f->error, bytes, f->length));
+}
+
+/* Takes all whole frames that have come. 1: the last one did; 0 or -errno. */
+static int take_frames(const struct collector *c, struct frames *frames)
+{
+    struct wire_frame frame;
+    const char *bytes;
+    int error = 0, more;
+
+    while (!error && (more = frames_next(frames, &frame, &bytes)) != 0) {
+        if (more < 0)
+            error = more;
+        else if (frame.kind == WIRE_END)
+            error = 1;
+        else if (frame.kind == WIRE_REFERENCE)
+            error = take_reference(c->references, bytes, frame.length);
+        else
+            error = take_result(c->collected, &frame, bytes);
+    }
+    return error;
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Reads until the job has said all. 1; or 0 or -errno: it did not. */
+static int read_all(const struct collector *c, int fd)
+{
+    int64_t end = now_ms() + COLLECT_TIMEOUT_MS, rest;
+    struct frames frames = {.buffer = NULL};
+    int taken = 0, more = 1;
+
+    while (taken == 0 && more > 0 && (rest = end - now_ms()) > 0) {
+        struct pollfd wait = {.fd = fd, .events = POLLIN};
+
+        if (poll(&wait, 1, (int)rest) <= 0)
+            continue;
+        more = frames_read(&frames, fd);
+        if (more > 0)
+            taken = take_frames(c, &frames);
+    }
+    frames_end(&frames);
+    return taken;
+}
+
+void collected_end(struct collected *collected)
+{
+    results_forget(&collected->results);
+    text_free(&collected->problems);
+}
+
+int collect_references(struct layers *layers, unsigned layer, const struct open_options *options,
+                       struct reference_list *references, struct collected *collected)
+{
+    const struct collector c = {references, collected};
+    int pipe_fds[2], taken;
+    pid_t pid;
+
+    if (pipe2(pipe_fds, O_CLOEXEC) < 0)
+        return -errno;
+    pid = fork();
+    if (pid == 0) {
+        close(pipe_fds[0]);
+        layers_close_directories(layers);
+        exit(job_run(PASS_HEADER, layer + 1, layers, options, pipe_fds[1]));
+    }
+    close(pipe_fds[1]);
+    taken = pid < 0 ? -EAGAIN : read_all(&c, pipe_fds[0]);
+    close(pipe_fds[0]);
+    if (pid < 0)
+        return taken;
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    if (taken != 1) {
+        reference_list_end(references);
+        if (collected)
+            collected_end(collected);
+    }
+    return taken == -ENOMEM ? taken : 0;
+}

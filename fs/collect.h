@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What an image names, found out before it is mounted: by a job, as for all that is read of it. */
+#ifndef FS_COLLECT_H
+#define FS_COLLECT_H
+
+#include "results.h"
+
+enum { COLLECT_TIMEOUT_MS = 10000 };
+
+/* What the job found besides. */
+struct collected {
+    struct results results; /* of view 0 */
+    struct text problems;
+    uint64_t bytes_read;
+};
+
+/*
+ * Runs the header pass over a layer alone, and gives its references. collected: what else it said,
+ * or NULL. A job that fails, or takes longer than COLLECT_TIMEOUT_MS, tells of no references. 0 or
+ * -errno (out of memory, no process).
+ */
+int collect_references(struct layers *layers, unsigned layer, const struct open_options *options,
+                       struct reference_list *references, struct collected *collected);
+void collected_end(struct collected *collected);
+
+#endif

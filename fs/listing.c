@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Listings of directories. */
+#include "listing.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tree.h"
+
+/* A listing in the making. */
+struct listing {
+    fuse_req_t req;
+    char *buffer;
+    size_t size, used;
+    bool fits; /* all so far */
+};
+
+/* Adds an entry whose successor has the offset next. */
+static void add_entry(struct listing *l, const char *name, const struct place *place, off_t next)
+{
+    struct stat st = {
+        .st_ino = place_ino(place),
+        .st_mode = place->node->pass == PASS_DIRECTORY ? S_IFDIR : S_IFREG,
+    };
+    size_t room = l->size - l->used;
+    size_t length = fuse_add_direntry(l->req, l->buffer + l->used, room, name, &st, next);
+
+    l->fits = length <= room;
+    if (l->fits)
+        l->used += length;
+}
+
+/* Adds what is in a directory of numbered entries from that number on. */
+static void add_numbers(struct front *front, struct listing *l, const struct place *directory,
+                        uint64_t from)
+{
+    uint32_t count = tree_entries(front, directory);
+    char name[16];
+
+    for (uint64_t i = from; l->fits && i < count; i++) {
+        struct place place;
+
+        snprintf(name, sizeof name, "%u", (unsigned)i);
+        if (place_in(directory, name, &place))
+            add_entry(l, name, &place, (off_t)i + 3);
+    }
+}
+
+/* Adds the nodes in a directory from that row of nodes[] on. */
+static void add_nodes(struct front *front, struct listing *l, const struct place *directory,
+                      uint64_t from)
+{
+    for (uint64_t i = from; l->fits && i < nodes_count(); i++) {
+        const struct place place = {directory->view, directory->number, &nodes[i]};
+
+        if (node_is_in(&nodes[i], directory->node) && !tree_is_absent(front, &place))
+            add_entry(l, node_name(&nodes[i]), &place, (off_t)i + 3);
+    }
+}
+
+/* Offsets: 1 is after ".", 2 after "..", 3 + i after nodes[i], or after the entry of number i. */
+void listing_reply(fuse_req_t req, struct front *front, const struct place *directory, size_t size,
+                   off_t offset)
+{
+    struct listing l = {.req = req, .buffer = malloc(size), .size = size, .fits = true};
+    uint64_t from = offset < 3 ? 0 : (uint64_t)offset - 2;
+
+    if (!l.buffer) {
+        fuse_reply_err(req, ENOMEM);
+        return;
+    }
+    if (offset < 1)
+        add_entry(&l, ".", directory, 1);
+    if (l.fits && offset < 2)
+        add_entry(&l, "..", &front->inodes.root.place, 2);
+    if (directory->node->count)
+        add_numbers(front, &l, directory, from);
+    else
+        add_nodes(front, &l, directory, from);
+    fuse_reply_buf(req, l.buffer, l.used);
+    free(l.buffer);
+}

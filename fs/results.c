@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Results by node and number. */
+#include "results.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct result *result_new(int error, const void *bytes, size_t length)
+{
+    struct result *result = malloc(sizeof *result + length);
+
+    if (!result)
+        return NULL;
+    *result = (struct result){.references = 1, .error = error, .length = length};
+    if (length)
+        memcpy(result->bytes, bytes, length);
+    return result;
+}
+
+struct result *result_hold(struct result *result)
+{
+    if (result)
+        result->references++;
+    return result;
+}
+
+void result_drop(struct result *result)
+{
+    if (result && --result->references == 0)
+        free(result);
+}
+
+struct result *results_get(const struct results *results, const struct place *place)
+{
+    const struct result_list *list;
+
+    if (!results->lists)
+        return NULL;
+    list = &results->lists[node_index(place->node)];
+    return list->items && place->number < list->count ? list->items[place->number] : NULL;
+}
+
+/* The list of a node; NULL: out of memory. */
+static struct result_list *list_of(struct results *results, const struct node *node)
+{
+    if (!results->lists)
+        results->lists = calloc(nodes_count(), sizeof *results->lists);
+    return results->lists ? &results->lists[node_index(node)] : NULL;
+}
+
+/* Makes room for number, and for as many again. 0 or -ENOMEM. */
+static int make_room(struct result_list *list, uint32_t number)
+{
+    uint32_t room = number ? 2 * number + 8 : 1;
+    struct result **items;
+
+    if (number < list->room)
+        return 0;
+    items = realloc(list->items, room * sizeof(struct result *));
+    if (!items)
+        return -ENOMEM;
+    memset(items + list->room, 0, (room - list->room) * sizeof(struct result *));
+    list->items = items;
+    list->room = room;
+    return 0;
+}
+
+int results_put(struct results *results, const struct place *place, struct result *result)
+{
+    struct result_list *list = list_of(results, place->node);
+    int error = list ? 0 : -ENOMEM;
+
+    if (place->number >= (place->node->is_numbered ? NUMBERS_MAX : 1) ||
+        place->node->pass == PASS_DIRECTORY)
+        error = -EPROTO;
+    if (!error)
+        error = make_room(list, place->number);
+    if (error) {
+        result_drop(result);
+        return error;
+    }
+    result_drop(list->items[place->number]);
+    list->items[place->number] = result;
+    if (place->number >= list->count)
+        list->count = place->number + 1;
+    return 0;
+}
+
+uint32_t results_count(const struct results *results, const struct node *directory)
+{
+    return results->lists && directory->count ? results->lists[node_index(directory)].count : 0;
+}
+
+int results_set_count(struct results *results, const struct place *directory, uint32_t count)
+{
+    struct result_list *list = list_of(results, directory->node);
+
+    if (!directory->node->count || count > NUMBERS_MAX)
+        return -EPROTO;
+    if (!list)
+        return -ENOMEM;
+    list->count = count;
+    return 0;
+}
+
+static void list_end(struct result_list *list)
+{
+    for (uint32_t i = 0; list->items && i < list->count; i++)
+        result_drop(list->items[i]);
+    free(list->items);
+    *list = (struct result_list){.items = NULL};
+}
+
+int results_move(struct results *to, struct results *from)
+{
+    if (!from->lists)
+        return 0;
+    if (!list_of(to, nodes))
+        return -ENOMEM;
+    for (size_t i = 0; i < nodes_count(); i++) {
+        if (!from->lists[i].count)
+            continue;
+        list_end(&to->lists[i]);
+        to->lists[i] = from->lists[i];
+        from->lists[i] = (struct result_list){.items = NULL};
+    }
+    results_forget(from);
+    return 0;
+}
+
+void results_forget_node(struct results *results, const struct node *node)
+{
+    if (results->lists)
+        list_end(&results->lists[node_index(node)]);
+}
+
+void results_forget(struct results *results)
+{
+    for (size_t i = 0; results->lists && i < nodes_count(); i++)
+        list_end(&results->lists[i]);
+    free(results->lists);
+    results->lists = NULL;
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Results: kept by node and number, moved, forgotten. AddressSanitizer sees what is kept. */
+#include "fs/results.h"
+
+#include <errno.h>
+
+#include "support.h"
+
+static struct results results;
+
+static int end(void **state)
+{
+    (void)state;
+    results_forget(&results);
+    return 0;
+}
+
+static void test_result(void **state)
+{
+    struct result *r = result_new(-5, "abc", 2);
+
+    (void)state;
+    assert_int_equal(r->references, 1);
+    assert_int_equal(r->error, -5);
+    assert_int_equal(r->length, 2);
+    assert_memory_equal(r->bytes, "ab", 2);
+    assert_ptr_equal(result_hold(r), r);
+    result_drop(r);
+    assert_int_equal(r->references, 1);
+    result_drop(r);
+    assert_null(result_hold(NULL));
+    result_drop(NULL);
+    r = result_new(0, NULL, 0);
+    assert_int_equal(r->length, 0);
+    result_drop(r);
+}
+
+static struct place at(const char *path, uint32_t number)
+{
+    return (struct place){.number = number, .node = node_by_path(path)};
+}
+
+static int keep(struct results *to, const char *path, uint32_t number, const char *text)
+{
+    const struct place place = at(path, number);
+
+    return results_put(to, &place, result_new(0, text, strlen(text)));
+}
+
+static void assert_text(const char *path, uint32_t number, const char *text)
+{
+    const struct place place = at(path, number);
+    const struct result *result = results_get(&results, &place);
+
+    if (!text) {
+        assert_null(result);
+        return;
+    }
+    assert_non_null(result);
+    assert_int_equal(result->length, strlen(text));
+    assert_memory_equal(result->bytes, text, strlen(text));
+}
+
+static void test_put(void **state)
+{
+    (void)state;
+    assert_text("format", 0, NULL);
+    assert_int_equal(keep(&results, "format", 0, "raw"), 0);
+    assert_text("format", 0, "raw");
+    assert_text("format", 1, NULL);
+    assert_text("subformat", 0, NULL);
+    assert_int_equal(keep(&results, "format", 0, "vpc"), 0);
+    assert_text("format", 0, "vpc");
+}
+
+static void test_numbers(void **state)
+{
+    (void)state;
+    assert_int_equal(keep(&results, "references/#/path", 7, "seven"), 0);
+    assert_int_equal(keep(&results, "references/#/path", 0, "none"), 0);
+    assert_int_equal(keep(&results, "references/#/path", NUMBERS_MAX - 1, "last"), 0);
+    assert_text("references/#/path", 0, "none");
+    assert_text("references/#/path", 1, NULL);
+    assert_text("references/#/path", 7, "seven");
+    assert_text("references/#/path", NUMBERS_MAX - 1, "last");
+    assert_text("references/#/kind", 7, NULL);
+}
+
+/* What no place can have is refused, and nothing is kept of it. */
+static void test_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(keep(&results, "references/#/path", NUMBERS_MAX, "x"), -EPROTO);
+    assert_int_equal(keep(&results, "format", 1, "x"), -EPROTO);
+    assert_int_equal(keep(&results, "", 0, "x"), -EPROTO);
+    assert_int_equal(keep(&results, "references", 0, "x"), -EPROTO);
+    assert_int_equal(keep(&results, "references/#", 0, "x"), -EPROTO);
+}
+
+static void test_count(void **state)
+{
+    const struct place directory = at("references", 0), file = at("format", 0);
+
+    (void)state;
+    assert_int_equal(results_count(&results, directory.node), 0);
+    assert_int_equal(results_set_count(&results, &directory, 5), 0);
+    assert_int_equal(results_count(&results, directory.node), 5);
+    assert_int_equal(results_set_count(&results, &directory, NUMBERS_MAX), 0);
+    assert_int_equal(results_set_count(&results, &directory, NUMBERS_MAX + 1), -EPROTO);
+    assert_int_equal(results_set_count(&results, &file, 1), -EPROTO);
+    assert_int_equal(results_count(&results, file.node), 0);
+    assert_null(results_get(&results, &directory));
+}
+
+static void test_move(void **state)
+{
+    struct results from = {.lists = NULL};
+    const struct place directory = at("references", 0);
+
+    (void)state;
+    assert_int_equal(results_move(&results, &from), 0);
+    assert_null(results.lists);
+    keep(&results, "format", 0, "old");
+    keep(&results, "subformat", 0, "stays");
+    keep(&results, "references/#/path", 9, "goes");
+    keep(&from, "format", 0, "new");
+    keep(&from, "references/#/path", 1, "comes");
+    results_set_count(&from, &directory, 2);
+    assert_int_equal(results_move(&results, &from), 0);
+    assert_null(from.lists);
+    assert_text("format", 0, "new");
+    assert_text("subformat", 0, "stays");
+    assert_text("references/#/path", 9, NULL);
+    assert_text("references/#/path", 1, "comes");
+    assert_int_equal(results_count(&results, directory.node), 2);
+    results_forget_node(&results, node_by_path("format"));
+    assert_text("format", 0, NULL);
+    assert_text("subformat", 0, "stays");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_result),
+        cmocka_unit_test_teardown(test_put, end),
+        cmocka_unit_test_teardown(test_numbers, end),
+        cmocka_unit_test_teardown(test_refused, end),
+        cmocka_unit_test_teardown(test_count, end),
+        cmocka_unit_test_teardown(test_move, end),
+    };
+
+    nodes_begin();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
