@@ -122,7 +122,7 @@ void maker_uuid(struct maker *m, const char *key, char order, uint8_t *uuid)
             maker_die("%s=%s: a UUID is wanted", key, value);
         if (order == '<')
             at = guid[at];
-        uuid[at] = (uint8_t)(n % 2 ? uuid[at] << 4 : 0) | (uint8_t)strtoul(digit, NULL, 16);
+        uuid[at] = (uint8_t)((n % 2 ? uuid[at] << 4 : 0) | (int)strtoul(digit, NULL, 16));
         n++;
     }
     if (value && n != 32)
