@@ -200,7 +200,7 @@ def vhd_chain(chains, rng, number, aligned=True, small=False):
     if rng.random() < .3:
         size = most // 8 * SECTOR  # most parents are longer
     for depth in range(count):
-        layers.append(Layer(depth, size if rng.random() < .7 else rng.randrange(1, most) * SECTOR))
+        layers.append(Layer(depth, size if rng.random() < .7 or not (aligned or small) else rng.randrange(1, most) * SECTOR))
         layers[-1].id = uuid.UUID(int=rng.getrandbits(128))
     for depth in reversed(range(count)):
         parent = layers[depth + 1] if depth + 1 < count else None
@@ -366,7 +366,7 @@ def vhdx_chunks(chains):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('--build', required=True)
-    parser.add_argument('-n', type=int, default=6, help='how many chains of each kind')
+    parser.add_argument('-n', type=int, default=4, help='how many chains of each kind')
     parser.add_argument('--seed', type=int, default=1)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
