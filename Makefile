@@ -52,6 +52,10 @@ $(BUILD)/make-image: $(MAKER)
 $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(BUILD)/tests/support.o $(DAEMON) $(CORE)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(FUSE_LIBS) -lcmocka -lz
 
+# What tests compare other readers with.
+$(BUILD)/tests/read-chain: $(BUILD)/tests/read_chain.o $(CORE)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lz
+
 $(BUILD)/fs/%.o: ALL_CPPFLAGS += $(FUSE_CFLAGS)
 $(BUILD)/tests/%.o: ALL_CPPFLAGS += $(FUSE_CFLAGS)
 
@@ -71,7 +75,7 @@ test:
 	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=build/sanitize test-programs
 	@tests/run build/sanitize
 
-test-programs: all $(BUILD)/make-image $(BUILD)/make-bench-images $(BUILD)/hello_ll $(TESTS)
+test-programs: all $(BUILD)/make-image $(BUILD)/make-bench-images $(BUILD)/hello_ll $(BUILD)/tests/read-chain $(TESTS)
 
 # Which lines of formats/ and detect/ the unit tests and the fixtures reach.
 coverage:

@@ -4,7 +4,8 @@
  *
  * A header of 512 bytes, a map (bmap) of 4 bytes a block, and blocks of 1 MiB, each behind its
  * extra bytes, of which there are none in practice. A static image has all of its blocks from the
- * beginning on: what they hold is what the host has there.
+ * beginning on: what they hold is what the host has there. A differencing image has whole blocks,
+ * too; it names its parent by UUIDs alone.
  */
 #include <errno.h>
 
@@ -24,6 +25,8 @@ enum {
     BLOCK_SIZE = 376,
     BLOCK_EXTRA = 380,
     BLOCKS_IN_IMAGE = 384,
+    UUID_IMAGE = 392,
+    UUID_LAST_SNAP = 408,
     UUID_LINK = 424,
     UUID_PARENT = 440,
     FIELDS_END = 456, /* of what every header has; header_size tells of more */
@@ -38,13 +41,16 @@ enum {
     SECTOR = 512,
     ENTRY_BYTES = 4,
     UUID_BYTES = 16,
+    UUID_TEXT = 37,
 };
 
 #define SIGNATURE_MAGIC "\x7f\x10\xda\xbe"
 #define BLOCK           (UINT64_C(1) << 20)
 
-/* Entries from here on have no block: 0xfffffffe is zeros, 0xffffffff is free. */
-#define NO_BLOCK UINT32_C(0xfffffffe)
+/* Entries from here on have no block: 0xfffffffe is zeros, 0xffffffff is free: what the parent has,
+ * or, without one, zeros. */
+#define NO_BLOCK   UINT32_C(0xfffffffe)
+#define FREE_BLOCK UINT32_MAX
 
 /* As many as fit in a map of 2 GiB less a sector: qemu's limit, and with it that of the disk. */
 #define BLOCKS_MAX UINT32_C(0x1fffff80)
@@ -54,7 +60,10 @@ struct vdi {
     uint64_t extra;
     bool is_static;
     struct image_table bmap;
+    const uint8_t *header;
 };
+
+static const uint8_t no_uuid[16];
 
 static const char *type_name(uint32_t type)
 {
@@ -70,20 +79,29 @@ static const char *type_name(uint32_t type)
     }
 }
 
-/* The UUIDs that name the image below must be none: there is no path to it. */
-static int check_parents(struct image *img, const uint8_t *header)
+static bool is_set(const uint8_t *uuid)
 {
-    static const uint8_t none[UUID_BYTES];
-    uint32_t type = le32(header + IMAGE_TYPE);
+    return memcmp(uuid, no_uuid, UUID_BYTES) != 0;
+}
 
-    if (memcmp(header + UUID_LINK, none, UUID_BYTES) != 0)
-        return image_fail(img, ENOTSUP, "vdi: %s image: it has a parent (uuid_link is set)",
-                          type_name(type));
-    if (memcmp(header + UUID_PARENT, none, UUID_BYTES) != 0)
-        return image_fail(img, ENOTSUP, "vdi: %s image: it has a parent (uuid_parent is set)",
-                          type_name(type));
+/*
+ * The image below, which has no path: uuid_link is the uuid_image that it has, uuid_parent the
+ * uuid_last_snap that it had when this image was made (VDICore.h: uuidLinkage, uuidParentModify).
+ */
+static int take_parent(struct disk *disk, const uint8_t *header)
+{
+    uint32_t type = le32(header + IMAGE_TYPE);
+    bool has_link = is_set(header + UUID_LINK);
+
+    if (has_link || is_set(header + UUID_PARENT))
+        return disk_add_reference(
+            disk, &(struct reference){.role = REFERENCE_BELOW,
+                                      .kind = "parent",
+                                      .source = has_link ? "uuid_link" : "uuid_parent",
+                                      .format = "vdi",
+                                      .path = ""});
     if (type < TYPE_DYNAMIC || type > TYPE_STATIC)
-        image_note(img, "vdi: image type is %u, without a parent; read as dynamic (1)", type);
+        image_note(disk->img, "vdi: image type is %u, without a parent; read as dynamic (1)", type);
     return 0;
 }
 
@@ -142,6 +160,7 @@ static int take_header(struct disk *disk, struct vdi *vdi, const uint8_t *header
     checked_round_up(le64(header + DISK_SIZE), SECTOR, &disk->virtual_size);
     disk->subformat = type_name(type);
     vdi->is_static = type == TYPE_STATIC;
+    vdi->header = header;
     vdi->data = le32(header + OFFSET_DATA);
     vdi->extra = le32(header + BLOCK_EXTRA);
     vdi->bmap = (struct image_table){.offset = le32(header + OFFSET_BMAP),
@@ -164,19 +183,27 @@ static int vdi_open(struct disk *disk)
     if (!error)
         error = check_size(disk->img, header);
     if (!error)
-        error = check_parents(disk->img, header);
+        error = take_parent(disk, header);
     if (error)
         return error;
     disk->state = vdi;
     return take_header(disk, vdi, header);
 }
 
-/* Entries from the first on that have no block, as that has none. */
-static uint64_t zero_run(const uint8_t *bmap, uint64_t count)
+/* What an entry without a block tells. */
+static enum extent_kind kind_of(const struct disk *disk, uint32_t entry)
 {
+    return disk->below && entry == FREE_BLOCK ? EXTENT_HOLE : EXTENT_ZERO;
+}
+
+/* Entries from the first on that have no block and tell the same, as that does. */
+static uint64_t empty_run(const struct disk *disk, const uint8_t *bmap, uint64_t count)
+{
+    enum extent_kind kind = kind_of(disk, le32(bmap));
     uint64_t n = 1;
 
-    while (n < count && le32(bmap + ENTRY_BYTES * n) >= NO_BLOCK)
+    while (n < count && le32(bmap + ENTRY_BYTES * n) >= NO_BLOCK &&
+           kind_of(disk, le32(bmap + ENTRY_BYTES * n)) == kind)
         n++;
     return n;
 }
@@ -208,8 +235,8 @@ static int vdi_extent_at(struct disk *disk, uint64_t offset, unsigned want, stru
         return error;
     entry = le32(bmap);
     if (entry >= NO_BLOCK) {
-        extent->kind = EXTENT_ZERO;
-        extent->length = zero_run(bmap, count) * BLOCK - within;
+        extent->kind = kind_of(disk, entry);
+        extent->length = empty_run(disk, bmap, count) * BLOCK - within;
         return 0;
     }
     /* Extra bytes stand between the blocks. */
@@ -220,6 +247,41 @@ static int vdi_extent_at(struct disk *disk, uint64_t offset, unsigned want, stru
     extent->host = vdi->data + entry * (vdi->extra + BLOCK) + vdi->extra + within;
     extent->flags = vdi->is_static ? EXTENT_HOST_HOLES : 0;
     return 0;
+}
+
+/* Whether the UUID that this image tells of its parent is the one that the parent has. One that is
+ * not set tells nothing. */
+static int check_uuid(struct disk *disk, const char *name, const uint8_t *told,
+                      const char *parents_name, const uint8_t *has)
+{
+    char words[2][UUID_TEXT];
+
+    if (!is_set(told) || memcmp(told, has, UUID_BYTES) == 0)
+        return 0;
+    field_guid(NULL, has, UUID_BYTES, words[0], UUID_TEXT);
+    field_guid(NULL, told, UUID_BYTES, words[1], UUID_TEXT);
+    return image_fail(
+        disk->img, EUCLEAN,
+        "vdi: %s of the parent is %s, not %s, which %s says; -o any-parent takes it all "
+        "the same",
+        parents_name, words[0], words[1], name);
+}
+
+static int vdi_check_parent(struct disk *disk, struct disk *parent)
+{
+    const struct vdi *vdi = disk->state, *parents = parent->state;
+    int error;
+
+    if (parent->driver != &vdi_driver)
+        return image_fail(disk->img, EUCLEAN,
+                          "vdi: the parent is %s, not vdi; -o any-parent takes it all the same",
+                          parent->driver->name);
+    error = check_uuid(disk, "uuid_link", vdi->header + UUID_LINK, "uuid_image",
+                       parents->header + UUID_IMAGE);
+    if (error)
+        return error;
+    return check_uuid(disk, "uuid_parent", vdi->header + UUID_PARENT, "uuid_last_snap",
+                      parents->header + UUID_LAST_SNAP);
 }
 
 static const struct field_word flag_words[] = {{0x100, "zero-expand"}, {0, NULL}};
@@ -243,8 +305,8 @@ static const struct field header_fields[] = {
     {"block_extra", BLOCK_EXTRA, 4, field_le, NULL},
     {"blocks_in_image", BLOCKS_IN_IMAGE, 4, field_le, NULL},
     {"blocks_allocated", 388, 4, field_le, NULL},
-    {"uuid_image", 392, UUID_BYTES, field_guid, NULL},
-    {"uuid_last_snap", 408, UUID_BYTES, field_guid, NULL},
+    {"uuid_image", UUID_IMAGE, UUID_BYTES, field_guid, NULL},
+    {"uuid_last_snap", UUID_LAST_SNAP, UUID_BYTES, field_guid, NULL},
     {"uuid_link", UUID_LINK, UUID_BYTES, field_guid, NULL},
     {"uuid_parent", UUID_PARENT, UUID_BYTES, field_guid, NULL},
     /* The geometry that the BIOS shows: VirtualBox alone writes it. */
@@ -279,4 +341,5 @@ const struct format_driver vdi_driver = {
     .parts = vdi_parts,
     .open = vdi_open,
     .extent_at = vdi_extent_at,
+    .check_parent = vdi_check_parent,
 };

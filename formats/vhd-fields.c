@@ -47,52 +47,40 @@ static const struct field footer_fields[] = {
     {"saved_state", FOOTER_SAVED_STATE, 1, field_be, NULL},
 };
 
-/* Places in an entry of the parent locators. */
-enum {
-    LOCATOR_PLATFORM_CODE = 0,
-    LOCATOR_PLATFORM_DATA_SPACE = 4,
-    LOCATOR_PLATFORM_DATA_LENGTH = 8,
-    LOCATOR_PLATFORM_DATA_OFFSET = 16,
-};
-
 /* Fields of a locator get all of its entry, as one that is all zeros is not in use. */
-static bool is_used(const uint8_t *entry)
-{
-    for (size_t i = 0; i < PARENT_LOCATOR_BYTES; i++)
-        if (entry[i])
-            return true;
-    return false;
-}
-
 static int print_code(const struct field *f, const uint8_t *bytes, size_t length, char *out,
                       size_t size)
 {
     (void)length;
-    return is_used(bytes) ? field_text(f, bytes + LOCATOR_PLATFORM_CODE, 4, out, size) : -ENOENT;
+    return vhd_locator_is_used(bytes) ? field_text(f, bytes + LOCATOR_PLATFORM_CODE, 4, out, size)
+                                      : -ENOENT;
 }
 
 static int print_space(const struct field *f, const uint8_t *bytes, size_t length, char *out,
                        size_t size)
 {
     (void)length;
-    return is_used(bytes) ? field_be(f, bytes + LOCATOR_PLATFORM_DATA_SPACE, 4, out, size)
-                          : -ENOENT;
+    return vhd_locator_is_used(bytes)
+               ? field_be(f, bytes + LOCATOR_PLATFORM_DATA_SPACE, 4, out, size)
+               : -ENOENT;
 }
 
 static int print_length(const struct field *f, const uint8_t *bytes, size_t length, char *out,
                         size_t size)
 {
     (void)length;
-    return is_used(bytes) ? field_be(f, bytes + LOCATOR_PLATFORM_DATA_LENGTH, 4, out, size)
-                          : -ENOENT;
+    return vhd_locator_is_used(bytes)
+               ? field_be(f, bytes + LOCATOR_PLATFORM_DATA_LENGTH, 4, out, size)
+               : -ENOENT;
 }
 
 static int print_offset(const struct field *f, const uint8_t *bytes, size_t length, char *out,
                         size_t size)
 {
     (void)length;
-    return is_used(bytes) ? field_be(f, bytes + LOCATOR_PLATFORM_DATA_OFFSET, 8, out, size)
-                          : -ENOENT;
+    return vhd_locator_is_used(bytes)
+               ? field_be(f, bytes + LOCATOR_PLATFORM_DATA_OFFSET, 8, out, size)
+               : -ENOENT;
 }
 
 /* The fields of locator n, from 1 on. */

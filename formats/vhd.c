@@ -5,67 +5,18 @@
  *
  * A fixed disk is the guest's bytes and a footer in the last 512 bytes of the file. A dynamic or
  * differencing disk has a copy of the footer at its start, which is the one that counts, a dynamic
- * header, a block allocation table (BAT) and blocks, each behind a bitmap of its sectors. All
- * blocks are whole: dynamic disks do not look at the bitmaps.
+ * header, a block allocation table (BAT) and blocks, each behind a bitmap of its sectors.
  */
 #include <errno.h>
 
 #include "bytes.h"
 #include "checked.h"
-#include "escape.h"
 #include "vhd.h"
 
 #define DYNAMIC_COOKIE "cxsparse"
-#define UNALLOCATED    UINT32_MAX
 
 /* 2040 GiB, where the 32-bit sector numbers of the BAT end: qemu's limit, and that of Windows. */
 #define MAX_SECTORS UINT64_C(0xff000000)
-
-struct vhd {
-    uint64_t block_size;
-    uint64_t bitmap_size; /* of the sector bitmap before each block */
-    uint64_t
-        last_block_sectors; /* the largest BAT entry whose block ends in the file, if any_block */
-    bool any_block;
-    struct image_table bat;
-};
-
-/* The name of the parent that a differencing disk's header gives. */
-static int add_parent(struct disk *disk, const uint8_t *header)
-{
-    char *name = image_alloc(disk->img, DYNAMIC_PARENT_NAME_BYTES / 2 * 3);
-
-    if (!name)
-        return -ENOMEM;
-    return disk_add_reference(
-        disk,
-        &(struct reference){.role = REFERENCE_BELOW,
-                            .kind = "parent",
-                            .source = "parent_unicode_name",
-                            .format = "vpc",
-                            .path = name,
-                            .length = utf8_from_utf16(name, header + DYNAMIC_PARENT_UNICODE_NAME,
-                                                      DYNAMIC_PARENT_NAME_BYTES, UTF16_BE),
-                            .is_windows = true});
-}
-
-/* Where the BAT is and what its entries may be. The file must hold all of it, in whole sectors. */
-static int open_bat(struct disk *disk, struct vhd *vhd)
-{
-    uint64_t end, file_end, block = vhd->bitmap_size + vhd->block_size;
-
-    checked_round_up(image_size(disk->img), VHD_SECTOR, &file_end);
-    if (!checked_add(vhd->bat.offset, vhd->bat.entries * 4, &end) || end > file_end)
-        return image_fail(disk->img, EUCLEAN,
-                          "vpc: block allocation table of %llu entries at offset %llu is past the "
-                          "end of the file",
-                          (unsigned long long)vhd->bat.entries,
-                          (unsigned long long)vhd->bat.offset);
-    vhd->any_block = block <= file_end;
-    if (vhd->any_block)
-        vhd->last_block_sectors = (file_end - block) / VHD_SECTOR;
-    return 0;
-}
 
 /* The rules of the dynamic header's fields. */
 static int open_dynamic_header(struct disk *disk, struct vhd *vhd, uint64_t data_offset,
@@ -97,8 +48,8 @@ static int open_dynamic_header(struct disk *disk, struct vhd *vhd, uint64_t data
             "vpc: %llu table entries of %llu bytes do not cover the disk of %llu bytes",
             (unsigned long long)vhd->bat.entries, (unsigned long long)vhd->block_size,
             (unsigned long long)disk->virtual_size);
-    error = is_differencing ? add_parent(disk, header) : 0;
-    return error ? error : open_bat(disk, vhd);
+    error = is_differencing ? vhd_read_parent(disk, vhd, header) : 0;
+    return error ? error : vhd_open_blocks(disk, vhd);
 }
 
 static int open_dynamic(struct disk *disk, const uint8_t *footer)
@@ -162,55 +113,10 @@ static int vhd_open(struct disk *disk)
     return footer.leading ? open_dynamic(disk, footer.bytes) : 0;
 }
 
-/* The BAT entry of a block may be anything: its block must lie in the file. */
-static bool bat_entry_is_good(const struct vhd *vhd, uint32_t entry)
-{
-    return entry == UNALLOCATED || (vhd->any_block && entry <= vhd->last_block_sectors);
-}
-
-/* Entries of bat[0..count) that are all unallocated or all good blocks, as the first one is. */
-static uint64_t bat_run(const struct vhd *vhd, const uint8_t *bat, uint64_t count)
-{
-    bool hole = be32(bat) == UNALLOCATED;
-    uint64_t n = 1;
-
-    while (n < count && (be32(bat + 4 * n) == UNALLOCATED) == hole &&
-           bat_entry_is_good(vhd, be32(bat + 4 * n)))
-        n++;
-    return n;
-}
-
-static int dynamic_extent_at(struct disk *disk, uint64_t offset, unsigned want,
-                             struct extent *extent)
-{
-    struct vhd *vhd = disk->state;
-    uint64_t index = offset / vhd->block_size, within = offset % vhd->block_size;
-    uint64_t count, run = 1;
-    const uint8_t *bat = NULL;
-    uint32_t entry;
-    int error = disk->below ? disk_refuse(disk, disk->below)
-                            : image_table_at(disk->img, &vhd->bat, index, &bat, &count);
-
-    if (error)
-        return error;
-    entry = be32(bat);
-    if (!bat_entry_is_good(vhd, entry))
-        return image_fail(disk->img, EUCLEAN,
-                          "vpc: block %llu at sector %u ends past the end of the file",
-                          (unsigned long long)index, entry);
-    if (entry == UNALLOCATED || !(want & EXTENTS_WANT_HOST))
-        run = bat_run(vhd, bat, count);
-    extent->length = run * vhd->block_size - within;
-    extent->kind = entry == UNALLOCATED ? EXTENT_ZERO : EXTENT_DATA;
-    if (entry != UNALLOCATED)
-        extent->host = (uint64_t)entry * VHD_SECTOR + vhd->bitmap_size + within;
-    return 0;
-}
-
 static int vhd_extent_at(struct disk *disk, uint64_t offset, unsigned want, struct extent *extent)
 {
     if (disk->state)
-        return dynamic_extent_at(disk, offset, want, extent);
+        return vhd_block_extent_at(disk, offset, want, extent);
     extent->kind = EXTENT_DATA;
     extent->host = offset;
     extent->length = disk->virtual_size - offset;
@@ -225,4 +131,5 @@ const struct format_driver vhd_driver = {
     .probe = vhd_probe,
     .open = vhd_open,
     .extent_at = vhd_extent_at,
+    .check_parent = vhd_check_parent,
 };

@@ -41,13 +41,36 @@ enum { /* "Dynamic Disk Header Format" */
        DYNAMIC_PARENT_TIME_STAMP = 56,
        DYNAMIC_PARENT_UNICODE_NAME = 64,
        DYNAMIC_PARENT_NAME_BYTES = 512,
-       DYNAMIC_PARENT_LOCATORS = 576, /* eight */
+       DYNAMIC_PARENT_LOCATORS = 576,
        PARENT_LOCATOR_BYTES = 24,
+       PARENT_LOCATORS = 8,
+};
+
+enum { /* of an entry of the parent locators */
+       LOCATOR_PLATFORM_CODE = 0,
+       LOCATOR_PLATFORM_DATA_SPACE = 4,
+       LOCATOR_PLATFORM_DATA_LENGTH = 8,
+       LOCATOR_PLATFORM_DATA_OFFSET = 16,
 };
 
 enum { VHD_SECTOR = 512 };
 
 #define FOOTER_COOKIE "conectix"
+
+/* An open dynamic or differencing disk. */
+struct vhd {
+    uint64_t block_size;
+    uint64_t bitmap_size; /* of the sector bitmap before each block */
+    uint64_t
+        last_block_sectors; /* the largest BAT entry whose block ends in the file, if any_block */
+    bool any_block;
+    struct image_table bat;
+
+    /* Of a differencing disk. */
+    struct image_window bitmap; /* of the last block that was asked for */
+    const uint8_t *parent_unique_id;
+    uint32_t parent_time_stamp;
+};
 
 struct vhd_footer {
     uint64_t offset;
@@ -74,6 +97,20 @@ int vhd_probe(struct image *img, const struct signature *signature, struct reaso
  */
 int vhd_find_footer(struct image *img, struct vhd_footer *footer);
 int vhd_find_last_footer(struct image *img, struct vhd_footer *footer);
+
+/* Whether an entry of the parent locators, of PARENT_LOCATOR_BYTES, is not all zeros. */
+bool vhd_locator_is_used(const uint8_t *entry);
+
+/* Lists the references of a differencing disk and keeps what tells its parent, from its dynamic
+ * header, which lives as long as the session. 0 or -errno, said. */
+int vhd_read_parent(struct disk *disk, struct vhd *vhd, const uint8_t *header);
+
+/* Begins the block allocation table that the dynamic header told. 0 or -errno, said. */
+int vhd_open_blocks(struct disk *disk, struct vhd *vhd);
+
+/* As the driver's own. */
+int vhd_block_extent_at(struct disk *disk, uint64_t offset, unsigned want, struct extent *extent);
+int vhd_check_parent(struct disk *disk, struct disk *parent);
 
 extern const struct header_part vhd_parts[];
 

@@ -24,7 +24,7 @@ enum { /* payload states; no other value is defined but 5 of the draft */
 };
 
 /* States that mean the same. */
-enum class { BAD, HOLE, DRAFT_HOLE, ZEROS, DATA };
+enum class { BAD, HOLE, DRAFT_HOLE, ZEROS, DRAFT_ZEROS, DATA, PARTIAL };
 
 static const enum class classes[] = {
     [NOT_PRESENT] = HOLE,
@@ -37,8 +37,29 @@ static const enum class classes[] = {
     [PARTIALLY_PRESENT] = BAD,
 };
 
+/*
+ * In a differencing image only NOT_PRESENT asks the parent (2.5.1.1). The others that are not in
+ * the file do not: their bytes are zeros, or what was there before the guest gave it up, or
+ * undefined: zeros are right for all of them, and nothing is shown of what the guest discarded.
+ */
+static const enum class differencing_classes[] = {
+    [NOT_PRESENT] = HOLE,
+    [UNDEFINED] = ZEROS,
+    [ZERO] = ZEROS,
+    [UNMAPPED] = ZEROS,
+    [4] = BAD,
+    [DRAFT_UNMAPPED] = DRAFT_ZEROS,
+    [FULLY_PRESENT] = DATA,
+    [PARTIALLY_PRESENT] = PARTIAL,
+};
+
+/* So many runs are told as one at most where bitmaps are looked at: each of them may take a read.
+ */
+enum { RUNS_JOINED = 64 };
+
 /* What an entry must be to continue a run. */
 struct like {
+    const enum class *classes; /* by state */
     enum class class;
     bool contiguous; /* DATA: each block stands behind the one before it in the file */
     uint64_t low,
@@ -48,10 +69,10 @@ struct like {
 };
 
 /* Of n entries, how many from the first on are of that class. */
-static uint64_t vhdx_count_class(const uint8_t *p, uint64_t n, enum class class)
+static uint64_t vhdx_count_class(const uint8_t *p, uint64_t n, const struct like *like)
 {
     for (uint64_t i = 0; i < n; i++)
-        if (classes[p[i * ENTRY_BYTES] & STATE_MASK] != class)
+        if (like->classes[p[i * ENTRY_BYTES] & STATE_MASK] != like->class)
             return i;
     return n;
 }
@@ -83,7 +104,7 @@ static uint64_t vhdx_count_contiguous(const uint8_t *p, uint64_t n, struct like 
 static uint64_t vhdx_count(const struct vhdx *v, const uint8_t *p, uint64_t n, struct like *like)
 {
     if (like->class != DATA)
-        return vhdx_count_class(p, n, like->class);
+        return vhdx_count_class(p, n, like);
     if (like->contiguous)
         return vhdx_count_contiguous(p, n, like);
     return vhdx_count_data(p, n, like->low >> OFFSET_SHIFT,
@@ -112,51 +133,48 @@ static uint64_t vhdx_run(const struct vhdx *v, uint64_t block, const uint8_t *p,
     return run;
 }
 
-/*
- * Checks where a payload block of that many bytes lies: in the file, off the headers and off the
- * regions. low to high is then the stretch around it of which that is true.
- */
-static int vhdx_check_place(struct disk *disk, uint64_t block, uint64_t host, uint64_t bytes,
-                            struct like *like)
+int vhdx_check_place(struct disk *disk, const char *what, uint64_t number, uint64_t host,
+                     uint64_t bytes, uint64_t *low, uint64_t *high)
 {
     const struct vhdx *v = disk->state;
     const struct vhdx_region *regions[] = {&v->log, &v->bat, &v->metadata};
     uint64_t end;
 
-    like->low = VHDX_MIB;
-    like->high = image_size(disk->img);
-    if (!checked_add(host, bytes, &end) || end > like->high)
-        return image_fail(
-            disk->img, EUCLEAN,
-            "vhdx: block %llu (%llu bytes at offset %llu) is past the end of the file",
-            (unsigned long long)block, (unsigned long long)bytes, (unsigned long long)host);
+    *low = VHDX_MIB;
+    *high = image_size(disk->img);
+    if (!checked_add(host, bytes, &end) || end > *high)
+        return image_fail(disk->img, EUCLEAN,
+                          "vhdx: %s %llu (%llu bytes at offset %llu) is past the end of the file",
+                          what, (unsigned long long)number, (unsigned long long)bytes,
+                          (unsigned long long)host);
     for (size_t i = 0; i < sizeof regions / sizeof *regions; i++) {
         uint64_t region_end = regions[i]->offset + regions[i]->length;
 
         if (region_end <= host)
-            like->low = max_u64(like->low, region_end);
+            *low = max_u64(*low, region_end);
         else if (regions[i]->length)
-            like->high = min_u64(like->high, regions[i]->offset);
+            *high = min_u64(*high, regions[i]->offset);
     }
-    if (host < like->low || end > like->high)
+    if (host < *low || end > *high)
         return image_fail(
             disk->img, EUCLEAN,
-            "vhdx: block %llu (%llu bytes at offset %llu) lies over the headers or a region",
-            (unsigned long long)block, (unsigned long long)bytes, (unsigned long long)host);
-    checked_round_up(like->low, VHDX_MIB, &like->low);
+            "vhdx: %s %llu (%llu bytes at offset %llu) lies over the headers or a region", what,
+            (unsigned long long)number, (unsigned long long)bytes, (unsigned long long)host);
+    checked_round_up(*low, VHDX_MIB, low);
     return 0;
 }
 
 /* Refuses states that leave the bytes unknown; tells once of the one that is only a draft's. */
-static int vhdx_check_state(struct disk *disk, uint64_t block, unsigned block_state)
+static int vhdx_check_state(struct disk *disk, uint64_t block, unsigned block_state,
+                            enum class class)
 {
     struct vhdx *v = disk->state;
 
-    if (block_state == PARTIALLY_PRESENT)
+    if (class == BAD && block_state == PARTIALLY_PRESENT)
         return image_fail(disk->img, EUCLEAN,
                           "vhdx: block %llu is partially present, but the disk has no parent",
                           (unsigned long long)block);
-    if (classes[block_state] == BAD)
+    if (class == BAD)
         return image_fail(disk->img, EUCLEAN, "vhdx: block %llu has state %u, which is not defined",
                           (unsigned long long)block, block_state);
     if (block_state == DRAFT_UNMAPPED && !v->draft_state_told) {
@@ -175,29 +193,37 @@ static int vhdx_read_entry(struct disk *disk, uint64_t block, uint64_t entry, st
     const struct vhdx *v = disk->state;
     unsigned block_state = (unsigned)(entry & STATE_MASK);
     uint64_t host = entry >> OFFSET_SHIFT << OFFSET_SHIFT;
-    int error = vhdx_check_state(disk, block, block_state);
+    int error;
 
-    if (error)
+    like->classes = disk->below ? differencing_classes : classes;
+    like->class = like->classes[block_state];
+    error = vhdx_check_state(disk, block, block_state, like->class);
+    if (error || (like->class != DATA && like->class != PARTIAL))
         return error;
-    like->class = classes[block_state];
-    if (like->class != DATA)
-        return 0;
     like->next = host | block_state;
     like->step = v->block_size;
-    return vhdx_check_place(disk, block, host,
-                            min_u64(v->block_size, v->size - block * v->block_size), like);
+    return vhdx_check_place(disk, "block", block, host,
+                            min_u64(v->block_size, v->size - block * v->block_size), &like->low,
+                            &like->high);
 }
 
-int vhdx_extent_at(struct disk *disk, uint64_t offset, unsigned want, struct extent *extent)
+static enum extent_kind vhdx_kind(enum class class)
+{
+    if (class == DATA)
+        return EXTENT_DATA;
+    return class == ZEROS || class == DRAFT_ZEROS ? EXTENT_ZERO : EXTENT_HOLE;
+}
+
+/* What one block tells of offset, and of what follows there; or several that are alike in the BAT.
+ */
+static int vhdx_block_at(struct disk *disk, uint64_t offset, unsigned want, struct extent *extent)
 {
     struct vhdx *v = disk->state;
     uint64_t block = offset / v->block_size, inside = offset % v->block_size;
     uint64_t last = v->blocks - 1, run = 1, host, n;
     struct like like = {.contiguous = want & EXTENTS_WANT_HOST};
     const uint8_t *p;
-    int error = disk->below ? disk_refuse(disk, disk->below)
-                            : image_table_at(disk->img, &v->entries, block + block / v->chunk_ratio,
-                                             &p, &n);
+    int error = image_table_at(disk->img, &v->entries, block + block / v->chunk_ratio, &p, &n);
 
     if (error)
         return error;
@@ -206,15 +232,37 @@ int vhdx_extent_at(struct disk *disk, uint64_t offset, unsigned want, struct ext
     if (error)
         return error;
     /* The last block needs no more of the file than of the disk: it is looked at alone. */
-    if (block < last)
+    if (block < last && like.class != PARTIAL)
         run = min_u64(vhdx_run(v, block, p, n, &like), last - block);
     if (like.class == DATA && like.contiguous && block < last)
         run = min_u64(run, (like.high - host) / v->block_size);
-    extent->kind = like.class == DATA    ? EXTENT_DATA
-                   : like.class == ZEROS ? EXTENT_ZERO
-                                         : EXTENT_HOLE;
+    extent->kind = vhdx_kind(like.class);
     extent->length = run * v->block_size - inside;
-    if (like.class == DATA)
+    if (like.class == PARTIAL)
+        error = vhdx_sectors_at(disk, block, inside, extent);
+    if (extent->kind == EXTENT_DATA)
         extent->host = host + inside;
-    return 0;
+    return error;
+}
+
+/* Adds to a run that nobody wants host offsets of what stands behind it and is told alike. */
+static void vhdx_join(struct disk *disk, uint64_t offset, struct extent *extent)
+{
+    struct extent more = {.kind = extent->kind};
+
+    for (unsigned n = 0; n < RUNS_JOINED && more.kind == extent->kind; n++) {
+        extent->length += more.length;
+        if (extent->length >= disk->virtual_size - offset ||
+            vhdx_block_at(disk, offset + extent->length, 0, &more))
+            return; /* what is wrong there ends the run, and is told when it is asked for */
+    }
+}
+
+int vhdx_extent_at(struct disk *disk, uint64_t offset, unsigned want, struct extent *extent)
+{
+    int error = vhdx_block_at(disk, offset, want, extent);
+
+    if (!error && disk->below && !(want & EXTENTS_WANT_HOST))
+        vhdx_join(disk, offset, extent);
+    return error;
 }

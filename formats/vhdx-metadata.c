@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The metadata region of VHDX (MS-VHDX 2.6), little endian: a table of items, each named by a GUID,
- * and the items; and among these the parent locator, text in UTF-16. Peculiar: offsets count from
- * the start of the region, those in a locator from the start of the locator.
+ * and the items. Peculiar: offsets count from the start of the region.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -10,7 +9,6 @@
 
 #include "bytes.h"
 #include "checked.h"
-#include "escape.h"
 #include "vhdx.h"
 
 enum { ENTRY_REQUIRED = 4 };
@@ -56,9 +54,6 @@ static const struct {
                               0xd8, 0x48, 0x34, 0xab, 0x0c},
                              LOCATOR_BYTES},
 };
-
-static const uint8_t locator_type[VHDX_GUID] = {0xb7, 0xef, 0x4a, 0xb0, 0x9e, 0xd1, 0x81, 0x4a,
-                                                0xb7, 0x89, 0x25, 0xb8, 0xe9, 0x44, 0x59, 0x13};
 
 /* Where an item of the image stands in the metadata region; offset 0: it was not found. */
 struct item {
@@ -166,101 +161,8 @@ static int vhdx_check_size(struct image *img, uint64_t size, uint32_t sector)
     return 0;
 }
 
-bool vhdx_is_key(const uint8_t *bytes, uint32_t length, const char *key)
-{
-    size_t n = strlen(key);
-
-    if (length != 2 * n)
-        return false;
-    for (size_t i = 0; i < n; i++)
-        if (le16(bytes + 2 * i) != (uint8_t)key[i])
-            return false;
-    return true;
-}
-
-/* Finds the value of a key in a locator of which all pairs were checked. Returns its bytes, 0: no
- * such key. */
-static uint32_t vhdx_locator_value(const uint8_t *locator, const char *key, const uint8_t **value)
-{
-    for (uint32_t i = 0; i < le16(locator + LOCATOR_KEY_VALUE_COUNT); i++) {
-        const uint8_t *pair = locator + LOCATOR_BYTES + (size_t)i * LOCATOR_PAIR_BYTES;
-
-        if (!vhdx_is_key(locator + le32(pair + PAIR_KEY_OFFSET), le16(pair + PAIR_KEY_LENGTH), key))
-            continue;
-        *value = locator + le32(pair + PAIR_VALUE_OFFSET);
-        return le16(pair + PAIR_VALUE_LENGTH);
-    }
-    return 0;
-}
-
-/* Each key and each value lies in the locator. */
-static int vhdx_check_locator(struct image *img, const uint8_t *locator, uint32_t length)
-{
-    uint32_t count = le16(locator + LOCATOR_KEY_VALUE_COUNT);
-
-    if (memcmp(locator + LOCATOR_TYPE, locator_type, VHDX_GUID) != 0)
-        return image_fail(img, ENOTSUP, "vhdx: the type of the parent locator is not known");
-    if (LOCATOR_BYTES + count * LOCATOR_PAIR_BYTES > length)
-        return image_fail(img, EUCLEAN,
-                          "vhdx: parent locator of %u bytes is too short for %u pairs", length,
-                          count);
-    for (uint32_t i = 0; i < count; i++) {
-        const uint8_t *pair = locator + LOCATOR_BYTES + (size_t)i * LOCATOR_PAIR_BYTES;
-        uint32_t key_length = le16(pair + PAIR_KEY_LENGTH);
-        uint32_t value_length = le16(pair + PAIR_VALUE_LENGTH);
-
-        if (key_length % 2 || value_length % 2)
-            return image_fail(img, EUCLEAN, "vhdx: pair %u of the parent locator is not UTF-16", i);
-        if ((uint64_t)le32(pair + PAIR_KEY_OFFSET) + key_length > length ||
-            (uint64_t)le32(pair + PAIR_VALUE_OFFSET) + value_length > length)
-            return image_fail(img, EUCLEAN, "vhdx: pair %u of the parent locator is past its end",
-                              i);
-    }
-    return 0;
-}
-
-/* Adds the path that a key of a locator has, if it has that key. */
-static int vhdx_add_path(struct disk *disk, const uint8_t *locator, const char *key)
-{
-    const uint8_t *value = NULL;
-    uint32_t length = vhdx_locator_value(locator, key, &value);
-    char *path = image_alloc(disk->img, (size_t)length / 2 * 3 + 1);
-
-    if (!path)
-        return -ENOMEM;
-    if (!length)
-        return 0;
-    return disk_add_reference(
-        disk, &(struct reference){.role = REFERENCE_BELOW,
-                                  .kind = "parent",
-                                  .source = key,
-                                  .format = "vhdx",
-                                  .path = path,
-                                  .length = utf8_from_utf16(path, value, length, UTF16_LE),
-                                  .is_windows = true});
-}
-
-/* The paths that a parent locator has. */
-static int vhdx_read_locator(struct disk *disk, uint64_t offset, uint32_t length)
-{
-    /* 2.6.2.6.3, in the order in which they are to be tried. */
-    static const char *const keys[] = {"relative_path", "volume_path", "absolute_win32_path"};
-    const uint8_t *locator;
-    int error = image_require(disk->img, offset, length, "vhdx: the parent locator");
-
-    if (!error)
-        error = image_get(disk->img, offset, length, &locator);
-    if (!error)
-        error = vhdx_check_locator(disk->img, locator, length);
-    for (size_t i = 0; !error && i < sizeof keys / sizeof *keys; i++)
-        error = vhdx_add_path(disk, locator, keys[i]);
-    if (!error && !disk->below)
-        return image_fail(disk->img, EUCLEAN, "vhdx: the parent locator names no path");
-    return error;
-}
-
 /* The parent: a locator there must be if and only if there is a parent. */
-static int vhdx_read_parent(struct disk *disk, const struct vhdx *v, bool has_parent,
+static int vhdx_read_parent(struct disk *disk, struct vhdx *v, bool has_parent,
                             const struct item *locator, bool has_locator)
 {
     if (has_parent && !has_locator)
@@ -269,7 +171,7 @@ static int vhdx_read_parent(struct disk *disk, const struct vhdx *v, bool has_pa
         return image_fail(disk->img, EUCLEAN, "vhdx: the disk has a parent locator but no parent");
     if (!has_parent)
         return 0;
-    return vhdx_read_locator(disk, v->metadata.offset + locator->offset, locator->length);
+    return vhdx_read_locator(disk, v, v->metadata.offset + locator->offset, locator->length);
 }
 
 int vhdx_read_metadata(struct disk *disk, struct vhdx *v)
@@ -302,6 +204,7 @@ int vhdx_read_metadata(struct disk *disk, struct vhdx *v)
         error = vhdx_check_size(img, v->size, sector);
     if (error)
         return error;
+    v->sector = sector;
     v->chunk_ratio = (uint64_t)CHUNK_SECTORS * sector / v->block_size;
     disk->virtual_size = v->size / 512 * 512;
     disk->subformat = flags & HAS_PARENT               ? "differencing"

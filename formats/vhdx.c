@@ -325,4 +325,5 @@ const struct format_driver vhdx_driver = {
     .signatures = {{.anchor = HEAD, .magic = VHDX_SIGNATURE, .length = 8}},
     .open = vhdx_open,
     .extent_at = vhdx_extent_at,
+    .check_parent = vhdx_check_parent,
 };

@@ -91,10 +91,17 @@ struct vhdx {
     struct vhdx_region log, bat, metadata;
     uint64_t size; /* of the virtual disk, as the image has it */
     uint64_t block_size;
+    uint32_t sector;            /* bytes of a logical sector */
     uint64_t blocks;            /* payload blocks */
     uint64_t chunk_ratio;       /* payload blocks between two sector bitmap entries of the BAT */
     struct image_table entries; /* of the BAT: those in use */
     bool draft_state_told;
+
+    /* Of a differencing image. */
+    const uint8_t *locator; /* checked */
+    uint64_t bitmap_chunk;  /* 1 + the chunk whose sector bitmap is at bitmap_offset; 0: none */
+    uint64_t bitmap_offset;
+    struct image_window bitmap; /* a piece of it */
 };
 
 /* Where the header is that counts: of those that can be used the one with the higher sequence
@@ -109,6 +116,28 @@ bool vhdx_is_key(const uint8_t *bytes, uint32_t length, const char *key);
 
 /* Reads the metadata table and the items that matter here. 0 or -errno, said. */
 int vhdx_read_metadata(struct disk *disk, struct vhdx *v);
+
+/*
+ * Lists the references that the parent locator at offset names, in its order, and keeps the
+ * locator. 0 or -errno, said.
+ */
+int vhdx_read_locator(struct disk *disk, struct vhdx *v, uint64_t offset, uint32_t length);
+
+/*
+ * Checks where bytes of the file lie that belong to what, of that number: in the file, off the
+ * headers and off the regions. *low to *high is then the stretch around them of which that is true.
+ * 0 or EUCLEAN, said.
+ */
+int vhdx_check_place(struct disk *disk, const char *what, uint64_t number, uint64_t host,
+                     uint64_t bytes, uint64_t *low, uint64_t *high);
+
+/*
+ * What the sector bitmap says of the byte inside a block that is partially present, and of those
+ * that follow it in the block: the kind and the length of extent. 0 or -errno, said.
+ */
+int vhdx_sectors_at(struct disk *disk, uint64_t block, uint64_t inside, struct extent *extent);
+
+int vhdx_check_parent(struct disk *disk, struct disk *parent);
 
 int vhdx_extent_at(struct disk *disk, uint64_t offset, unsigned want, struct extent *extent);
 

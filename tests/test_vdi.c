@@ -18,6 +18,7 @@ enum {
     BLOCK_EXTRA = 380,
     BLOCKS_IN_IMAGE = 384,
     UUID_IMAGE = 392,
+    UUID_LAST_SNAP = 408,
     UUID_LINK = 424,
     UUID_PARENT = 440,
     MAP_AT = 512,
@@ -91,10 +92,6 @@ static void test_header_rules(void **state)
         {DISK_SIZE, 8, 4 * MIB + 1, EUCLEAN, "disk of 4194305 bytes"},
         {DISK_SIZE, 8, BLOCKS_MAX * MIB + 1, EFBIG, "disk_size 562949819203585"},
         {DISK_SIZE, 8, UINT64_MAX, EFBIG, "disk_size 18446744073709551615"},
-        {UUID_LINK, 1, 1, ENOTSUP, "uuid_link is set"},
-        {UUID_LINK + 15, 1, 0x80, ENOTSUP, "uuid_link is set"},
-        {UUID_PARENT, 1, 1, ENOTSUP, "uuid_parent is set"},
-        {UUID_PARENT + 15, 1, 0x80, ENOTSUP, "uuid_parent is set"},
     };
 
     (void)state;
@@ -172,8 +169,12 @@ static void test_types(void **state)
             assert_said(s.img, types[i].words);
         else
             assert_string_equal(image_problems(s.img), "");
+        /* With a parent no type is odd. */
         put_le(&s, UUID_PARENT, 4, 1);
-        assert_refused(&s, &vdi_driver, ENOTSUP, types[i].name);
+        open_vdi();
+        assert_string_equal(s.disk.subformat, types[i].name);
+        assert_int_equal(s.disk.references_count, 1);
+        assert_string_equal(image_problems(s.img), "");
     }
 }
 
@@ -360,8 +361,105 @@ static void test_fields(void **state)
     assert_field("lchs_sector_size", "0");
     /* Also of an image that is refused. */
     put_le(&s, UUID_PARENT, 4, 0x11223344);
-    assert_refused(&s, &vdi_driver, ENOTSUP, "uuid_parent");
+    put_le(&s, SECTOR_SIZE, 4, 513);
+    assert_refused(&s, &vdi_driver, ENOTSUP, "sector_size 513");
     assert_field("uuid_parent", "11223344-0000-0000-0000-000000000000");
+}
+
+/* A bit of either UUID makes a parent, whatever the type; it has no path. */
+static void test_parent(void **state)
+{
+    static const struct {
+        uint64_t at;
+        const char *source;
+    } cases[] = {{UUID_LINK, "uuid_link"},
+                 {UUID_LINK + 15, "uuid_link"},
+                 {UUID_PARENT, "uuid_parent"},
+                 {UUID_PARENT + 15, "uuid_parent"}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        make_vdi(i % 2 ? DYNAMIC : 4, 2);
+        put_le(&s, cases[i].at, 1, 0x80);
+        open_vdi();
+        assert_int_equal(s.disk.references_count, 1);
+        ASSERT_REFERENCE(0, REFERENCE_BELOW, "parent", "");
+        assert_string_equal(s.disk.below->source, cases[i].source);
+        assert_string_equal(s.disk.below->format, "vdi");
+        assert_string_equal(image_problems(s.img), "");
+        assert_stream_fails(&s, 0, EACCES, cases[i].source);
+    }
+    /* Both: one parent. */
+    put_le(&s, UUID_LINK, 1, 1);
+    open_vdi();
+    assert_int_equal(s.disk.references_count, 1);
+    assert_string_equal(s.disk.below->source, "uuid_link");
+}
+
+/* A block that is free is the parent's, one of zeros is not. */
+static void test_blocks_of_a_child(void **state)
+{
+    (void)state;
+    make_vdi(4, 7);
+    set_size(&s, 3 * MIB);
+    put_le(&s, UUID_LINK, 1, 1);
+    entry(1, DISCARDED);
+    entry(2, DISCARDED);
+    entry(3, 1);
+    entry(6, 0);
+    sample_session(&s);
+    assert_int_equal(disk_open(&s.disk, s.img, &vdi_driver, &(struct open_options){.alone = true}),
+                     0);
+    ASSERT_EXTENTS(&s, 0, HOLE(MIB), ZERO(2 * MIB), DATA(MIB, 0), HOLE(2 * MIB), DATA(MIB, 0));
+}
+
+/* A child whose parent has these first bytes of its UUIDs put above an image of uuid_image 1,
+ * uuid_last_snap 2. */
+static int put_below(uint8_t link, uint8_t modified)
+{
+    static struct sample below = {.fd = -1};
+    int error;
+
+    make_vdi(DYNAMIC, 2);
+    set_size(&s, 3 * MIB);
+    put_le(&s, UUID_IMAGE, 1, 1);
+    put_le(&s, UUID_LAST_SNAP, 1, 2);
+    entry(1, 0);
+    sample_end(&below);
+    below = s;
+    s = (struct sample){.fd = -1};
+    assert_int_equal(sample_open(&below, &vdi_driver), 0);
+    make_vdi(4, 2);
+    put_le(&s, UUID_LINK, 1, link);
+    put_le(&s, UUID_PARENT, 1, modified);
+    open_vdi();
+    error = disk_put_below(&s.disk, &below.disk, NULL);
+    if (error)
+        assert_stream_fails(&s, 0, -error, "-o any-parent takes it all the same");
+    assert_int_equal(
+        disk_put_below(&s.disk, &below.disk, &(struct open_options){.any_parent = true}), 0);
+    ASSERT_EXTENTS(&s, 0, ZERO(MIB), DATA(MIB, 0));
+    if (!error) {
+        assert_int_equal(sample_open(&below, &raw_driver), 0);
+        assert_int_equal(disk_put_below(&s.disk, &below.disk, NULL), -EUCLEAN);
+        assert_said(s.img, "vdi: the parent is raw, not vdi");
+    }
+    sample_end(&below);
+    return error;
+}
+
+static void test_identity(void **state)
+{
+    (void)state;
+    assert_int_equal(put_below(1, 0), 0);
+    assert_int_equal(put_below(1, 2), 0);
+    assert_int_equal(put_below(0, 2), 0);
+    assert_int_equal(put_below(3, 2), -EUCLEAN);
+    assert_said(s.img, "vdi: uuid_image of the parent is 00000001-0000-0000-0000-000000000000, not "
+                       "00000003-0000-0000-0000-000000000000, which uuid_link says");
+    assert_int_equal(put_below(1, 3), -EUCLEAN);
+    assert_said(s.img, "vdi: uuid_last_snap of the parent is 00000002-0000-0000-0000-000000000000, "
+                       "not 00000003-0000-0000-0000-000000000000, which uuid_parent says");
 }
 
 int main(void)
@@ -372,7 +470,9 @@ int main(void)
         cmocka_unit_test(test_blocks),       cmocka_unit_test(test_extent_within),
         cmocka_unit_test(test_static),       cmocka_unit_test(test_block_extra),
         cmocka_unit_test(test_long_table),   cmocka_unit_test(test_shortened),
-        cmocka_unit_test(test_content),      cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_parent),       cmocka_unit_test(test_blocks_of_a_child),
+        cmocka_unit_test(test_identity),     cmocka_unit_test(test_content),
+        cmocka_unit_test(test_fields),
     };
 
     return cmocka_run_group_tests(tests, NULL, end);

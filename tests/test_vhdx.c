@@ -250,82 +250,6 @@ static void test_log_length(void **state)
     assert_refused(&s, &vhdx_driver, ENOTSUP, "replayed");
 }
 
-/* Pair n of a parent locator. */
-static void put_pair(unsigned n, const char *key, const uint16_t *value, size_t units)
-{
-    uint64_t pair = LOCATOR + 20 + 12 * n, at = 256 + 256 * n;
-
-    put_le(&s, pair, 4, at);
-    put_le(&s, pair + 4, 4, at + 128);
-    put_le(&s, pair + 8, 2, 2 * strlen(key));
-    put_le(&s, pair + 10, 2, 2 * units);
-    for (size_t i = 0; key[i]; i++)
-        put_le(&s, LOCATOR + at + 2 * i, 2, (uint8_t)key[i]);
-    for (size_t i = 0; i < units; i++)
-        put_le(&s, LOCATOR + at + 128 + 2 * i, 2, value[i]);
-}
-
-static void make_differencing(unsigned pairs)
-{
-    make_vhdx(&s, 64 * MIB, 8 * MIB, 512);
-    put_le(&s, PARAMETERS + 4, 4, 2);
-    put_le(&s, METADATA + 10, 2, 6);
-    put_item(&s, 5, 0x454db30ba8d35f2d, 0x0cab3448d8d3f7ab, 64, 2048);
-    put_guid(&s, LOCATOR, 0x4a81d19eb04aefb7, 0x135944e9b82589b7);
-    put_le(&s, LOCATOR + 18, 2, pairs);
-}
-
-static void test_parent(void **state)
-{
-    static const uint16_t absolute[] = {'C', ':', '/', 'a'};
-    static const uint16_t relative[] = {0xe4, 0x20ac, 0xd83d, 0xde00, 0xdc00, 0xd800, 'x', 0x202e};
-
-    (void)state;
-    make_differencing(2);
-    put_pair(0, "parent_linkage", absolute, 1);
-    put_pair(1, "absolute_win32_path", absolute, 4);
-    assert_extents_fail(&s, EACCES, "C:/a");
-    assert_string_equal(s.disk.subformat, "differencing");
-    ASSERT_REFERENCE(0, REFERENCE_BELOW, "parent", "C:/a");
-    assert_string_equal(s.disk.below->source, "absolute_win32_path");
-    put_le(&s, LOCATOR + 18, 2, 3);
-    put_pair(2, "relative_path", relative, 8);
-    assert_int_equal(sample_open(&s, &vhdx_driver), 0);
-    ASSERT_REFERENCE(0, REFERENCE_BELOW, "parent",
-                     "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80"
-                     "\xef\xbf\xbd\xef\xbf\xbd"
-                     "x\xe2\x80\xae");
-    assert_string_equal(s.disk.below->source, "relative_path");
-    ASSERT_REFERENCE(1, REFERENCE_BELOW, "parent", "C:/a");
-}
-
-static void test_bad_locators(void **state)
-{
-    static const uint16_t path[] = {'p'};
-
-    (void)state;
-    make_differencing(1);
-    put_pair(0, "parent_linkage", path, 1);
-    assert_refused(&s, &vhdx_driver, EUCLEAN, "names no path");
-    put_pair(0, "relative_path", path, 1);
-    assert_int_equal(sample_open(&s, &vhdx_driver), 0);
-    put_le(&s, LOCATOR + 20 + 10, 2, 3);
-    assert_refused(&s, &vhdx_driver, EUCLEAN, "not UTF-16");
-    put_le(&s, LOCATOR + 20 + 10, 2, 2);
-    put_le(&s, LOCATOR + 20 + 4, 4, 2047);
-    assert_refused(&s, &vhdx_driver, EUCLEAN, "past its end");
-    put_le(&s, LOCATOR + 20, 4, UINT32_MAX);
-    assert_refused(&s, &vhdx_driver, EUCLEAN, "past its end");
-    put_le(&s, LOCATOR + 18, 2, UINT16_MAX);
-    assert_refused(&s, &vhdx_driver, EUCLEAN, "65535 pairs");
-    put_le(&s, LOCATOR, 1, 0);
-    assert_refused(&s, &vhdx_driver, ENOTSUP, "type of the parent locator");
-    make_differencing(0);
-    put_le(&s, METADATA + 32 + 32 * 5 + 20, 4, MIB - 65536 - 64);
-    set_size(&s, METADATA + MIB - 1);
-    assert_refused(&s, &vhdx_driver, EUCLEAN, "past the end");
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -340,8 +264,6 @@ int main(void)
         cmocka_unit_test(test_log),
         cmocka_unit_test(test_log_place),
         cmocka_unit_test(test_log_length),
-        cmocka_unit_test(test_parent),
-        cmocka_unit_test(test_bad_locators),
     };
 
     return cmocka_run_group_tests(tests, NULL, end);

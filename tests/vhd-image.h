@@ -5,6 +5,7 @@
 #define TESTS_VHD_IMAGE_H
 
 #include <string.h>
+#include <unistd.h>
 
 #include "support.h"
 
@@ -14,12 +15,16 @@ enum {
     VHD_GEOMETRY = 56,
     VHD_TYPE = 60,
     VHD_CHECKSUM = 64,
+    VHD_UNIQUE_ID = 68,
 
     DYNAMIC_AT = 512,
     DYNAMIC_TABLE_OFFSET = DYNAMIC_AT + 16,
     DYNAMIC_ENTRIES = DYNAMIC_AT + 28,
     DYNAMIC_BLOCK_SIZE = DYNAMIC_AT + 32,
+    DYNAMIC_PARENT_ID = DYNAMIC_AT + 40,
+    DYNAMIC_PARENT_TIME = DYNAMIC_AT + 56,
     DYNAMIC_PARENT_NAME = DYNAMIC_AT + 64,
+    DYNAMIC_LOCATORS = DYNAMIC_AT + 576,
     BAT_AT = 2048,
 
     FIXED = 2,
@@ -58,6 +63,22 @@ static inline void put_footer(struct sample *s, uint64_t at, const struct footer
     footer_number(bytes, VHD_GEOMETRY, 4, f->geometry);
     footer_number(bytes, VHD_TYPE, 4, f->type);
     footer_number(bytes, VHD_CHECKSUM + 4, 8, UINT64_C(0x8877665544332211)); /* the unique id */
+    for (size_t i = 0; i < sizeof bytes; i++)
+        sum += bytes[i];
+    footer_number(bytes, VHD_CHECKSUM, 4, ~sum);
+    put(s, at, bytes, sizeof bytes);
+}
+
+/* Changes a number in the footer at that offset, and seals it again. */
+static inline void change_footer(struct sample *s, uint64_t at, uint32_t field, unsigned width,
+                                 uint64_t value)
+{
+    uint8_t bytes[512];
+    uint32_t sum = 0;
+
+    assert_int_equal(pread(s->fd, bytes, sizeof bytes, (off_t)at), sizeof bytes);
+    footer_number(bytes, field, width, value);
+    footer_number(bytes, VHD_CHECKSUM, 4, 0);
     for (size_t i = 0; i < sizeof bytes; i++)
         sum += bytes[i];
     footer_number(bytes, VHD_CHECKSUM, 4, ~sum);

@@ -100,6 +100,46 @@ static inline void make_vhdx(struct sample *s, uint64_t size, uint64_t block_siz
     seal_all(s);
 }
 
+/* Pair n of a parent locator. */
+static inline void put_locator_pair(struct sample *sample, unsigned n, const char *key,
+                                    const uint16_t *value, size_t units)
+{
+    uint64_t pair = LOCATOR + 20 + 12 * n, at = 256 + 256 * n;
+
+    put_le(sample, pair, 4, at);
+    put_le(sample, pair + 4, 4, at + 128);
+    put_le(sample, pair + 8, 2, 2 * strlen(key));
+    put_le(sample, pair + 10, 2, 2 * units);
+    for (size_t i = 0; key[i]; i++)
+        put_le(sample, LOCATOR + at + 2 * i, 2, (uint8_t)key[i]);
+    for (size_t i = 0; i < units; i++)
+        put_le(sample, LOCATOR + at + 128 + 2 * i, 2, value[i]);
+}
+
+/* A differencing disk whose locator has so many pairs, yet to be put. */
+static inline void make_differencing(struct sample *sample, uint64_t size, uint64_t block_size,
+                                     uint64_t sector, unsigned pairs)
+{
+    make_vhdx(sample, size, block_size, sector);
+    put_le(sample, PARAMETERS + 4, 4, 2);
+    put_le(sample, METADATA + 10, 2, 6);
+    put_item(sample, 5, 0x454db30ba8d35f2d, 0x0cab3448d8d3f7ab, 64, 2048);
+    put_guid(sample, LOCATOR, 0x4a81d19eb04aefb7, 0x135944e9b82589b7);
+    put_le(sample, LOCATOR + 18, 2, pairs);
+}
+
+/* The same with a value that is ASCII. */
+static inline void put_locator_text(struct sample *sample, unsigned n, const char *key,
+                                    const char *value)
+{
+    uint16_t units[64];
+    size_t count = 0;
+
+    for (; value[count]; count++)
+        units[count] = (uint8_t)value[count];
+    put_locator_pair(sample, n, key, units, count);
+}
+
 static inline void set_block(struct sample *s, uint64_t entry, uint64_t state, uint64_t mib)
 {
     put_le(s, BAT + 8 * entry, 8, mib << 20 | state);

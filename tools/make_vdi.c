@@ -3,8 +3,8 @@
  * Makes VDI images (VirtualBox, version 1.1). Little endian. The map stands at 512, the blocks from
  * the next MiB on.
  *
- *     kind=dynamic|static  size=8M  block_size=1M  every=N  blocks=0,3  data=N  map=INDEX:ENTRY
- *     FIELD=value (of the header)
+ *     kind=dynamic|static|differencing  size=8M  block_size=1M  every=N  blocks=0,3  data=N
+ * map=INDEX:ENTRY FIELD=value (of the header)
  *
  * blocks are allocated, in the file in this order; of a static image all are, in their own order.
  * Each block begins with data bytes (the default: all of a dynamic block, none of a static one).
@@ -20,6 +20,7 @@ enum {
     MIB = 1 << 20,
     TYPE_DYNAMIC = 1,
     TYPE_STATIC = 2,
+    TYPE_DIFFERENCING = 4,
     ENTRY_BYTES = 4,
     PIECE_ENTRIES = 16384,
 };
@@ -44,7 +45,9 @@ static const struct maker_field header_fields[] = {
     {"blocks_in_image", 384, 4, '<'},
     {"blocks_allocated", 388, 4, '<'},
     {"uuid_image", 392, 8, '<'},
+    {"uuid_image_end", 400, 8, '<'},
     {"uuid_last_snap", 408, 8, '<'},
+    {"uuid_last_snap_end", 416, 8, '<'},
     {"uuid_link", 424, 8, '<'},
     {"uuid_link_end", 432, 8, '<'},
     {"uuid_parent", 440, 8, '<'},
@@ -168,15 +171,23 @@ static void write_raw_entries(const struct vdi *v)
     }
 }
 
+static unsigned parse_kind(const char *kind)
+{
+    if (strcmp(kind, "dynamic") == 0)
+        return TYPE_DYNAMIC;
+    if (strcmp(kind, "static") == 0)
+        return TYPE_STATIC;
+    if (strcmp(kind, "differencing") == 0)
+        return TYPE_DIFFERENCING;
+    maker_die("kind=%s: dynamic, static or differencing is wanted", kind);
+}
+
 void make_vdi(struct maker *m)
 {
-    const char *kind = maker_string(m, "kind", "dynamic");
     struct vdi v = {.m = m};
     uint64_t every;
 
-    if (strcmp(kind, "dynamic") != 0 && strcmp(kind, "static") != 0)
-        maker_die("kind=%s: dynamic or static is wanted", kind);
-    v.type = strcmp(kind, "static") == 0 ? TYPE_STATIC : TYPE_DYNAMIC;
+    v.type = parse_kind(maker_string(m, "kind", "dynamic"));
     v.size = maker_number(m, "size", 8 << 20);
     v.block_size = maker_number(m, "block_size", MIB);
     if (!v.block_size)

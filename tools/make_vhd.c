@@ -4,17 +4,20 @@
  * the UTF-16LE text of W2ru and W2ku locators. The footer stands at the end and, unless the disk is
  * fixed, a copy of it at the start.
  *
- *     kind=fixed|dynamic|differencing  size=1M  creator='win '  footer_offset=N
- *     block_size=2M  blocks=0,3 (allocated, in the file in this order)  data=N (bytes written at
- * the start of each block; default: all)  sector_bitmap=0xff (each byte of the blocks' bitmaps)
- * bat=INDEX:SECTOR (a raw entry) parent=NAME  locator=CODE:PATH (up to 8 times) FIELD=value (both
- * copies of the footer)  head.FIELD= (the leading one)  footer.FIELD= (the trailing one)
- *     dynamic.FIELD=  locator0.FIELD= ... locator7.FIELD=
+ *     kind=fixed|dynamic|differencing  size=1M  creator='win '  footer_offset=N  unique_id=UUID
+ *     block_size=2M  blocks=0,3 (allocated, in the file in this order)  bat=INDEX:SECTOR (a raw
+ * entry) data=N (bytes written at the start of each block; default: all) sector_bitmap=0xff (each
+ * byte of the blocks' bitmaps) sectors=BLOCK:FIRST:COUNT[:BIT] (other bits of the bitmap of one of
+ * the blocks, 1 by default) parent=NAME  parent_unique_id=UUID  locator=[N:]CODE:PATH (up to 8
+ * times; in entry N, from 1 on, or the next) FIELD=value (both copies of the footer)  head.FIELD=
+ * (the leading one)  footer.FIELD= (the trailing one) dynamic.FIELD=  locator0.FIELD= ...
+ * locator7.FIELD=
  *
  * Checksums are computed last, unless the field itself was given.
  */
 #include "maker.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -156,6 +159,7 @@ static void make_footer(const struct vhd *v, const char *prefix, uint8_t *footer
     put_geometry(footer, v->size);
     put32(footer, 60, v->type);
     memset(footer + 68, 0xa1, 16); /* unique id */
+    maker_uuid(v->m, "unique_id", '>', footer + 68);
     given = maker_fields(v->m, "", footer_fields, footer, "checksum");
     given |= maker_fields(v->m, prefix, footer_fields, footer, "checksum");
     if (!given)
@@ -210,19 +214,23 @@ static void make_locator(struct vhd *v, const char *argument, uint8_t *entry)
 static void make_locators(struct vhd *v, uint8_t *header)
 {
     const char *argument;
+    unsigned next = 0;
     int position = 0;
 
+    while ((argument = maker_each(v->m, "locator", &position))) {
+        if (argument[0] >= '1' && argument[0] <= '0' + LOCATORS_MAX && argument[1] == ':') {
+            next = (unsigned)(argument[0] - '1');
+            argument += 2;
+        }
+        if (next == LOCATORS_MAX)
+            maker_die("locator=%s: there are %d", argument, LOCATORS_MAX);
+        make_locator(v, argument, header + LOCATORS + next++ * LOCATOR_BYTES);
+    }
     for (unsigned i = 0; i < LOCATORS_MAX; i++) {
-        uint8_t *entry = header + LOCATORS + i * LOCATOR_BYTES;
         char prefix[] = "locator0";
 
-        argument = maker_each(v->m, "locator", &position);
-        if (argument)
-            make_locator(v, argument, entry);
-        else
-            position = INT32_MAX;
         prefix[7] = (char)('0' + i);
-        maker_fields(v->m, prefix, locator_fields, entry, NULL);
+        maker_fields(v->m, prefix, locator_fields, header + LOCATORS + i * LOCATOR_BYTES, NULL);
     }
 }
 
@@ -239,6 +247,7 @@ static void write_dynamic_header(struct vhd *v)
     put32(header, 32, v->block_size);
     if (v->type == TYPE_DIFFERENCING) {
         memset(header + 40, 0xb2, 16); /* the parent's unique id */
+        maker_uuid(v->m, "parent_unique_id", '>', header + 40);
         put32(header, 56, 0x2c000000);
     }
     put_utf16(header + PARENT_NAME, PARENT_NAME_CHARACTERS, parent, '>');
@@ -267,15 +276,47 @@ static void write_repeated(const struct vhd *v, uint64_t offset, uint64_t length
     }
 }
 
+/* A number of a list that colons divide; *text moves behind it. */
+static uint64_t next_number(const char **text)
+{
+    uint64_t value = maker_parse(*text, text);
+
+    if (**text == ':')
+        (*text)++;
+    return value;
+}
+
+/* Changes the bits of a block's bitmap that sectors=BLOCK:FIRST:COUNT[:BIT] names. */
+static void put_sectors(const struct vhd *v, uint64_t index, uint8_t *bits)
+{
+    const char *text;
+    int position = 0;
+
+    while ((text = maker_each(v->m, "sectors", &position))) {
+        uint64_t block = next_number(&text), first = next_number(&text);
+        uint64_t count = next_number(&text), bit = *text ? next_number(&text) : 1;
+
+        if (*text || first + count > v->block_size / SECTOR)
+            maker_die("sectors=BLOCK:FIRST:COUNT[:BIT] is wanted, in the block");
+        for (uint64_t i = first; block == index && i < first + count; i++)
+            bits[i / 8] = (uint8_t)((bits[i / 8] & ~(0x80 >> i % 8)) | (bit ? 0x80 >> i % 8 : 0));
+    }
+}
+
 /* Appends a block: its bitmap, in whole sectors, then its data. */
 static void write_block(struct vhd *v, uint64_t index)
 {
     uint64_t bitmap = (v->block_size / SECTOR + 7) / 8;
     uint64_t written = maker_number(v->m, "data", v->block_size);
-    uint8_t bits = (uint8_t)maker_number(v->m, "sector_bitmap", 0xff);
+    uint8_t *bits = malloc(bitmap + 1);
 
+    if (!bits)
+        maker_die("out of memory");
+    memset(bits, (int)maker_number(v->m, "sector_bitmap", 0xff), bitmap);
+    put_sectors(v, index, bits);
     write_table_entry(v, index, v->end / SECTOR);
-    write_repeated(v, v->end, bitmap, bits);
+    maker_write(v->m, v->end, bits, bitmap);
+    free(bits);
     v->end += round_up(bitmap, SECTOR);
     write_repeated(v, v->end, written, (uint8_t)(0x41 + index % 26));
     v->end += v->block_size;

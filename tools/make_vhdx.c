@@ -5,11 +5,12 @@
  *
  * The disk: size, block_size, sector, physical, kind=dynamic|fixed|differencing, sequence
  * Blocks: data=N,N,... block=N:STATE[:MIB] bitmap=CHUNK:STATE[:MIB] all=STATE
- * Parent: locator=KEY:VALUE (ASCII). Log: log=empty|dirty|torn|foreign log_entry_at=OFFSET
- * Tables: omit=ITEM twice=ITEM item=GUID:OFFSET:LENGTH:FLAGS region=GUID:OFFSET:LENGTH:REQUIRED,
- * where GUID is its first 8 bytes. Fields: ident.F header1.F header2.F region.F region2.F
- * region.bat.F region.metadata.F region.more.F metadata.F metadata.ITEM.F ITEM.F locator_entry.F
- * log_entry.F with the F and ITEM of the tables below.
+ * sectors=BLOCK:FIRST:COUNT sets bits of a sector bitmap that is present.
+ * Parent: locator=KEY:VALUE (ASCII). data_write_guid=GUID. Log: log=empty|dirty|torn|foreign
+ * log_entry_at=OFFSET Tables: omit=ITEM twice=ITEM item=GUID:OFFSET:LENGTH:FLAGS
+ * region=GUID:OFFSET:LENGTH:REQUIRED, where GUID is its first 8 bytes. Fields: ident.F header1.F
+ * header2.F region.F region2.F region.bat.F region.metadata.F region.more.F metadata.F
+ * metadata.ITEM.F ITEM.F locator_entry.F log_entry.F with the F and ITEM of the tables below.
  */
 #include <string.h>
 
@@ -188,6 +189,7 @@ static void write_header(struct vhdx *v, int number)
     maker_put(header, 8, 8, '<', maker_number(v->m, "sequence", 7) + (uint64_t)number);
     memcpy(header + 16, file_guid, 16);
     memcpy(header + 32, data_guid, 16);
+    maker_uuid(v->m, "data_write_guid", '<', header + 32);
     if (maker_string(v->m, "log", NULL))
         memcpy(header + 48, log_guid, 16);
     maker_put(header, 66, 2, '<', 1);
@@ -372,8 +374,8 @@ static void write_log(struct vhdx *v)
 }
 
 /* Writes an entry of the BAT: STATE[:MIB]; present blocks without MIB get the next place in the
- * file. */
-static void write_state(struct vhdx *v, uint64_t entry, const char *text)
+ * file. Returns where that is. */
+static uint64_t write_state(struct vhdx *v, uint64_t entry, const char *text)
 {
     uint64_t state = next_number(&text, ':'), at = 0;
     uint8_t bytes[8];
@@ -386,6 +388,32 @@ static void write_state(struct vhdx *v, uint64_t entry, const char *text)
     }
     maker_put(bytes, 0, 8, '<', state | at);
     maker_write(v->m, BAT_AT + 8 * entry, bytes, sizeof bytes);
+    return at;
+}
+
+/* Sets the bits of the bitmap of a chunk, at that offset, that sectors=BLOCK:FIRST:COUNT names. */
+static void write_sectors(struct vhdx *v, uint64_t chunk, uint64_t at)
+{
+    uint64_t block_sectors = v->block_size / maker_number(v->m, "sector", 512);
+    static uint8_t bits[MIB];
+    uint64_t end = 0;
+    const char *text;
+    int position = 0;
+
+    memset(bits, 0, sizeof bits);
+    while (at && (text = maker_each(v->m, "sectors", &position))) {
+        uint64_t block = next_number(&text, ':'), first = next_number(&text, ':');
+        uint64_t count = next_number(&text, ':');
+
+        if (first + count > block_sectors)
+            maker_die("sectors=BLOCK:FIRST:COUNT is wanted, in the block");
+        first += block % v->ratio * block_sectors;
+        for (uint64_t i = first; block / v->ratio == chunk && i < first + count; i++) {
+            bits[i / 8] = (uint8_t)(bits[i / 8] | 1 << i % 8);
+            end = i / 8 + 1 > end ? i / 8 + 1 : end;
+        }
+    }
+    maker_write(v->m, at, bits, (size_t)end);
 }
 
 static void write_bat(struct vhdx *v)
@@ -411,7 +439,7 @@ static void write_bat(struct vhdx *v)
     while ((text = maker_each(v->m, "bitmap", &position))) {
         uint64_t i = next_number(&text, ':');
 
-        write_state(v, i * (v->ratio + 1) + v->ratio, text);
+        write_sectors(v, i, write_state(v, i * (v->ratio + 1) + v->ratio, text));
     }
 }
 

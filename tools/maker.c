@@ -106,6 +106,29 @@ uint64_t maker_number(struct maker *m, const char *key, uint64_t otherwise)
     return otherwise;
 }
 
+void maker_uuid(struct maker *m, const char *key, char order, uint8_t *uuid)
+{
+    static const uint8_t guid[16] = {3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15};
+    const char *value = maker_string(m, key, NULL);
+    size_t n = 0;
+
+    for (const char *p = value; p && *p; p++) {
+        char digit[2] = {*p, 0};
+        size_t at = n / 2;
+
+        if (*p == '-')
+            continue;
+        if (n == 32 || !isxdigit((unsigned char)*p))
+            maker_die("%s=%s: a UUID is wanted", key, value);
+        if (order == '<')
+            at = guid[at];
+        uuid[at] = (uint8_t)((n % 2 ? uuid[at] << 4 : 0) | (int)strtoul(digit, NULL, 16));
+        n++;
+    }
+    if (value && n != 32)
+        maker_die("%s=%s: a UUID is wanted", key, value);
+}
+
 void maker_put(uint8_t *header, uint32_t offset, uint8_t width, char order, uint64_t value)
 {
     for (uint8_t i = 0; i < width; i++)

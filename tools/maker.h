@@ -37,6 +37,13 @@ const char *maker_string(struct maker *m, const char *key, const char *otherwise
  */
 const char *maker_each(struct maker *m, const char *key, int *position);
 
+/*
+ * Stores the UUID that key=... is, 32 hexadecimal digits with or without dashes, in 16 bytes: in
+ * the order in which they stand ('>'), or as a GUID of Microsoft's, the first three groups little
+ * endian ('<'). Without the key leaves them.
+ */
+void maker_uuid(struct maker *m, const char *key, char order, uint8_t *uuid);
+
 /* A number as in the arguments; *end is set behind it. */
 uint64_t maker_parse(const char *text, const char **end);
 

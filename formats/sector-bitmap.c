@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The bitmaps of sectors that differencing disks have: runs of equal bits, whole words at a time.
+ */
+#include "sector-bitmap.h"
+
+#include "bytes.h"
+#include "checked.h"
+
+bool sector_bit(const uint8_t *bits, uint64_t sector, enum bit_order order)
+{
+    unsigned place = (unsigned)(sector % 8);
+
+    return bits[sector / 8] >> (order == MSB_FIRST ? 7 - place : place) & 1;
+}
+
+/* In a byte, in which 1 is a bit that ends the run, how many sectors from that place on go before
+ * it; 8 or more: none of the byte ends it. */
+static unsigned before_end(uint8_t ends, unsigned place, enum bit_order order)
+{
+    uint8_t rest = (uint8_t)(order == MSB_FIRST ? ends << place : ends >> place);
+
+    if (!rest)
+        return 8;
+    return (unsigned)(order == MSB_FIRST ? __builtin_clz(rest) - 24 : __builtin_ctz(rest));
+}
+
+uint64_t sector_run_end(const uint8_t *bits, uint64_t first, uint64_t end, enum bit_order order)
+{
+    uint8_t like = sector_bit(bits, first, order) ? 0xff : 0;
+    uint64_t all = like ? UINT64_MAX : 0, n = first;
+
+    while (n < end) {
+        unsigned place = (unsigned)(n % 8), before;
+
+        if (!place && end - n >= 64 && le64(bits + n / 8) == all) {
+            n += 64;
+            continue;
+        }
+        before = before_end(bits[n / 8] ^ like, place, order);
+        if (before < 8)
+            return min_u64(n + before, end);
+        n += 8 - place;
+    }
+    return end;
+}
