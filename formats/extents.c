@@ -95,6 +95,10 @@ static int refuse(const struct extents *s)
 
     if (disk->lower_error)
         return disk->lower_error;
+    if (disk->alone)
+        return image_fail(disk->img, EACCES,
+                          "%s: guest bytes are in the image below, which is left out here",
+                          disk->driver->name);
     return s->offset < s->wanted ? -EACCES : disk_refuse(disk, disk->below);
 }
 

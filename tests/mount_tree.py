@@ -53,7 +53,7 @@ def names(image, without=()):
 @test
 def tree_has_exactly_the_expected_names():
     listed = good(Place.cat, "-l").split()
-    numbered = [f"references/#/{name}" for name in REFERENCE]
+    numbered = [f"references/N/{name}" for name in REFERENCE]
     equal(sorted(n for n in listed if not n.startswith("header/")), sorted([*TREE, *numbered]), "instar-cat -l")
     with Mount(images.fixed_vhd()) as m:
         equal(listing(m.path()), names(images.fixed_vhd()), "VHD")

@@ -56,11 +56,19 @@ static int run(struct cat *cat, const struct image_options *options, bool all, i
     return good && fflush(stdout) == 0 ? 0 : 1;
 }
 
+/* Lists all files; N stands for a number. */
 static int list(void)
 {
-    for (const struct node *n = nodes; n->path; n++)
-        if (n->pass != PASS_DIRECTORY)
+    for (const struct node *n = nodes; n->path; n++) {
+        const char *number = strchr(n->path, '#');
+
+        if (n->pass == PASS_DIRECTORY)
+            continue;
+        if (number)
+            printf("%.*sN%s\n", (int)(number - n->path), n->path, number + 1);
+        else
             puts(n->path);
+    }
     return 0;
 }
 
