@@ -195,9 +195,9 @@ static void keep_part(struct layers *layers, struct layer *layer, size_t n, int 
 {
     struct grant *grant = &layer->grants[n];
 
-    if (grant->number == n && layers->parts_held < LAYERS_PARTS_HELD) {
+    if (grant->number == n && layers->held_count < LAYERS_PARTS_HELD) {
         grant->fd = fd;
-        layers->parts_held++;
+        layers->held[layers->held_count++] = grant;
         return;
     }
     close(fd);

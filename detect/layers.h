@@ -60,9 +60,10 @@ struct layer {
 struct layers {
     struct policy policy;
     unsigned count;
-    size_t parts_held;
     bool has_parts_to_open; /* some are opened when needed */
     struct layer items[LAYERS_MAX];
+    size_t held_count;
+    struct grant *held[LAYERS_PARTS_HELD]; /* parts that are open */
 
     /* How a part that is not held is opened; NULL: here. A descriptor or -errno. */
     int (*fetch)(const struct layers *layers, unsigned layer, size_t reference);
