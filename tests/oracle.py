@@ -60,9 +60,12 @@ Result = collections.namedtuple("Result", "index kind report asked")
 
 
 def keep(image, args, index):
-    os.makedirs(args.keep, exist_ok=True)
-    name = os.path.join(args.keep, f"{args.seed}-{index}.{image.format}")
-    oracle_ask.run("cp", "--sparse=always", image.path, name)
+    """The image, and the files that it names, in a directory of its own."""
+    name = os.path.join(args.keep, f"{args.seed}-{index}")
+    shutil.rmtree(name, ignore_errors=True)
+    os.makedirs(name)
+    for file in os.listdir(image.directory):
+        oracle_ask.run("cp", "--sparse=always", os.path.join(image.directory, file), name)
     return name
 
 

@@ -52,7 +52,8 @@ class Image:
     def run(self, *args):
         args = [str(a) for a in args]
         self.commands.append(shlex.join(args))
-        done = subprocess.run(args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        # There, as qemu looks for a data file where it runs, not beside the image.
+        done = subprocess.run(args, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, timeout=300, text=True, errors="replace")
         if "Marking image as corrupt" in done.stdout:
             # qemu 7.2 sometimes appends a compressed cluster to a host cluster that was freed and has become a table.
