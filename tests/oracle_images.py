@@ -430,6 +430,7 @@ def make_vhdx(image):
 
 import oracle_qcow  # these are made of what is above
 import oracle_qed
+import oracle_parts
 
 KINDS = {
     "raw": make_raw,
@@ -451,6 +452,9 @@ KINDS = {
     "luks": lambda image: oracle_luks.make(image, random_size, random_range),
     "bochs": oracle_bochs.make,
 }
+
+
+KINDS |= oracle_parts.KINDS
 
 
 def make(image):
