@@ -22,6 +22,10 @@ TARGET_CLUSTER = 64 << 10
 DATA_RUNS = {"bochs": oracle_bochs.data_runs, "dmg": oracle_dmg.data_runs, "vhdx": oracle_vhdx.data_runs}
 
 
+# Formats that qemu-img takes all for data: it has no map of them.
+OPAQUE = ("luks", *DATA_RUNS)
+
+
 class ToolError(Exception):
     """A tool failed where it should not."""
 
@@ -34,6 +38,13 @@ def run(*args):
     except subprocess.TimeoutExpired:
         return None, "", f"no answer in {TIMEOUT} s"
     return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+
+
+def run_for_bytes(*args):
+    """(stdout, "" or what went wrong)."""
+    done = subprocess.run(args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=TIMEOUT)
+    error = done.stderr.decode(errors="replace") or f"exit code {done.returncode}"
+    return done.stdout, error if done.returncode else ""
 
 
 def qemu(*args):
@@ -108,7 +119,26 @@ def settle(path):
     os.close(fd)
 
 
-def compare(instar_cat, path, form, options=(), through=None):
+def describe_maps(theirs, ours):
+    """The first range that differs, and the one before."""
+    at = next((i for i, (a, b) in enumerate(zip(theirs, ours)) if a != b), min(len(theirs), len(ours)))
+    words = f"    map: {len(theirs)} ranges expected, {len(ours)} got; number {at} differs: expected\n"
+    for n, ranges in enumerate((theirs, ours)):
+        words += ("      got\n" if n else "") + indent("\n".join(str(r) for r in ranges[max(0, at - 1):at + 3]))
+    return words
+
+
+def compare_map(map_image, path, form, options=(), through=None):
+    """The stream of extents against qemu-img map, range by range; what differs in words."""
+    code, out, error = run(map_image, *options, path)
+    theirs = json.loads(qemu("map", "--output=json", *opened_as(through or path, form)))
+    if code != 0:
+        return f"    map: exit code {code}\n{indent(error)}"
+    ours = json.loads(out)
+    return "" if ours == theirs else describe_maps(theirs, ours)
+
+
+def compare(tools, path, form, options=(), through=None):
     """(what differs, in words, "" if nothing; how often both were asked). Options are those for instar-cat.
 
     Reading moves unwritten extents from hole to data. So ours is asked, and qemu at once, from the same state; and if
@@ -116,22 +146,27 @@ def compare(instar_cat, path, form, options=(), through=None):
     """
     settle(path)
     for attempt in 1, 2:
-        got = ours(instar_cat, path, NODES, options)
+        got = ours(tools.instar_cat, path, NODES, options)
         answers = expected(path, form, options, through)
-        if got == "".join(answers[node] for node in NODES):
-            return "", attempt
-    return describe(instar_cat, path, answers, got, options), attempt
+        report = ""
+        if form not in OPAQUE:
+            report = compare_map(tools.map_image, path, form, options, through)
+        if got != "".join(answers[node] for node in NODES):
+            report += describe(tools.instar_cat, path, answers, got, options)
+        if not report:
+            break
+    return report, attempt
 
 
 def indent(text):
     return "".join(f"        {line}\n" for line in text.splitlines()) or "        (nothing)\n"
 
 
-def describe(instar_cat, path, answers, got, options):
+def describe(instar_cat, path, answers, got, options, nodes=NODES):
     """Which nodes differ, asked one by one."""
     report = f"    with {' '.join(options)}\n" if options else ""
     differ = False
-    for node in NODES:
+    for node in nodes:
         text = ours(instar_cat, path, [node], options)
         if text != answers[node]:
             differ = True
