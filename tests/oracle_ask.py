@@ -16,6 +16,8 @@ NODES = ("format", "virtual_size", "file_size", "disk_size", "allocated_size", "
          "measure/qcow2", "measure/qcow2.json")
 
 
+ATTEMPTS = 4
+
 TARGET_CLUSTER = 64 << 10
 
 # Formats that qemu-img takes all for data: what of them is data.
@@ -142,10 +144,11 @@ def compare(tools, path, form, options=(), through=None):
     """(what differs, in words, "" if nothing; how often both were asked). Options are those for instar-cat.
 
     Reading moves unwritten extents from hole to data. So ours is asked, and qemu at once, from the same state; and if
-    they differ, both again, when each finds what the other has read. The comparison itself is always the same.
+    they differ, both again, when each finds what the other has read. (Who reads more than before moves more: then once
+    more.) The comparison itself is always the same.
     """
     settle(path)
-    for attempt in 1, 2:
+    for attempt in range(1, ATTEMPTS + 1):
         got = ours(tools.instar_cat, path, NODES, options)
         answers = expected(path, form, options, through)
         report = ""

@@ -220,7 +220,7 @@ def compare(tools, image):
     image.commands.append(f"# asked with {' '.join(chain.options())}")
     for layer in chain.layers:
         oracle_ask.settle(layer.path)
-    for attempt in 1, 2:
+    for attempt in range(1, oracle_ask.ATTEMPTS + 1):
         report = compare_once(tools, chain)
         if not report:
             break
