@@ -280,7 +280,7 @@ static void make_raw(int fd, const struct bench_image *image)
 /* Of a chain of 16: layer 0 is on top. */
 #define LAYER(n)                                                                                   \
     {                                                                                              \
-        "chain16-" #n ".qcow2", make_qcow2_layer, 256 * GIB, 64 * KIB, n, 16, false, false         \
+        "chain16-" #n ".qcow2", make_qcow2_layer, 128 * GIB, 64 * KIB, n, 16, false, false         \
     }
 
 static const struct bench_image images[] = {
