@@ -151,8 +151,11 @@ static bool is_left_out(const char *node)
     static const char resolved[] = "/resolved\n";
     const char *end = strchr(node, '\n') + 1;
     unsigned number;
+    int length = 0;
 
     if (sscanf(node, "== references/%u/", &number) == 1 && number >= REFERENCES_SHOWN)
+        return true;
+    if (sscanf(node, "== layers/%u/disk_size%n", &number, &length) == 1 && length)
         return true;
     return strncmp(node, "== status/", 10) == 0 || strncmp(node, "== disk_size\n", 13) == 0 ||
            (end - node >= (ptrdiff_t)sizeof resolved &&
