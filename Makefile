@@ -49,6 +49,10 @@ $(BUILD)/instar-cat: $(BUILD)/tools/instar_cat.o $(CORE)
 $(BUILD)/make-image: $(MAKER)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lz
 
+# The extent stream as qemu-img prints it, for tests/oracle.py.
+$(BUILD)/map-image: $(BUILD)/tests/map_image.o $(CORE)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lz
+
 $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(BUILD)/tests/support.o $(DAEMON) $(CORE)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(FUSE_LIBS) -lcmocka -lz
 
@@ -75,7 +79,8 @@ test:
 	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=build/sanitize test-programs
 	@tests/run build/sanitize
 
-test-programs: all $(BUILD)/make-image $(BUILD)/make-bench-images $(BUILD)/hello_ll $(BUILD)/tests/read-chain $(TESTS)
+test-programs: all $(BUILD)/make-image $(BUILD)/map-image $(BUILD)/make-bench-images $(BUILD)/hello_ll \
+	$(BUILD)/tests/read-chain $(TESTS)
 
 # Which lines of formats/ and detect/ the unit tests and the fixtures reach.
 coverage:
@@ -87,7 +92,7 @@ unit-tests: $(TESTS)
 # Random images against qemu-img: make oracle N=1000 SEED=7
 N ?= 300
 SEED ?= 1
-oracle: all
+oracle: all $(BUILD)/map-image
 	python3 tests/oracle.py -n $(N) --seed $(SEED) --instar-cat $(BUILD)/instar-cat
 
 bench: all $(BUILD)/make-bench-images $(BUILD)/hello_ll

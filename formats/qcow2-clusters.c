@@ -18,7 +18,7 @@
 #include "qcow2.h"
 
 enum {
-    L2_WINDOW_BYTES = 2 << 20, /* a table of the largest cluster size */
+    L2_WINDOW_BYTES = 2 << 20, /* a table of the largest cluster size; less with layers below */
 };
 
 /* One guest cluster. Bit n of data and zero: subcluster n; those in neither are not in this file.
@@ -115,13 +115,16 @@ static bool l1_entry_is_empty(const struct disk *disk, uint64_t entry)
     return offset == 0 || (offset >= image_size(disk->img) && offset % q->cluster_size == 0);
 }
 
-/* Reads the L2 table of l1[0] and those that follow it both in the L1 table and in the file. */
-static int load_l2(struct disk *disk, uint64_t l1_index, const uint8_t *l1, uint64_t count)
+/*
+ * Reads the entries that map offset: the table of l1[0] and those that follow it both in the L1
+ * table and in the file; of a table larger than the window, a piece.
+ */
+static int load_l2(struct disk *disk, uint64_t offset, const uint8_t *l1, uint64_t count)
 {
     struct qcow2 *q = disk->state;
-    uint64_t start = be64(l1) & QCOW2_OFFSET_MASK;
-    uint64_t most = min_u64(count, L2_WINDOW_BYTES / q->cluster_size);
-    uint64_t tables = 1;
+    size_t window = image_window_share(disk->img, L2_WINDOW_BYTES);
+    uint64_t index = offset / q->l2_guest_bytes, start = be64(l1) & QCOW2_OFFSET_MASK;
+    uint64_t tables = 1, most = min_u64(count, window / q->cluster_size), piece = 0, length;
     const uint8_t *bytes;
     int error = 0;
 
@@ -129,28 +132,32 @@ static int load_l2(struct disk *disk, uint64_t l1_index, const uint8_t *l1, uint
         return image_fail(
             disk->img, EUCLEAN,
             "qcow2: L2 table offset %llu of L1 entry %llu is not on a cluster boundary",
-            (unsigned long long)start, (unsigned long long)l1_index);
+            (unsigned long long)start, (unsigned long long)index);
     while (tables < most &&
            (be64(l1 + tables * 8) & QCOW2_OFFSET_MASK) == start + tables * q->cluster_size)
         tables++;
+    if (q->cluster_size > window) {
+        piece = (offset % q->l2_guest_bytes >> q->cluster_bits) * q->l2_entry_bytes;
+        piece -= piece % window;
+    }
+    length = min_u64(tables * q->cluster_size, window);
     if (!q->l2.bytes)
-        error = image_window_begin(disk->img, &q->l2, L2_WINDOW_BYTES);
+        error = image_window_begin(disk->img, &q->l2, window);
     /* A table that is met again is read again, so that the budget sees tables that go round in
      * circles. */
     q->l2.length = 0;
     q->l2_end = 0;
     if (!error)
-        error =
-            image_window_at(disk->img, &q->l2, start, (size_t)(tables * q->cluster_size), &bytes);
+        error = image_window_at(disk->img, &q->l2, start + piece, (size_t)length, &bytes);
     if (error)
         return error;
-    q->l2_start = l1_index * q->l2_guest_bytes;
-    q->l2_end = q->l2_start + tables * q->l2_guest_bytes;
+    q->l2_start = index * q->l2_guest_bytes + (piece / q->l2_entry_bytes << q->cluster_bits);
+    q->l2_end = q->l2_start + (length / q->l2_entry_bytes << q->cluster_bits);
     return 0;
 }
 
 /*
- * Makes window l2 hold the table that maps offset. Returns 1; or 0 with *hole set to the guest
+ * Makes window l2 hold the entry that maps offset. Returns 1; or 0 with *hole set to the guest
  * bytes from offset on for which there is no table; or -errno.
  */
 static int find_l2(struct disk *disk, uint64_t offset, uint64_t *hole)
@@ -168,7 +175,7 @@ static int find_l2(struct disk *disk, uint64_t offset, uint64_t *hole)
     while (empty < count && l1_entry_is_empty(disk, be64(l1 + empty * 8)))
         empty++;
     if (!empty) {
-        error = load_l2(disk, index, l1, count);
+        error = load_l2(disk, offset, l1, count);
         return error ? error : 1;
     }
     *hole = empty * q->l2_guest_bytes - offset % q->l2_guest_bytes;

@@ -67,7 +67,7 @@ void assert_refused(struct sample *s, const struct format_driver *driver, int er
 
 /*
  * The stream of the open sample gives just these extents: length and kind, and with
- * EXTENTS_WANT_HOST also host, part and flags. Offsets are those that follow.
+ * EXTENTS_WANT_HOST also host, part, flags and layer. Offsets are those that follow.
  */
 void assert_extents(struct sample *s, unsigned want, const struct extent *expected, size_t count);
 #define ASSERT_EXTENTS(s, want, ...)                                                               \
