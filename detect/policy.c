@@ -10,9 +10,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "formats/escape.h"
 #include "image_file.h"
 
-enum { RESOLVE_TRIES = 8 };
+enum {
+    RESOLVE_TRIES = 8,
+    DIRECTORY_SAID = 80, /* bytes: the rest of the sentence must fit in a struct reason */
+};
 
 /* Where a name leads: a directory, and the name below it. */
 struct route {
@@ -131,25 +135,66 @@ static bool route_under(const struct policy *p, const char *path, struct route *
     return false;
 }
 
-/* Finds the option that covers name; path has the absolute name then. */
+/*
+ * A name as an absolute one; to be freed. The directory has no links in it, so that the parts with
+ * which a name leads up at once can be taken off both; then *leads_up. NULL: out of memory.
+ */
+static char *make_path(const struct policy_referrer *from, const char *name, bool *leads_up)
+{
+    const char *directory = from->directory;
+    size_t length = strcmp(directory, "/") != 0 ? strlen(directory) : 0;
+    char *path;
+
+    *leads_up = false;
+    if (name[0] == '/')
+        return strdup(name);
+    for (;;) {
+        if (strncmp(name, "../", 3) == 0) {
+            *leads_up = true;
+            name += 3;
+            while (length && directory[--length] != '/')
+                ;
+        } else if (strncmp(name, "./", 2) == 0) {
+            name += 2;
+        } else {
+            break;
+        }
+        name += strspn(name, "/");
+    }
+    return asprintf(&path, "%.*s/%s", (int)length, directory, name) < 0 ? NULL : path;
+}
+
+/* The directory of path as it can be said and typed: "DIR" where it is long, or is of bytes that
+ * would have to be escaped. out has DIRECTORY_SAID. */
+static const char *say_directory(const char *path, char *out)
+{
+    const char *slash = strrchr(path, '/');
+    size_t length = slash > path ? (size_t)(slash - path) : 1;
+
+    if (length >= DIRECTORY_SAID || escape_text(out, DIRECTORY_SAID, path, length) != length)
+        return "DIR";
+    return out;
+}
+
+/* Finds the option that covers name; path has the absolute name then. Beside its referrer is
+ * nothing whose name leads up: that is left to the other options, if they cover it. */
 static enum policy_state find_route(const struct policy *p, const struct policy_referrer *from,
-                                    size_t n, const char *name, const char *path,
+                                    size_t n, const char *name, const char *path, bool leads_up,
                                     struct route *route, struct reason *why)
 {
     bool is_absolute = name[0] == '/';
-    const char *slash = strrchr(path, '/');
-    char number[32];
+    char number[32], directory[DIRECTORY_SAID];
 
+    if ((leads_up || is_absolute || !p->beside) && route_under(p, path, route))
+        return POLICY_GRANTED;
     if (p->beside && !is_absolute) {
         *route = (struct route){from->directory_fd, name};
         return POLICY_GRANTED;
     }
-    if (route_under(p, path, route))
-        return POLICY_GRANTED;
     snprintf(number, sizeof number, from->layer ? "%u/%zu" : "%.0u%zu", from->layer, n);
-    if (is_absolute)
-        snprintf(why->words, sizeof why->words, "-o follow=under:%.*s or -o ref=%s:PATH grants it",
-                 slash > path ? (int)(slash - path) : 1, path, number);
+    if (is_absolute || leads_up)
+        snprintf(why->words, sizeof why->words, "-o follow=under:%s or -o ref=%s:PATH grants it",
+                 say_directory(path, directory), number);
     else
         snprintf(why->words, sizeof why->words, "-o follow=beside or -o ref=%s:PATH grants it",
                  number);
@@ -227,6 +272,7 @@ int policy_find(const struct policy *policy, const struct policy_referrer *from,
     const char *file = named_file(policy, from->layer, n);
     struct route route = {-1, file};
     char name[POLICY_NAME_BYTES_MAX + 1], *path = NULL;
+    bool leads_up;
     int error;
 
     *found = (struct policy_file_found){.fd = -1, .base = -1, .state = POLICY_GRANTED};
@@ -234,10 +280,10 @@ int policy_find(const struct policy *policy, const struct policy_referrer *from,
         found->state = take_name(reference, name, &found->why);
         if (found->state != POLICY_GRANTED)
             return 0;
-        if (asprintf(&path, "%s%s%s", name[0] == '/' ? "" : from->directory,
-                     name[0] == '/' ? "" : "/", name) < 0)
+        path = make_path(from, name, &leads_up);
+        if (!path)
             return -ENOMEM;
-        found->state = find_route(policy, from, n, name, path, &route, &found->why);
+        found->state = find_route(policy, from, n, name, path, leads_up, &route, &found->why);
     }
     error = found->state == POLICY_GRANTED ? open_route(policy, from, &route, found) : 0;
     free(path);
