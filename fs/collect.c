@@ -57,7 +57,8 @@ static int take_reference(struct reference_list *references, const char *bytes, 
     if (head.format != UINT32_MAX)
         format = take_word(&words, head.format);
     path = take_word(&words, head.path);
-    if (kind && source && path && head.role <= REFERENCE_ASIDE)
+    if (kind && source && path && (format || head.format == UINT32_MAX) &&
+        head.role <= REFERENCE_ASIDE && !words.length)
         error = reference_list_add(references, &(struct reference){
                                                    .role = (enum reference_role)head.role,
                                                    .kind = kind,
