@@ -41,7 +41,7 @@ int reference_list_add(struct reference_list *list, const struct reference *refe
 {
     struct reference *r;
 
-    if (list->count == REFERENCES_MAX)
+    if (list->count == REFERENCES_MAX || reference->length > REFERENCES_BYTES_MAX - list->bytes)
         return -EFBIG;
     if (list->count == list->room) {
         size_t room = list->room ? 2 * list->room : 8;
@@ -63,6 +63,7 @@ int reference_list_add(struct reference_list *list, const struct reference *refe
         return -ENOMEM;
     }
     list->count++;
+    list->bytes += r->length;
     return 0;
 }
 
