@@ -49,13 +49,19 @@ static int resolve(const struct policy *p, int base, const char *name, int flags
     return fd < 0 ? -errno : (int)fd;
 }
 
-int policy_reopen(const struct policy *policy, int base, const char *name, struct stat *st)
+/* The place where a file is, which is not opened yet. A descriptor or -errno. */
+static int find_place(const struct policy *policy, int base, const char *name)
 {
     int place = base < 0 ? open(name, O_PATH | O_CLOEXEC) : resolve(policy, base, name, 0);
 
-    if (place < 0)
-        return base < 0 ? -errno : place;
-    return image_file_reopen(place, policy->blockdev, st);
+    return place < 0 && base < 0 ? -errno : place;
+}
+
+int policy_reopen(const struct policy *policy, int base, const char *name, struct stat *st)
+{
+    int place = find_place(policy, base, name);
+
+    return place < 0 ? place : image_file_reopen(place, policy->blockdev, st);
 }
 
 int policy_open_directory(const struct policy *policy, int base, const char *name)
@@ -201,11 +207,16 @@ static enum policy_state find_route(const struct policy *p, const struct policy_
     return POLICY_NOT_GRANTED;
 }
 
-/* What keeps an open file from being taken, in words; NULL: nothing. */
-static const char *find_fault(const struct policy *p, const struct policy_referrer *from,
-                              const struct stat *st)
+/* What keeps the file that is at place from being taken, in words; NULL: nothing. */
+static const char *find_fault(const struct policy *p, const struct policy_referrer *from, int place)
 {
-    if (p->any_owner || st->st_uid == from->owner || st->st_uid == 0 || st->st_uid == p->caller)
+    struct stat st;
+
+    if (p->any_owner)
+        return NULL;
+    if (fstat(place, &st) < 0)
+        return strerror(errno);
+    if (st.st_uid == from->owner || st.st_uid == 0 || st.st_uid == p->caller)
         return NULL;
     return "it belongs to another user than the image (-o any-owner takes it all the same)";
 }
@@ -231,27 +242,25 @@ static enum policy_state say_error(struct reason *why, int error)
     }
 }
 
-/* Opens what the route leads to. 0 or -ENOMEM. */
+/* Opens what the route leads to. Who names a file with ref= means that one, whoever's it is. 0 or
+ * -ENOMEM. */
 static int open_route(const struct policy *p, const struct policy_referrer *from,
                       const struct route *route, struct policy_file_found *found)
 {
-    const char *fault;
+    int place = find_place(p, route->base, route->name);
+    const char *fault = place < 0 || route->base < 0 ? NULL : find_fault(p, from, place);
 
     found->name = strdup(route->name);
-    if (!found->name)
-        return -ENOMEM;
     found->base = route->base;
-    found->fd = policy_reopen(p, route->base, route->name, &found->st);
+    if (fault || !found->name) {
+        if (place >= 0)
+            close(place);
+        found->state = fault ? say(&found->why, POLICY_REFUSED, fault) : POLICY_MISSING;
+        return found->name ? 0 : -ENOMEM;
+    }
+    found->fd = place < 0 ? place : image_file_reopen(place, p->blockdev, &found->st);
     if (found->fd < 0) {
         found->state = say_error(&found->why, found->fd);
-        found->fd = -1;
-        return 0;
-    }
-    /* Who names a file with ref= means that one. */
-    fault = route->base < 0 ? NULL : find_fault(p, from, &found->st);
-    found->state = fault ? say(&found->why, POLICY_REFUSED, fault) : POLICY_GRANTED;
-    if (fault) {
-        close(found->fd);
         found->fd = -1;
     }
     return 0;
