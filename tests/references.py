@@ -24,10 +24,10 @@ import threading
 import time
 
 import reference_names as names
+from strace_log import Failure, Process, check, processes_of, strace
 
 NODES = ["references/0/state", "references/0/path", "references/0/reason", "format", "content", "virtual_size",
          "measure/qcow2", "layers/1/file_size", "problems"]
-CALLS = "open,openat,openat2,creat,execve"
 SECONDS = 5.0  # a run that takes longer hangs
 RACE_RUNS = 300
 PAUSE = 50e-6  # seconds between two swaps, so that those who look get a turn
@@ -36,18 +36,7 @@ PAUSE = 50e-6  # seconds between two swaps, so that those who look get a turn
 OWN = re.compile(r"/(usr/)?lib(64)?/.*|/etc/ld\.so\.(cache|preload)|/proc/\d+/(maps|cmdline|status|environ|stat|"
                  r"mountinfo|mounts|oom_score_adj)|/sys/devices/system/cpu/.*|/proc/sys/(vm|fs/fuse)/.*|"
                  r"/proc/filesystems|/etc/mtab|/dev/null|/dev/fuse")
-LINE = re.compile(r"^(\d+) +(\d+\.\d+) (.*)$")
-OPENED = re.compile(r"^(?:<\.\.\. )?(open|openat|openat2|creat)\b(.*?) = (?:\d+<(.*)>|-1 (\w+).*)$")
 WRITES = re.compile(r"O_WRONLY|O_RDWR|O_CREAT|O_TRUNC|O_APPEND|O_TMPFILE")
-
-
-class Failure(Exception):
-    pass
-
-
-def check(condition, *words):
-    if not condition:
-        raise Failure(" ".join(str(w) for w in words))
 
 
 class Place:
@@ -61,59 +50,6 @@ def program_of(case):
 
 
 # What strace saw
-
-
-class Process:
-    """What one process opened after its last execve(), and how long it lived."""
-
-    def __init__(self):
-        self.arguments = ""
-        self.opened = []  # (flags, path, before the first open of the image)
-        self.began = self.ended = 0.0
-
-
-def unescape(text):
-    """A path as strace writes it, as bytes."""
-    return text.encode("latin-1").decode("unicode_escape").encode("latin-1")
-
-
-def take_line(process, moment, rest, begun):
-    """Takes one line of strace into account."""
-    if rest.startswith("execve("):
-        if not rest.endswith("= 0") and "<unfinished" not in rest:
-            return
-        process.arguments, process.opened, process.began = rest, [], moment
-    elif rest.startswith("+++") or rest.startswith("---"):
-        process.ended = moment
-    elif rest.endswith("<unfinished ...>"):
-        begun.append(rest)
-    else:
-        match = OPENED.match(rest)
-        check(match or "resumed" in rest or "execve" in rest or "= ?" in rest, "strace says", rest)
-        if match and match[3] is not None:
-            call = (begun.pop() if begun and rest.startswith("<...") else "") + match[2]
-            process.opened.append((call, unescape(match[3])))
-
-
-def processes_of(path):
-    """The processes of a log of strace."""
-    found = collections.defaultdict(Process)
-    begun = collections.defaultdict(list)
-    done = []
-    with open(path, encoding="latin-1") as file:
-        for line in file:
-            match = LINE.match(line.rstrip("\n"))
-            check(match, "strace says", line)
-            pid = match[1]
-            take_line(found[pid], float(match[2]), match[3], begun[pid])
-            if match[3].startswith("+++"):
-                done.append(found.pop(pid))
-    return done + list(found.values())
-
-
-def strace(log, *command):
-    return ["strace", "-f", "--seccomp-bpf", "-q", "-y", "-ttt", "-s", "8192", "-e", f"trace={CALLS}",
-            "-e", "signal=none", "-o", log, *command]
 
 
 def is_below(path, directory):
