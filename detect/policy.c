@@ -200,7 +200,7 @@ static enum policy_state find_route(const struct policy *p, const struct policy_
     snprintf(number, sizeof number, from->layer ? "%u/%zu" : "%.0u%zu", from->layer, n);
     if (is_absolute || leads_up)
         snprintf(why->words, sizeof why->words, "-o follow=under:%s or -o ref=%s:PATH grants it",
-                 say_directory(path, directory), number);
+                 is_absolute ? say_directory(path, directory) : "DIR", number);
     else
         snprintf(why->words, sizeof why->words, "-o follow=beside or -o ref=%s:PATH grants it",
                  number);

@@ -160,9 +160,7 @@ static void test_under(void **state)
     assert_state(in_top("images/../images-evil/secret"), POLICY_REFUSED, "leads out");
     assert_state(in_top("images/sub/../../secret"), POLICY_REFUSED, "leads out");
     assert_state(in_top("images/no-such-file"), POLICY_MISSING, NULL);
-    ask("../secret");
-    snprintf(name, sizeof name, "-o follow=under:%s or -o ref=0:PATH", top);
-    assert_found("../secret", POLICY_NOT_GRANTED, name);
+    assert_state("../secret", POLICY_NOT_GRANTED, "-o follow=under:DIR or -o ref=0:PATH");
     assert_state(in_top("secret"), POLICY_NOT_GRANTED, NULL);
     snprintf(name, sizeof name, "/proc/self/root%s", in_top("images/good"));
     assert_state(name, POLICY_NOT_GRANTED, NULL);
