@@ -75,7 +75,7 @@ $(BUILD)/%.o: %.c
 demo: all
 	@tools/look $(BUILD)/mount.instar "$$IMAGE"
 
-test:
+test: all
 	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=build/sanitize test-programs
 	@tests/run build/sanitize
 

@@ -12,12 +12,13 @@
 enum {
     LAYERS_PARTS_HELD = 32,   /* files of parts that stay open; others are opened when needed */
     REFERENCES_MAX = 1 << 16, /* of one image */
+    REFERENCES_BYTES_MAX = 16 << 20, /* of their paths: headers that name them are shorter */
 };
 
 /* References, with all that they point to. */
 struct reference_list {
     struct reference *items;
-    size_t count, room;
+    size_t count, room, bytes;
 };
 
 /* Adds a copy. 0, -ENOMEM or -EFBIG. */

@@ -168,6 +168,17 @@ static bool is_left_out(const char *node)
             memcmp(end - (sizeof resolved - 1), resolved, sizeof resolved - 1) == 0);
 }
 
+/* Where the line before the next node's text ends; NULL: it is the last one. (Under
+ * AddressSanitizer strstr() measures all that follows, each time.) */
+static char *end_of_node(char *node)
+{
+    char *end = strchr(node, '\n');
+
+    while (end && strncmp(end + 1, "== ", 3) != 0)
+        end = strchr(end + 1, '\n');
+    return end;
+}
+
 /* What the tree says, without that which is not the image's alone: its place on the disk and the
  * run. */
 static char *dump(const struct fixture *f)
@@ -183,7 +194,7 @@ static char *dump(const struct fixture *f)
     fclose(out);
     out = open_memstream(&kept, &size);
     for (char *node = all; node && *node;) {
-        char *next = strstr(node + 3, "\n== ");
+        char *next = end_of_node(node + 3);
         int length = next ? (int)(next + 1 - node) : (int)strlen(node);
 
         if (!is_left_out(node))
