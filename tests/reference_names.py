@@ -249,7 +249,7 @@ class Kind:
 KINDS = [
     Kind("qcow2 backing file", lambda name: qcow2_image(name, b"raw"), shows_content=True, every=1),
     Kind("qcow2 data file", lambda name: qcow2_image(None, None, name, 4)),
-    Kind("vmdk extent", lambda name: vmdk_text(name, False, b'RW 2048 FLAT "%s" 0')),
+    Kind("vmdk extent", lambda name: vmdk_text(name, False, b'RW 2048 FLAT "%s" 0'), shows_content=True),
     Kind("vmdk parent", lambda name: vmdk_text(name, True, b'parentFileNameHint="%s"\nRW 2048 ZERO'), granted="unfit"),
     Kind("vhd parent", vhd_image, granted="unfit", is_windows=True),
     Kind("qcow backing file", qcow_image, shows_content=True, every=5),
