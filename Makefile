@@ -75,7 +75,7 @@ $(BUILD)/%.o: %.c
 demo: all
 	@tools/look $(BUILD)/mount.instar "$$IMAGE"
 
-test: all
+test: all $(BUILD)/make-image $(BUILD)/map-image
 	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=build/sanitize test-programs
 	@tests/run build/sanitize
 

@@ -146,6 +146,7 @@ void layers_end(struct layers *layers)
         for (size_t n = 0; n < layer->grants_count; n++)
             grant_end(&layer->grants[n]);
         free(layer->grants);
+        free(layer->numbers);
         layer_end(layer);
     }
     policy_end(&layers->policy);
@@ -192,17 +193,30 @@ static bool is_layer(const struct layers *layers, const struct stat *st)
     return false;
 }
 
-/* The number of a part's file: that of the first reference to the same one. Those of a disk in many
- * pieces come in any order, but those that name one file over and over mostly in a row. */
-static size_t number_of(const struct layer *layer, size_t n, const struct stat *st)
+/* The number of a part's file: that of the first reference to the same one, found by a hash of its
+ * identity: a disk in many pieces may name few files over and over. */
+static size_t number_of(struct layer *layer, size_t n, const struct stat *st)
 {
-    for (size_t i = n; i-- > 0 && n - i <= LAYERS_PARTS_HELD;) {
-        const struct grant *g = &layer->grants[i];
+    uint64_t hash = ((uint64_t)st->st_dev ^ (uint64_t)st->st_ino) * UINT64_C(11400714819323198485);
+    size_t slot = hash >> 32 & layer->numbers_mask;
 
-        if (g->state == GRANT_OPENED && is_same_file(&g->st, st))
-            return g->number;
-    }
+    for (; layer->numbers[slot]; slot = (slot + 1) & layer->numbers_mask)
+        if (is_same_file(&layer->grants[layer->numbers[slot] - 1].st, st))
+            return layer->numbers[slot] - 1;
+    layer->numbers[slot] = (uint32_t)n + 1;
     return n;
+}
+
+/* Room for twice as many numbers as there are references. 0 or -ENOMEM. */
+static int begin_numbers(struct layer *layer)
+{
+    size_t room = 2;
+
+    while (room < 2 * layer->grants_count)
+        room *= 2;
+    layer->numbers_mask = room - 1;
+    layer->numbers = calloc(room, sizeof *layer->numbers);
+    return layer->numbers ? 0 : -ENOMEM;
 }
 
 /* Keeps an open part, or how it is opened again. */
@@ -383,6 +397,7 @@ int layers_grant(struct layers *layers, unsigned number, const struct reference_
     layer->grants_count = references->count;
     for (size_t n = 0; n < references->count; n++)
         layer->grants[n] = (struct grant){.fd = -1, .base = -1};
+    error = begin_numbers(layer);
     for (size_t n = 0; n < references->count && !error; n++) {
         if (references->items[n].role == REFERENCE_PART)
             error = ask_policy(layers, layer, n, &references->items[n]);

@@ -10,8 +10,7 @@
 #include "policy.h"
 
 enum {
-    LAYERS_PARTS_HELD = 32,   /* files of parts that stay open; others are opened when needed */
-    REFERENCES_MAX = 1 << 16, /* of one image */
+    LAYERS_PARTS_HELD = 32, /* files of parts that stay open; others are opened when needed */
     REFERENCES_BYTES_MAX = 16 << 20, /* of their paths: headers that name them are shorter */
 };
 
@@ -55,6 +54,8 @@ struct layer {
     const struct format_driver *format; /* as the one above tells it; NULL: it is detected */
     struct grant *grants;               /* by number of its references */
     size_t grants_count;
+    uint32_t *numbers; /* a hash table of its parts' files: 1 + number; 0: free */
+    size_t numbers_mask;
     uint64_t fingerprint; /* of the references on which was decided */
 };
 

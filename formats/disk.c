@@ -9,7 +9,6 @@
 #include "format.h"
 
 enum {
-    PARTS_OPEN_MAX = 8, /* sessions on parts at a time: each takes a descriptor and some KiB */
     REFERENCES_FIRST = 8,
     NAME_BYTES = 128, /* of a part in errors */
 };
@@ -23,7 +22,8 @@ struct part {
 };
 
 struct parts {
-    struct part open[PARTS_OPEN_MAX];
+    struct part open[IMAGE_PARTS_MAX];
+    unsigned open_max; /* of them are used */
     uint64_t now;
     bool *known; /* by number of the file: a session was begun on it */
 };
@@ -73,9 +73,13 @@ static int make_room(struct disk *disk)
 
 int disk_add_reference(struct disk *disk, const struct reference *reference)
 {
-    int error = make_room(disk);
     struct reference *added;
+    int error;
 
+    if (disk->references_count == REFERENCES_MAX)
+        return image_fail(disk->img, EFBIG, "%s: it names more than %d files", disk->driver->name,
+                          REFERENCES_MAX);
+    error = make_room(disk);
     if (error)
         return error;
     added = &disk->references[disk->references_count++];
@@ -130,6 +134,7 @@ static struct parts *parts_of(struct disk *disk)
         if (!parts || !known)
             return NULL;
         parts->known = known;
+        parts->open_max = image_parts_share(disk->img);
         disk->parts = parts;
     }
     return disk->parts;
@@ -140,7 +145,7 @@ static struct part *part_slot(struct parts *parts, size_t number)
 {
     struct part *oldest = parts->open;
 
-    for (struct part *p = parts->open; p < parts->open + PARTS_OPEN_MAX; p++) {
+    for (struct part *p = parts->open; p < parts->open + parts->open_max; p++) {
         if (p->img && p->number == number)
             return p;
         if (!p->img || (oldest->img && p->used < oldest->used))

@@ -33,7 +33,11 @@ struct signature {
  */
 #define DISK_BYTES_MAX ((UINT64_C(1) << 63) - (UINT64_C(1) << 30))
 
-enum { FORMAT_SIGNATURES = 4, REASON_BYTES = 160 };
+enum {
+    FORMAT_SIGNATURES = 4,
+    REASON_BYTES = 160,
+    REFERENCES_MAX = 1 << 16, /* ours: of one image; each is shown as a directory */
+};
 
 /* Why a signature that matches was not taken, in words. */
 struct reason {

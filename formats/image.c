@@ -188,6 +188,13 @@ void image_share_windows(struct image *img, unsigned layers)
     img->common->layers = layers;
 }
 
+unsigned image_parts_share(const struct image *img)
+{
+    unsigned share = 2 * IMAGE_PARTS_MAX / img->common->layers;
+
+    return share > IMAGE_PARTS_MAX ? IMAGE_PARTS_MAX : share ? share : 1;
+}
+
 size_t image_window_share(const struct image *img, size_t wanted)
 {
     size_t share = IMAGE_WINDOWS;

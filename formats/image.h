@@ -23,6 +23,7 @@ enum {
     IMAGE_GET_MAX = 1 << 20,      /* the longest piece that image_get() gives */
     IMAGE_TABLE_PIECE = 1 << 20,  /* bytes of a table read at once */
     IMAGE_WINDOWS = 4 << 20,      /* bytes of one window of each of all layers, together */
+    IMAGE_PARTS_MAX = 8,          /* parts of one layer that are open at a time */
     IMAGE_WINDOW_MIN = 64 << 10,  /* what each of them gets at least */
     IMAGE_MEMORY_MAX = 16 << 20,  /* bytes of memory of one session and its parts */
     IMAGE_WORK_MAX = 400 << 20,   /* units of image_work() */
@@ -49,6 +50,9 @@ void image_close(struct image *img);
 
 /* So many layers share the memory for windows; before the first window. */
 void image_share_windows(struct image *img, unsigned layers);
+
+/* How many parts of one layer may be open at a time, so that those of all fit in memory. */
+unsigned image_parts_share(const struct image *img);
 
 /*
  * The bytes that a window should have at most, of wanted: a power of two, of at least

@@ -8,12 +8,15 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "frames.h"
 #include "job.h"
+
+enum { END_TRIES = 200 }; /* milliseconds for a job to end in */
 
 struct collector {
     struct reference_list *references;
@@ -151,6 +154,17 @@ void collected_end(struct collected *collected)
     collected->bytes_read = 0;
 }
 
+/* Ends the job. One that hangs in a read of the image cannot be waited for: it ends when the read
+ * does. */
+static void end_job(pid_t pid)
+{
+    const struct timespec moment = {.tv_nsec = 1000000};
+
+    kill(pid, SIGKILL);
+    for (unsigned i = 0; i < END_TRIES && waitpid(pid, NULL, WNOHANG) == 0; i++)
+        nanosleep(&moment, NULL);
+}
+
 int collect_references(struct layers *layers, unsigned layer, const struct open_options *options,
                        struct reference_list *references, struct collected *collected)
 {
@@ -161,6 +175,7 @@ int collect_references(struct layers *layers, unsigned layer, const struct open_
         return -errno;
     pid = fork();
     if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         close(pipe_fds[0]);
         layers_close_directories(layers);
         exit(job_run(PASS_HEADER, layer + 1, layers, options, pipe_fds[1]));
@@ -170,12 +185,11 @@ int collect_references(struct layers *layers, unsigned layer, const struct open_
     close(pipe_fds[0]);
     if (pid < 0)
         return taken;
-    kill(pid, SIGKILL);
-    waitpid(pid, NULL, 0);
+    end_job(pid);
     if (taken != 1) {
         reference_list_end(references);
         if (collected)
             collected_end(collected);
     }
-    return taken == -ENOMEM ? taken : 0;
+    return taken == -ENOMEM ? taken : taken == 1;
 }

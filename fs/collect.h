@@ -16,7 +16,7 @@ struct collected {
 
 /*
  * Runs the header pass over a layer alone, and gives its references. collected: what else it said,
- * or NULL. A job that fails, or takes longer than COLLECT_TIMEOUT_MS, tells of no references. 0 or
+ * or NULL. 1; 0: the job failed, or took longer than COLLECT_TIMEOUT_MS, and nothing is told;
  * -errno (out of memory, no process).
  */
 int collect_references(struct layers *layers, unsigned layer, const struct open_options *options,

@@ -13,11 +13,19 @@ int image_options_take(struct image_options *options, const char *option, struct
     return taken ? taken : policy_take(&options->policy, option, why);
 }
 
-/* Takes the first option of a list, without backslashes, to out, which has the list's length.
+/* Takes the first option of a list, without backslashes, to out, which has the list's length. As in
+ * mount(8)'s, \\ooo is a byte.
  * Returns what follows its comma. */
 static const char *next_option(const char *list, char *out)
 {
     while (*list && *list != ',') {
+        unsigned byte;
+
+        if (sscanf(list, "\\%3o", &byte) == 1 && strspn(list + 1, "01234567") >= 3) {
+            *out++ = (char)byte;
+            list += 4;
+            continue;
+        }
         list += *list == '\\' && list[1];
         *out++ = *list++;
     }

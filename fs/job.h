@@ -12,7 +12,7 @@
 int job_run(enum pass pass, unsigned view, const struct layers *layers,
             const struct open_options *options, int fd);
 
-/* layers->fetch of a job: asks the monitor on the socket that is layers->fetch_context. */
+/* layers->fetch of a job: asks the opener on the socket that is layers->fetch_context. */
 int job_fetch_part(const struct layers *layers, unsigned layer, size_t reference);
 
 #endif

@@ -59,6 +59,9 @@ static int open_references(struct front *front)
 
         error = collect_references(&front->layers, i, &front->open, &references,
                                    i == 0 ? &front->known : NULL);
+        if (error == 0)
+            complain("it could not be found out what the image names: none of it is opened");
+        error = error < 0 ? error : 0;
         if (!error)
             error = layers_grant(&front->layers, i, &references);
         if (!error && layers_advise(&front->layers, i, &references, advice, sizeof advice))

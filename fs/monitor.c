@@ -23,7 +23,6 @@ enum { JOBS_MAX = VIEWS_MAX * PASSES + 64 };
 struct child {
     pid_t pid;    /* 0: free */
     uint32_t job; /* the front's number for it */
-    int socket;   /* on which it asks for parts; -1: none */
 };
 
 struct monitor {
@@ -122,9 +121,6 @@ static void run_job(struct monitor *m, const struct wire_request *r, int fd, int
     struct front *front = m->front;
 
     close(m->socket);
-    for (size_t i = 0; i < JOBS_MAX; i++)
-        if (m->children[i].pid && m->children[i].socket >= 0)
-            close(m->children[i].socket);
     become_child(m);
     layers_close_directories(&front->layers);
     if (socket >= 0) {
@@ -163,6 +159,55 @@ static void close_ends(const struct job_ends *ends, int which)
         close(ends->socket[which]);
 }
 
+/* Opens the parts that a job asks for, until it is gone. It is told of none but those that were
+ * granted. */
+static void open_parts(const struct layers *layers, int socket)
+{
+    struct pollfd wait = {.fd = socket, .events = POLLIN};
+    int received = 0;
+
+    while (received >= 0) {
+        struct wire_part_answer a = {.status = 0};
+        struct wire_part part;
+        int fd;
+
+        if (poll(&wait, 1, -1) < 0 && errno != EINTR)
+            return;
+        received = wire_receive(socket, &part, sizeof part, &fd);
+        if (fd >= 0)
+            close(fd);
+        if (received != 1)
+            continue;
+        fd = layers_open_part(layers, part.layer, part.reference);
+        a.status = fd < 0 ? fd : 0;
+        received = wire_send(socket, &a, sizeof a, fd);
+        if (fd >= 0)
+            close(fd);
+    }
+}
+
+/*
+ * Forks the process that opens parts for a job, as opening a file may take as long as its file
+ * system likes, and the monitor never waits. Without it, the job's questions fail.
+ */
+static void start_opener(struct monitor *m, struct job_ends *ends)
+{
+    pid_t monitor = getpid();
+
+    if (fork() == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != monitor)
+            _exit(1);
+        close(m->socket);
+        close(ends->pipe[0]);
+        become_child(m);
+        open_parts(&m->front->layers, ends->socket[0]);
+        _exit(0);
+    }
+    close(ends->socket[0]);
+    ends->socket[0] = -1;
+}
+
 /* Forks a job. Returns the read end of its pipe, or -errno. */
 static int start_job(struct monitor *m, const struct wire_request *r)
 {
@@ -193,34 +238,10 @@ static int start_job(struct monitor *m, const struct wire_request *r)
         close_ends(&ends, 0);
         return -EAGAIN;
     }
-    *child = (struct child){pid, r->job, ends.socket[0]};
+    *child = (struct child){pid, r->job};
+    if (ends.socket[0] >= 0)
+        start_opener(m, &ends);
     return ends.pipe[0];
-}
-
-/* Opens the parts that a job asks for. It is told of none but those that were granted. */
-static void open_parts(const struct layers *layers, struct child *child)
-{
-    struct wire_part part;
-    int fd, received;
-
-    while (child->socket >= 0 &&
-           (received = wire_receive(child->socket, &part, sizeof part, &fd)) != 0) {
-        struct wire_part_answer a = {.status = 0};
-
-        if (fd >= 0)
-            close(fd);
-        if (received == 1) {
-            fd = layers_open_part(layers, part.layer, part.reference);
-            a.status = fd < 0 ? fd : 0;
-            received = wire_send(child->socket, &a, sizeof a, fd) < 0 ? -EPIPE : 1;
-            if (fd >= 0)
-                close(fd);
-        }
-        if (received < 0) {
-            close(child->socket);
-            child->socket = -1;
-        }
-    }
 }
 
 static void take_request(struct monitor *m, const struct wire_request *r)
@@ -267,8 +288,6 @@ static void reap(struct monitor *m)
             m->front_ended = true;
         if (child) {
             answer(m, WIRE_ENDED, child->job, status, -1);
-            if (child->socket >= 0)
-                close(child->socket);
             *child = (struct child){.pid = 0};
         }
     }
@@ -291,36 +310,14 @@ static void take_signals(struct monitor *m)
     reap(m);
 }
 
-/* Fills in what to wait for: signals, the front, and jobs that may ask for parts. */
-static nfds_t fill_pollfds(struct monitor *m, struct pollfd *fds, struct child **children)
-{
-    nfds_t count = 2;
-
-    fds[0] = (struct pollfd){.fd = m->signals, .events = POLLIN};
-    fds[1] = (struct pollfd){.fd = m->socket, .events = POLLIN};
-    for (size_t i = 0; i < JOBS_MAX && m->front->layers.has_parts_to_open; i++) {
-        struct child *child = &m->children[i];
-
-        if (!child->pid || child->socket < 0)
-            continue;
-        fds[count] = (struct pollfd){.fd = child->socket, .events = POLLIN};
-        children[count++] = child;
-    }
-    return count;
-}
-
 static void watch(struct monitor *m)
 {
     while (!m->front_ended) {
-        struct pollfd fds[2 + JOBS_MAX];
-        struct child *children[2 + JOBS_MAX];
-        nfds_t count = fill_pollfds(m, fds, children);
+        struct pollfd fds[] = {{.fd = m->signals, .events = POLLIN},
+                               {.fd = m->socket, .events = POLLIN}};
 
-        if (poll(fds, count, -1) < 0 && errno != EINTR)
+        if (poll(fds, 2, -1) < 0 && errno != EINTR)
             break;
-        for (nfds_t i = 2; i < count; i++)
-            if (fds[i].revents)
-                open_parts(&m->front->layers, children[i]);
         if (fds[1].revents)
             read_requests(m);
         if (fds[0].revents)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The monitor: small, parses nothing. It takes the signals, forks the jobs that the front asks for,
- * reaps, and unmounts when the front ends, however it ends.
+ * The monitor: small, parses nothing. It takes the signals, forks the jobs that the front asks for
+ * (and, where a job needs parts that are not open, a process that opens them), reaps, and unmounts
+ * when the front ends, however it ends.
  */
 #ifndef FS_MONITOR_H
 #define FS_MONITOR_H

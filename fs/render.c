@@ -177,7 +177,9 @@ int render_reference_reason(const struct facts *facts, const struct place *place
     const struct grant *grant = grant_of(facts, place);
 
     if (!grant)
-        text_add(text, "the image names other files than when it was mounted\n");
+        text_add(
+            text,
+            "the image names other files than when it was mounted, or could not be read then\n");
     else if (grant->why)
         text_add(text, "%s\n", grant->why);
     else if (grant->state == GRANT_OPENED && is_unfit(facts, place))

@@ -42,6 +42,13 @@ bool tree_is_absent(const struct front *front, const struct place *place)
 
     if (place->view && node->of_mount)
         return true;
+    if (node->is_numbered && !node->parent->count) {
+        const struct place counter = {.view = place->view, .node = node_counter(node)};
+        const struct place told = tree_told_by(&(struct place){place->view, 0, node->parent});
+
+        if (jobs_is_known(&front->jobs, &told) && place->number >= tree_entries(front, &counter))
+            return true;
+    }
     if (node->pass != PASS_DIRECTORY) {
         const struct result *result = tree_computed(front, place);
 

@@ -5,7 +5,7 @@
  * Front to monitor, on a sequenced-packet socket: struct wire_request. Monitor to front: struct
  * wire_answer, with the job's pipe as a descriptor when it says WIRE_STARTED. Job to front, on that
  * pipe: struct wire_frame, each followed by its bytes; the last is WIRE_END. Each side takes what
- * the other says as possibly wrong. Job to monitor, on a socket of its own, where parts of the
+ * the other says as possibly wrong. Job to its opener, on a socket of its own, where parts of the
  * image are opened when they are needed: struct wire_part, and struct wire_part_answer.
  */
 #ifndef FS_WIRE_H
@@ -56,7 +56,7 @@ struct wire_reference {
     uint32_t kind, source, format, path; /* bytes; format: UINT32_MAX: not told */
 };
 
-/* A job asks the monitor, on a socket of its own, for a part that is not open; the answer is the
+/* A job asks its opener, on a socket of its own, for a part that is not open; the answer is the
  * descriptor and 0, or -errno. */
 struct wire_part {
     uint32_t layer;

@@ -459,6 +459,25 @@ static void test_host_range(void **state)
     assert_false(data);
 }
 
+/* However many layers there are, the windows and the parts of all fit in memory. */
+static void test_shares(void **state)
+{
+    (void)state;
+    sample_begin(&s);
+    sample_session(&s);
+    for (unsigned layers = 1; layers <= 64; layers++) {
+        uint64_t window, parts;
+
+        image_share_windows(s.img, layers);
+        window = image_window_share(s.img, 256 * KIB);
+        parts = image_parts_share(s.img);
+        assert_true(parts >= 1 && parts <= IMAGE_PARTS_MAX);
+        assert_true(window >= IMAGE_WINDOW_MIN);
+        assert_true(layers * parts * window <= IMAGE_MEMORY_MAX / 2);
+        assert_true(image_window_share(s.img, 100) <= 100);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -482,6 +501,7 @@ int main(void)
         cmocka_unit_test(test_problems_long),
         cmocka_unit_test(test_problems_limit),
         cmocka_unit_test(test_host_range),
+        cmocka_unit_test(test_shares),
     };
 
     return cmocka_run_group_tests(tests, NULL, end);

@@ -75,12 +75,24 @@ static void test_nothing_is_smuggled(void **state)
     assert_int_equal(options.policy.files_count, 0);
 }
 
+/* As libfuse takes them: \\ooo is a byte. */
+static void test_octal(void **state)
+{
+    (void)state;
+    image_options_end(&options);
+    assert_int_equal(image_options_take_list(&options, "ref=0:/a\\054b,ref=1:/c\\9", &why), 1);
+    assert_string_equal(options.policy.files[0].path, "/a,b");
+    assert_string_equal(options.policy.files[1].path, "/c9");
+    image_options_end(&options);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lists),
         cmocka_unit_test(test_backslashes),
         cmocka_unit_test(test_nothing_is_smuggled),
+        cmocka_unit_test(test_octal),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

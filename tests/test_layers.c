@@ -289,6 +289,29 @@ static void test_one_file_many_times(void **state)
     reference_list_end(&list);
 }
 
+/* However many others are named between: each file counts once. */
+static void test_files_in_turn(void **state)
+{
+    struct reference_list list = {.items = NULL};
+    char name[16];
+
+    (void)state;
+    begin_at("image", "follow=beside");
+    for (size_t i = 0; i < 400; i++) {
+        struct reference r;
+
+        snprintf(name, sizeof name, "turn%zu", i % 40);
+        if (i < 40)
+            close(open(in_top(name), O_CREAT | O_WRONLY, 0600));
+        r = part(name);
+        assert_int_equal(reference_list_add(&list, &r), 0);
+    }
+    assert_int_equal(layers_grant(&layers, 0, &list), 0);
+    for (size_t i = 0; i < 400; i++)
+        assert_int_equal(layers.items[0].grants[i].number, i % 40);
+    reference_list_end(&list);
+}
+
 static void test_fingerprint(void **state)
 {
     const struct reference decided[] = {below("second", "raw"), part("third")};
@@ -423,6 +446,7 @@ int main(void)
         cmocka_unit_test(test_parts_that_are_replaced),
         cmocka_unit_test(test_parts_that_are_none),
         cmocka_unit_test(test_one_file_many_times),
+        cmocka_unit_test(test_files_in_turn),
         cmocka_unit_test(test_fingerprint),
         cmocka_unit_test(test_advice),
         cmocka_unit_test(test_list_limits),
