@@ -8,8 +8,10 @@ static int find_part(void *context, size_t reference, size_t *number)
 {
     const struct chain_files *files = context;
 
-    if (!files->grants || files->grants[reference].state != GRANT_OPENED)
+    if (!files->grants)
         return -EACCES;
+    if (files->grants[reference].state != GRANT_OPENED)
+        return files->grants[reference].state == GRANT_MISSING ? -ENOENT : -EACCES;
     *number = files->grants[reference].number;
     return 0;
 }
@@ -38,6 +40,9 @@ static void give_files(struct chain_files *files, struct disk *disk, const struc
         .granted = {.context = files, .find = find_part, .open = open_part},
     };
     disk->granted = &files->granted;
+    for (size_t i = 0; files->grants && i < disk->references_count; i++)
+        disk->lower_missing |=
+            disk->references[i].role == REFERENCE_BELOW && files->grants[i].state == GRANT_MISSING;
 }
 
 /* Opens layer number, which is below the disk. 0 or -errno, said. */

@@ -361,17 +361,27 @@ static bool is_relative(const struct reference *r)
     return r->length > 0 && r->path[0] != '/' && r->path[0] != '\\';
 }
 
-/* Goes through the paths to the image below that are relative, or those that are not, until one
- * leads there: *done. */
+/* In which order paths that lead to one image are tried. */
+enum rank { RANK_NAMED, RANK_RELATIVE, RANK_OTHERS, RANKS };
+
+static enum rank rank_of(const struct layers *layers, const struct layer *layer, size_t n,
+                         const struct reference *r)
+{
+    if (policy_names(&layers->policy, (unsigned)(layer - layers->items), n))
+        return RANK_NAMED;
+    return is_relative(r) ? RANK_RELATIVE : RANK_OTHERS;
+}
+
+/* Goes through the paths of that rank to the image below, until one leads there: *done. */
 static int try_below(struct layers *layers, struct layer *layer,
-                     const struct reference_list *references, bool relative, bool *done)
+                     const struct reference_list *references, enum rank rank, bool *done)
 {
     int error = 0;
 
     for (size_t n = 0; n < references->count && !error; n++) {
         const struct reference *r = &references->items[n];
 
-        if (r->role != REFERENCE_BELOW || is_relative(r) != relative)
+        if (r->role != REFERENCE_BELOW || rank_of(layers, layer, n, r) != rank)
             continue;
         if (*done)
             error = leave_unused(&layer->grants[n], "another path to the same image was taken");
@@ -404,10 +414,8 @@ int layers_grant(struct layers *layers, unsigned number, const struct reference_
         else if (references->items[n].role == REFERENCE_ASIDE)
             error = leave_unused(&layer->grants[n], "no byte of the disk comes from it");
     }
-    if (!error)
-        error = try_below(layers, layer, references, true, &done);
-    if (!error)
-        error = try_below(layers, layer, references, false, &done);
+    for (enum rank rank = RANK_NAMED; rank < RANKS && !error; rank++)
+        error = try_below(layers, layer, references, rank, &done);
     return error;
 }
 

@@ -275,6 +275,11 @@ static const char *named_file(const struct policy *p, unsigned layer, size_t n)
     return NULL;
 }
 
+bool policy_names(const struct policy *policy, unsigned layer, size_t n)
+{
+    return named_file(policy, layer, n) != NULL;
+}
+
 int policy_find(const struct policy *policy, const struct policy_referrer *from, size_t n,
                 const struct reference *reference, struct policy_file_found *found)
 {

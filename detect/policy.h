@@ -85,6 +85,9 @@ struct policy_file_found {
     struct reason why; /* in the other states */
 };
 
+/* Whether ref= names the file of reference n of that layer. */
+bool policy_names(const struct policy *policy, unsigned layer, size_t n);
+
 /*
  * Decides on reference number n of a referrer and opens the file if it is granted. Whether a file
  * exists that is not granted changes nothing. 0 or -ENOMEM.

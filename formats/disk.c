@@ -106,14 +106,16 @@ int disk_read_reference(struct disk *disk, struct reference reference, uint64_t 
     return disk_add_reference(disk, &reference);
 }
 
-int disk_refuse(const struct disk *disk, const struct reference *reference)
+int disk_refuse(const struct disk *disk, const struct reference *reference, bool is_missing)
 {
-    static const char what[] = "guest bytes are in a file that is not granted, the";
+    const char *what = is_missing ? "guest bytes are in a file that cannot be opened, the"
+                                  : "guest bytes are in a file that is not granted, the";
+    int error = is_missing ? EIO : EACCES;
 
     if (!reference->length)
-        return image_fail(disk->img, EACCES, "%s: %s %s, whose path %s does not tell",
+        return image_fail(disk->img, error, "%s: %s %s, whose path %s does not tell",
                           disk->driver->name, what, reference->kind, reference->source);
-    return image_fail(disk->img, EACCES, "%s: %s %s \"%.*s\"", disk->driver->name, what,
+    return image_fail(disk->img, error, "%s: %s %s \"%.*s\"", disk->driver->name, what,
                       reference->kind, (int)reference->length, reference->path);
 }
 
@@ -186,8 +188,9 @@ int disk_part(struct disk *disk, size_t reference, struct image **img, void ***s
 
     if (error)
         return error;
-    if (!granted || granted->find(granted->context, reference, &number) < 0)
-        return disk_refuse(disk, &disk->references[reference]);
+    error = granted ? granted->find(granted->context, reference, &number) : -EACCES;
+    if (error)
+        return disk_refuse(disk, &disk->references[reference], error != -EACCES);
     assert(number < disk->references_count);
     slot = part_slot(parts, number);
     if (!slot->img || slot->number != number)

@@ -102,7 +102,7 @@ static int refuse(const struct extents *s)
         return image_fail(disk->img, EACCES,
                           "%s: guest bytes are in the image below, which is left out here",
                           disk->driver->name);
-    return s->offset < s->wanted ? -EACCES : disk_refuse(disk, disk->below);
+    return s->offset < s->wanted ? -EACCES : disk_refuse(disk, disk->below, disk->lower_missing);
 }
 
 /* Whether what the layer told of s->offset is for the layer below it to tell. 1, 0 or -errno. */

@@ -67,7 +67,7 @@ struct reference {
 struct granted {
     void *context;
     /* The number of a reference's file, less than the count of references: the same for two that
-     * are the same file. 0, or -EACCES: it is not granted. */
+     * are the same file. 0; -EACCES: it is not granted; -ENOENT: it is, but could not be opened. */
     int (*find)(void *context, size_t reference, size_t *number);
     /* The file itself, of which takes_fd says whether it is to be closed by who asked. 0 or -errno.
      */
@@ -106,6 +106,7 @@ struct disk {
     /* What was granted of them. */
     struct disk *lower;            /* the image below; NULL: it is not at hand */
     int lower_error;               /* then what a hole says, said; 0: that it is not granted */
+    bool lower_missing;            /* or that it was granted, but could not be opened */
     bool alone;                    /* a hole is a hole, to who does not read */
     const struct granted *granted; /* set by who opened it; NULL: nothing was */
     struct parts *parts;
@@ -201,8 +202,9 @@ int disk_part(struct disk *disk, size_t reference, struct image **img, void ***s
 /* The disk of that layer, 0 for disk itself. */
 struct disk *disk_layer(struct disk *disk, unsigned layer);
 
-/* Says that guest bytes are in the file of a reference, which was not granted. -EACCES. */
-int disk_refuse(const struct disk *disk, const struct reference *reference);
+/* Says that guest bytes are in the file of a reference, which was not granted, or is missing.
+ * -EACCES or -EIO. */
+int disk_refuse(const struct disk *disk, const struct reference *reference, bool is_missing);
 
 /*
  * Guest bytes [offset, offset + length); beyond the disk's end they are zeros. 0 or -errno, said:

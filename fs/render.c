@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "formats/escape.h"
@@ -116,12 +117,16 @@ static const struct grant *grant_of(const struct facts *facts, const struct plac
 /* A line of text from the image. Without any the file does not apply. */
 static int add_escaped(struct text *text, const char *bytes, size_t length)
 {
-    char line[4 * 4096];
+    char *line;
 
     if (!length)
         return -ENOENT;
-    escape_text(line, sizeof line, bytes, length);
+    line = malloc(4 * length + 1);
+    if (!line)
+        return -ENOMEM;
+    escape_text(line, 4 * length + 1, bytes, length);
     text_add(text, "%s\n", line);
+    free(line);
     return 0;
 }
 

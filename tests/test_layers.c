@@ -140,6 +140,8 @@ static void test_depths(void **state)
 
 static void test_several_ways_below(void **state)
 {
+    char option[512];
+
     (void)state;
     begin_at("image", "follow=under:/");
     GRANT(0, below(in_top("second"), "vpc"), below("no-such-file", "vpc"), below("third", "vpc"),
@@ -159,6 +161,13 @@ static void test_several_ways_below(void **state)
     GRANT(0, below("image", "vpc"), below("second", "vpc"));
     assert_grant(0, 0, GRANT_REFUSED, "the image itself");
     assert_grant(0, 1, GRANT_OPENED, NULL);
+    /* What the user names goes first. */
+    snprintf(option, sizeof option, "ref=1:%s", in_top("third"));
+    begin_at("image", option);
+    GRANT(0, below("second", "vpc"), below("/no/such/file", "vpc"));
+    assert_grant(0, 0, GRANT_UNUSED, "another path");
+    assert_grant(0, 1, GRANT_OPENED, NULL);
+    assert_string_equal(layers.items[1].path, in_top("third"));
 }
 
 static void test_aside(void **state)
