@@ -56,6 +56,9 @@ $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(BUILD)/tests/support.o $(DAEMON
 $(BUILD)/tests/read-chain: $(BUILD)/tests/read_chain.o $(CORE)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lz
 
+$(BUILD)/tests/measure-target: $(BUILD)/tests/measure_target.o $(CORE)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lz
+
 $(BUILD)/fs/%.o: ALL_CPPFLAGS += $(FUSE_CFLAGS)
 $(BUILD)/tests/%.o: ALL_CPPFLAGS += $(FUSE_CFLAGS)
 
@@ -75,7 +78,7 @@ test:
 	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=build/sanitize test-programs
 	@tests/run build/sanitize
 
-test-programs: all $(BUILD)/make-image $(BUILD)/make-bench-images $(BUILD)/hello_ll $(BUILD)/tests/read-chain $(TESTS)
+test-programs: all $(BUILD)/make-image $(BUILD)/make-bench-images $(BUILD)/hello_ll $(BUILD)/tests/read-chain $(BUILD)/tests/measure-target $(TESTS)
 
 # Which lines of formats/ and detect/ the unit tests and the fixtures reach.
 coverage:
@@ -87,8 +90,9 @@ unit-tests: $(TESTS)
 # Random images against qemu-img: make oracle N=1000 SEED=7
 N ?= 300
 SEED ?= 1
-oracle: all
+oracle: all $(BUILD)/tests/measure-target
 	python3 tests/oracle.py -n $(N) --seed $(SEED) --instar-cat $(BUILD)/instar-cat
+	python3 tests/targets.py -n $(N) --seed $(SEED) --build $(BUILD)
 
 bench: all $(BUILD)/make-bench-images $(BUILD)/hello_ll
 	tools/bench

@@ -25,14 +25,15 @@ static const struct format_driver fake_driver = {.name = "fake", .bitmaps_size =
 /* An 8 MiB disk, of which two clusters of 64 KiB hold data. */
 static int begin(void **state)
 {
-    const struct target *qcow2 = target_by_name("qcow2");
-
     (void)state;
     text_free(&text);
     text_free(&problems);
     facts = (struct facts){.status = &status, .detection.driver = &raw_driver};
     facts.disk = (struct disk){.driver = &raw_driver, .virtual_size = 8 * MIB};
-    facts.units[qcow2 - targets] = (struct unit_count){.unit = 65536, .touched = 2};
+    for (size_t i = 0; targets[i]; i++)
+        target_counts_want(&facts.counts, i, targets[i], &targets[i]->defaults, 8 * MIB);
+    for (size_t i = 0; i < facts.counts.used; i++)
+        facts.counts.counts[i].touched = facts.counts.counts[i].unit < MIB ? 2 : 1;
     facts.allocated = 8192;
     status = (struct status){.image = "/tmp/x.img", .options = "ro", .problems = &problems};
     return 0;
