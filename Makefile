@@ -49,6 +49,10 @@ $(BUILD)/instar-cat: $(BUILD)/tools/instar_cat.o $(CORE)
 $(BUILD)/make-image: $(MAKER)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lz
 
+# The extent stream as qemu-img prints it, for tests/oracle.py.
+$(BUILD)/map-image: $(BUILD)/tests/map_image.o $(CORE)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lz
+
 $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(BUILD)/tests/support.o $(DAEMON) $(CORE)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(FUSE_LIBS) -lcmocka -lz
 
@@ -74,11 +78,12 @@ $(BUILD)/%.o: %.c
 demo: all
 	@tools/look $(BUILD)/mount.instar "$$IMAGE"
 
-test:
+test: all
 	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=build/sanitize test-programs
 	@tests/run build/sanitize
 
-test-programs: all $(BUILD)/make-image $(BUILD)/make-bench-images $(BUILD)/hello_ll $(BUILD)/tests/read-chain $(BUILD)/tests/measure-target $(TESTS)
+test-programs: all $(BUILD)/make-image $(BUILD)/map-image $(BUILD)/make-bench-images $(BUILD)/hello_ll \
+	$(BUILD)/tests/read-chain $(BUILD)/tests/measure-target $(TESTS)
 
 # Which lines of formats/ and detect/ the unit tests and the fixtures reach.
 coverage:
@@ -87,12 +92,13 @@ coverage:
 
 unit-tests: $(TESTS)
 
-# Random images against qemu-img: make oracle N=1000 SEED=7
+# Random images against qemu-img: make oracle N=1000 SEED=7; and random disks that it converts: SOURCES=1000.
 N ?= 300
 SEED ?= 1
-oracle: all $(BUILD)/tests/measure-target
+SOURCES ?= 40
+oracle: all $(BUILD)/map-image $(BUILD)/tests/measure-target
 	python3 tests/oracle.py -n $(N) --seed $(SEED) --instar-cat $(BUILD)/instar-cat
-	python3 tests/targets.py -n $(N) --seed $(SEED) --build $(BUILD)
+	python3 tests/targets.py -n $(SOURCES) --seed $(SEED) --build $(BUILD)
 
 bench: all $(BUILD)/make-bench-images $(BUILD)/hello_ll
 	tools/bench

@@ -41,7 +41,7 @@ int reference_list_add(struct reference_list *list, const struct reference *refe
 {
     struct reference *r;
 
-    if (list->count == REFERENCES_MAX)
+    if (list->count == REFERENCES_MAX || reference->length > REFERENCES_BYTES_MAX - list->bytes)
         return -EFBIG;
     if (list->count == list->room) {
         size_t room = list->room ? 2 * list->room : 8;
@@ -63,6 +63,7 @@ int reference_list_add(struct reference_list *list, const struct reference *refe
         return -ENOMEM;
     }
     list->count++;
+    list->bytes += r->length;
     return 0;
 }
 
@@ -126,6 +127,17 @@ static void grant_end(struct grant *grant)
         close(grant->fd);
 }
 
+/* Ends a layer that has no grants. */
+static void layer_end(struct layer *layer)
+{
+    free(layer->path);
+    free(layer->directory);
+    if (layer->fd >= 0)
+        close(layer->fd);
+    if (layer->directory_fd >= 0)
+        close(layer->directory_fd);
+}
+
 void layers_end(struct layers *layers)
 {
     for (unsigned i = 0; i < layers->count; i++) {
@@ -134,12 +146,7 @@ void layers_end(struct layers *layers)
         for (size_t n = 0; n < layer->grants_count; n++)
             grant_end(&layer->grants[n]);
         free(layer->grants);
-        free(layer->path);
-        free(layer->directory);
-        if (layer->fd >= 0)
-            close(layer->fd);
-        if (layer->directory_fd >= 0)
-            close(layer->directory_fd);
+        layer_end(layer);
     }
     policy_end(&layers->policy);
     layers->count = 0;
@@ -160,6 +167,14 @@ static int refuse(struct grant *grant, const char *words)
 {
     grant->state = GRANT_REFUSED;
     grant->why = strdup(words);
+    return grant->why ? 0 : -ENOMEM;
+}
+
+/* What was there is not any more: somebody renames on the way. */
+static int miss(struct grant *grant, int error)
+{
+    grant->state = GRANT_MISSING;
+    grant->why = strdup(strerror(-error));
     return grant->why ? 0 : -ENOMEM;
 }
 
@@ -195,9 +210,9 @@ static void keep_part(struct layers *layers, struct layer *layer, size_t n, int 
 {
     struct grant *grant = &layer->grants[n];
 
-    if (grant->number == n && layers->parts_held < LAYERS_PARTS_HELD) {
+    if (grant->number == n && layers->held_count < LAYERS_PARTS_HELD) {
         grant->fd = fd;
-        layers->parts_held++;
+        layers->held[layers->held_count++] = grant;
         return;
     }
     close(fd);
@@ -236,23 +251,18 @@ static const struct format_driver *format_of(const struct policy *policy,
     return format;
 }
 
-/* Fills in the layer that the file is: what it names is looked for in its directory. 0 or -errno.
- */
+/* Fills in the layer that the file is. What it names is looked for in the directory in which its
+ * name is, which a link may have led out of, as in qemu. 0 or -errno. */
 static int begin_layer(const struct policy *policy, struct layer *layer,
                        const struct policy_file_found *found)
 {
-    const char *slash;
-
     *layer = (struct layer){.fd = found->fd, .st = found->st};
     layer->directory_fd = policy_open_directory(policy, found->base, found->name);
-    layer->path = path_of(found->fd);
-    slash = layer->path ? strrchr(layer->path, '/') : NULL;
-    if (slash)
-        layer->directory =
-            copy_bytes(layer->path, slash == layer->path ? 1 : (size_t)(slash - layer->path));
     if (layer->directory_fd < 0)
         return layer->directory_fd;
-    return layer->directory ? 0 : -ENOMEM;
+    layer->path = path_of(found->fd);
+    layer->directory = path_of(layer->directory_fd);
+    return layer->path && layer->directory ? 0 : -ENOMEM;
 }
 
 /* Makes a file that was found the next layer. 0 or -errno. */
@@ -273,11 +283,15 @@ static int take_layer(struct layers *layers, struct layer *layer, size_t n,
         return refuse(grant, why);
     }
     error = begin_layer(&layers->policy, next, found);
+    if (error) {
+        layer_end(next);
+        return error == -ENOMEM ? error : miss(grant, error);
+    }
     layers->count++;
     next->format = format;
     grant->resolved = copy_string(next->path);
     grant->state = GRANT_OPENED;
-    return error;
+    return 0;
 }
 
 static enum grant_state state_of(enum policy_state state)
@@ -394,17 +408,18 @@ const struct grant *layers_grants(const struct layers *layers, unsigned number,
 
 int layers_open_part(const struct layers *layers, unsigned number, size_t reference)
 {
-    const struct layer *layer = &layers->items[number];
-    const struct grant *grant;
+    const struct grant *grant = NULL;
     struct stat st;
     int fd;
 
-    if (number >= layers->count || reference >= layer->grants_count ||
-        layer->grants[reference].state != GRANT_OPENED || !layer->grants[reference].name)
+    if (number < layers->count && reference < layers->items[number].grants_count)
+        grant = &layers->items[number].grants[reference];
+    if (!grant || grant->state != GRANT_OPENED || !grant->name)
         return -EACCES;
-    grant = &layer->grants[reference];
     fd = policy_reopen(&layers->policy, grant->base, grant->name, &st);
-    if (fd >= 0 && !is_same_file(&st, &grant->st)) {
+    /* The number of a file that is gone may be another's by now, but not so its owner, on which was
+     * decided. */
+    if (fd >= 0 && (!is_same_file(&st, &grant->st) || st.st_uid != grant->st.st_uid)) {
         close(fd);
         return -ESTALE;
     }

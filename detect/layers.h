@@ -12,12 +12,13 @@
 enum {
     LAYERS_PARTS_HELD = 32,   /* files of parts that stay open; others are opened when needed */
     REFERENCES_MAX = 1 << 16, /* of one image */
+    REFERENCES_BYTES_MAX = 16 << 20, /* of their paths: headers that name them are shorter */
 };
 
 /* References, with all that they point to. */
 struct reference_list {
     struct reference *items;
-    size_t count, room;
+    size_t count, room, bytes;
 };
 
 /* Adds a copy. 0, -ENOMEM or -EFBIG. */
@@ -60,9 +61,10 @@ struct layer {
 struct layers {
     struct policy policy;
     unsigned count;
-    size_t parts_held;
     bool has_parts_to_open; /* some are opened when needed */
     struct layer items[LAYERS_MAX];
+    size_t held_count;
+    struct grant *held[LAYERS_PARTS_HELD]; /* parts that are open */
 
     /* How a part that is not held is opened; NULL: here. A descriptor or -errno. */
     int (*fetch)(const struct layers *layers, unsigned layer, size_t reference);

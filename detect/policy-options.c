@@ -85,16 +85,36 @@ static int take_file(struct policy *p, const char *option, const char *value, st
     return file->path ? 1 : refuse(why, option, "takes more memory than there is");
 }
 
+static void close_directories(struct policy *p)
+{
+    for (size_t i = 0; i < p->under_count; i++) {
+        free(p->under[i].given);
+        free(p->under[i].path);
+        if (p->under[i].fd >= 0)
+            close(p->under[i].fd);
+    }
+    p->under_count = 0;
+}
+
+/* What is not to be followed is not, whatever was said before. */
+static int take_none(struct policy *p)
+{
+    p->beside = false;
+    close_directories(p);
+    return 1;
+}
+
 static int take_follow(struct policy *p, const char *option, const char *value, struct reason *why)
 {
     const char *directory = value_of(value, "under:");
 
     if (directory)
         return take_under(p, option, directory, why);
-    if (strcmp(value, "beside") == 0)
-        p->beside = true;
-    else if (strcmp(value, "none") != 0)
+    if (strcmp(value, "none") == 0)
+        return take_none(p);
+    if (strcmp(value, "beside") != 0)
         return refuse(why, option, "is not none, beside or under:DIR");
+    p->beside = true;
     return 1;
 }
 
@@ -147,12 +167,7 @@ int policy_take(struct policy *policy, const char *option, struct reason *why)
 
 void policy_end(struct policy *policy)
 {
-    for (size_t i = 0; i < policy->under_count; i++) {
-        free(policy->under[i].given);
-        free(policy->under[i].path);
-        if (policy->under[i].fd >= 0)
-            close(policy->under[i].fd);
-    }
+    close_directories(policy);
     for (size_t i = 0; i < policy->files_count; i++)
         free(policy->files[i].path);
     *policy = (struct policy){.depth = 0};

@@ -10,9 +10,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "formats/escape.h"
 #include "image_file.h"
 
-enum { RESOLVE_TRIES = 8 };
+enum {
+    RESOLVE_TRIES = 8,
+    DIRECTORY_SAID = 80, /* bytes: the rest of the sentence must fit in a struct reason */
+};
 
 /* Where a name leads: a directory, and the name below it. */
 struct route {
@@ -45,13 +49,19 @@ static int resolve(const struct policy *p, int base, const char *name, int flags
     return fd < 0 ? -errno : (int)fd;
 }
 
-int policy_reopen(const struct policy *policy, int base, const char *name, struct stat *st)
+/* The place where a file is, which is not opened yet. A descriptor or -errno. */
+static int find_place(const struct policy *policy, int base, const char *name)
 {
     int place = base < 0 ? open(name, O_PATH | O_CLOEXEC) : resolve(policy, base, name, 0);
 
-    if (place < 0)
-        return base < 0 ? -errno : place;
-    return image_file_reopen(place, policy->blockdev, st);
+    return place < 0 && base < 0 ? -errno : place;
+}
+
+int policy_reopen(const struct policy *policy, int base, const char *name, struct stat *st)
+{
+    int place = find_place(policy, base, name);
+
+    return place < 0 ? place : image_file_reopen(place, policy->blockdev, st);
 }
 
 int policy_open_directory(const struct policy *policy, int base, const char *name)
@@ -131,36 +141,82 @@ static bool route_under(const struct policy *p, const char *path, struct route *
     return false;
 }
 
-/* Finds the option that covers name; path has the absolute name then. */
+/*
+ * A name as an absolute one; to be freed. The directory has no links in it, so that the parts with
+ * which a name leads up at once can be taken off both; then *leads_up. NULL: out of memory.
+ */
+static char *make_path(const struct policy_referrer *from, const char *name, bool *leads_up)
+{
+    const char *directory = from->directory;
+    size_t length = strcmp(directory, "/") != 0 ? strlen(directory) : 0;
+    char *path;
+
+    *leads_up = false;
+    if (name[0] == '/')
+        return strdup(name);
+    for (;;) {
+        if (strncmp(name, "../", 3) == 0) {
+            *leads_up = true;
+            name += 3;
+            while (length && directory[--length] != '/')
+                ;
+        } else if (strncmp(name, "./", 2) == 0) {
+            name += 2;
+        } else {
+            break;
+        }
+        name += strspn(name, "/");
+    }
+    return asprintf(&path, "%.*s/%s", (int)length, directory, name) < 0 ? NULL : path;
+}
+
+/* The directory of path as it can be said and typed: "DIR" where it is long, or is of bytes that
+ * would have to be escaped. out has DIRECTORY_SAID. */
+static const char *say_directory(const char *path, char *out)
+{
+    const char *slash = strrchr(path, '/');
+    size_t length = slash > path ? (size_t)(slash - path) : 1;
+
+    if (length >= DIRECTORY_SAID || escape_text(out, DIRECTORY_SAID, path, length) != length)
+        return "DIR";
+    return out;
+}
+
+/* Finds the option that covers name; path has the absolute name then. Beside its referrer is
+ * nothing whose name leads up: that is left to the other options, if they cover it. */
 static enum policy_state find_route(const struct policy *p, const struct policy_referrer *from,
-                                    size_t n, const char *name, const char *path,
+                                    size_t n, const char *name, const char *path, bool leads_up,
                                     struct route *route, struct reason *why)
 {
     bool is_absolute = name[0] == '/';
-    const char *slash = strrchr(path, '/');
-    char number[32];
+    char number[32], directory[DIRECTORY_SAID];
 
+    if ((leads_up || is_absolute || !p->beside) && route_under(p, path, route))
+        return POLICY_GRANTED;
     if (p->beside && !is_absolute) {
         *route = (struct route){from->directory_fd, name};
         return POLICY_GRANTED;
     }
-    if (route_under(p, path, route))
-        return POLICY_GRANTED;
     snprintf(number, sizeof number, from->layer ? "%u/%zu" : "%.0u%zu", from->layer, n);
-    if (is_absolute)
-        snprintf(why->words, sizeof why->words, "-o follow=under:%.*s or -o ref=%s:PATH grants it",
-                 slash > path ? (int)(slash - path) : 1, path, number);
+    if (is_absolute || leads_up)
+        snprintf(why->words, sizeof why->words, "-o follow=under:%s or -o ref=%s:PATH grants it",
+                 is_absolute ? say_directory(path, directory) : "DIR", number);
     else
         snprintf(why->words, sizeof why->words, "-o follow=beside or -o ref=%s:PATH grants it",
                  number);
     return POLICY_NOT_GRANTED;
 }
 
-/* What keeps an open file from being taken, in words; NULL: nothing. */
-static const char *find_fault(const struct policy *p, const struct policy_referrer *from,
-                              const struct stat *st)
+/* What keeps the file that is at place from being taken, in words; NULL: nothing. */
+static const char *find_fault(const struct policy *p, const struct policy_referrer *from, int place)
 {
-    if (p->any_owner || st->st_uid == from->owner || st->st_uid == 0 || st->st_uid == p->caller)
+    struct stat st;
+
+    if (p->any_owner)
+        return NULL;
+    if (fstat(place, &st) < 0)
+        return strerror(errno);
+    if (st.st_uid == from->owner || st.st_uid == 0 || st.st_uid == p->caller)
         return NULL;
     return "it belongs to another user than the image (-o any-owner takes it all the same)";
 }
@@ -186,27 +242,25 @@ static enum policy_state say_error(struct reason *why, int error)
     }
 }
 
-/* Opens what the route leads to. 0 or -ENOMEM. */
+/* Opens what the route leads to. Who names a file with ref= means that one, whoever's it is. 0 or
+ * -ENOMEM. */
 static int open_route(const struct policy *p, const struct policy_referrer *from,
                       const struct route *route, struct policy_file_found *found)
 {
-    const char *fault;
+    int place = find_place(p, route->base, route->name);
+    const char *fault = place < 0 || route->base < 0 ? NULL : find_fault(p, from, place);
 
     found->name = strdup(route->name);
-    if (!found->name)
-        return -ENOMEM;
     found->base = route->base;
-    found->fd = policy_reopen(p, route->base, route->name, &found->st);
+    if (fault || !found->name) {
+        if (place >= 0)
+            close(place);
+        found->state = fault ? say(&found->why, POLICY_REFUSED, fault) : POLICY_MISSING;
+        return found->name ? 0 : -ENOMEM;
+    }
+    found->fd = place < 0 ? place : image_file_reopen(place, p->blockdev, &found->st);
     if (found->fd < 0) {
         found->state = say_error(&found->why, found->fd);
-        found->fd = -1;
-        return 0;
-    }
-    /* Who names a file with ref= means that one. */
-    fault = route->base < 0 ? NULL : find_fault(p, from, &found->st);
-    found->state = fault ? say(&found->why, POLICY_REFUSED, fault) : POLICY_GRANTED;
-    if (fault) {
-        close(found->fd);
         found->fd = -1;
     }
     return 0;
@@ -227,6 +281,7 @@ int policy_find(const struct policy *policy, const struct policy_referrer *from,
     const char *file = named_file(policy, from->layer, n);
     struct route route = {-1, file};
     char name[POLICY_NAME_BYTES_MAX + 1], *path = NULL;
+    bool leads_up;
     int error;
 
     *found = (struct policy_file_found){.fd = -1, .base = -1, .state = POLICY_GRANTED};
@@ -234,10 +289,10 @@ int policy_find(const struct policy *policy, const struct policy_referrer *from,
         found->state = take_name(reference, name, &found->why);
         if (found->state != POLICY_GRANTED)
             return 0;
-        if (asprintf(&path, "%s%s%s", name[0] == '/' ? "" : from->directory,
-                     name[0] == '/' ? "" : "/", name) < 0)
+        path = make_path(from, name, &leads_up);
+        if (!path)
             return -ENOMEM;
-        found->state = find_route(policy, from, n, name, path, &route, &found->why);
+        found->state = find_route(policy, from, n, name, path, leads_up, &route, &found->why);
     }
     error = found->state == POLICY_GRANTED ? open_route(policy, from, &route, found) : 0;
     free(path);

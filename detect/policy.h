@@ -50,7 +50,8 @@ struct policy {
 /*
  * Takes one option: follow=none|beside|under:DIR, ref=[L/]N:PATH, follow-symlinks, any-owner,
  * blockdev, depth=N, backing-format=FMT. 1; 0: it is none of these; -EINVAL: why says what is wrong
- * with it. Paths are kept as absolute ones; a DIR is opened.
+ * with it. Paths are kept as absolute ones; a DIR is opened. follow=none takes back every follow=
+ * before it.
  */
 int policy_take(struct policy *policy, const char *option, struct reason *why);
 void policy_end(struct policy *policy);

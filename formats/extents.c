@@ -43,13 +43,16 @@ static int split_at_host_hole(struct extents *s, struct disk *disk, struct exten
     if (error)
         return error;
     checked_round_up(image_size(img), SECTOR, &size);
-    if (e->host >= size && (s->want & EXTENTS_WANT_HOST))
-        return 0;
+    if (s->want & EXTENTS_WANT_HOST) {
+        if (e->host >= size)
+            return 0;
+        end = min_u64(end, size);
+    }
     e->length = min_u64(e->length, end - e->host);
     if (!data)
         e->kind = EXTENT_ZERO;
     if (e->host < size)
-        s->host_told += e->length;
+        s->host_told += min_u64(e->length, size - e->host);
     if (!checked_add(image_total_size(img), TOLD_TWICE_BYTES, &all) || s->host_told <= all)
         return 0;
     return image_fail(disk->img, EFBIG,

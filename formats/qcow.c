@@ -184,8 +184,9 @@ static bool l1_entry_is_empty(const struct disk *disk, uint64_t entry)
 static int load_l2(struct disk *disk, uint64_t l1_index, const uint8_t *l1, uint64_t count)
 {
     struct qcow *q = disk->state;
+    size_t window = image_window_share(disk->img, L2_WINDOW_BYTES);
     uint64_t start = be64(l1), tables = 1, length;
-    uint64_t most = min_u64(count, L2_WINDOW_BYTES / q->l2_bytes);
+    uint64_t most = min_u64(count, window / q->l2_bytes);
     const uint8_t *bytes;
     int error = 0;
 
@@ -197,7 +198,7 @@ static int load_l2(struct disk *disk, uint64_t l1_index, const uint8_t *l1, uint
     while (tables < most && be64(l1 + tables * ENTRY_BYTES) == start + tables * q->l2_bytes)
         tables++;
     if (!q->l2.bytes)
-        error = image_window_begin(disk->img, &q->l2, L2_WINDOW_BYTES);
+        error = image_window_begin(disk->img, &q->l2, window);
     /* A table that is met again is read again, so that the budget sees tables that go round in
      * circles. */
     q->l2.length = 0;

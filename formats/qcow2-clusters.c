@@ -6,6 +6,10 @@
  * Every cluster is taken as 32 subclusters, of which a bitmap says which hold data and which are
  * zeros; a cluster with a standard entry has them all alike. L2 tables that lie one behind the
  * other are read together.
+ *
+ * Where clusters are in an external data file, each is at its guest offset there. So the offset of
+ * the first one is 0, which else means that there is no cluster; it is told by the bit that calls
+ * its refcount 1.
  */
 #include <errno.h>
 
@@ -14,7 +18,7 @@
 #include "qcow2.h"
 
 enum {
-    L2_WINDOW_BYTES = 2 << 20, /* a table of the largest cluster size */
+    L2_WINDOW_BYTES = 2 << 20, /* a table of the largest cluster size; less with layers below */
 };
 
 /* One guest cluster. Bit n of data and zero: subcluster n; those in neither are not in this file.
@@ -33,15 +37,24 @@ static inline enum extent_kind standard_kind(uint64_t entry)
     return entry & QCOW2_OFFSET_MASK ? EXTENT_DATA : EXTENT_HOLE;
 }
 
+/* Where the cluster of an entry that is not compressed is, or EXTENT_NO_HOST. */
+static inline uint64_t host_of(const struct qcow2 *q, uint64_t entry)
+{
+    uint64_t host = entry & QCOW2_OFFSET_MASK;
+
+    return host || (q->data_part && (entry & QCOW2_COPIED)) ? host : EXTENT_NO_HOST;
+}
+
 /* Decodes a standard entry. Returns false if the specification does not allow it. */
 static bool decode_standard(const struct qcow2 *q, uint64_t entry, struct cluster *c)
 {
-    enum extent_kind kind = standard_kind(entry);
-    uint64_t host = entry & QCOW2_OFFSET_MASK;
+    bool is_zero = entry & QCOW2_ZERO;
 
-    c->data = kind == EXTENT_DATA ? UINT32_MAX : 0;
-    c->zero = kind == EXTENT_ZERO ? UINT32_MAX : 0;
-    c->host = host ? host : EXTENT_NO_HOST;
+    c->host = host_of(q, entry);
+    if (is_zero && !(entry & QCOW2_OFFSET_MASK))
+        c->host = EXTENT_NO_HOST;
+    c->data = !is_zero && c->host != EXTENT_NO_HOST ? UINT32_MAX : 0;
+    c->zero = is_zero ? UINT32_MAX : 0;
     return !(entry & q->forbidden_bits);
 }
 
@@ -50,12 +63,12 @@ static bool decode_standard(const struct qcow2 *q, uint64_t entry, struct cluste
 static bool decode_extended(const struct qcow2 *q, uint64_t entry, uint64_t bitmap,
                             struct cluster *c)
 {
-    uint64_t host = entry & QCOW2_OFFSET_MASK;
-
     c->data = (uint32_t)bitmap;
     c->zero = (uint32_t)(bitmap >> 32);
-    c->host = host ? host : EXTENT_NO_HOST;
-    return !(host & (q->cluster_size - 1)) && !(c->data & c->zero) && (host || !c->data);
+    c->host = host_of(q, entry);
+    if (c->host == EXTENT_NO_HOST)
+        return !c->data;
+    return !(c->host & (q->cluster_size - 1)) && !(c->data & c->zero);
 }
 
 /* Decodes the L2 entry at p. */
@@ -102,13 +115,16 @@ static bool l1_entry_is_empty(const struct disk *disk, uint64_t entry)
     return offset == 0 || (offset >= image_size(disk->img) && offset % q->cluster_size == 0);
 }
 
-/* Reads the L2 table of l1[0] and those that follow it both in the L1 table and in the file. */
-static int load_l2(struct disk *disk, uint64_t l1_index, const uint8_t *l1, uint64_t count)
+/*
+ * Reads the entries that map offset: the table of l1[0] and those that follow it both in the L1
+ * table and in the file; of a table larger than the window, a piece.
+ */
+static int load_l2(struct disk *disk, uint64_t offset, const uint8_t *l1, uint64_t count)
 {
     struct qcow2 *q = disk->state;
-    uint64_t start = be64(l1) & QCOW2_OFFSET_MASK;
-    uint64_t most = min_u64(count, L2_WINDOW_BYTES / q->cluster_size);
-    uint64_t tables = 1;
+    size_t window = image_window_share(disk->img, L2_WINDOW_BYTES);
+    uint64_t index = offset / q->l2_guest_bytes, start = be64(l1) & QCOW2_OFFSET_MASK;
+    uint64_t tables = 1, most = min_u64(count, window / q->cluster_size), piece = 0, length;
     const uint8_t *bytes;
     int error = 0;
 
@@ -116,28 +132,32 @@ static int load_l2(struct disk *disk, uint64_t l1_index, const uint8_t *l1, uint
         return image_fail(
             disk->img, EUCLEAN,
             "qcow2: L2 table offset %llu of L1 entry %llu is not on a cluster boundary",
-            (unsigned long long)start, (unsigned long long)l1_index);
+            (unsigned long long)start, (unsigned long long)index);
     while (tables < most &&
            (be64(l1 + tables * 8) & QCOW2_OFFSET_MASK) == start + tables * q->cluster_size)
         tables++;
+    if (q->cluster_size > window) {
+        piece = (offset % q->l2_guest_bytes >> q->cluster_bits) * q->l2_entry_bytes;
+        piece -= piece % window;
+    }
+    length = min_u64(tables * q->cluster_size, window);
     if (!q->l2.bytes)
-        error = image_window_begin(disk->img, &q->l2, L2_WINDOW_BYTES);
+        error = image_window_begin(disk->img, &q->l2, window);
     /* A table that is met again is read again, so that the budget sees tables that go round in
      * circles. */
     q->l2.length = 0;
     q->l2_end = 0;
     if (!error)
-        error =
-            image_window_at(disk->img, &q->l2, start, (size_t)(tables * q->cluster_size), &bytes);
+        error = image_window_at(disk->img, &q->l2, start + piece, (size_t)length, &bytes);
     if (error)
         return error;
-    q->l2_start = l1_index * q->l2_guest_bytes;
-    q->l2_end = q->l2_start + tables * q->l2_guest_bytes;
+    q->l2_start = index * q->l2_guest_bytes + (piece / q->l2_entry_bytes << q->cluster_bits);
+    q->l2_end = q->l2_start + (length / q->l2_entry_bytes << q->cluster_bits);
     return 0;
 }
 
 /*
- * Makes window l2 hold the table that maps offset. Returns 1; or 0 with *hole set to the guest
+ * Makes window l2 hold the entry that maps offset. Returns 1; or 0 with *hole set to the guest
  * bytes from offset on for which there is no table; or -errno.
  */
 static int find_l2(struct disk *disk, uint64_t offset, uint64_t *hole)
@@ -155,7 +175,7 @@ static int find_l2(struct disk *disk, uint64_t offset, uint64_t *hole)
     while (empty < count && l1_entry_is_empty(disk, be64(l1 + empty * 8)))
         empty++;
     if (!empty) {
-        error = load_l2(disk, index, l1, count);
+        error = load_l2(disk, offset, l1, count);
         return error ? error : 1;
     }
     *hole = empty * q->l2_guest_bytes - offset % q->l2_guest_bytes;
@@ -225,7 +245,7 @@ static uint64_t follow(const struct qcow2 *q, const uint8_t *p, const uint8_t *e
     return length;
 }
 
-/* Fills the extent's kind, host and flags from the cluster that holds its offset. */
+/* Fills the extent's kind, host, part and flags from the cluster that holds its offset. */
 static int describe(struct disk *disk, const struct cluster *c, struct extent *extent)
 {
     struct qcow2 *q = disk->state;
@@ -238,12 +258,33 @@ static int describe(struct disk *disk, const struct cluster *c, struct extent *e
     if (c->host == EXTENT_NO_HOST || q->encrypted)
         return 0;
     extent->host = c->host + within;
+    extent->part = q->data_part;
     if (extent->kind == EXTENT_DATA) {
         error = ask_host_holes(disk);
         if (q->host_holes_count == QCOW2_YES)
             extent->flags |= EXTENT_HOST_HOLES;
     }
     return error;
+}
+
+/* What else must be true of a cluster in a data file, of which offset is the guest's. */
+static int check_data_file(struct disk *disk, const struct cluster *c, uint64_t offset)
+{
+    const struct qcow2 *q = disk->state;
+
+    if (!q->data_part)
+        return 0;
+    if (c->compressed)
+        return image_fail(disk->img, EUCLEAN,
+                          "qcow2: the cluster of guest offset %llu is compressed, which none in a "
+                          "data file may be",
+                          (unsigned long long)offset);
+    if (c->host != EXTENT_NO_HOST && c->host != offset)
+        return image_fail(disk->img, EUCLEAN,
+                          "qcow2: the cluster of guest offset %llu is at offset %llu of the data "
+                          "file, it must be at its own",
+                          (unsigned long long)offset, (unsigned long long)c->host);
+    return 0;
 }
 
 static bool is_kind(const struct qcow2 *q, uint64_t entry, enum extent_kind kind)
@@ -292,12 +333,15 @@ static int look_closely(struct disk *disk, const uint8_t *p, const uint8_t *end,
             be64(p) & QCOW2_OFFSET_MASK & (q->cluster_size - 1)
                 ? ": its offset is not on a cluster boundary"
                 : "");
-    error = describe(disk, &c, extent);
+    error = check_data_file(disk, &c, extent->offset - within);
+    if (!error)
+        error = describe(disk, &c, extent);
     run = run_at(&c, subcluster, extent->kind);
     extent->length = ((uint64_t)(subcluster + run) << subcluster_bits) - within;
     if (run == QCOW2_SUBCLUSTERS - subcluster)
         extent->length += follow(q, p, end, extent, &c,
-                                 (want & EXTENTS_WANT_HOST) || (extent->flags & EXTENT_HOST_HOLES));
+                                 (want & EXTENTS_WANT_HOST) || q->data_part ||
+                                     (extent->flags & EXTENT_HOST_HOLES));
     return error;
 }
 
@@ -307,8 +351,6 @@ int qcow2_extent_at(struct disk *disk, uint64_t offset, unsigned want, struct ex
     const uint8_t *entries, *end;
     int found;
 
-    if (q->data_part)
-        return disk_refuse(disk, &disk->references[q->data_part - 1]);
     found = find_l2(disk, offset, &extent->length);
     if (found <= 0) {
         extent->kind = EXTENT_HOLE;
@@ -316,8 +358,8 @@ int qcow2_extent_at(struct disk *disk, uint64_t offset, unsigned want, struct ex
     }
     entries = entry_at(q, offset);
     end = entry_at(q, q->l2_end);
-    if (!q->extended_l2 && !(want & EXTENTS_WANT_HOST) && q->host_holes_count == QCOW2_NO &&
-        follow_standard(q, entries, end, extent))
+    if (!q->extended_l2 && !q->data_part && !(want & EXTENTS_WANT_HOST) &&
+        q->host_holes_count == QCOW2_NO && follow_standard(q, entries, end, extent))
         return 0;
     return look_closely(disk, entries, end, want, extent);
 }

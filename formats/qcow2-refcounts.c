@@ -39,7 +39,7 @@ static int count_block(struct disk *disk, struct image_window *w, uint64_t offse
                        uint64_t enough, uint64_t *used)
 {
     struct qcow2 *q = disk->state;
-    uint64_t window_count = (REFCOUNT_WINDOW_BYTES * UINT64_C(8)) >> q->refcount_order;
+    uint64_t window_count = (w->capacity * UINT64_C(8)) >> q->refcount_order;
 
     for (uint64_t done = 0; done < count && *used < enough; done += window_count) {
         uint64_t part = min_u64(window_count, count - done);
@@ -94,7 +94,8 @@ int qcow2_is_preallocated(struct disk *disk)
     uint64_t occupied = image_disk_size(disk->img) / q->cluster_size;
     uint64_t enough = max_u64(occupied * 10 / 9, occupied + 2);
     struct image_window blocks;
-    int error = image_window_begin(disk->img, &blocks, REFCOUNT_WINDOW_BYTES);
+    int error = image_window_begin(disk->img, &blocks,
+                                   image_window_share(disk->img, REFCOUNT_WINDOW_BYTES));
 
     return error ? error : has_used_clusters(disk, &blocks, enough);
 }

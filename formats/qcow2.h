@@ -8,6 +8,7 @@
 
 /* Bits of L1 and L2 entries. */
 #define QCOW2_OFFSET_MASK UINT64_C(0x00fffffffffffe00)
+#define QCOW2_COPIED      (UINT64_C(1) << 63)
 #define QCOW2_COMPRESSED  (UINT64_C(1) << 62)
 #define QCOW2_ZERO        UINT64_C(1)
 

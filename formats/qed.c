@@ -198,7 +198,8 @@ static int qed_open(struct disk *disk)
 static int load_l2(struct disk *disk, uint64_t offset, const uint8_t *l1, uint64_t count)
 {
     struct qed *q = disk->state;
-    uint64_t start = le64(l1), tables = 1, most = min_u64(count, L2_WINDOW_BYTES / q->table_bytes);
+    size_t window = image_window_share(disk->img, L2_WINDOW_BYTES);
+    uint64_t start = le64(l1), tables = 1, most = min_u64(count, window / q->table_bytes);
     uint64_t index = offset / q->l2_guest_bytes, piece = 0, length;
     const uint8_t *bytes;
     int error = 0;
@@ -210,13 +211,13 @@ static int load_l2(struct disk *disk, uint64_t offset, const uint8_t *l1, uint64
     while (tables < most && le64(l1 + tables * ENTRY_BYTES) == start + tables * q->table_bytes &&
            is_table(q, start + tables * q->table_bytes))
         tables++;
-    if (q->table_bytes > L2_WINDOW_BYTES) {
+    if (q->table_bytes > window) {
         piece = offset % q->l2_guest_bytes / q->cluster_size * ENTRY_BYTES;
-        piece -= piece % L2_WINDOW_BYTES;
+        piece -= piece % window;
     }
-    length = min_u64(tables * q->table_bytes, L2_WINDOW_BYTES);
+    length = min_u64(tables * q->table_bytes, window);
     if (!q->l2.bytes)
-        error = image_window_begin(disk->img, &q->l2, L2_WINDOW_BYTES);
+        error = image_window_begin(disk->img, &q->l2, window);
     /* A table that is met again is read again, so that the budget sees tables that go round in
      * circles. */
     q->l2.length = 0;

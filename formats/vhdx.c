@@ -116,13 +116,14 @@ static bool vhdx_has_log_entry(const uint8_t *bytes, size_t length, const uint8_
 static int vhdx_search_log(struct disk *disk, const struct vhdx_region *log, const uint8_t *guid)
 {
     uint64_t end = log->offset + log->length;
+    size_t share = image_window_share(disk->img, LOG_WINDOW_BYTES);
     struct image_window window;
     int error = image_require(disk->img, log->offset, log->length, "vhdx: the log");
 
     if (!error)
-        error = image_window_begin(disk->img, &window, LOG_WINDOW_BYTES);
+        error = image_window_begin(disk->img, &window, share);
     for (uint64_t at = log->offset; !error && at < end;) {
-        size_t length = (size_t)min_u64(LOG_WINDOW_BYTES, end - at);
+        size_t length = (size_t)min_u64(share, end - at);
         const uint8_t *bytes;
         uint64_t stop;
         bool data;

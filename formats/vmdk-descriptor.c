@@ -3,10 +3,10 @@
  * vmdk: descriptors (VMware, "Virtual Disk Format 5.0"): lines of text, in a file of their own or
  * inside an extent.
  *
- * Lines are `key=value`, comments, or extents: access, sectors, type, "file name" and, for some, an
- * offset. qemu looks for keys anywhere in the text, comments included. Where the parent is
- * concerned so do we, as what one reader takes for a parent must not be zeros to us; else keys
- * stand at the beginning of their line.
+ * Lines are `key=value`, comments, or extents, which vmdk-lines.c takes. qemu looks for keys
+ * anywhere in the text, comments included. Where the parent is concerned so do we, as what one
+ * reader takes for a parent must not be zeros to us; else keys stand at the beginning of their
+ * line.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -21,9 +21,7 @@ enum {
     EMBEDDED_SECTORS = 20,
     EMBEDDED_OFFSET_SECTORS = 1,
 
-    CREATE_TYPE_MAX = 127,  /* qemu's limit; the longest there is has 21 */
-    EXTENT_NAME_MAX = 4095, /* the longest path that Linux takes */
-    LINE_SHOWN_MAX = 200,   /* of a line that is at fault */
+    CREATE_TYPE_MAX = 127, /* qemu's limit; the longest there is has 21 */
 };
 
 /* createType of disks in more than one file. Those that qemu takes are taken as it does; of the
@@ -51,36 +49,15 @@ static const char *const other_types[] = {
     "2GbMaxExtentSparse",
 };
 
-/* Types of extents that are files, to qemu; only those marked are followed by an offset, and then
- * must be. */
-static const struct {
-    const char *name;
-    bool offset;
-} extent_types[] = {
-    {"FLAT", true}, {"SPARSE", false}, {"VMFS", false}, {"VMFSSPARSE", false}, {"SESPARSE", false},
-};
-
-/* The text, escaped, in session memory; NULL, said, if there is none. */
-static const char *keep(struct image *img, const struct vmdk_text *text)
+/* Adds a parent; the bytes of its name are the session's. */
+static int add_parent(struct disk *disk, const char *source, const struct vmdk_text *name)
 {
-    size_t size = 4 * text->length + 1;
-    char *kept = image_alloc(img, size);
-
-    if (kept)
-        escape_text(kept, size, text->bytes, text->length);
-    return kept;
-}
-
-/* Adds a file that the text names; its bytes are the session's. */
-static int add_reference(struct disk *disk, enum reference_role role, const char *kind,
-                         const char *source, const char *format, const struct vmdk_text *path)
-{
-    return disk_add_reference(disk, &(struct reference){.role = role,
-                                                        .kind = kind,
+    return disk_add_reference(disk, &(struct reference){.role = REFERENCE_BELOW,
+                                                        .kind = "parent",
                                                         .source = source,
-                                                        .format = format,
-                                                        .path = path->bytes,
-                                                        .length = path->length});
+                                                        .format = "vmdk",
+                                                        .path = name->bytes,
+                                                        .length = name->length});
 }
 
 /* Whether the line is `version=` 1 to 3 and, as qemu wants it, ends within the bytes that are
@@ -157,10 +134,21 @@ static int find_parent_name(struct disk *disk, const struct vmdk_text *text, boo
         return image_fail(disk->img, EUCLEAN,
                           "vmdk: parentFileNameHint has no file name in quotes");
     *found = name.length > 0;
-    if (name.length > EXTENT_NAME_MAX)
+    if (name.length > VMDK_NAME_MAX)
         return image_fail(disk->img, EUCLEAN, "vmdk: parentFileNameHint is longer than %d bytes",
-                          EXTENT_NAME_MAX);
-    return *found ? add_reference(disk, REFERENCE_BELOW, "parent", key, "vmdk", &name) : 0;
+                          VMDK_NAME_MAX);
+    return *found ? add_parent(disk, key, &name) : 0;
+}
+
+/* The content ID that a key tells. */
+static struct vmdk_cid read_cid(const struct vmdk_text *text, const char *key)
+{
+    struct vmdk_cid cid = {false, 0};
+    struct vmdk_text value;
+
+    if (vmdk_text_value(*text, key, &value))
+        cid.is_told = vmdk_text_hex(&value, &cid.value);
+    return cid;
 }
 
 /*
@@ -170,18 +158,56 @@ static int find_parent_name(struct disk *disk, const struct vmdk_text *text, boo
 static int find_parent(struct disk *disk, const struct vmdk_text *text)
 {
     const struct vmdk_text no_name = {"", 0};
+    struct vmdk *vmdk = disk->state;
     struct vmdk_text cid;
     bool found;
     int error;
 
     if (!vmdk_text_value(*text, "parentCID", &cid))
         return image_fail(disk->img, EUCLEAN, "vmdk: the descriptor has no parentCID");
+    vmdk->cid = read_cid(text, "CID");
+    vmdk->parent_cid = read_cid(text, "parentCID");
     error = find_parent_name(disk, text, &found);
     if (error || found || disk->below)
         return error;
     if (cid.length == 8 && strncasecmp(cid.bytes, "ffffffff", 8) == 0)
         return 0;
-    return add_reference(disk, REFERENCE_BELOW, "parent", "parentCID", "vmdk", &no_name);
+    return add_parent(disk, "parentCID", &no_name);
+}
+
+/*
+ * qemu reads nothing of a child whose parent has another CID, and of any format but this it opens
+ * no parent.
+ */
+int vmdk_check_parent(struct disk *disk, struct disk *parent)
+{
+    const struct vmdk *vmdk = disk->state, *below = parent->state;
+
+    if (parent->driver != &vmdk_driver)
+        return image_fail(disk->img, EUCLEAN, "vmdk: the parent is no vmdk but %s",
+                          parent->driver->name);
+    if (!vmdk->parent_cid.is_told || !below->cid.is_told ||
+        vmdk->parent_cid.value == below->cid.value)
+        return 0;
+    return image_fail(disk->img, EUCLEAN,
+                      "vmdk: the parent has CID %08x, parentCID calls for %08x: it is another, or "
+                      "was written to",
+                      below->cid.value, vmdk->parent_cid.value);
+}
+
+/* The file in which VMware's programs keep which blocks have changed. */
+static int find_change_tracking(struct disk *disk, const struct vmdk_text *text)
+{
+    static const char key[] = "changeTrackPath";
+    struct vmdk_text path;
+
+    if (!vmdk_text_value(*text, key, &path) || !path.length || path.length > VMDK_NAME_MAX)
+        return 0;
+    return disk_add_reference(disk, &(struct reference){.role = REFERENCE_ASIDE,
+                                                        .kind = "change tracking",
+                                                        .source = key,
+                                                        .path = path.bytes,
+                                                        .length = path.length});
 }
 
 /* subformat from createType; stays as it is without one. *type: which; empty: none. */
@@ -193,7 +219,7 @@ static int find_create_type(struct disk *disk, const struct vmdk_text *text, str
         type->length = 0;
     if (!type->length)
         return 0;
-    kept = keep(disk->img, type);
+    kept = vmdk_text_keep(disk->img, type);
     if (!kept)
         return -ENOMEM;
     disk->subformat = kept;
@@ -238,7 +264,7 @@ int vmdk_embedded_open(struct disk *disk, uint64_t offset_sectors, uint64_t size
         error = find_parent(disk, &own);
     if (!error && !disk->below)
         error = find_parent_name(disk, &usual, &found);
-    return error;
+    return error ? error : find_change_tracking(disk, &own);
 }
 
 static bool is_one_of(const struct vmdk_text *type, const char *const *types, size_t count)
@@ -266,125 +292,6 @@ bool vmdk_is_spread(const struct vmdk_text *text)
     return vmdk_text_value(*text, "createType", &type) && is_spread_type(&type);
 }
 
-/* Fails with the line and the rule that it breaks. */
-static int line_fail(struct image *img, int error, const struct vmdk_text *line, const char *rule)
-{
-    char shown[LINE_SHOWN_MAX];
-
-    escape_text(shown, sizeof shown, line->bytes, line->length);
-    return image_fail(img, error, "vmdk: extent line '%s': %s", shown, rule);
-}
-
-/* The rest of a RW line behind sectors and type: a file name and, for some types, an offset. */
-static int take_file(struct image *img, const struct vmdk_text *line, const struct vmdk_text *type,
-                     struct vmdk_text *rest, struct vmdk_text *name)
-{
-    const size_t types = sizeof extent_types / sizeof *extent_types;
-    uint64_t offset_sectors;
-    size_t row = 0;
-
-    if (!type->length)
-        return line_fail(img, EUCLEAN, line, "it needs a type behind the sectors");
-    while (row < types && !vmdk_text_is(type, extent_types[row].name))
-        row++;
-    if (row == types)
-        return line_fail(img, ENOTSUP, line, "extents of this type are not handled");
-    vmdk_text_skip_blanks(rest);
-    if (!rest->length || rest->bytes[0] != '"' || !memchr(rest->bytes + 1, '"', rest->length - 1))
-        return line_fail(img, EUCLEAN, line, "it needs a file name in quotes");
-    vmdk_text_skip(rest, 1);
-    *name = vmdk_text_until(rest, '"');
-    if (!name->length || name->length > EXTENT_NAME_MAX)
-        return line_fail(img, EUCLEAN, line, "the file name is empty or longer than 4095 bytes");
-    if (extent_types[row].offset && !vmdk_text_number(rest, &offset_sectors))
-        return line_fail(img, EUCLEAN, line, "it needs an offset behind the file name");
-    if (!extent_types[row].offset && vmdk_text_number(rest, &offset_sectors))
-        return line_fail(img, EUCLEAN, line, "extents of this type have no offset");
-    return 0;
-}
-
-/* Adds an extent of that many sectors to the disk; name: the file, NULL if it has none. */
-static int add_extent(struct disk *disk, const struct vmdk_text *line, uint64_t sectors,
-                      const struct vmdk_text *name)
-{
-    uint64_t size;
-
-    if (!checked_mul(sectors, VMDK_SECTOR, &size) || size > DISK_BYTES_MAX - disk->virtual_size)
-        return line_fail(disk->img, EFBIG, line,
-                         "the disk is then larger than 2^54 - 2^21 sectors");
-    disk->virtual_size += size;
-    return !name ? 0 : add_reference(disk, REFERENCE_PART, "extent", "extent", NULL, name);
-}
-
-/*
- * Adds the line to the disk if it is an extent. As in qemu, only those that can be written to
- * count: what is RDONLY, NOACCESS or ZERO is left out, and the disk is that much shorter (*left_out
- * lines).
- */
-static int add_line(struct disk *disk, struct vmdk_text line, uint64_t *left_out)
-{
-    struct vmdk_text rest = line, access = vmdk_text_word(&rest), type, name;
-    uint64_t sectors;
-    int error;
-
-    if (vmdk_text_is(&access, "RDONLY") || vmdk_text_is(&access, "NOACCESS"))
-        ++*left_out;
-    if (!vmdk_text_is(&access, "RW"))
-        return 0;
-    if (!vmdk_text_number(&rest, &sectors))
-        return line_fail(disk->img, EUCLEAN, &line, "RW needs a number of sectors");
-    type = vmdk_text_word(&rest);
-    if (vmdk_text_is(&type, "ZERO")) {
-        ++*left_out;
-        return 0;
-    }
-    error = take_file(disk->img, &line, &type, &rest, &name);
-    if (error || !sectors)
-        return error;
-    return add_extent(disk, &line, sectors, &name);
-}
-
-/* The same for a disk that qemu does not take: by the specification every extent counts. Without a
- * file's name its type stands for it. */
-static int add_any_line(struct disk *disk, struct vmdk_text line)
-{
-    struct vmdk_text rest = line, access = vmdk_text_word(&rest), type, name;
-    uint64_t sectors;
-
-    if (!vmdk_text_is(&access, "RW") && !vmdk_text_is(&access, "RDONLY") &&
-        !vmdk_text_is(&access, "NOACCESS"))
-        return 0;
-    if (!vmdk_text_number(&rest, &sectors))
-        return line_fail(disk->img, EUCLEAN, &line, "it needs a number of sectors");
-    type = name = vmdk_text_word(&rest);
-    vmdk_text_skip_blanks(&rest);
-    if (rest.length && rest.bytes[0] == '"') {
-        vmdk_text_skip(&rest, 1);
-        name = vmdk_text_until(&rest, '"');
-    }
-    name.length = min_u64(name.length, EXTENT_NAME_MAX);
-    return add_extent(disk, &line, sectors, vmdk_text_is(&type, "ZERO") ? NULL : &name);
-}
-
-/* All lines of the text that are extents. */
-static int add_lines(struct disk *disk, struct vmdk_text text, bool as_qemu)
-{
-    struct vmdk_text line;
-    uint64_t left_out = 0;
-    int error = 0;
-
-    while (!error && vmdk_text_line(&text, &line))
-        error = as_qemu ? add_line(disk, line, &left_out) : add_any_line(disk, line);
-    if (!error && !left_out && !disk->virtual_size)
-        image_note(disk->img, "vmdk: the descriptor has no extent: the disk has no bytes");
-    if (!error && left_out)
-        image_note(disk->img,
-                   "vmdk: left out of the disk, as by qemu-img: %llu extents, being RDONLY, "
-                   "NOACCESS or ZERO",
-                   (unsigned long long)left_out);
-    return error;
-}
-
 int vmdk_descriptor_open(struct disk *disk, const struct vmdk_text *text)
 {
     struct vmdk_text type;
@@ -399,8 +306,10 @@ int vmdk_descriptor_open(struct disk *disk, const struct vmdk_text *text)
     if (!is_spread_type(&type) && !is_other_type(&type))
         return image_fail(disk->img, ENOTSUP, "vmdk: createType \"%.*s\" is not known",
                           (int)type.length, type.bytes);
-    error = add_lines(disk, *text, is_spread_type(&type));
-    return error ? error : find_parent(disk, text);
+    error = vmdk_lines_add(disk, *text, is_spread_type(&type));
+    if (!error)
+        error = find_parent(disk, text);
+    return error ? error : find_change_tracking(disk, text);
 }
 
 /* disk-flat.vmdk, or one of several: disk-f001.vmdk. */

@@ -41,7 +41,6 @@ enum {
     TABLE_BYTES = TABLE_SECTORS * VMDK_SECTOR,
     GTES = TABLE_BYTES / ENTRY_BYTES,
     TABLE_SIZE = GTES * GRAIN, /* guest bytes that one grain table covers */
-    WINDOW_BYTES = 1 << 20,
 };
 
 #define CONST_HEADER_VERSION UINT64_C(0x200000001)
@@ -172,7 +171,7 @@ int vmdk_sesparse_open(struct disk *disk, const uint8_t *head)
                                  .entries = div_up(disk->virtual_size, TABLE_SIZE),
                                  .entry_bytes = ENTRY_BYTES};
     vmdk->sesparse = s;
-    return image_window_begin(disk->img, &s->gt, WINDOW_BYTES);
+    return 0;
 }
 
 /*
@@ -212,10 +211,12 @@ static int tables_load(struct disk *disk, struct vmdk_sesparse *s, uint64_t offs
 {
     uint64_t table = offset / TABLE_SIZE, tables = 1, known, sector;
     const uint8_t *gd;
-    int error = image_table_at(disk->img, &s->gd, table, &gd, &known);
+    int error = vmdk_window_begin(disk, &s->gt, s->gd.entries * TABLE_BYTES);
 
     s->length = 0;
     s->entries = NULL;
+    if (!error)
+        error = image_table_at(disk->img, &s->gd, table, &gd, &known);
     if (error)
         return error;
     if (!table_sector(s, le64(gd), &sector))
@@ -226,7 +227,7 @@ static int tables_load(struct disk *disk, struct vmdk_sesparse *s, uint64_t offs
         while (tables < known && is_empty(disk, s, le64(gd + tables * ENTRY_BYTES)))
             tables++;
     } else {
-        known = min_u64(known, WINDOW_BYTES / TABLE_BYTES);
+        known = min_u64(known, s->gt.capacity / TABLE_BYTES);
         while (tables < known &&
                names(s, le64(gd + tables * ENTRY_BYTES), sector + tables * TABLE_SECTORS))
             tables++;

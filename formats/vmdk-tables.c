@@ -23,8 +23,6 @@ enum {
     MARKER_SIZE = 8,
     MARKER_BYTES = 12,
 
-    GT_WINDOW_BYTES = 1 << 20,
-
     /* Tables may take that much more than the file: then they are the same over and over. */
     REUSED_BYTES = 64 << 20,
 };
@@ -58,6 +56,14 @@ int vmdk_walk_charge(struct image *img, struct vmdk_walk *walk, uint64_t table, 
                       (unsigned long long)walk->next);
 }
 
+int vmdk_window_begin(struct disk *disk, struct image_window *w, uint64_t bytes)
+{
+    const struct vmdk *vmdk = disk->state;
+    size_t share = image_window_share(disk->img, vmdk->window_bytes);
+
+    return w->bytes ? 0 : image_window_begin(disk->img, w, (size_t)min_u64(share, bytes));
+}
+
 int vmdk_tables_begin(struct disk *disk, const struct vmdk_layout *layout)
 {
     struct vmdk *vmdk = disk->state;
@@ -72,7 +78,7 @@ int vmdk_tables_begin(struct disk *disk, const struct vmdk_layout *layout)
                                  .entries = div_up(disk->virtual_size, t->table_size),
                                  .entry_bytes = ENTRY_BYTES};
     vmdk->tables = t;
-    return image_window_begin(disk->img, &t->gt, GT_WINDOW_BYTES);
+    return 0;
 }
 
 /* Whether a directory entry names a table of which the file holds anything. */
@@ -89,10 +95,12 @@ static int tables_load(struct disk *disk, struct vmdk_tables *t, uint64_t offset
     uint64_t tables = 1, known, most;
     const uint8_t *gd;
     uint32_t entry;
-    int error = image_table_at(disk->img, &t->gd, table, &gd, &known);
+    int error = vmdk_window_begin(disk, &t->gt, t->gd.entries * bytes);
 
     t->length = 0;
     t->entries = NULL;
+    if (!error)
+        error = image_table_at(disk->img, &t->gd, table, &gd, &known);
     if (error)
         return error;
     entry = le32(gd);
@@ -101,7 +109,7 @@ static int tables_load(struct disk *disk, struct vmdk_tables *t, uint64_t offset
             tables++;
     } else {
         /* Tables that do not fill their last sector have gaps between them: one by one. */
-        most = bytes % VMDK_SECTOR == 0 ? min_u64(known, GT_WINDOW_BYTES / bytes) : 1;
+        most = bytes % VMDK_SECTOR == 0 ? min_u64(known, t->gt.capacity / bytes) : 1;
         while (tables < most &&
                le32(gd + tables * ENTRY_BYTES) == entry + tables * (bytes / VMDK_SECTOR))
             tables++;

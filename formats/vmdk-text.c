@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "checked.h"
+#include "escape.h"
 
 int vmdk_text_read(struct image *img, uint64_t offset, uint64_t length, struct vmdk_text *text)
 {
@@ -37,6 +38,32 @@ static bool is_digit(char c)
 bool vmdk_text_is(const struct vmdk_text *text, const char *s)
 {
     return text->length == strlen(s) && memcmp(text->bytes, s, text->length) == 0;
+}
+
+const char *vmdk_text_keep(struct image *img, const struct vmdk_text *text)
+{
+    size_t size = 4 * text->length + 1;
+    char *kept = image_alloc(img, size);
+
+    if (kept)
+        escape_text(kept, size, text->bytes, text->length);
+    return kept;
+}
+
+bool vmdk_text_hex(const struct vmdk_text *text, uint32_t *number)
+{
+    static const char digits[] = "0123456789abcdefABCDEF";
+
+    *number = 0;
+    for (size_t i = 0; i < text->length; i++) {
+        const char *at = memchr(digits, text->bytes[i], sizeof digits - 1);
+        uint32_t digit = at ? (uint32_t)(at - digits) : 0;
+
+        if (!at)
+            return false;
+        *number = *number << 4 | (digit < 16 ? digit : digit - 6);
+    }
+    return text->length >= 1 && text->length <= 8;
 }
 
 void vmdk_text_skip(struct vmdk_text *text, size_t n)

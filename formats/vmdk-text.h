@@ -29,6 +29,12 @@ int vmdk_text_read(struct image *img, uint64_t offset, uint64_t length, struct v
 
 bool vmdk_text_is(const struct vmdk_text *text, const char *s);
 
+/* The text, escaped, in session memory; NULL, said, if there is none. */
+const char *vmdk_text_keep(struct image *img, const struct vmdk_text *text);
+
+/* Whether the text is a hexadecimal number of 1 to 8 digits. */
+bool vmdk_text_hex(const struct vmdk_text *text, uint32_t *number);
+
 /* Drops n bytes (there are as many); blanks: spaces, tabs and carriage returns. */
 void vmdk_text_skip(struct vmdk_text *text, size_t n);
 void vmdk_text_skip_blanks(struct vmdk_text *text);

@@ -47,6 +47,9 @@ enum {
 
     /* What the specification calls for; qemu takes no more. */
     GTES_MAX = 512,
+
+    /* Of an extent that is all of the disk: 512 tables, which at usual grains are 16 GiB. */
+    TABLES_WINDOW_BYTES = 1 << 20,
 };
 
 struct vmdk_header {
@@ -202,19 +205,13 @@ static int begin_tables(struct disk *disk, const struct vmdk_header *h)
     return vmdk_tables_begin(disk, &layout);
 }
 
-static int hosted_open(struct disk *disk, const uint8_t *head)
+int vmdk_hosted_open(struct disk *disk, const uint8_t *head)
 {
-    struct vmdk_header front, h;
-    bool done = false;
+    struct vmdk_header h;
     int error = 0;
 
-    header_decode(&front, head);
-    if (front.capacity_sectors == 0)
-        error = open_without_capacity(disk, &front, &done);
-    if (error || done)
-        return error;
-    h = front;
-    if (front.gd_offset_sectors == VMDK_GD_AT_END)
+    header_decode(&h, head);
+    if (h.gd_offset_sectors == VMDK_GD_AT_END)
         error = footer_read(disk->img, &h);
     if (!error)
         error = check_sizes(disk->img, &h);
@@ -224,13 +221,28 @@ static int hosted_open(struct disk *disk, const uint8_t *head)
     disk->subformat =
         h.compress_algorithm == COMPRESSION_DEFLATE ? "streamOptimized" : "monolithicSparse";
     error = check_places(disk->img, &h);
-    if (!error)
-        error = vmdk_embedded_open(disk, front.descriptor_offset_sectors,
-                                   front.descriptor_size_sectors);
     return error ? error : begin_tables(disk, &h);
 }
 
-/* A COWD extent by itself: as of every extent, a descriptor must say that it is all of the disk. */
+/* A hosted extent by itself: a descriptor must say that it is all of the disk. */
+static int open_hosted(struct disk *disk, const uint8_t *head)
+{
+    struct vmdk_header front;
+    bool done = false;
+    int error = 0;
+
+    header_decode(&front, head);
+    if (front.capacity_sectors == 0)
+        error = open_without_capacity(disk, &front, &done);
+    if (error || done)
+        return error;
+    error = vmdk_hosted_open(disk, head);
+    if (error)
+        return error;
+    return vmdk_embedded_open(disk, front.descriptor_offset_sectors, front.descriptor_size_sectors);
+}
+
+/* The same for a COWD extent. */
 static int open_cowd(struct disk *disk, const uint8_t *head)
 {
     int error = vmdk_cowd_open(disk, head);
@@ -252,15 +264,17 @@ static int open_sesparse(struct disk *disk, const uint8_t *head)
 
 static int vmdk_open(struct disk *disk)
 {
+    struct vmdk *vmdk = image_alloc(disk->img, sizeof *vmdk);
     struct vmdk_text text;
     const uint8_t *head;
-    int error = image_head(disk->img, &head);
+    int error = vmdk ? image_head(disk->img, &head) : -ENOMEM;
 
-    disk->state = image_alloc(disk->img, sizeof(struct vmdk));
-    if (error || !disk->state)
-        return error ? error : -ENOMEM;
+    if (error)
+        return error;
+    vmdk->window_bytes = TABLES_WINDOW_BYTES;
+    disk->state = vmdk;
     if (memcmp(head, VMDK_MAGIC_HOSTED, 4) == 0)
-        return hosted_open(disk, head);
+        return open_hosted(disk, head);
     if (memcmp(head, VMDK_MAGIC_COWD, 4) == 0)
         return open_cowd(disk, head);
     if (memcmp(head, VMDK_MAGIC_SESPARSE, 8) == 0)
@@ -293,12 +307,15 @@ static int vmdk_extent_at(struct disk *disk, uint64_t offset, unsigned want, str
         return vmdk_tables_extent_at(disk, offset, want, extent);
     if (vmdk->sesparse)
         return vmdk_sesparse_extent_at(disk, offset, want, extent);
-    for (size_t i = 0; i < disk->references_count; i++)
-        if (disk->references[i].role == REFERENCE_PART)
-            return disk_refuse(disk, &disk->references[i]);
-    extent->kind = EXTENT_ZERO;
-    extent->length = disk->virtual_size - offset;
-    return 0;
+    return vmdk_extents_extent_at(disk, offset, want, extent);
+}
+
+static int vmdk_decode(struct disk *disk, uint64_t offset, uint8_t *bytes, size_t length)
+{
+    const struct vmdk *vmdk = disk->state;
+
+    return vmdk->tables ? vmdk_tables_decode(disk, offset, bytes, length)
+                        : vmdk_extents_decode(disk, offset, bytes, length);
 }
 
 const struct format_driver vmdk_driver = {
@@ -312,5 +329,6 @@ const struct format_driver vmdk_driver = {
     .is_part_name = vmdk_is_flat_name,
     .open = vmdk_open,
     .extent_at = vmdk_extent_at,
-    .decode = vmdk_tables_decode,
+    .decode = vmdk_decode,
+    .check_parent = vmdk_check_parent,
 };

@@ -3,7 +3,8 @@
  * What the files of the VMDK driver share. vmdk.c is the driver, with hosted sparse extents and
  * their streams; vmdk-cowd.c and vmdk-sesparse.c are the other kinds of sparse extents;
  * vmdk-tables.c reads the grain tables of the first and the second; vmdk-descriptor.c has the text
- * that describes a disk, on its own or inside an extent; vmdk-fields.c shows the headers of all.
+ * that describes a disk, on its own or inside an extent; vmdk-lines.c takes its lines of extents;
+ * vmdk-extents.c is a disk whose extents are other files; vmdk-fields.c shows the headers of all.
  */
 #ifndef FORMATS_VMDK_H
 #define FORMATS_VMDK_H
@@ -23,6 +24,8 @@ enum {
 
     /* Entries of a directory: qemu's limit, 128 MiB of them. At usual grains they span 1 PiB. */
     VMDK_GD_ENTRIES_MAX = 32 << 20,
+
+    VMDK_NAME_MAX = 4095, /* bytes of a file's: the longest path that Linux takes */
 };
 
 #define VMDK_MAGIC_HOSTED   "KDMV"
@@ -34,11 +37,21 @@ enum {
 
 struct vmdk_tables;
 struct vmdk_sesparse;
+struct vmdk_extents;
 
-/* disk->state. At most one of them; none: the disk is all zeros, or its bytes lie elsewhere. */
+/* Content ID: changes with the content, so that a child can tell its parent. */
+struct vmdk_cid {
+    bool is_told;
+    uint32_t value;
+};
+
+/* disk->state. Of the pointers one, or none: the disk is all zeros. */
 struct vmdk {
     struct vmdk_tables *tables;
     struct vmdk_sesparse *sesparse;
+    struct vmdk_extents *extents;
+    size_t window_bytes; /* of a window on grain tables, at most */
+    struct vmdk_cid cid, parent_cid;
 };
 
 /* How far a walk over tables has come, so that it can be ended. */
@@ -67,6 +80,9 @@ struct vmdk_layout {
     bool markers; /* a compressed grain has a marker in front */
 };
 
+/* Begins a window on tables of so many bytes, unless it has begun. 0 or -ENOMEM, said. */
+int vmdk_window_begin(struct disk *disk, struct image_window *w, uint64_t bytes);
+
 /* The state for reading tables; reads none. 0 or -errno, said. */
 int vmdk_tables_begin(struct disk *disk, const struct vmdk_layout *layout);
 int vmdk_tables_extent_at(struct disk *disk, uint64_t offset, unsigned want, struct extent *extent);
@@ -76,13 +92,48 @@ int vmdk_tables_decode(struct disk *disk, uint64_t offset, uint8_t *bytes, size_
  * short. */
 bool vmdk_footer_place(const struct image *img, uint64_t *offset);
 
-/* Opens a COWD extent (vmfsSparse): its header and state, nothing of a descriptor. */
+/*
+ * Opens a hosted sparse extent of which head is the beginning: its header and state, nothing of a
+ * descriptor.
+ */
+int vmdk_hosted_open(struct disk *disk, const uint8_t *head);
+
+/* Opens a COWD extent (vmfsSparse) in the same way. */
 int vmdk_cowd_open(struct disk *disk, const uint8_t *head);
 
 /* The same for a seSparse extent, which has tables of its own kind. */
 int vmdk_sesparse_open(struct disk *disk, const uint8_t *head);
 int vmdk_sesparse_extent_at(struct disk *disk, uint64_t offset, unsigned want,
                             struct extent *extent);
+
+enum vmdk_extent_kind {
+    VMDK_EXTENT_ZERO,     /* no file */
+    VMDK_EXTENT_FLAT,     /* bytes of a file as they are: FLAT, VMFS */
+    VMDK_EXTENT_SPARSE,   /* hosted or COWD: SPARSE, VMFSSPARSE */
+    VMDK_EXTENT_SESPARSE, /* SESPARSE */
+    VMDK_EXTENT_OTHER,    /* of which no bytes are read */
+};
+
+/* What a line of a descriptor adds to the disk. There may be tens of thousands. */
+struct vmdk_extent {
+    uint64_t start, length; /* guest bytes */
+    uint64_t offset;        /* of a flat one, in its file */
+    uint32_t reference;     /* the number of that file's */
+    enum vmdk_extent_kind kind;
+};
+
+/* Adds an extent of that length, which must fit, to the end of the disk. 0 or -errno, said. */
+int vmdk_extents_add(struct disk *disk, const struct vmdk_extent *extent);
+
+/*
+ * Adds the extents of the text's lines. as_qemu: those that can be written to alone count, and are
+ * in files; else by the specification every extent does. 0 or -errno, said.
+ */
+int vmdk_lines_add(struct disk *disk, struct vmdk_text text, bool as_qemu);
+
+int vmdk_extents_extent_at(struct disk *disk, uint64_t offset, unsigned want,
+                           struct extent *extent);
+int vmdk_extents_decode(struct disk *disk, uint64_t offset, uint8_t *bytes, size_t length);
 
 /* Whether the head of a file begins a descriptor. 1 or 0; why says why not if it looks like one. */
 int vmdk_descriptor_probe(const uint8_t *head, struct reason *why);
@@ -104,8 +155,11 @@ int vmdk_embedded_open(struct disk *disk, uint64_t offset_sectors, uint64_t size
 /* Whether the text describes a disk whose data is in other files, as far as qemu takes it. */
 bool vmdk_is_spread(const struct vmdk_text *text);
 
-/* A disk whose data is in other files: subformat, size and the first of them. 0 or -errno, said. */
+/* A disk whose data is in other files: subformat, size and all of them. 0 or -errno, said. */
 int vmdk_descriptor_open(struct disk *disk, const struct vmdk_text *text);
+
+/* check_parent: by the content IDs of the descriptors. */
+int vmdk_check_parent(struct disk *disk, struct disk *parent);
 
 /* Whether a file of that name is a flat extent, which has no mark but that; why says it. */
 bool vmdk_is_flat_name(const char *name, struct reason *why);

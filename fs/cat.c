@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* What a pass finds goes here. */
 struct keeper {
@@ -82,6 +83,7 @@ int cat_begin(struct cat *cat, const char *path, const struct image_options *opt
         cat->open = options->open;
         cat->layers.policy = options->policy;
     }
+    cat->layers.policy.caller = getuid();
     error = layers_begin(&cat->layers, path, true);
     if (error)
         return error;

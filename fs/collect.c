@@ -57,7 +57,8 @@ static int take_reference(struct reference_list *references, const char *bytes, 
     if (head.format != UINT32_MAX)
         format = take_word(&words, head.format);
     path = take_word(&words, head.path);
-    if (kind && source && path && head.role <= REFERENCE_ASIDE)
+    if (kind && source && path && (format || head.format == UINT32_MAX) &&
+        head.role <= REFERENCE_ASIDE && !words.length)
         error = reference_list_add(references, &(struct reference){
                                                    .role = (enum reference_role)head.role,
                                                    .kind = kind,
@@ -123,9 +124,9 @@ static int64_t now_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* Reads until the job has said all. 1; or 0 or -errno: it did not. */
-static int read_all(const struct collector *c, int fd)
+int collect_frames(int fd, struct reference_list *references, struct collected *collected)
 {
+    const struct collector c = {references, collected};
     int64_t end = now_ms() + COLLECT_TIMEOUT_MS, rest;
     struct frames frames = {.buffer = NULL};
     int taken = 0, more = 1;
@@ -137,7 +138,7 @@ static int read_all(const struct collector *c, int fd)
             continue;
         more = frames_read(&frames, fd);
         if (more > 0)
-            taken = take_frames(c, &frames);
+            taken = take_frames(&c, &frames);
     }
     frames_end(&frames);
     return taken;
@@ -147,12 +148,12 @@ void collected_end(struct collected *collected)
 {
     results_forget(&collected->results);
     text_free(&collected->problems);
+    collected->bytes_read = 0;
 }
 
 int collect_references(struct layers *layers, unsigned layer, const struct open_options *options,
                        struct reference_list *references, struct collected *collected)
 {
-    const struct collector c = {references, collected};
     int pipe_fds[2], taken;
     pid_t pid;
 
@@ -165,7 +166,7 @@ int collect_references(struct layers *layers, unsigned layer, const struct open_
         exit(job_run(PASS_HEADER, layer + 1, layers, options, pipe_fds[1]));
     }
     close(pipe_fds[1]);
-    taken = pid < 0 ? -EAGAIN : read_all(&c, pipe_fds[0]);
+    taken = pid < 0 ? -EAGAIN : collect_frames(pipe_fds[0], references, collected);
     close(pipe_fds[0]);
     if (pid < 0)
         return taken;

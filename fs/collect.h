@@ -21,6 +21,12 @@ struct collected {
  */
 int collect_references(struct layers *layers, unsigned layer, const struct open_options *options,
                        struct reference_list *references, struct collected *collected);
+/*
+ * Takes what such a job says on fd, until it has said all. 1; 0 or -errno: it did not, within
+ * COLLECT_TIMEOUT_MS, or not in whole frames that mean something.
+ */
+int collect_frames(int fd, struct reference_list *references, struct collected *collected);
+
 void collected_end(struct collected *collected);
 
 #endif

@@ -33,14 +33,10 @@ bool front_refresh(struct front *front)
 {
     bool changed = false;
 
-    for (unsigned i = 0; i < front->layers.count; i++) {
-        struct layer *layer = &front->layers.items[i];
-
-        changed |= has_changed(layer->fd, &layer->st);
-        for (size_t n = 0; n < layer->grants_count; n++)
-            if (layer->grants[n].fd >= 0)
-                changed |= has_changed(layer->grants[n].fd, &layer->grants[n].st);
-    }
+    for (unsigned i = 0; i < front->layers.count; i++)
+        changed |= has_changed(front->layers.items[i].fd, &front->layers.items[i].st);
+    for (size_t i = 0; i < front->layers.held_count; i++)
+        changed |= has_changed(front->layers.held[i]->fd, &front->layers.held[i]->st);
     if (changed)
         jobs_forget(&front->jobs);
     return changed;

@@ -6,7 +6,7 @@
     tests/oracle.py --seed S --only INDEX        one of them again
     tests/oracle.py --fixtures DIR               the `# qemu-img:` lines of DIR/*/*.expect
 
-Byte for byte: format, sizes and measure. Exit code 0: all agree, 1: not all, 2: a tool is missing.
+Byte for byte: format, sizes and measure; range by range: the map. Exit code 0: all agree, 1: not all, 2: a tool is missing.
 """
 
 import argparse
@@ -35,15 +35,16 @@ def arguments():
     parser.add_argument("--only", type=int, metavar="INDEX", help="just this one of the seed's images")
     parser.add_argument("--kind", choices=oracle_images.KINDS, help="just images of this kind")
     parser.add_argument("--instar-cat", default=str(ROOT / "build" / "instar-cat"), metavar="PATH")
+    parser.add_argument("--map-image", metavar="PATH", help="the one beside instar-cat")
     parser.add_argument("--keep", metavar="DIR", help="images on which the tools differ go here")
     parser.add_argument("--jobs", type=int, default=2, metavar="J", help="workers (2)")
     parser.add_argument("--fixtures", metavar="DIR", help="check the fixtures in DIR instead")
     return parser.parse_args()
 
 
-def require_tools(instar_cat):
+def require_tools(*ours):
     """A missing tool is a failure: a test that skips what it is for passes for the wrong reason."""
-    missing = [tool for tool in ("qemu-img", "qemu-io", instar_cat) if not shutil.which(tool)]
+    missing = [tool for tool in ("qemu-img", "qemu-io", *ours) if not shutil.which(tool)]
     if missing:
         print(f"oracle.py: missing: {', '.join(missing)}", file=sys.stderr)
         sys.exit(2)
@@ -60,10 +61,25 @@ Result = collections.namedtuple("Result", "index kind report asked")
 
 
 def keep(image, args, index):
-    os.makedirs(args.keep, exist_ok=True)
-    name = os.path.join(args.keep, f"{args.seed}-{index}.{image.format}")
-    oracle_ask.run("cp", "--sparse=always", image.path, name)
+    """The image, and the files that it names, in a directory of its own."""
+    name = os.path.join(args.keep, f"{args.seed}-{index}")
+    shutil.rmtree(name, ignore_errors=True)
+    os.makedirs(name)
+    for file in os.listdir(image.directory):
+        oracle_ask.run("cp", "--sparse=always", os.path.join(image.directory, file), name)
     return name
+
+
+def compare(args, image):
+    """(what differs, in words; how often both were asked)."""
+    if image.compare:
+        return image.compare(args, image)
+    report, asked = "", 0
+    for options in image.asked:
+        words, times = oracle_ask.compare(args, image.path, image.format, options, image.through)
+        report += words
+        asked = max(asked, times)
+    return report, asked
 
 
 def one(args, worker, index):
@@ -73,12 +89,7 @@ def one(args, worker, index):
     asked = 0
     try:
         oracle_images.make(image)
-        report = ""
-        for options in image.asked:
-            words, times = oracle_ask.compare(args.instar_cat, image.path, image.format, options,
-                                              image.through)
-            report += words
-            asked = max(asked, times)
+        report, asked = compare(args, image)
     except Exception as error:  # whatever it is, it belongs to this image and must be told with it
         report = f"    {type(error).__name__}: {error}\n"
     if report:
@@ -114,8 +125,9 @@ def compare_images(args, base):
 
 def main():
     args = arguments()
-    require_tools(args.instar_cat)
-    args.instar_cat = shutil.which(args.instar_cat)
+    args.map_image = args.map_image or os.path.join(os.path.dirname(args.instar_cat), "map-image")
+    require_tools(args.instar_cat, args.map_image)
+    args.instar_cat, args.map_image = shutil.which(args.instar_cat), shutil.which(args.map_image)
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="oracle-") as base:
         if args.fixtures:

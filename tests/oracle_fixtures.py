@@ -119,8 +119,9 @@ def check(instar_cat, packed, base):
         try:
             make_neighbours(text, directory)
             path = unpack(packed, directory)
+            options = [re.sub(r"\bref=(\d+):", rf"ref=\1:{directory}/", option) for option in options]
             form = our_format(instar_cat, path, options)
-            report = "" if any("format=" in option for option in options) else other_format(path, form)
+            report = "" if any(re.search(r"(^|,)format=", option) for option in options) else other_format(path, form)
             theirs, ours = ask(instar_cat, path, options, form)
         except (oracle_ask.ToolError, OSError, EOFError) as error:
             return f"    {error}\n"

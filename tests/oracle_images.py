@@ -47,12 +47,14 @@ class Image:
         self.size = 0
         self.units = [64 * KIB]  # where edges are: clusters, blocks, tables
         self.asked = [()]  # the options of instar-cat with which it is compared
+        self.compare = None  # how, if not as an image of one file
         self.used = []  # ranges that compressed writes must leave alone
 
     def run(self, *args):
         args = [str(a) for a in args]
         self.commands.append(shlex.join(args))
-        done = subprocess.run(args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        # There, as qemu looks for a data file where it runs, not beside the image.
+        done = subprocess.run(args, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, timeout=300, text=True, errors="replace")
         if "Marking image as corrupt" in done.stdout:
             # qemu 7.2 sometimes appends a compressed cluster to a host cluster that was freed and has become a table.
@@ -252,7 +254,7 @@ def qcow2_punch(image, cluster):
     """
     ranges = json.loads(subprocess.run(["qemu-img", "map", "-f", "qcow2", "--output=json", image.path], check=True,
                                        stdout=subprocess.PIPE).stdout)
-    places = [at // cluster * cluster for r in ranges if r["data"] and "offset" in r
+    places = [at // cluster * cluster for r in ranges if r["data"] and "offset" in r and not r["depth"]
               for at in range(r["offset"], r["offset"] + min(r["length"], 64 * cluster), cluster)]
     image.rng.shuffle(places)
     surplus = image.rng.randint(-1, 1)
@@ -429,6 +431,8 @@ def make_vhdx(image):
 
 import oracle_qcow  # these are made of what is above
 import oracle_qed
+import oracle_parts
+import oracle_chains
 
 KINDS = {
     "raw": make_raw,
@@ -449,7 +453,11 @@ KINDS = {
     "vmdk-sesparse": oracle_vmdk.make_sesparse,
     "luks": lambda image: oracle_luks.make(image, random_size, random_range),
     "bochs": oracle_bochs.make,
+    "chain": oracle_chains.make,
 }
+
+
+KINDS |= oracle_parts.KINDS
 
 
 def make(image):

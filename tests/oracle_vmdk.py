@@ -49,7 +49,11 @@ def make_cowd(image):
     grain = image.pick(1, 1, 8, 128, 128, 1024)
     capacity = image.pick(image.rng.randint(0, 4 * GTES * grain), image.rng.randint(0, 2000), GTES * grain,
                           2 * GTES * grain + image.rng.randint(-1, 1))
-    capacity = min(capacity, 1 << 24)
+    write_cowd(image, image.path, min(capacity, 1 << 24), grain)
+
+
+def write_cowd(image, path, capacity, grain):
+    """An extent of that many sectors, in grains of so many."""
     grains = -(-capacity // grain)
     tables = -(-grains // GTES)
     gd = 4
@@ -57,7 +61,7 @@ def make_cowd(image):
     first = gt + 32 * tables
     numbers = places(image, random_grains(image, grains, "d"), "d")
     entries = {i: first + n * grain for i, n in numbers.items()}
-    with open(image.path, "wb") as file:
+    with open(path, "wb") as file:
         file.write(struct.pack("<4s10I", b"COWD", 1, 3, capacity, grain, gd, tables + image.pick(0, 0, 5), first, 1, 1, 1))
         file.seek(SECTOR)
         file.write(DESCRIPTOR.format("vmfsSparse", "\0").encode())
@@ -69,6 +73,16 @@ def make_cowd(image):
 def make_sesparse(image):
     capacity = image.pick(image.rng.randint(0, 32 * GTES), image.rng.randint(0, 2000), 8 * GTES,
                           16 * GTES + image.rng.randint(-1, 1))
+    write_sesparse(image, image.path, capacity)
+    image.through = os.path.join(image.directory, "descriptor.vmdk")
+    with open(image.through, "w") as file:
+        line = f'RW {max(1, capacity)} SESPARSE "{os.path.basename(image.path)}"\n'
+        file.write(DESCRIPTOR.format("seSparse", line))
+    image.asked = [("-o", "format=vmdk")]
+
+
+def write_sesparse(image, path, capacity):
+    """An extent of that many sectors."""
     grains = -(-capacity // 8)
     tables = -(-grains // GTES)
     gd = 8
@@ -80,16 +94,11 @@ def make_sesparse(image):
     entries = {i: {"z": 2, "u": 1, "d": 3}[state] << 60 for i, state in chosen.items()}
     for i, n in numbers.items():
         entries[i] |= (n & 0xfff) << 48 | n >> 12
-    with open(image.path, "wb") as file:
+    with open(path, "wb") as file:
         file.write(struct.pack("<26Q", 0xcafebabe, 0x200000001, capacity, 8, 64, 0, 0, 0, 0, 0, 1, 1, 2, 2, 4, 4,
                                gd, gd_size, gt, 64 * tables, 0, 0, 0, 0, first, 8 * grains))
         file.seek(SECTOR)
         file.write(struct.pack("<4Q480x", 0xcafecafe, 0, 1, 0))
         put_tables(image, file, gd, gt, "Q", tables, entries, lambda t: 1 << 60 | t)
         file.truncate((first + 8 * len(numbers)) * SECTOR)
-    image.through = os.path.join(image.directory, "descriptor.vmdk")
-    with open(image.through, "w") as file:
-        line = f'RW {max(1, capacity)} SESPARSE "{os.path.basename(image.path)}"\n'
-        file.write(DESCRIPTOR.format("seSparse", line))
-    image.asked = [("-o", "format=vmdk")]
     image.commands.append(f"# seSparse: {capacity} sectors, {len(chosen)} grains")

@@ -103,9 +103,9 @@ void assert_refused(struct sample *s, const struct format_driver *driver, int er
 
 static void print_extent(const char *what, const struct extent *e)
 {
-    print_message("%s: offset %llu length %llu kind %d host %llx flags %u\n", what,
+    print_message("%s: offset %llu length %llu kind %d host %llx part %u flags %u layer %u\n", what,
                   (unsigned long long)e->offset, (unsigned long long)e->length, (int)e->kind,
-                  (unsigned long long)e->host, e->flags);
+                  (unsigned long long)e->host, e->part, e->flags, e->layer);
 }
 
 void assert_extents(struct sample *s, unsigned want, const struct extent *expected, size_t count)
@@ -121,7 +121,8 @@ void assert_extents(struct sample *s, unsigned want, const struct extent *expect
         assert_int_equal(extents_next(&stream, &e), 1);
         same = e.offset == offset && e.length == expected[i].length && e.kind == expected[i].kind;
         if (want & EXTENTS_WANT_HOST)
-            same = same && e.host == expected[i].host && e.flags == expected[i].flags;
+            same = same && e.host == expected[i].host && e.flags == expected[i].flags &&
+                   e.part == expected[i].part && e.layer == expected[i].layer;
         if (!same) {
             print_extent("is", &e);
             print_extent("not", &expected[i]);

@@ -67,7 +67,7 @@ void assert_refused(struct sample *s, const struct format_driver *driver, int er
 
 /*
  * The stream of the open sample gives just these extents: length and kind, and with
- * EXTENTS_WANT_HOST also host and flags. Offsets are those that follow.
+ * EXTENTS_WANT_HOST also host, part, flags and layer. Offsets are those that follow.
  */
 void assert_extents(struct sample *s, unsigned want, const struct extent *expected, size_t count);
 #define ASSERT_EXTENTS(s, want, ...)                                                               \
@@ -85,6 +85,21 @@ void assert_stream_fails(struct sample *s, unsigned want, int error, const char 
 #define HOST_DATA(length_, host_)                                                                  \
     {                                                                                              \
         .length = (length_), .kind = EXTENT_DATA, .host = (host_), .flags = EXTENT_HOST_HOLES      \
+    }
+#define PART_DATA(length_, host_, part_)                                                           \
+    {                                                                                              \
+        .length = (length_), .kind = EXTENT_DATA, .host = (host_), .part = (part_)                 \
+    }
+/* Bytes of the file that reference part_ - 1 is, whose holes count; and what is a hole of it. */
+#define FLAT_DATA(length_, host_, part_)                                                           \
+    {                                                                                              \
+        .length = (length_), .kind = EXTENT_DATA, .host = (host_), .part = (part_),                \
+        .flags = EXTENT_HOST_HOLES                                                                 \
+    }
+#define FLAT_HOLE(length_, host_, part_)                                                           \
+    {                                                                                              \
+        .length = (length_), .kind = EXTENT_ZERO, .host = (host_), .part = (part_),                \
+        .flags = EXTENT_HOST_HOLES                                                                 \
     }
 #define ZERO(length_)                                                                              \
     {                                                                                              \

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "qcow2-image.h"
@@ -172,6 +173,41 @@ static void test_problems(void **state)
     finish();
 }
 
+/* Files of who asks are taken, as those of the image's owner are. */
+static void test_files_of_the_caller(void **state)
+{
+    struct image_options options = {.policy.beside = true, .policy.backing_format = &raw_driver};
+    char base[] = "/tmp/test_cat-base-XXXXXX";
+    int fd = mkstemp(base), status;
+    pid_t pid;
+
+    (void)state;
+    make_qcow2(&s, MIB, 16);
+    put_be(&s, Q_BACKING_OFFSET, 8, 512);
+    put_be(&s, Q_BACKING_SIZE, 4, strlen(base) - 5);
+    put_text(&s, 512, base + 5);
+    name_sample();
+    assert_int_equal(fchown(fd, 4243, 0), 0);
+    assert_int_equal(chown(path, 4242, 0), 0);
+    assert_int_equal(chmod(path, 0644), 0);
+    pid = fork();
+    if (pid == 0) {
+        const struct result *result = NULL;
+
+        if (setuid(4243) || cat_begin(&cat, path, &options) ||
+            look("references/0/state", &result) != 0)
+            _exit(2);
+        _exit(result->length == 8 && memcmp(result->bytes, "granted\n", 8) == 0 ? 0 : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_int_equal(cat_begin(&cat, path, &options), 0);
+    assert_file("references/0/state", "refused\n");
+    close(fd);
+    unlink(base);
+    finish();
+}
+
 static char *all(void)
 {
     char *text = NULL;
@@ -249,6 +285,7 @@ int main(void)
         cmocka_unit_test(test_computed_once),
         cmocka_unit_test(test_measure_then_scan),
         cmocka_unit_test(test_problems),
+        cmocka_unit_test(test_files_of_the_caller),
         cmocka_unit_test(test_all),
         cmocka_unit_test(test_all_bad),
         cmocka_unit_test(test_all_cannot_write),

@@ -146,6 +146,18 @@ static void test_host_holes(void **state)
     assert_said(s.img, "scripted: guest data at offset 2048 is past the end of the file");
 }
 
+/* A hole at its end goes no further than the file. */
+static void test_host_hole_at_the_end(void **state)
+{
+    (void)state;
+    set_size(&s, 64 * KIB);
+    PLAY(70 * KIB, HOST_DATA(70 * KIB, 0));
+    assert_int_equal(read_at(64 * KIB - 100, 100), 0);
+    assert_got(0, 100, EXTENT_NO_HOST);
+    assert_int_equal(read_at(64 * KIB - 100, 101), -EIO);
+    assert_said(s.img, "scripted: guest data at offset 65536 is past the end of the file");
+}
+
 static void test_below(void **state)
 {
     (void)state;
@@ -231,6 +243,7 @@ int main(void)
         TEST(test_past_end_of_file),
         TEST(test_past_end_of_file_far),
         TEST(test_host_holes),
+        TEST(test_host_hole_at_the_end),
         TEST(test_below),
         TEST(test_encrypted),
         TEST(test_decode),

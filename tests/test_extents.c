@@ -106,7 +106,8 @@ static void test_host_holes(void **state)
     ASSERT_EXTENTS(&s, EXTENTS_WANT_HOST,
                    {.length = 4 * KIB, .kind = EXTENT_ZERO, .host = 0, .flags = FLAG},
                    HOST_DATA(4 * KIB, 4 * KIB),
-                   {.length = 56 * KIB, .kind = EXTENT_ZERO, .host = 8 * KIB, .flags = FLAG});
+                   {.length = 4608, .kind = EXTENT_ZERO, .host = 8 * KIB, .flags = FLAG},
+                   HOST_DATA(56 * KIB - 4608, 8 * KIB + 4608)); /* to the last sector of the file */
     ASSERT_EXTENTS(&s, EXTENTS_WANT_JOINED, ZERO(4 * KIB), DATA(4 * KIB, 0), ZERO(56 * KIB));
     play(64 * KIB, inside, 1);
     ASSERT_EXTENTS(&s, 0, DATA(2 * KIB - 1, 0), ZERO(62 * KIB + 1));
@@ -277,6 +278,19 @@ static void test_skip_tables(void **state)
     assert_false(stream.skipped);
 }
 
+/* A file that ends with a hole: what is past its end was not told. */
+static void test_host_hole_at_the_end(void **state)
+{
+    (void)state;
+    sample_begin(&s);
+    set_size(&s, MIB);
+    PLAY(GIB, HOST_DATA(GIB, 0));
+    ASSERT_EXTENTS(&s, 0, ZERO(GIB));
+    ASSERT_EXTENTS(&s, EXTENTS_WANT_HOST,
+                   {.length = MIB, .kind = EXTENT_ZERO, .host = 0, .flags = EXTENT_HOST_HOLES},
+                   HOST_DATA(GIB - MIB, MIB));
+}
+
 /* Images in which the same bytes of the file stand for ever more of the disk end. */
 static void test_host_told_again(void **state)
 {
@@ -428,6 +442,7 @@ int main(void)
         cmocka_unit_test(test_skip_tables),
         cmocka_unit_test(test_skip_many),
         cmocka_unit_test(test_host_told_again),
+        cmocka_unit_test(test_host_hole_at_the_end),
         cmocka_unit_test(test_skip_failures),
     };
 

@@ -406,6 +406,31 @@ static void test_bad_subclusters(void **state)
     ASSERT_EXTENTS(&s, 0, HOLE(CLUSTER), DATA(CLUSTER, 0));
 }
 
+/* With many layers there is memory for a piece of a large table alone. */
+static void test_pieces(void **state)
+{
+    enum { LARGE = 256 << 10, ENTRIES = LARGE / 8, PIECE = 8192 };
+    uint64_t host = 16 * LARGE;
+
+    (void)state;
+    make_qcow2(&s, (uint64_t)2 * ENTRIES * LARGE, 18);
+    put_be(&s, LARGE, 8, 4 * LARGE);
+    put_be(&s, LARGE + 8, 8, 5 * LARGE);
+    for (unsigned i = 0; i < 4; i++)
+        put_be(&s, 4 * LARGE + 8 * (PIECE - 2 + i), 8, host + i * LARGE);
+    put_be(&s, 4 * LARGE + 8 * (ENTRIES - 1), 8, host);
+    put_be(&s, 5 * LARGE, 8, Q_ZERO);
+    reopen(&s);
+    image_share_windows(s.img, LAYERS_MAX);
+    assert_true(image_window_share(s.img, 2 * MIB) == 8 * PIECE);
+    ASSERT_EXTENTS(&s, EXTENTS_WANT_HOST | EXTENTS_WANT_JOINED, HOLE((uint64_t)(PIECE - 2) * LARGE),
+                   DATA(4 * LARGE, host), HOLE((uint64_t)(ENTRIES - PIECE - 3) * LARGE),
+                   DATA(LARGE, host), ZERO(LARGE), HOLE((uint64_t)(ENTRIES - 1) * LARGE));
+    ASSERT_EXTENTS(&s, EXTENTS_WANT_JOINED, HOLE((uint64_t)(PIECE - 2) * LARGE), DATA(4 * LARGE, 0),
+                   HOLE((uint64_t)(ENTRIES - PIECE - 3) * LARGE), DATA(LARGE, 0), ZERO(LARGE),
+                   HOLE((uint64_t)(ENTRIES - 1) * LARGE));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -425,6 +450,7 @@ int main(void)
         cmocka_unit_test(test_subclusters),
         cmocka_unit_test(test_subcluster_runs),
         cmocka_unit_test(test_bad_subclusters),
+        cmocka_unit_test(test_pieces),
     };
 
     return cmocka_run_group_tests(tests, NULL, end);

@@ -150,6 +150,65 @@ static void test_other_types(void **state)
     assert_refused(&s, &vmdk_driver, EFBIG, "larger");
 }
 
+/* The parent is told by its content ID, where both tell one. */
+static void test_check_parent(void **state)
+{
+    static const struct {
+        const char *parent, *child;
+        const char *words; /* NULL: it is the one */
+    } cases[] = {
+        {"CID=1234abcd\n", "parentCID=1234ABCD\n", NULL},
+        {"CID=0000beef\n", "parentCID=beef\n", NULL},
+        {"CID=1234abcd\n", "parentCID=1234abce\n",
+         "vmdk: the parent has CID 1234abcd, parentCID calls for 1234abce"},
+        {"CID=1234abcd\n", "parentCID=ffffffff\n", "parentCID calls for ffffffff"},
+        {"", "parentCID=1234abcd\n", NULL},
+        {"CID=none\n", "parentCID=1234abcd\n", NULL},
+        {"CID=123456789\n", "parentCID=23456789\n", NULL},
+    };
+    static const char first[] = "version=1\ncreateType=\"monolithicFlat\"\n";
+    struct sample parent = {.fd = -1};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        sample_begin(&parent);
+        put_text(&parent, 0, first);
+        put_text(&parent, sizeof first - 1, "parentCID=ffffffff\n");
+        put_text(&parent, sizeof first + 18, cases[i].parent);
+        sample_begin(&s);
+        put_text(&s, 0, first);
+        put_text(&s, sizeof first - 1, "parentFileNameHint=\"b\"\n");
+        put_text(&s, sizeof first + 22, cases[i].child);
+        assert_int_equal(sample_open(&parent, &vmdk_driver), 0);
+        assert_int_equal(sample_open(&s, &vmdk_driver), 0);
+        assert_int_equal(disk_put_below(&s.disk, &parent.disk, NULL),
+                         cases[i].words ? -EUCLEAN : 0);
+        if (cases[i].words)
+            assert_said(s.img, cases[i].words);
+    }
+    assert_int_equal(sample_open(&parent, &raw_driver), 0);
+    assert_int_equal(disk_put_below(&s.disk, &parent.disk, NULL), -EUCLEAN);
+    assert_said(s.img, "vmdk: the parent is no vmdk but raw");
+    sample_end(&parent);
+}
+
+/* Of which no byte of the guest comes. */
+static void test_change_tracking(void **state)
+{
+    (void)state;
+    assert_int_equal(open_text("RW 8 ZERO\nchangeTrackPath=\"a-ctk.vmdk\"\n"), 0);
+    assert_int_equal(s.disk.references_count, 1);
+    ASSERT_REFERENCE(0, REFERENCE_ASIDE, "change tracking", "a-ctk.vmdk");
+    assert_string_equal(s.disk.references[0].source, "changeTrackPath");
+    assert_null(s.disk.below);
+    assert_int_equal(open_text("changeTrackPath=\"\"\n"), 0);
+    assert_int_equal(s.disk.references_count, 0);
+    make_sparse(1);
+    put_text(&s, SECTOR + sizeof base - 1, "changeTrackPath = a-ctk.vmdk\n");
+    assert_int_equal(sample_open(&s, &vmdk_driver), 0);
+    ASSERT_REFERENCE(0, REFERENCE_ASIDE, "change tracking", "a-ctk.vmdk");
+}
+
 static void test_flat_names(void **state)
 {
     static const char *const good[] = {"disk-flat.vmdk", "-flat.vmdk", "a-f001.vmdk",
@@ -183,10 +242,11 @@ static void test_many_extents(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_probe),        cmocka_unit_test(test_probe_title),
-        cmocka_unit_test(test_descriptor),   cmocka_unit_test(test_other_types),
-        cmocka_unit_test(test_flat_names),   cmocka_unit_test(test_bad_descriptors),
-        cmocka_unit_test(test_many_extents),
+        cmocka_unit_test(test_probe),           cmocka_unit_test(test_probe_title),
+        cmocka_unit_test(test_descriptor),      cmocka_unit_test(test_other_types),
+        cmocka_unit_test(test_flat_names),      cmocka_unit_test(test_bad_descriptors),
+        cmocka_unit_test(test_many_extents),    cmocka_unit_test(test_check_parent),
+        cmocka_unit_test(test_change_tracking),
     };
 
     return cmocka_run_group_tests(tests, NULL, end);

@@ -19,7 +19,7 @@ struct bench_image {
     void (*make)(int fd, const struct bench_image *image);
     uint64_t virtual_size;
     uint64_t unit;     /* bytes: cluster, block, grain */
-    uint32_t skip, of; /* of so many units the first hold no data, the others do */
+    uint32_t skip, of; /* of so many units the first hold no data, the others do; or: layer, of */
     bool in_order;     /* data lies in the order of the disk */
     bool refcounted;   /* qcow2: so are data clusters: holes of the file below count */
 };
@@ -66,7 +66,10 @@ static inline void put(uint8_t *p, unsigned width, char order, uint64_t value)
 #define put_le32(p, value) put(p, 4, '<', value)
 #define put_le64(p, value) put(p, 8, '<', value)
 
-/* The makers: make_bench_images.c has those of the first formats, make_bench_others.c these. */
+/* The makers: make_bench_images.c has some, make_bench_qcow2.c and make_bench_others.c have these.
+ * A layer of a chain is number skip of the images, 0 on top. */
+void make_qcow2(int fd, const struct bench_image *image);
+void make_qcow2_layer(int fd, const struct bench_image *image);
 void make_parallels(int fd, const struct bench_image *image);
 void make_qcow(int fd, const struct bench_image *image);
 void make_qed(int fd, const struct bench_image *image);

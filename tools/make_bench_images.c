@@ -20,73 +20,6 @@
 #include "bench_images.h"
 #include "formats/checked.h"
 
-#define QCOW2_COPIED (UINT64_C(1) << 63)
-
-/* A table of offsets, each a cluster above the one before. */
-static void write_offsets(int fd, uint64_t table, uint64_t count, uint64_t first, uint64_t cluster)
-{
-    struct table t = {.fd = fd, .offset = table};
-
-    for (uint64_t i = 0; i < count; i++)
-        put_be64(table_next(&t, 8), first + i * cluster);
-    table_flush(&t);
-}
-
-/* Refcount blocks of 16-bit ones for that many clusters, and the table that names them. */
-static void write_refcounts(int fd, uint64_t table, uint64_t cluster, uint64_t clusters)
-{
-    uint64_t blocks = div_up(clusters * 2, cluster);
-    struct table t = {.fd = fd, .offset = table + round_up(blocks * 8, cluster)};
-
-    write_offsets(fd, table, blocks, t.offset, cluster);
-    for (uint64_t i = 0; i < blocks * cluster / 2; i++)
-        memcpy(table_next(&t, 2), "\0\1", 2);
-    table_flush(&t);
-}
-
-static void write_l2(int fd, uint64_t offset, uint64_t data, const struct bench_image *image)
-{
-    uint64_t clusters = image->virtual_size / image->unit;
-    struct table t = {.fd = fd, .offset = offset};
-
-    for (uint64_t i = 0; i < clusters; i++) {
-        uint64_t entry = (data + data_unit(image, i) * image->unit) | QCOW2_COPIED;
-
-        put_be64(table_next(&t, 8), has_data(image, i) ? entry : 0);
-    }
-    table_flush(&t);
-}
-
-/* Header, L1 table, L2 tables, refcounts, a gap of 1 GiB that has room for any of these, data. */
-static void make_qcow2(int fd, const struct bench_image *image)
-{
-    uint64_t cluster = image->unit;
-    uint64_t clusters = image->virtual_size / cluster;
-    uint64_t l2_tables = clusters / (cluster / 8);
-    uint64_t l1 = cluster;
-    uint64_t l2 = l1 + round_up(l2_tables * 8, cluster);
-    uint64_t refcounts = l2 + l2_tables * cluster;
-    uint64_t data = round_up(refcounts + GIB, cluster);
-    uint64_t end_clusters = data / cluster + clusters;
-    uint8_t header[104] = "QFI\xfb";
-
-    put_be32(header + 4, 3);
-    put_be32(header + 20, (unsigned)__builtin_ctzll(cluster));
-    put_be64(header + 24, image->virtual_size);
-    put_be32(header + 36, (uint32_t)l2_tables);
-    put_be64(header + 40, l1);
-    put_be64(header + 48, refcounts);
-    put_be32(header + 56, (uint32_t)div_up(div_up(end_clusters * 2, cluster) * 8, cluster));
-    put_be32(header + 96, 4); /* refcount_order: 16 bits */
-    put_be32(header + 100, sizeof header);
-    write_at(fd, 0, header, sizeof header);
-    write_offsets(fd, l1, l2_tables, l2 | QCOW2_COPIED, cluster);
-    write_l2(fd, l2, data, image);
-    if (image->refcounted)
-        write_refcounts(fd, refcounts, cluster, end_clusters);
-    set_size(fd, data + image->virtual_size + 8 * cluster);
-}
-
 /* A VHD checksum: the ones' complement of the sum of all bytes, those of the checksum taken as
  * zero. */
 static void vhd_checksum(uint8_t *header, size_t length, size_t field)
@@ -344,6 +277,12 @@ static void make_raw(int fd, const struct bench_image *image)
     set_size(fd, image->virtual_size);
 }
 
+/* Of a chain of 16: layer 0 is on top. */
+#define LAYER(n)                                                                                   \
+    {                                                                                              \
+        "chain16-" #n ".qcow2", make_qcow2_layer, 128 * GIB, 64 * KIB, n, 16, false, false         \
+    }
+
 static const struct bench_image images[] = {
     {"q64g4k.qcow2", make_qcow2, 64 * GIB, 4 * KIB, 0, 1, false, false},
     {"q64g4k-alt.qcow2", make_qcow2, 64 * GIB, 4 * KIB, 1, 2, false, false},
@@ -351,6 +290,22 @@ static const struct bench_image images[] = {
     {"q1t64k.qcow2", make_qcow2, TIB, 64 * KIB, 0, 1, false, false},
     {"q1t64k-empty.qcow2", make_qcow2, TIB, 64 * KIB, 1, 1, false, false},
     {"q8g4k-prealloc.qcow2", make_qcow2, 8 * GIB, 4 * KIB, 0, 1, false, true},
+    LAYER(0),
+    LAYER(1),
+    LAYER(2),
+    LAYER(3),
+    LAYER(4),
+    LAYER(5),
+    LAYER(6),
+    LAYER(7),
+    LAYER(8),
+    LAYER(9),
+    LAYER(10),
+    LAYER(11),
+    LAYER(12),
+    LAYER(13),
+    LAYER(14),
+    LAYER(15),
     {"vhd2t-alt.vhd", make_vhd, 2040 * GIB, 2 * MIB, 1, 2, true, false},
     {"vhd-small.vhd", make_vhd, 512 * GIB, 64 * KIB, 1, 3, true, false},
     {"v1t64k.vmdk", make_vmdk, TIB, 64 * KIB, 0, 1, false, false},
