@@ -72,23 +72,28 @@ void unit_count_begin(struct unit_count *count, uint64_t unit)
         count->shift = (unsigned)__builtin_ctzll(unit);
 }
 
-void unit_count_add(struct unit_count *count, const struct extent *extent)
+/* Counts [offset, end), of which something lies behind what is counted. */
+static void count(struct unit_count *c, uint64_t offset, uint64_t end)
 {
-    uint64_t first, last, end = extent->offset + extent->length;
+    uint64_t first = max_u64(offset, c->counted), last;
 
-    /* Most small extents lie in a unit that is counted already. */
-    if (extent->kind != EXTENT_DATA || end <= count->counted)
-        return;
-    first = max_u64(extent->offset, count->counted);
-    if (count->shift) { /* divisions are what all of this costs */
-        first >>= count->shift;
-        last = (end - 1) >> count->shift;
+    if (c->shift) { /* divisions are what all of this costs */
+        first >>= c->shift;
+        last = (end - 1) >> c->shift;
     } else {
-        first /= count->unit;
-        last = (end - 1) / count->unit;
+        first /= c->unit;
+        last = (end - 1) / c->unit;
     }
-    count->touched += last + 1 - first;
-    count->counted = (last + 1) * count->unit;
+    c->touched += last + 1 - first;
+    c->counted = (last + 1) * c->unit;
+}
+
+void unit_count_add(struct unit_count *c, const struct extent *extent)
+{
+    uint64_t end = extent->offset + extent->length;
+
+    if (extent->kind == EXTENT_DATA && end > c->counted)
+        count(c, extent->offset, end);
 }
 
 void target_counts_begin(struct target_counts *counts)
@@ -123,12 +128,14 @@ void target_counts_want(struct target_counts *counts, size_t number, const struc
 uint64_t target_counts_add(struct target_counts *counts, uint64_t least,
                            const struct extent *extent)
 {
+    uint64_t end = extent->kind == EXTENT_DATA ? extent->offset + extent->length : 0;
     uint64_t counted = UINT64_MAX;
 
-    for (size_t i = 0; i < counts->used; i++) {
-        unit_count_add(&counts->counts[i], extent);
-        if (counts->counts[i].unit >= least)
-            counted = min_u64(counted, counts->counts[i].counted);
+    for (struct unit_count *c = counts->counts; c < counts->counts + counts->used; c++) {
+        if (end > c->counted) /* most small extents lie in units that are counted already */
+            count(c, extent->offset, end);
+        if (c->unit >= least)
+            counted = min_u64(counted, c->counted);
     }
     return counted;
 }
