@@ -198,6 +198,27 @@ static void test_measure(void **state)
     assert_file("allocated_size", "8192\n");
 }
 
+/* Each target has its own units of those that were counted. */
+static void test_measure_targets(void **state)
+{
+    (void)state;
+    assert_file("measure/luks", "required size: 10457088\nfully allocated size: 10457088\n");
+    assert_file("measure/vmdk", "required size: 196608\nfully allocated size: 8454144\n");
+    assert_file("measure/vpc", "required size: 2100224\nfully allocated size: 10490880\n");
+    assert_file("measure/vhdx", "required size: 16777216\nfully allocated size: 16777216\n");
+    assert_file("measure/vdi", "required size: 1049600\nfully allocated size: 8389632\n");
+    assert_file("measure/qed", "required size: 720896\nfully allocated size: 8978432\n");
+    assert_file("measure/parallels", "required size: 2097152\nfully allocated size: 9437184\n");
+    assert_file("measure/qcow", "required size: 16384\nfully allocated size: 8409088\n");
+    facts.measure_error = -EUCLEAN;
+    assert_error("measure/vmdk", EUCLEAN);
+    assert_file("measure/qcow", "required size: 16384\nfully allocated size: 8409088\n");
+    facts.scan_error = -EACCES;
+    assert_error("measure/qcow", EACCES);
+    facts.open_error = -EIO;
+    assert_error("measure/luks", EIO);
+}
+
 /* The line is there if the image may bring bitmaps, and only for targets that keep them. */
 static void test_measure_bitmaps(void **state)
 {
@@ -280,6 +301,7 @@ int main(void)
         cmocka_unit_test_setup(test_header_fields, begin),
         cmocka_unit_test_setup(test_candidates, begin),
         cmocka_unit_test_setup(test_measure, begin),
+        cmocka_unit_test_setup(test_measure_targets, begin),
         cmocka_unit_test_setup(test_measure_bitmaps, begin),
         cmocka_unit_test_setup(test_measure_too_large, begin),
         cmocka_unit_test_setup(test_status, begin),
