@@ -108,7 +108,7 @@ static int size(const struct target_options *o, uint64_t virtual_size,
     (void)touched;
     if (!checked_round_up(virtual_size, 512, &size->required) ||
         !checked_add(size->required, o->header_size, &size->required))
-        return target_too_large(why, virtual_size, "luks");
+        return target_too_large(why, virtual_size);
     size->fully_allocated = size->required;
     return 0;
 }

@@ -125,7 +125,7 @@ static int size(const struct target_options *o, uint64_t virtual_size,
     uint64_t disk, l2_tables, l1_clusters, clusters, header = div_up(o->header_size, cluster);
 
     if (!checked_round_up(virtual_size, cluster, &disk) || disk > (uint64_t)INT64_MAX)
-        return target_too_large(why, virtual_size, "qcow2");
+        return target_too_large(why, virtual_size);
     l2_tables = div_up(disk / cluster, l2_entries);
     l1_clusters = div_up(l2_tables * 8, cluster);
     clusters = 1 + l2_tables + l1_clusters;

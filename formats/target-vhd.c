@@ -93,7 +93,7 @@ static int size(const struct target_options *o, uint64_t virtual_size,
     if (sectors > SECTORS_MAX)
         return target_refuse(why, EFBIG, "Disk size is too large, max size is 2040 GiB");
     if (o->subformat == FIXED && !sectors)
-        return target_refuse(why, ENOTSUP, "a fixed vpc image of an empty disk cannot be read");
+        return target_refuse(why, ENOTSUP, "a fixed disk that is empty cannot be read again");
     sectors = disk_sectors(o, sectors);
     if (o->subformat == FIXED) {
         size->required = size->fully_allocated = sectors * 512 + FOOTER;

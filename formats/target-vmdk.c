@@ -103,9 +103,9 @@ static int size(const struct target_options *o, uint64_t virtual_size,
     uint64_t disk, before, grain = o->subformat == STREAM ? STREAM_GRAIN : GRAIN;
 
     if (!virtual_size)
-        return target_refuse(why, ENOTSUP, "a vmdk image of an empty disk cannot be read");
+        return target_refuse(why, ENOTSUP, "an empty disk cannot be read again");
     if (!checked_round_up(virtual_size, 512, &disk))
-        return target_too_large(why, virtual_size, "vmdk");
+        return target_too_large(why, virtual_size);
     if (is_flat(o->subformat)) {
         *size = (struct target_size){disk, disk};
         return 0;
@@ -119,7 +119,7 @@ static int size(const struct target_options *o, uint64_t virtual_size,
     size->fully_allocated = before + div_up(disk, GRAIN) * grain;
     size->required = o->whole ? size->fully_allocated : before + touched[0] * grain;
     if (o->subformat == SPARSE && size->required > EXTENT_MAX)
-        return target_refuse(why, EFBIG, "a monolithicSparse vmdk image holds at most 2 TiB");
+        return target_refuse(why, EFBIG, "a sparse extent has at most 2 TiB");
     return 0;
 }
 

@@ -19,7 +19,7 @@ static int raw_size(const struct target_options *options, uint64_t virtual_size,
     (void)options;
     (void)touched;
     if (!checked_round_up(virtual_size, 512, &size->required))
-        return target_too_large(why, virtual_size, "raw");
+        return target_too_large(why, virtual_size);
     size->fully_allocated = size->required;
     return 0;
 }
@@ -59,10 +59,10 @@ int target_refuse(struct reason *why, int error, const char *format, ...)
     return -error;
 }
 
-int target_too_large(struct reason *why, uint64_t virtual_size, const char *name)
+int target_too_large(struct reason *why, uint64_t virtual_size)
 {
-    return target_refuse(why, EFBIG, "a disk of %llu bytes is too large for a %s image",
-                         (unsigned long long)virtual_size, name);
+    return target_refuse(why, EFBIG, "a disk of %llu bytes is too large",
+                         (unsigned long long)virtual_size);
 }
 
 void unit_count_begin(struct unit_count *count, uint64_t unit)

@@ -86,8 +86,8 @@ size_t target_row(const struct target *target);
 int target_refuse(struct reason *why, int error, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* -EFBIG: a disk of that size does not fit in an image of that name. */
-int target_too_large(struct reason *why, uint64_t virtual_size, const char *name);
+/* -EFBIG: no image has a disk of that size. */
+int target_too_large(struct reason *why, uint64_t virtual_size);
 
 /*
  * Reads what `qemu-img ... -O TARGET -o TEXT` takes: key=value,key=value, with two commas for one

@@ -226,7 +226,8 @@ static int measure(const struct facts *facts, const struct node *node, struct me
     target_counts_get(&facts->counts, target_row(target), touched);
     error = target->size(options, disk.virtual_size, touched, &m->size, &why);
     if (error)
-        return image_fail(disk.img, -error, "%s: %s", disk.driver->name, why.words);
+        return image_fail(disk.img, -error, "%s: as a %s image: %s", disk.driver->name,
+                          target->name, why.words);
     if (target->keeps_bitmaps && target->keeps_bitmaps(options) && disk.driver->bitmaps_size)
         found = disk.driver->bitmaps_size(&disk, options->cluster_size, &m->bitmaps);
     m->has_bitmaps = found == 1;

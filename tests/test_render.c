@@ -248,7 +248,7 @@ static void test_measure_too_large(void **state)
     facts.disk.img = s.img;
     facts.disk.virtual_size = UINT64_C(1) << 63;
     assert_error("measure/qcow2", EFBIG);
-    assert_said(s.img, "raw: a disk of 9223372036854775808 bytes is too large for a qcow2 image");
+    assert_said(s.img, "raw: as a qcow2 image: a disk of 9223372036854775808 bytes is too large");
     sample_end(&s);
     assert_file("measure/raw",
                 "required size: 9223372036854775808\nfully allocated size: 9223372036854775808\n");

@@ -24,9 +24,8 @@ static const struct size_vector vectors[] = {
 
 static const struct refused_vector refused[] = {
 
-    {"", UINT64_MAX, EFBIG, "a disk of 18446744073709551615 bytes is too large for a luks image"},
-    {"", UINT64_MAX - 511, EFBIG,
-     "a disk of 18446744073709551104 bytes is too large for a luks image"},
+    {"", UINT64_MAX, EFBIG, "a disk of 18446744073709551615 bytes is too large"},
+    {"", UINT64_MAX - 511, EFBIG, "a disk of 18446744073709551104 bytes is too large"},
 
 };
 

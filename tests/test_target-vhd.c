@@ -30,7 +30,7 @@ static const struct refused_vector refused[] = {
     {"", 2040 * GIB + 1, EFBIG, "Disk size is too large, max size is 2040 GiB"},
     {"subformat=fixed,force_size=on", UINT64_MAX, EFBIG,
      "Disk size is too large, max size is 2040 GiB"},
-    {"subformat=fixed", 0, ENOTSUP, "a fixed vpc image of an empty disk cannot be read"},
+    {"subformat=fixed", 0, ENOTSUP, "a fixed disk that is empty cannot be read again"},
 
 };
 

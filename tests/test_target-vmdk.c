@@ -33,14 +33,13 @@ static const struct size_vector vectors[] = {
 
 static const struct refused_vector refused[] = {
 
-    {"", 0, ENOTSUP, "a vmdk image of an empty disk cannot be read"},
-    {"subformat=monolithicFlat", 0, ENOTSUP, "a vmdk image of an empty disk cannot be read"},
+    {"", 0, ENOTSUP, "an empty disk cannot be read again"},
+    {"subformat=monolithicFlat", 0, ENOTSUP, "an empty disk cannot be read again"},
     {"", (UINT64_C(1) << 50) + 1, EFBIG, "L1 size too big"},
     {"subformat=streamOptimized", (UINT64_C(1) << 50) + 1, EFBIG, "L1 size too big"},
     {"subformat=twoGbMaxExtentSparse", UINT64_C(1) << 60, EFBIG, "L1 size too big"},
-    {"", UINT64_MAX, EFBIG, "a disk of 18446744073709551615 bytes is too large for a vmdk image"},
-    {"backing_file=x", UINT64_C(1) << 41, EFBIG,
-     "a monolithicSparse vmdk image holds at most 2 TiB"},
+    {"", UINT64_MAX, EFBIG, "a disk of 18446744073709551615 bytes is too large"},
+    {"backing_file=x", UINT64_C(1) << 41, EFBIG, "a sparse extent has at most 2 TiB"},
 
 };
 
