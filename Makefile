@@ -60,6 +60,9 @@ $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(BUILD)/tests/support.o $(DAEMON
 $(BUILD)/tests/read-chain: $(BUILD)/tests/read_chain.o $(CORE)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lz
 
+$(BUILD)/tests/measure-target: $(BUILD)/tests/measure_target.o $(CORE)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lz
+
 $(BUILD)/fs/%.o: ALL_CPPFLAGS += $(FUSE_CFLAGS)
 $(BUILD)/tests/%.o: ALL_CPPFLAGS += $(FUSE_CFLAGS)
 
@@ -80,7 +83,7 @@ test: all $(BUILD)/make-image $(BUILD)/map-image
 	@tests/run build/sanitize
 
 test-programs: all $(BUILD)/make-image $(BUILD)/map-image $(BUILD)/make-bench-images $(BUILD)/hello_ll \
-	$(BUILD)/tests/read-chain $(TESTS)
+	$(BUILD)/tests/read-chain $(BUILD)/tests/measure-target $(TESTS)
 
 # Which lines of formats/ and detect/ the unit tests and the fixtures reach.
 coverage:
@@ -89,11 +92,13 @@ coverage:
 
 unit-tests: $(TESTS)
 
-# Random images against qemu-img: make oracle N=1000 SEED=7
+# Random images against qemu-img: make oracle N=1000 SEED=7; and random disks that it converts: SOURCES=1000.
 N ?= 300
 SEED ?= 1
-oracle: all $(BUILD)/map-image
+SOURCES ?= 40
+oracle: all $(BUILD)/map-image $(BUILD)/tests/measure-target
 	python3 tests/oracle.py -n $(N) --seed $(SEED) --instar-cat $(BUILD)/instar-cat
+	python3 tests/targets.py -n $(SOURCES) --seed $(SEED) --build $(BUILD)
 
 bench: all $(BUILD)/make-bench-images $(BUILD)/hello_ll
 	tools/bench

@@ -1,108 +1,151 @@
 // SPDX-License-Identifier: Apache-2.0
-/*
- * Size models of target formats, as `qemu-img measure` computes them: a row in targets[] and its
- * functions.
- */
+/* The table of the size models, counting for them, and the one model that needs no file: raw. */
 #include "targets.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "checked.h"
 
 /* raw: the virtual size in whole sectors, whatever the data. */
-static int raw_size(const struct target_options *options, uint64_t virtual_size, uint64_t touched,
-                    struct target_size *size)
+static int raw_size(const struct target_options *options, uint64_t virtual_size,
+                    const uint64_t touched[TARGET_UNITS_MAX], struct target_size *size,
+                    struct reason *why)
 {
     (void)options;
     (void)touched;
     if (!checked_round_up(virtual_size, 512, &size->required))
-        return -EFBIG;
+        return target_too_large(why, virtual_size);
     size->fully_allocated = size->required;
     return 0;
 }
 
-static uint64_t qcow2_unit(const struct target_options *options)
-{
-    return options->cluster_size;
-}
+const struct target raw_target = {.name = "raw", .size = raw_size};
 
-/*
- * Clusters of refcount table and blocks that cover so many other clusters and themselves: the
- * smallest fixed point, reached in a few steps since each step adds at most a cluster per
- * cluster_size of the one before.
- */
-static uint64_t qcow2_refcount_clusters(const struct target_options *o, uint64_t clusters)
-{
-    uint64_t per_block = o->cluster_size * 8 / o->refcount_bits;
-    uint64_t per_table = o->cluster_size / 8;
-    uint64_t table = 0, blocks = 0, before;
-
-    do {
-        before = table + blocks;
-        blocks = div_up(clusters + table + blocks, per_block);
-        table = div_up(blocks, per_table);
-    } while (table + blocks != before);
-    return table + blocks;
-}
-
-/*
- * qcow2 (docs/interop/qcow2.txt): header, L1 table, L2 tables for the whole disk, refcounts for all
- * of it, and the data clusters. All sums below fit in 64 bits once the padded disk is at most 2^63
- * bytes: the tables are at most a 16th of that each for the smallest clusters.
- */
-static int qcow2_size(const struct target_options *o, uint64_t virtual_size, uint64_t touched,
-                      struct target_size *size)
-{
-    uint64_t cluster = o->cluster_size;
-    uint64_t l2_entries = cluster / (o->extended_l2 ? 16 : 8);
-    uint64_t disk, l2_tables, l1_clusters, clusters;
-
-    if (!checked_round_up(virtual_size, cluster, &disk) || disk > (uint64_t)INT64_MAX)
-        return -EFBIG;
-    l2_tables = div_up(disk / cluster, l2_entries);
-    l1_clusters = div_up(l2_tables * 8, cluster);
-    clusters = 1 + l2_tables + l1_clusters;
-    clusters += qcow2_refcount_clusters(o, clusters + disk / cluster);
-    size->required = (clusters + touched) * cluster;
-    size->fully_allocated = clusters * cluster + disk;
-    return 0;
-}
-
-const struct target targets[] = {
-    {.name = "raw", .size = raw_size},
-    {.name = "qcow2",
-     .defaults = {65536, 16, false},
-     .keeps_bitmaps = true,
-     .unit = qcow2_unit,
-     .size = qcow2_size},
-    {.name = NULL},
+const struct target *const targets[] = {
+    &raw_target, &qcow2_target, &luks_target,      &vmdk_target, &vhd_target, &vhdx_target,
+    &vdi_target, &qed_target,   &parallels_target, &qcow_target, NULL,
 };
+_Static_assert(sizeof targets / sizeof *targets <= TARGETS_MAX, "more targets than are counted");
 
 const struct target *target_by_name(const char *name)
 {
-    for (const struct target *t = targets; t->name; t++)
-        if (strcmp(t->name, name) == 0)
-            return t;
+    for (const struct target *const *t = targets; *t; t++)
+        if (strcmp((*t)->name, name) == 0)
+            return *t;
     return NULL;
+}
+
+size_t target_row(const struct target *target)
+{
+    size_t row = 0;
+
+    while (targets[row] != target)
+        row++;
+    return row;
+}
+
+int target_refuse(struct reason *why, int error, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(why->words, sizeof why->words, format, arguments);
+    va_end(arguments);
+    return -error;
+}
+
+int target_too_large(struct reason *why, uint64_t virtual_size)
+{
+    return target_refuse(why, EFBIG, "a disk of %llu bytes is too large",
+                         (unsigned long long)virtual_size);
 }
 
 void unit_count_begin(struct unit_count *count, uint64_t unit)
 {
     *count = (struct unit_count){.unit = unit};
+    if (is_power_of_two(unit))
+        count->shift = (unsigned)__builtin_ctzll(unit);
 }
 
-void unit_count_add(struct unit_count *count, const struct extent *extent)
+/* Counts [offset, end), of which something lies behind what is counted. */
+static void count(struct unit_count *c, uint64_t offset, uint64_t end)
 {
-    uint64_t first, end;
+    uint64_t first = max_u64(offset, c->counted), last;
 
-    /* Most small extents lie in a unit that is counted already: the divisions are for the others.
-     */
-    if (extent->kind != EXTENT_DATA || extent->offset + extent->length <= count->counted)
-        return;
-    first = max_u64(extent->offset, count->counted) / count->unit;
-    end = div_up(extent->offset + extent->length, count->unit);
-    count->touched += end - first;
-    count->counted = end * count->unit;
+    if (c->shift) { /* divisions are what all of this costs */
+        first >>= c->shift;
+        last = (end - 1) >> c->shift;
+    } else {
+        first /= c->unit;
+        last = (end - 1) / c->unit;
+    }
+    c->touched += last + 1 - first;
+    c->counted = (last + 1) * c->unit;
+}
+
+void unit_count_add(struct unit_count *c, const struct extent *extent)
+{
+    uint64_t end = extent->offset + extent->length;
+
+    if (extent->kind == EXTENT_DATA && end > c->counted)
+        count(c, extent->offset, end);
+}
+
+void target_counts_begin(struct target_counts *counts)
+{
+    counts->used = 0;
+}
+
+/* The place of the counter of that unit, which is begun if there is none. */
+static uint8_t place_of(struct target_counts *counts, uint64_t unit)
+{
+    size_t i = 0;
+
+    while (i < counts->used && counts->counts[i].unit != unit)
+        i++;
+    assert(i < TARGET_COUNTS_MAX);
+    if (i == counts->used)
+        unit_count_begin(&counts->counts[counts->used++], unit);
+    return (uint8_t)i;
+}
+
+void target_counts_want(struct target_counts *counts, size_t number, const struct target *target,
+                        const struct target_options *options, uint64_t virtual_size)
+{
+    uint64_t units[TARGET_UNITS_MAX];
+    size_t kinds = target->units ? target->units(options, virtual_size, units) : 0;
+
+    assert(number < TARGETS_MAX && kinds <= TARGET_UNITS_MAX);
+    for (size_t i = 0; i < TARGET_UNITS_MAX; i++)
+        counts->places[number][i] = i < kinds ? place_of(counts, units[i]) : UINT8_MAX;
+}
+
+uint64_t target_counts_add(struct target_counts *counts, uint64_t least,
+                           const struct extent *extent)
+{
+    uint64_t end = extent->kind == EXTENT_DATA ? extent->offset + extent->length : 0;
+    uint64_t counted = UINT64_MAX;
+
+    for (struct unit_count *c = counts->counts; c < counts->counts + counts->used; c++) {
+        if (end > c->counted) /* most small extents lie in units that are counted already */
+            count(c, extent->offset, end);
+        if (c->unit >= least)
+            counted = min_u64(counted, c->counted);
+    }
+    return counted;
+}
+
+void target_counts_get(const struct target_counts *counts, size_t number,
+                       uint64_t touched[TARGET_UNITS_MAX])
+{
+    for (size_t i = 0; i < TARGET_UNITS_MAX; i++) {
+        uint8_t place = counts->places[number][i];
+
+        touched[i] = place < counts->used ? counts->counts[place].touched : 0;
+    }
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How large an image of another format would be: one size model per target format, over the virtual
- * size and the number of target units that hold data. Counting those is the same for all.
+ * size and the number of target units that hold data. Counting those is the same for all. Each
+ * format is a file, target-<format>.c; what qemu-img takes behind -o is read by target-options.c.
  */
 #ifndef FORMATS_TARGETS_H
 #define FORMATS_TARGETS_H
@@ -10,12 +11,28 @@
 #include <stdint.h>
 
 #include "extents.h"
+#include "format.h"
 
-/* What `qemu-img measure -O TARGET -o ...` takes. */
+enum {
+    TARGETS_MAX = 16,
+    TARGET_UNITS_MAX = 2,   /* kinds of units of one target */
+    TARGET_COUNTS_MAX = 16, /* different units that are counted in one walk */
+};
+
+/* What of `-o key=value,...` decides the size. What a target does not have stays 0. */
 struct target_options {
-    uint64_t cluster_size;
-    unsigned refcount_bits;
-    bool extended_l2;
+    uint64_t cluster_size;  /* bytes; qcow2, qed, parallels */
+    uint64_t table_size;    /* clusters; qed */
+    uint64_t block_size;    /* bytes; vhdx, 0: by the size of the disk */
+    uint64_t log_size;      /* bytes; vhdx */
+    uint64_t header_size;   /* bytes in front of encrypted data; luks, qcow2 */
+    uint64_t refcount_bits; /* qcow2 */
+    unsigned subformat;     /* the target's own enumeration; its default is 0 */
+    bool extended_l2;       /* qcow2 */
+    bool is_v2;             /* qcow2, compat=0.10 */
+    bool force_size;        /* vpc */
+    bool zero_blocks;       /* vhdx, block_state_zero */
+    bool whole;             /* every unit is written, whatever the data */
 };
 
 struct target_size {
@@ -23,32 +40,94 @@ struct target_size {
     uint64_t fully_allocated; /* bytes of the file with every unit written */
 };
 
+struct target_values;
+struct target_key;
+
 struct target {
     const char *name;
     struct target_options defaults;
-    bool keeps_bitmaps; /* can hold the persistent bitmaps of a source */
 
-    /* Bytes of one allocation unit; NULL: the size does not depend on the data. */
-    uint64_t (*unit)(const struct target_options *options);
+    /* What -o takes besides the keys that all targets have; ends with a NULL name, NULL: no more.
+     */
+    const struct target_key *keys;
 
-    /* The sizes for a disk of virtual_size bytes of which touched units hold data. 0 or -EFBIG. */
-    int (*size)(const struct target_options *options, uint64_t virtual_size, uint64_t touched,
-                struct target_size *size);
+    /* Makes options of the values of keys. 0 or -EINVAL, why then is in qemu's words. NULL: they
+     * do not matter, and are not looked at. */
+    int (*check)(const struct target_values *values, struct target_options *options,
+                 struct reason *why);
+
+    /* Whether it can hold the persistent bitmaps of a source. NULL: never. */
+    bool (*keeps_bitmaps)(const struct target_options *options);
+
+    /* Fills in the bytes of each kind of unit for a disk of virtual_size bytes, and returns how
+     * many kinds there are. NULL, or 0: the size does not depend on the data. */
+    size_t (*units)(const struct target_options *options, uint64_t virtual_size,
+                    uint64_t units[TARGET_UNITS_MAX]);
+
+    /* The sizes for a disk of virtual_size bytes of which so many units of each kind hold data. 0;
+     * or why says, in qemu's words where it says so, -EFBIG: too large, -ENOTSUP: not as an image
+     * of this format. */
+    int (*size)(const struct target_options *options, uint64_t virtual_size,
+                const uint64_t touched[TARGET_UNITS_MAX], struct target_size *size,
+                struct reason *why);
 };
 
 /* Ends with a NULL name. */
-extern const struct target targets[];
+extern const struct target *const targets[];
 
-/* The target of that name, or NULL. */
+extern const struct target luks_target, parallels_target, qcow_target, qcow2_target, qed_target,
+    raw_target, vdi_target, vhd_target, vhdx_target, vmdk_target;
+
+/* The target of that name, or NULL; and its row in targets[]. */
 const struct target *target_by_name(const char *name);
+size_t target_row(const struct target *target);
+
+/* Writes why a size cannot be told, and returns -error. */
+int target_refuse(struct reason *why, int error, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* -EFBIG: no image has a disk of that size. */
+int target_too_large(struct reason *why, uint64_t virtual_size);
+
+/*
+ * Reads what `qemu-img ... -O TARGET -o TEXT` takes: key=value,key=value, with two commas for one
+ * in a value. 0 or -EINVAL, and why then says it in qemu's words.
+ */
+int target_options_parse(const struct target *target, const char *text,
+                         struct target_options *options, struct reason *why);
+
+/* Whether all sizes are the same with both. */
+bool target_options_equal(const struct target_options *a, const struct target_options *b);
 
 /* Counts the distinct units that data touches. Extents come in ascending order. */
 struct unit_count {
     uint64_t unit;    /* bytes */
+    unsigned shift;   /* unit is 1 << shift; 0: it is no power of two, or 1 */
     uint64_t counted; /* guest bytes up to here need no second look */
     uint64_t touched; /* units */
 };
 void unit_count_begin(struct unit_count *count, uint64_t unit);
 void unit_count_add(struct unit_count *count, const struct extent *extent);
+
+/* Counts for several targets; equal units are counted once. */
+struct target_counts {
+    struct unit_count counts[TARGET_COUNTS_MAX];
+    size_t used;
+    uint8_t places[TARGETS_MAX][TARGET_UNITS_MAX]; /* of a target's units in counts */
+};
+void target_counts_begin(struct target_counts *counts);
+
+/* Adds a target to be counted for, by a number of the caller's, below TARGETS_MAX. */
+void target_counts_want(struct target_counts *counts, size_t number, const struct target *target,
+                        const struct target_options *options, uint64_t virtual_size);
+
+/* Feeds all counters. Returns the guest bytes up to where none of those whose unit is at least
+ * `least` has more to learn. */
+uint64_t target_counts_add(struct target_counts *counts, uint64_t least,
+                           const struct extent *extent);
+
+/* What was counted for that number. */
+void target_counts_get(const struct target_counts *counts, size_t number,
+                       uint64_t touched[TARGET_UNITS_MAX]);
 
 #endif

@@ -13,6 +13,14 @@
 
 enum { PATH_BYTES = 128 }; /* no path is longer */
 
+/* The two files of a target. */
+#define MEASURE(name, pass_)                                                                       \
+    {.path = "measure/" name, .pass = (pass_), .render = render_measure, .target = (name)},        \
+    {                                                                                              \
+        .path = "measure/" name ".json", .pass = (pass_), .render = render_measure_json,           \
+        .target = (name)                                                                           \
+    }
+
 static const struct node table[] = {
     {.path = "", .pass = PASS_DIRECTORY},
     {.path = "format", .pass = PASS_HEADER, .render = render_format},
@@ -24,16 +32,16 @@ static const struct node table[] = {
     {.path = "allocated_size", .pass = PASS_SCAN, .render = render_allocated_size},
     {.path = "candidates", .pass = PASS_HEADER, .render = render_candidates},
     {.path = "measure", .pass = PASS_DIRECTORY},
-    {.path = "measure/raw", .pass = PASS_HEADER, .render = render_measure, .target = "raw"},
-    {.path = "measure/raw.json",
-     .pass = PASS_HEADER,
-     .render = render_measure_json,
-     .target = "raw"},
-    {.path = "measure/qcow2", .pass = PASS_MEASURE, .render = render_measure, .target = "qcow2"},
-    {.path = "measure/qcow2.json",
-     .pass = PASS_MEASURE,
-     .render = render_measure_json,
-     .target = "qcow2"},
+    MEASURE("raw", PASS_HEADER),
+    MEASURE("qcow2", PASS_MEASURE),
+    MEASURE("luks", PASS_HEADER),
+    MEASURE("vmdk", PASS_MEASURE),
+    MEASURE("vpc", PASS_MEASURE),
+    MEASURE("vhdx", PASS_MEASURE),
+    MEASURE("vdi", PASS_MEASURE),
+    MEASURE("qed", PASS_MEASURE),
+    MEASURE("parallels", PASS_MEASURE),
+    MEASURE("qcow", PASS_SCAN),
     {.path = "references", .pass = PASS_DIRECTORY, .count = count_references},
     {.path = "references/#", .pass = PASS_DIRECTORY, .after = "format"},
     {.path = "references/#/kind", .pass = PASS_HEADER, .render = render_reference_kind},

@@ -36,7 +36,10 @@ struct status {
 };
 
 enum {
-    TARGETS_MAX = 16,
+    /* Bytes of the smallest unit that PASS_MEASURE counts. With smaller ones it could leave nothing
+     * out that qemu leaves out when it measures, and would fail where that does not. */
+    MEASURED_UNIT = 65536,
+
     VIEWS_MAX = 1 + LAYERS_MAX,
     NUMBERS_MAX = REFERENCES_MAX, /* entries of a directory that are numbered */
 };
@@ -66,11 +69,12 @@ struct facts {
     struct content content;                       /* PASS_CONTENT: it, or content_error */
     int content_error;
 
-    int measure_error;                    /* of the walk that counted units */
-    int scan_error;                       /* of the walk over everything */
-    bool scanned_all;                     /* it was one: allocated is right, or scan_error */
-    uint64_t allocated;                   /* guest bytes that hold data */
-    struct unit_count units[TARGETS_MAX]; /* by row of targets[] */
+    int measure_error;           /* of the walk that counted units */
+    int scan_error;              /* of the walk over everything */
+    bool scanned_all;            /* it was one: allocated is right, or scan_error */
+    uint64_t allocated;          /* guest bytes that hold data */
+    struct target_counts counts; /* by row of targets[]; of smaller units than
+                                    MEASURED_UNIT only if scanned_all */
 };
 
 struct node {

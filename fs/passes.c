@@ -12,43 +12,23 @@
 #include "formats/checked.h"
 #include "render.h"
 
-/* Feeds the counters of all targets. Returns up to where none of them has more to learn. */
-static uint64_t feed(struct unit_count *const *counts, size_t n, const struct extent *extent)
+/* Begins the counters of all targets. */
+static void begin_counts(struct facts *facts)
 {
-    uint64_t counted = UINT64_MAX;
-
-    for (size_t i = 0; i < n; i++) {
-        unit_count_add(counts[i], extent);
-        counted = min_u64(counted, counts[i]->counted);
-    }
-    return counted;
-}
-
-/* Begins the counters of all targets whose size depends on the data; counts gets them. Returns how
- * many. */
-static size_t begin_counts(struct facts *facts, struct unit_count **counts)
-{
-    size_t n = 0;
-
-    for (const struct target *t = targets; t->name; t++) {
-        assert(t - targets < TARGETS_MAX);
-        if (!t->unit)
-            continue;
-        counts[n] = &facts->units[t - targets];
-        unit_count_begin(counts[n++], t->unit(&t->defaults));
-    }
-    return n;
+    target_counts_begin(&facts->counts);
+    for (size_t i = 0; targets[i]; i++)
+        target_counts_want(&facts->counts, i, targets[i], &targets[i]->defaults,
+                           facts->disk.virtual_size);
 }
 
 /* Feeds all consumers of allocation from one stream; all: without leaving anything out. */
 static int scan(struct facts *facts, bool all)
 {
-    struct unit_count *counts[TARGETS_MAX];
-    size_t n = begin_counts(facts, counts);
     struct extents stream;
     struct extent extent;
     int more;
 
+    begin_counts(facts);
     facts->allocated = 0;
     extents_begin(&stream, &facts->disk, 0);
     while ((more = extents_next(&stream, &extent)) == 1) {
@@ -57,7 +37,7 @@ static int scan(struct facts *facts, bool all)
         if (extent.kind != EXTENT_DATA)
             continue;
         facts->allocated += extent.length;
-        counted = feed(counts, n, &extent);
+        counted = target_counts_add(&facts->counts, MEASURED_UNIT, &extent);
         if (!all)
             extents_skip(&stream, counted);
     }

@@ -222,18 +222,20 @@ static int measure(const struct facts *facts, const struct node *node, struct me
     const struct target *target = target_by_name(node->target);
     const struct target_options *options = &target->defaults;
     struct disk disk = facts->disk;
-    int found = 0;
-    int error = node->pass == PASS_MEASURE ? facts->measure_error : facts->open_error;
+    uint64_t touched[TARGET_UNITS_MAX];
+    struct reason why;
+    int found = 0, error = facts->open_error;
 
+    if (node->pass >= PASS_MEASURE)
+        error = node->pass == PASS_MEASURE ? facts->measure_error : facts->scan_error;
     if (error)
         return error;
-    error =
-        target->size(options, disk.virtual_size, facts->units[target - targets].touched, &m->size);
+    target_counts_get(&facts->counts, target_row(target), touched);
+    error = target->size(options, disk.virtual_size, touched, &m->size, &why);
     if (error)
-        return image_fail(disk.img, EFBIG,
-                          "%s: a disk of %" PRIu64 " bytes is too large for a %s image",
-                          disk.driver->name, disk.virtual_size, target->name);
-    if (target->keeps_bitmaps && disk.driver->bitmaps_size)
+        return image_fail(disk.img, -error, "%s: as a %s image: %s", disk.driver->name,
+                          target->name, why.words);
+    if (target->keeps_bitmaps && target->keeps_bitmaps(options) && disk.driver->bitmaps_size)
         found = disk.driver->bitmaps_size(&disk, options->cluster_size, &m->bitmaps);
     m->has_bitmaps = found == 1;
     return found < 0 ? found : 0;

@@ -25,14 +25,15 @@ static const struct format_driver fake_driver = {.name = "fake", .bitmaps_size =
 /* An 8 MiB disk, of which two clusters of 64 KiB hold data. */
 static int begin(void **state)
 {
-    const struct target *qcow2 = target_by_name("qcow2");
-
     (void)state;
     text_free(&text);
     text_free(&problems);
     facts = (struct facts){.status = &status, .detection.driver = &raw_driver};
     facts.disk = (struct disk){.driver = &raw_driver, .virtual_size = 8 * MIB};
-    facts.units[qcow2 - targets] = (struct unit_count){.unit = 65536, .touched = 2};
+    for (size_t i = 0; targets[i]; i++)
+        target_counts_want(&facts.counts, i, targets[i], &targets[i]->defaults, 8 * MIB);
+    for (size_t i = 0; i < facts.counts.used; i++)
+        facts.counts.counts[i].touched = facts.counts.counts[i].unit < MIB ? 2 : 1;
     facts.allocated = 8192;
     status = (struct status){.image = "/tmp/x.img", .options = "ro", .problems = &problems};
     return 0;
@@ -197,6 +198,27 @@ static void test_measure(void **state)
     assert_file("allocated_size", "8192\n");
 }
 
+/* Each target has its own units of those that were counted. */
+static void test_measure_targets(void **state)
+{
+    (void)state;
+    assert_file("measure/luks", "required size: 10457088\nfully allocated size: 10457088\n");
+    assert_file("measure/vmdk", "required size: 196608\nfully allocated size: 8454144\n");
+    assert_file("measure/vpc", "required size: 2100224\nfully allocated size: 10490880\n");
+    assert_file("measure/vhdx", "required size: 16777216\nfully allocated size: 16777216\n");
+    assert_file("measure/vdi", "required size: 1049600\nfully allocated size: 8389632\n");
+    assert_file("measure/qed", "required size: 720896\nfully allocated size: 8978432\n");
+    assert_file("measure/parallels", "required size: 2097152\nfully allocated size: 9437184\n");
+    assert_file("measure/qcow", "required size: 16384\nfully allocated size: 8409088\n");
+    facts.measure_error = -EUCLEAN;
+    assert_error("measure/vmdk", EUCLEAN);
+    assert_file("measure/qcow", "required size: 16384\nfully allocated size: 8409088\n");
+    facts.scan_error = -EACCES;
+    assert_error("measure/qcow", EACCES);
+    facts.open_error = -EIO;
+    assert_error("measure/luks", EIO);
+}
+
 /* The line is there if the image may bring bitmaps, and only for targets that keep them. */
 static void test_measure_bitmaps(void **state)
 {
@@ -226,7 +248,7 @@ static void test_measure_too_large(void **state)
     facts.disk.img = s.img;
     facts.disk.virtual_size = UINT64_C(1) << 63;
     assert_error("measure/qcow2", EFBIG);
-    assert_said(s.img, "raw: a disk of 9223372036854775808 bytes is too large for a qcow2 image");
+    assert_said(s.img, "raw: as a qcow2 image: a disk of 9223372036854775808 bytes is too large");
     sample_end(&s);
     assert_file("measure/raw",
                 "required size: 9223372036854775808\nfully allocated size: 9223372036854775808\n");
@@ -279,6 +301,7 @@ int main(void)
         cmocka_unit_test_setup(test_header_fields, begin),
         cmocka_unit_test_setup(test_candidates, begin),
         cmocka_unit_test_setup(test_measure, begin),
+        cmocka_unit_test_setup(test_measure_targets, begin),
         cmocka_unit_test_setup(test_measure_bitmaps, begin),
         cmocka_unit_test_setup(test_measure_too_large, begin),
         cmocka_unit_test_setup(test_status, begin),
