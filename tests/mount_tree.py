@@ -19,8 +19,8 @@ TREE = {
     "candidates": "header",
     "measure/raw": "header",
     "measure/raw.json": "header",
-    "measure/qcow2": "scan",
-    "measure/qcow2.json": "scan",
+    **{f"measure/{target}{suffix}": "scan" for suffix in ("", ".json")
+       for target in ("qcow2", "luks", "vmdk", "vpc", "vhdx", "vdi", "qed", "parallels", "qcow")},
     "problems": "status",
     "status/version": "status",
     "status/image": "status",
@@ -203,7 +203,8 @@ TOOLS = [
     ("tail -n", 'tail -n 2 "$F"'),
     ("tac", 'tac "$F"'),
     ("wc -c", 'wc -c <"$F"'),
-    ("wc of all", 'cd "$D" && wc *'),
+    # How wide its columns are it takes from the sizes that it is told first.
+    ("wc of all", 'cd "$D" && wc * | tr -s " "'),
     ("grep", 'grep required "$F"'),
     ("grep -r", 'grep -rh required "$D" | sort'),
     ("dd bs=1", 'dd if="$F" bs=1 status=none'),
