@@ -247,7 +247,7 @@ class Watchdog:
 
     def __init__(self):
         self.fired = False
-        self.timer = threading.Timer(HANG + 10, self.fire)
+        self.timer = threading.Timer(6 * HANG, self.fire)  # some tests mount dozens of images
         self.timer.daemon = True
 
     def fire(self):
