@@ -172,9 +172,12 @@ def check_job(m, image):
         while reader.poll() is None and not m.jobs():
             pass
         for job in m.jobs():
-            os.kill(job, signal.SIGSTOP)
-            held, memory = descriptors(job), peak_memory(job)
-            os.kill(job, signal.SIGCONT)
+            try:
+                os.kill(job, signal.SIGSTOP)
+                held, memory = descriptors(job), peak_memory(job)
+                os.kill(job, signal.SIGCONT)
+            except ProcessLookupError:
+                continue
             check(held <= 100, f"job: {held} descriptors")
             check(memory < 32, f"job: {memory:.1f} MiB")
             if held and memory:
