@@ -12,69 +12,6 @@
 #include "formats/escape.h"
 #include "image_file.h"
 
-/* A copy of length bytes with a NUL behind; NULL stays it. */
-static char *copy_bytes(const char *bytes, size_t length)
-{
-    char *copy = bytes ? malloc(length + 1) : NULL;
-
-    if (copy) {
-        memcpy(copy, bytes, length);
-        copy[length] = '\0';
-    }
-    return copy;
-}
-
-static char *copy_string(const char *string)
-{
-    return string ? strdup(string) : NULL;
-}
-
-static void reference_free(struct reference *r)
-{
-    free((char *)(uintptr_t)r->kind);
-    free((char *)(uintptr_t)r->source);
-    free((char *)(uintptr_t)r->format);
-    free((char *)(uintptr_t)r->path);
-}
-
-int reference_list_add(struct reference_list *list, const struct reference *reference)
-{
-    struct reference *r;
-
-    if (list->count == REFERENCES_MAX || reference->length > REFERENCES_BYTES_MAX - list->bytes)
-        return -EFBIG;
-    if (list->count == list->room) {
-        size_t room = list->room ? 2 * list->room : 8;
-        struct reference *items = realloc(list->items, room * sizeof *items);
-
-        if (!items)
-            return -ENOMEM;
-        list->items = items;
-        list->room = room;
-    }
-    r = &list->items[list->count];
-    *r = *reference;
-    r->kind = copy_string(reference->kind);
-    r->source = copy_string(reference->source);
-    r->format = copy_string(reference->format);
-    r->path = copy_bytes(reference->path, reference->length);
-    if (!r->kind || !r->source || !r->path || (reference->format && !r->format)) {
-        reference_free(r);
-        return -ENOMEM;
-    }
-    list->count++;
-    list->bytes += r->length;
-    return 0;
-}
-
-void reference_list_end(struct reference_list *list)
-{
-    for (size_t i = 0; i < list->count; i++)
-        reference_free(&list->items[i]);
-    free(list->items);
-    *list = (struct reference_list){.items = NULL};
-}
-
 /* FNV-1a, on from hash; so many bytes, and that they were so many. */
 static uint64_t hash_bytes(uint64_t hash, const char *bytes, size_t length)
 {
@@ -102,7 +39,7 @@ int layers_begin(struct layers *layers, const char *path, bool block_devices)
 {
     struct layer *layer = &layers->items[0];
     const char *slash = strrchr(path, '/');
-    char *directory = slash ? copy_bytes(path, (size_t)(slash - path) + 1) : strdup(".");
+    char *directory = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
 
     *layer = (struct layer){.directory_fd = -1};
     layers->count = 1;
@@ -161,7 +98,7 @@ static char *path_of(int fd)
 
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     length = readlink(link, path, sizeof path);
-    return length > 0 && (size_t)length < sizeof path ? copy_bytes(path, (size_t)length) : NULL;
+    return length > 0 && (size_t)length < sizeof path ? strndup(path, (size_t)length) : NULL;
 }
 
 static int refuse(struct grant *grant, const char *words)
@@ -303,7 +240,7 @@ static int take_layer(struct layers *layers, struct layer *layer, size_t n,
     }
     layers->count++;
     next->format = format;
-    grant->resolved = copy_string(next->path);
+    grant->resolved = next->path ? strdup(next->path) : NULL;
     grant->state = GRANT_OPENED;
     return 0;
 }
