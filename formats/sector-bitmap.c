@@ -6,6 +6,9 @@
 #include "bytes.h"
 #include "checked.h"
 
+/* So many runs are told as one at most: each of them may take a read. */
+enum { RUNS_JOINED = 64 };
+
 bool sector_bit(const uint8_t *bits, uint64_t sector, enum bit_order order)
 {
     unsigned place = (unsigned)(sector % 8);
@@ -42,4 +45,23 @@ uint64_t sector_run_end(const uint8_t *bits, uint64_t first, uint64_t end, enum 
         n += 8 - place;
     }
     return end;
+}
+
+int sector_runs_at(struct disk *disk, uint64_t offset, unsigned want, struct extent *extent,
+                   int (*block_at)(struct disk *disk, uint64_t offset, unsigned want,
+                                   struct extent *extent))
+{
+    struct extent more = {.length = 0};
+    int error = block_at(disk, offset, want, extent);
+
+    if (error || !disk->below || (want & EXTENTS_WANT_HOST))
+        return error;
+    more.kind = extent->kind;
+    for (unsigned n = 0; n < RUNS_JOINED && more.kind == extent->kind; n++) {
+        extent->length += more.length;
+        if (extent->length >= disk->virtual_size - offset ||
+            block_at(disk, offset + extent->length, 0, &more))
+            break; /* what is wrong there ends the run, and is told when it is asked for */
+    }
+    return 0;
 }

@@ -15,9 +15,6 @@
 
 #define UNALLOCATED UINT32_MAX
 
-/* So many blocks are told as one run at most: each of them takes a read. */
-enum { BLOCKS_JOINED = 64 };
-
 /* Where the BAT is and what its entries may be. The file must hold all of it, in whole sectors. */
 int vhd_open_blocks(struct disk *disk, struct vhd *vhd)
 {
@@ -107,25 +104,7 @@ static int block_at(struct disk *disk, uint64_t offset, unsigned want, struct ex
     return error;
 }
 
-/* Adds to a run that nobody wants host offsets of what the bitmaps of the blocks behind it tell
- * alike. */
-static void join_blocks(struct disk *disk, uint64_t offset, struct extent *extent)
-{
-    struct extent more = {.kind = extent->kind};
-
-    for (unsigned n = 0; n < BLOCKS_JOINED && more.kind == extent->kind; n++) {
-        extent->length += more.length;
-        if (extent->length >= disk->virtual_size - offset ||
-            block_at(disk, offset + extent->length, 0, &more))
-            return; /* what is wrong there ends the run, and is told when it is asked for */
-    }
-}
-
 int vhd_block_extent_at(struct disk *disk, uint64_t offset, unsigned want, struct extent *extent)
 {
-    int error = block_at(disk, offset, want, extent);
-
-    if (!error && disk->below && !(want & EXTENTS_WANT_HOST))
-        join_blocks(disk, offset, extent);
-    return error;
+    return sector_runs_at(disk, offset, want, extent, block_at);
 }

@@ -8,6 +8,7 @@
 
 #include "bytes.h"
 #include "checked.h"
+#include "sector-bitmap.h"
 #include "vhdx.h"
 
 enum { ENTRY_BYTES = 8, STATE_MASK = 7, OFFSET_SHIFT = 20 };
@@ -52,10 +53,6 @@ static const enum class differencing_classes[] = {
     [FULLY_PRESENT] = DATA,
     [PARTIALLY_PRESENT] = PARTIAL,
 };
-
-/* So many runs are told as one at most where bitmaps are looked at: each of them may take a read.
- */
-enum { RUNS_JOINED = 64 };
 
 /* What an entry must be to continue a run. */
 struct like {
@@ -245,24 +242,7 @@ static int vhdx_block_at(struct disk *disk, uint64_t offset, unsigned want, stru
     return error;
 }
 
-/* Adds to a run that nobody wants host offsets of what stands behind it and is told alike. */
-static void vhdx_join(struct disk *disk, uint64_t offset, struct extent *extent)
-{
-    struct extent more = {.kind = extent->kind};
-
-    for (unsigned n = 0; n < RUNS_JOINED && more.kind == extent->kind; n++) {
-        extent->length += more.length;
-        if (extent->length >= disk->virtual_size - offset ||
-            vhdx_block_at(disk, offset + extent->length, 0, &more))
-            return; /* what is wrong there ends the run, and is told when it is asked for */
-    }
-}
-
 int vhdx_extent_at(struct disk *disk, uint64_t offset, unsigned want, struct extent *extent)
 {
-    int error = vhdx_block_at(disk, offset, want, extent);
-
-    if (!error && disk->below && !(want & EXTENTS_WANT_HOST))
-        vhdx_join(disk, offset, extent);
-    return error;
+    return sector_runs_at(disk, offset, want, extent, vhdx_block_at);
 }

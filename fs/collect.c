@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "frames.h"
 #include "job.h"
 
@@ -117,14 +118,6 @@ static int take_frames(const struct collector *c, struct frames *frames)
             error = take_result(c->collected, &frame, bytes);
     }
     return error;
-}
-
-static int64_t now_ms(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 int collect_frames(int fd, struct reference_list *references, struct collected *collected)

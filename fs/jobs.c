@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "passes.h"
 #include "wire.h"
 
@@ -21,14 +22,6 @@ static const char *const pass_names[PASSES] = {
     [PASS_MEASURE] = "measure",
     [PASS_SCAN] = "scan",
 };
-
-static int64_t now_ms(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* The running or idle job of number i, over all views. */
 static struct pass_job *job_at(const struct jobs *jobs, size_t i)

@@ -251,15 +251,16 @@ static void test_changed_references(void **state)
     make_file("top", "<middle");
 }
 
+static const struct reference part = {.role = REFERENCE_PART,
+                                      .kind = "below",
+                                      .source = "text",
+                                      .format = "qcow2",
+                                      .path = "bottom",
+                                      .length = 6};
+
 static void test_changed_parts(void **state)
 {
     struct reference_list list = {.items = NULL};
-    const struct reference part = {.role = REFERENCE_PART,
-                                   .kind = "below",
-                                   .source = "text",
-                                   .format = "qcow2",
-                                   .path = "bottom",
-                                   .length = 6};
     struct image *session;
     void **kept;
 
@@ -292,12 +293,6 @@ static int fetch(const struct layers *l, unsigned layer, size_t reference)
 static void test_fetched_parts(void **state)
 {
     struct reference_list list = {.items = NULL};
-    const struct reference part = {.role = REFERENCE_PART,
-                                   .kind = "below",
-                                   .source = "text",
-                                   .format = "qcow2",
-                                   .path = "bottom",
-                                   .length = 6};
     struct image *session;
     unsigned before;
     void **kept;
