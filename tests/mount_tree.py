@@ -17,10 +17,9 @@ TREE = {
     "disk_size": "status",
     "allocated_size": "scan",
     "candidates": "header",
-    "measure/raw": "header",
-    "measure/raw.json": "header",
+    **{f"measure/{target}{suffix}": "header" for suffix in ("", ".json") for target in ("raw", "luks")},
     **{f"measure/{target}{suffix}": "scan" for suffix in ("", ".json")
-       for target in ("qcow2", "luks", "vmdk", "vpc", "vhdx", "vdi", "qed", "parallels", "qcow")},
+       for target in ("qcow2", "vmdk", "vpc", "vhdx", "vdi", "qed", "parallels", "qcow")},
     "problems": "status",
     "status/version": "status",
     "status/image": "status",
