@@ -55,22 +55,24 @@ static bool serve_request(struct front *front, struct fuse_buf *buffer)
     return !fuse_session_exited(front->session);
 }
 
-/* Serves until the session is over. fds: the session's place, and room for those of the jobs. */
-static void serve(struct front *front, struct pollfd *fds)
+/* Serves until the session is over. */
+static void serve(struct front *front)
 {
-    nfds_t count = 1 + jobs_pollfds(&front->jobs);
+    struct pollfd fds[1 + JOBS_POLLFDS];
     struct fuse_buf buffer = {.mem = NULL};
     bool more = true;
 
+    fds[0] = (struct pollfd){.fd = fuse_session_fd(front->session), .events = POLLIN};
     while (more) {
-        int timeout = jobs_poll(&front->jobs, fds + 1);
-        int found = poll(fds, count, timeout);
+        nfds_t count;
+        int timeout = jobs_poll(&front->jobs, fds + 1, &count);
+        int found = poll(fds, 1 + count, timeout);
 
         if (found < 0 && errno != EINTR)
             break;
         if (found < 0)
             continue;
-        jobs_handle(&front->jobs, fds + 1);
+        jobs_handle(&front->jobs, fds + 1, count);
         if (fds[0].revents)
             more = serve_request(front, &buffer);
     }
@@ -96,7 +98,6 @@ static int begin_jobs(struct front *front, int monitor)
 int front_run(struct front *front, int monitor)
 {
     int fd = fuse_session_fd(front->session);
-    struct pollfd *fds;
 
     /* Whoever asks all of our processes to end asks the monitor, too: it unmounts, and that ends
      * this one. */
@@ -106,17 +107,12 @@ int front_run(struct front *front, int monitor)
     inodes_begin(&front->inodes);
     if (begin_jobs(front, monitor) < 0)
         return EXIT_SYSTEM;
-    fds = calloc(1 + jobs_pollfds(&front->jobs), sizeof *fds);
-    if (!fds)
-        return EXIT_SYSTEM;
-    fds[0] = (struct pollfd){.fd = fd, .events = POLLIN};
     /* A request that was interrupted before it was read is gone again: reading must not wait for
      * the next. */
     if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
         return EXIT_SYSTEM;
     front->jobs.patience_ms = (int64_t)front->request_timeout * 1000 / 2;
-    serve(front, fds);
-    free(fds);
+    serve(front);
     jobs_end(&front->jobs);
     inodes_end(&front->inodes);
     return EXIT_GOOD;

@@ -2,19 +2,16 @@
 /* Jobs, as the front sees them. */
 #include "jobs.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "passes.h"
-#include "wire.h"
-
-enum { ERRNOS = 512 }; /* the kernel takes no answer with an errno from here on */
 
 static const char *const pass_names[PASSES] = {
     [PASS_HEADER] = "header",
@@ -23,56 +20,79 @@ static const char *const pass_names[PASSES] = {
     [PASS_SCAN] = "scan",
 };
 
-/* The running or idle job of number i, over all views. */
-static struct pass_job *job_at(const struct jobs *jobs, size_t i)
-{
-    return &jobs->views[i / PASSES].passes[i % PASSES];
-}
-
-static size_t jobs_count(const struct jobs *jobs)
-{
-    return (size_t)jobs->views_count * PASSES;
-}
-
 int jobs_begin(struct jobs *jobs, int monitor, unsigned views_count)
 {
     *jobs = (struct jobs){.monitor = monitor, .views_count = views_count};
     jobs->views = calloc(views_count, sizeof *jobs->views);
-    if (!jobs->views)
-        return -ENOMEM;
-    for (size_t i = 0; i < jobs_count(jobs); i++)
-        *job_at(jobs, i) = (struct pass_job){.view = (unsigned)(i / PASSES),
-                                             .pass = (enum pass)(i % PASSES),
-                                             .fd = -1,
-                                             .left_at = -1};
-    return 0;
+    return jobs->views ? 0 : -ENOMEM;
 }
 
-/* Forgets what has come from the job so far, and its pipe. */
-static void forget_job(struct pass_job *p)
+static bool is_same_task(const struct task *a, const struct task *b)
 {
-    if (p->fd >= 0)
-        close(p->fd);
-    p->fd = -1;
-    frames_end(&p->frames);
-    p->at_end = p->ended = false;
-    p->bytes_read = 0;
-    text_free(&p->problems);
-    results_forget(&p->results);
+    return a->view == b->view && a->pass == b->pass;
 }
 
-/* All who wait for the pass go on. */
-static void resume_all(struct pass_job *p, int error)
+/* The job that does the task, or NULL. */
+static struct job *find_task(const struct jobs *jobs, const struct task *task)
 {
-    struct waiter *waiters = p->waiters;
+    struct job *job = jobs->all;
 
-    p->waiters = NULL;
+    while (job && !is_same_task(&job->task, task))
+        job = job->next;
+    return job;
+}
+
+/* A new job, which is not started yet. NULL: out of memory. */
+static struct job *job_new(struct jobs *jobs, const struct task *task)
+{
+    struct job *job = calloc(1, sizeof *job), **link = &jobs->all;
+
+    if (!job)
+        return NULL;
+    *job = (struct job){.task = *task, .fd = -1, .left_at = -1};
+    while (*link)
+        link = &(*link)->next;
+    *link = job;
+    return job;
+}
+
+/* Forgets what has come from the job so far, and its pipe: it may be started again. */
+static void forget_job(struct job *job)
+{
+    if (job->fd >= 0)
+        close(job->fd);
+    job->fd = -1;
+    job->id = 0;
+    frames_end(&job->frames);
+    job->at_end = job->ended = false;
+    job->bytes_read = 0;
+    text_free(&job->problems);
+    results_forget(&job->results);
+}
+
+/* All of them go on. */
+static void resume_all(struct waiter *waiters, int error)
+{
     while (waiters) {
         struct waiter *w = waiters;
 
         waiters = w->next;
         w->resume(w, error);
     }
+}
+
+/* The job is no more. Returns those who wait for it. */
+static struct waiter *job_free(struct jobs *jobs, struct job *job)
+{
+    struct waiter *waiters = job->waiters;
+    struct job **link = &jobs->all;
+
+    while (*link != job)
+        link = &(*link)->next;
+    *link = job->next;
+    forget_job(job);
+    free(job);
+    return waiters;
 }
 
 static void forget_view(struct view *view)
@@ -83,10 +103,8 @@ static void forget_view(struct view *view)
 
 void jobs_end(struct jobs *jobs)
 {
-    for (size_t i = 0; i < jobs_count(jobs); i++) {
-        resume_all(job_at(jobs, i), -EIO);
-        forget_job(job_at(jobs, i));
-    }
+    while (jobs->all)
+        resume_all(job_free(jobs, jobs->all), -EIO);
     for (unsigned i = 0; i < jobs->views_count; i++)
         forget_view(&jobs->views[i]);
     free(jobs->views);
@@ -96,261 +114,266 @@ void jobs_end(struct jobs *jobs)
 
 bool jobs_is_known(const struct jobs *jobs, const struct place *place)
 {
-    const struct node *node = place->node;
-    const struct place known = {place->view, place->number, node};
-
-    return node->pass < PASS_HEADER || results_get(&jobs->views[place->view].results, &known);
+    return place_task(place).pass < PASS_HEADER ||
+           results_get(&jobs->views[place->view].results, place);
 }
 
 /* Publishes what the job computed. 0 or -ENOMEM. */
-static int publish(struct jobs *jobs, struct pass_job *p)
+static int publish(struct jobs *jobs, struct job *job)
 {
-    struct view *view = &jobs->views[p->view];
+    struct view *view = &jobs->views[job->task.view];
 
-    text_add_lines_once(&view->problems, p->problems.bytes, p->problems.length);
-    view->bytes_read += p->bytes_read;
-    return results_move(&view->results, &p->results);
+    text_add_lines_once(&view->problems, job->problems.bytes, job->problems.length);
+    view->bytes_read += job->bytes_read;
+    return results_move(&view->results, &job->results);
 }
 
-/* Forgets what a pass has published. */
-static void forget_published(struct jobs *jobs, const struct pass_job *p)
+/* Forgets what a job has published. */
+static void forget_published(struct jobs *jobs, const struct task *task)
 {
     for (const struct node *n = nodes; n->path; n++)
-        if (pass_may_emit(p->pass, n->pass))
-            results_forget_node(&jobs->views[p->view].results, n);
+        if (pass_may_emit(task->pass, n->pass))
+            results_forget_node(&jobs->views[task->view].results, n);
 }
 
 /* The job is over. */
-static void finish(struct jobs *jobs, struct pass_job *p, int error)
+static void finish(struct jobs *jobs, struct job *job, int error)
 {
-    bool torn = p->torn;
+    struct task task = job->task;
+    bool torn = job->torn;
 
     if (torn && !error)
-        text_add(&p->problems, "the image changed while it was read, again and again: what was "
-                               "read may not fit together\n");
+        text_add(&job->problems, "the image changed while it was read, again and again: what was "
+                                 "read may not fit together\n");
     if (!error)
-        error = publish(jobs, p);
-    forget_job(p);
-    p->is_running = p->restarted = p->torn = false;
-    p->left_at = -1;
-    resume_all(p, error);
+        error = publish(jobs, job);
+    /* They may wait again: for another job. */
+    resume_all(job_free(jobs, job), error);
     if (torn)
-        forget_published(jobs, p);
+        forget_published(jobs, &task);
 }
 
-static void request(struct jobs *jobs, enum wire_request_kind kind, struct pass_job *p)
+static void request(struct jobs *jobs, enum wire_request_kind kind, struct job *job)
 {
-    struct wire_request r = {kind, p->id, p->view, (uint32_t)p->pass};
+    struct wire_request r = {kind, job->id, job->task.view, (uint32_t)job->task.pass};
 
     if (jobs->monitor < 0 || wire_send(jobs->monitor, &r, sizeof r, -1) < 0)
-        p->ended = p->at_end = true;
+        job->ended = job->at_end = true;
 }
 
 /* Ends a job whose monitor, process or words have failed: its readers get EIO, `problems` says why.
  */
-static void fail(struct jobs *jobs, struct pass_job *p, const char *format, int number)
+static void fail(struct jobs *jobs, struct job *job, const char *format, int number)
 {
-    text_add(&p->problems, "the %s job ", pass_names[p->pass]);
-    text_add(&p->problems, format, number);
-    text_add_lines_once(&jobs->views[p->view].problems, p->problems.bytes, p->problems.length);
-    finish(jobs, p, -EIO);
+    struct view *view = &jobs->views[job->task.view];
+
+    text_add(&job->problems, "the %s job ", pass_names[job->task.pass]);
+    text_add(&job->problems, format, number);
+    text_add_lines_once(&view->problems, job->problems.bytes, job->problems.length);
+    finish(jobs, job, -EIO);
 }
 
-static void start(struct jobs *jobs, struct pass_job *p)
+static bool is_walk(const struct job *job)
 {
-    forget_job(p);
-    p->is_running = true;
-    p->id = ++jobs->last_id;
-    request(jobs, WIRE_START, p);
-    if (p->ended)
-        fail(jobs, p, "could not be started: the monitor is gone", 0);
+    return job->task.pass >= PASS_MEASURE;
 }
 
-/* Kills the job and forgets it. */
-static void cancel(struct jobs *jobs, struct pass_job *p)
+/* Whether the job may be started, for it is no walk or not too many are on their way. */
+static bool has_turn(const struct jobs *jobs, const struct job *job)
 {
-    request(jobs, WIRE_KILL, p);
-    forget_job(p);
-    p->is_running = false;
-    p->left_at = -1;
+    unsigned walks = 0;
+
+    for (const struct job *j = jobs->all; j; j = j->next)
+        walks += j->id && is_walk(j);
+    return !is_walk(job) || walks < JOBS_WALKS_MAX;
+}
+
+/* Starts the job, now or when it has its turn. It may be over then. */
+static void start(struct jobs *jobs, struct job *job)
+{
+    if (!has_turn(jobs, job))
+        return;
+    job->id = ++jobs->last_id;
+    request(jobs, WIRE_START, job);
+    if (job->ended)
+        fail(jobs, job, "could not be started: the monitor is gone", 0);
+}
+
+/* Starts those whose turn has come, in their order. */
+static void start_waiting(struct jobs *jobs)
+{
+    struct job *job = jobs->all;
+
+    while (job) {
+        struct job *next = job->next;
+
+        if (!job->id)
+            start(jobs, job);
+        job = next;
+    }
+}
+
+/* Kills the job's process and forgets what came of it. */
+static void stop(struct jobs *jobs, struct job *job)
+{
+    if (job->id)
+        request(jobs, WIRE_KILL, job);
+    forget_job(job);
+}
+
+/* Takes all frames that have come: the job may be over, or be none any more. */
+static void take_frames(struct jobs *jobs, struct job *job)
+{
+    int taken = job_take_frames(job);
+
+    if (taken == 1) {
+        finish(jobs, job, 0);
+    } else if (taken < 0) {
+        request(jobs, WIRE_KILL, job);
+        fail(jobs, job, "did not keep to its protocol (error %d)", -taken);
+    }
 }
 
 void jobs_wait(struct jobs *jobs, struct waiter *waiter)
 {
-    struct pass_job *passes = jobs->views[waiter->view].passes, *p;
+    const struct task scan = {.view = waiter->task.view, .pass = PASS_SCAN};
+    struct job *job;
 
     /* A full scan that runs will tell what measure/ has to know. */
-    if (waiter->pass == PASS_MEASURE && passes[PASS_SCAN].is_running)
-        waiter->pass = PASS_SCAN;
-    p = &passes[waiter->pass];
-    waiter->next = p->waiters;
+    if (waiter->task.pass == PASS_MEASURE && find_task(jobs, &scan))
+        waiter->task = scan;
+    job = find_task(jobs, &waiter->task);
+    if (!job)
+        job = job_new(jobs, &waiter->task);
+    if (!job) {
+        waiter->resume(waiter, -ENOMEM);
+        return;
+    }
+    waiter->next = job->waiters;
     waiter->since = now_ms();
-    p->waiters = waiter;
-    p->left_at = -1;
-    if (!p->is_running)
-        start(jobs, p);
+    job->waiters = waiter;
+    job->left_at = -1;
+    if (!job->id)
+        start(jobs, job);
 }
 
 void jobs_leave(struct jobs *jobs, struct waiter *waiter)
 {
-    struct pass_job *p = &jobs->views[waiter->view].passes[waiter->pass];
-    struct waiter **link = &p->waiters;
+    struct job *job = find_task(jobs, &waiter->task);
+    struct waiter **link = job ? &job->waiters : NULL;
 
-    while (*link && *link != waiter)
+    while (link && *link && *link != waiter)
         link = &(*link)->next;
-    if (*link)
+    if (link && *link)
         *link = waiter->next;
-    if (!p->waiters)
-        p->left_at = now_ms();
+    if (job && !job->waiters)
+        job->left_at = now_ms();
+}
+
+/* Begins the job anew, as the image has changed: once; after that it goes on with what it has. */
+static void restart(struct jobs *jobs, struct job *job)
+{
+    if (job->restarted) {
+        job->torn = true;
+        return;
+    }
+    stop(jobs, job);
+    if (!job->waiters) {
+        job_free(jobs, job);
+        return;
+    }
+    job->restarted = true;
+    start(jobs, job);
 }
 
 void jobs_forget(struct jobs *jobs)
 {
+    struct job *next;
+
     for (unsigned i = 0; i < jobs->views_count; i++)
         forget_view(&jobs->views[i]);
-    for (size_t i = 0; i < jobs_count(jobs); i++) {
-        struct pass_job *p = job_at(jobs, i);
-
-        if (!p->is_running)
-            continue;
-        if (p->restarted) {
-            p->torn = true;
-            continue;
-        }
-        cancel(jobs, p);
-        if (p->waiters) {
-            start(jobs, p);
-            p->restarted = true;
-        }
+    for (struct job *job = jobs->all; job; job = next) {
+        next = job->next;
+        restart(jobs, job);
     }
-}
-
-/* Takes a file's text. */
-static int take_file(struct pass_job *p, const struct place *place, const struct wire_frame *f,
-                     const char *bytes)
-{
-    struct result *result;
-
-    if (!pass_may_emit(p->pass, place->node->pass) || f->error > 0 || f->error <= -ERRNOS)
-        return -EPROTO;
-    result = result_new(f->error, bytes, f->length);
-    return result ? results_put(&p->results, place, result) : -ENOMEM;
-}
-
-/* Takes one whole frame. Returns 0; 1: it was the last; -EPROTO: it makes no sense. */
-static int take_frame(struct pass_job *p, const struct wire_frame *f, const char *bytes)
-{
-    struct place place = {.view = p->view, .number = f->number, .node = nodes};
-
-    if (f->node >= nodes_count())
-        return -EPROTO;
-    place.node = &nodes[f->node];
-    switch (f->kind) {
-    case WIRE_FILE:
-        return take_file(p, &place, f, bytes);
-    case WIRE_COUNT:
-        return results_set_count(&p->results, &place, f->number);
-    case WIRE_REFERENCE: /* it was decided on them before */
-        return 0;
-    case WIRE_PROBLEMS:
-        text_add_lines_once(&p->problems, bytes, f->length);
-        return 0;
-    case WIRE_BYTES_READ:
-        if (f->length != sizeof p->bytes_read)
-            return -EPROTO;
-        memcpy(&p->bytes_read, bytes, sizeof p->bytes_read);
-        return 0;
-    case WIRE_END:
-        return 1;
-    default:
-        return -EPROTO;
-    }
-}
-
-/* Takes all whole frames that have come. As take_frame(). */
-static int take_frames(struct pass_job *p)
-{
-    struct wire_frame frame;
-    const char *bytes;
-    int taken = 0, more;
-
-    while (!taken && (more = frames_next(&p->frames, &frame, &bytes)) != 0)
-        taken = more < 0 ? more : take_frame(p, &frame, bytes);
-    return taken;
 }
 
 /* Says how a job without its last frame ended. */
-static void fail_ended(struct jobs *jobs, struct pass_job *p)
+static void fail_ended(struct jobs *jobs, struct job *job)
 {
-    if (WIFSIGNALED(p->status))
-        fail(jobs, p, "was killed by signal %d", WTERMSIG(p->status));
+    if (WIFSIGNALED(job->status))
+        fail(jobs, job, "was killed by signal %d", WTERMSIG(job->status));
     else
-        fail(jobs, p, "failed with status %d", WEXITSTATUS(p->status));
+        fail(jobs, job, "failed with status %d", WEXITSTATUS(job->status));
 }
 
 /* Reads a piece of what the job says. */
-static void read_job(struct jobs *jobs, struct pass_job *p)
+static void read_job(struct jobs *jobs, struct job *job)
 {
-    int more = frames_read(&p->frames, p->fd), taken;
+    int more = frames_read(&job->frames, job->fd);
 
     if (more == -EINTR || more == -EAGAIN)
         return;
-    if (more <= 0) {
-        close(p->fd);
-        p->fd = -1;
-        p->at_end = true;
-        if (p->ended)
-            fail_ended(jobs, p);
+    if (more > 0) {
+        take_frames(jobs, job);
         return;
     }
-    taken = take_frames(p);
-    if (taken == 1) {
-        finish(jobs, p, 0);
-    } else if (taken < 0) {
-        request(jobs, WIRE_KILL, p);
-        fail(jobs, p, "did not keep to its protocol (error %d)", -taken);
-    }
+    close(job->fd);
+    job->fd = -1;
+    job->at_end = true;
+    if (job->ended)
+        fail_ended(jobs, job);
 }
 
-/* The running pass with that job, or NULL: it was cancelled or is done. */
-static struct pass_job *find_job(struct jobs *jobs, uint32_t id)
+/* The job of that number, or NULL: it was cancelled or is done. */
+static struct job *find_job(const struct jobs *jobs, uint32_t id)
 {
-    for (size_t i = 0; i < jobs_count(jobs); i++)
-        if (job_at(jobs, i)->is_running && job_at(jobs, i)->id == id)
-            return job_at(jobs, i);
-    return NULL;
+    struct job *job = jobs->all;
+
+    while (job && job->id != id)
+        job = job->next;
+    return job;
+}
+
+/* The job that writes to that descriptor, or NULL. */
+static struct job *find_writer(const struct jobs *jobs, int fd)
+{
+    struct job *job = jobs->all;
+
+    while (job && job->fd != fd)
+        job = job->next;
+    return job;
 }
 
 static void take_answer(struct jobs *jobs, const struct wire_answer *a, int fd)
 {
-    struct pass_job *p = find_job(jobs, a->job);
+    struct job *job = a->job ? find_job(jobs, a->job) : NULL;
 
-    if (fd >= 0 && !(p && a->kind == WIRE_STARTED && p->fd < 0)) {
+    if (fd >= 0 && !(job && a->kind == WIRE_STARTED && job->fd < 0)) {
         close(fd);
         return;
     }
-    if (!p)
+    if (!job)
         return;
     if (a->kind == WIRE_STARTED && fd >= 0) {
-        p->fd = fd;
+        job->fd = fd;
     } else if (a->kind == WIRE_STARTED) {
-        fail(jobs, p, "could not be started (error %d)", -a->status);
+        fail(jobs, job, "could not be started (error %d)", -a->status);
     } else if (a->kind == WIRE_ENDED) {
-        p->ended = true;
-        p->status = a->status;
-        if (p->at_end)
-            fail_ended(jobs, p);
+        job->ended = true;
+        job->status = a->status;
+        if (job->at_end)
+            fail_ended(jobs, job);
     }
 }
 
-/* The monitor is gone: what runs can still be read, but how it ends will not be told. */
+/* The monitor is gone: how what runs ends will not be told. */
 static void lose_monitor(struct jobs *jobs)
 {
     close(jobs->monitor);
     jobs->monitor = -1;
-    for (size_t i = 0; i < jobs_count(jobs); i++)
-        if (job_at(jobs, i)->is_running)
-            fail(jobs, job_at(jobs, i), "was lost: the monitor is gone", 0);
+    while (jobs->all)
+        fail(jobs, jobs->all, "was lost: the monitor is gone", 0);
 }
 
 static void read_monitor(struct jobs *jobs)
@@ -364,36 +387,33 @@ static void read_monitor(struct jobs *jobs)
         lose_monitor(jobs);
 }
 
-/* The time at which something has to be done about a running job without an event; INT64_MAX:
- * never. */
-static int64_t deadline(const struct jobs *jobs, const struct pass_job *p)
+/* The time at which something has to be done about a job without an event; INT64_MAX: never. */
+static int64_t deadline(const struct jobs *jobs, const struct job *job)
 {
     int64_t first = INT64_MAX;
 
-    if (p->left_at >= 0)
-        first = p->left_at + JOBS_LINGER_MS;
-    for (const struct waiter *w = p->waiters; w && jobs->patience_ms; w = w->next)
+    if (job->left_at >= 0)
+        first = job->left_at + JOBS_LINGER_MS;
+    for (const struct waiter *w = job->waiters; w && jobs->patience_ms; w = w->next)
         first = w->since + jobs->patience_ms < first ? w->since + jobs->patience_ms : first;
     return first;
 }
 
-size_t jobs_pollfds(const struct jobs *jobs)
-{
-    return jobs_count(jobs) + 1;
-}
-
-int jobs_poll(struct jobs *jobs, struct pollfd *fds)
+int jobs_poll(struct jobs *jobs, struct pollfd *fds, nfds_t *count)
 {
     int64_t first = INT64_MAX, rest;
 
-    for (size_t i = 0; i < jobs_count(jobs); i++) {
-        const struct pass_job *p = job_at(jobs, i);
-        int64_t next = p->is_running ? deadline(jobs, p) : INT64_MAX;
+    *count = 0;
+    fds[(*count)++] = (struct pollfd){.fd = jobs->monitor, .events = POLLIN};
+    for (const struct job *job = jobs->all; job; job = job->next) {
+        int64_t next = deadline(jobs, job);
 
-        fds[i] = (struct pollfd){.fd = p->fd, .events = POLLIN};
         first = next < first ? next : first;
+        if (job->fd < 0)
+            continue;
+        assert(*count < JOBS_POLLFDS);
+        fds[(*count)++] = (struct pollfd){.fd = job->fd, .events = POLLIN};
     }
-    fds[jobs_count(jobs)] = (struct pollfd){.fd = jobs->monitor, .events = POLLIN};
     if (first == INT64_MAX)
         return -1;
     rest = first - now_ms();
@@ -402,9 +422,9 @@ int jobs_poll(struct jobs *jobs, struct pollfd *fds)
 
 /* Sends those away who have waited too long: they may come back for what their job will have found.
  */
-static void lose_patience(struct jobs *jobs, struct pass_job *p, int64_t now)
+static void lose_patience(struct jobs *jobs, struct job *job, int64_t now)
 {
-    struct waiter **link = &p->waiters;
+    struct waiter **link = &job->waiters;
 
     while (*link) {
         struct waiter *w = *link;
@@ -418,20 +438,33 @@ static void lose_patience(struct jobs *jobs, struct pass_job *p, int64_t now)
     }
 }
 
-void jobs_handle(struct jobs *jobs, const struct pollfd *fds)
+/* Does what is due to a job without an event. */
+static void look_after(struct jobs *jobs, struct job *job, int64_t now)
+{
+    if (jobs->patience_ms)
+        lose_patience(jobs, job, now);
+    if (job->left_at < 0 || now - job->left_at < JOBS_LINGER_MS)
+        return;
+    stop(jobs, job);
+    job_free(jobs, job);
+}
+
+void jobs_handle(struct jobs *jobs, const struct pollfd *fds, nfds_t count)
 {
     int64_t now = now_ms();
+    struct job *next;
 
-    if (fds[jobs_count(jobs)].revents && jobs->monitor >= 0)
+    if (fds[0].revents && jobs->monitor >= 0)
         read_monitor(jobs);
-    for (size_t i = 0; i < jobs_count(jobs); i++) {
-        struct pass_job *p = job_at(jobs, i);
+    for (nfds_t i = 1; i < count; i++) {
+        struct job *job = fds[i].revents ? find_writer(jobs, fds[i].fd) : NULL;
 
-        if (fds[i].revents && p->fd >= 0 && p->fd == fds[i].fd)
-            read_job(jobs, p);
-        if (p->is_running && jobs->patience_ms)
-            lose_patience(jobs, p, now);
-        if (p->is_running && p->left_at >= 0 && now - p->left_at >= JOBS_LINGER_MS)
-            cancel(jobs, p);
+        if (job)
+            read_job(jobs, job);
     }
+    for (struct job *job = jobs->all; job; job = next) {
+        next = job->next;
+        look_after(jobs, job, now);
+    }
+    start_waiting(jobs);
 }

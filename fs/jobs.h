@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Jobs, as the front sees them: at most one for each pass of a view, shared by all who wait for it,
- * killed when the last of them has been gone for a moment. Never waits; what jobs send is taken as
- * possibly wrong.
+ * Jobs, as the front sees them: at most one for each task, shared by all who wait for it, killed
+ * when the last of them has been gone for a moment. Never waits; what jobs send is taken as
+ * possibly wrong (job-frames.c).
  */
 #ifndef FS_JOBS_H
 #define FS_JOBS_H
@@ -18,29 +18,34 @@ enum {
     /* A signal makes open() fail with EINTR, and most callers then call it again: their job should
        still be there. */
     JOBS_LINGER_MS = 500,
+
+    /* So many walks run at a time, others wait for their turn: each takes memory and the disk. What
+       looks at headers never waits. */
+    JOBS_WALKS_MAX = 16,
+
+    /* Descriptors that jobs_poll() fills in at most: the monitor's, and those of jobs. */
+    JOBS_POLLFDS = 1 + VIEWS_MAX * (PASS_MEASURE - PASS_HEADER) + JOBS_WALKS_MAX,
 };
 
-/* Somebody who waits for a pass of a view. resume is called once: with 0 when the pass is done,
- * with -errno when its job died. */
+/* Somebody who waits for a task. resume is called once: with 0 when it is done, with -errno when
+ * its job died. */
 struct waiter {
     struct waiter *next;
-    unsigned view;
-    enum pass pass;
+    struct task task;
     void (*resume)(struct waiter *waiter, int error);
     int64_t since; /* ms; set by jobs_wait() */
 };
 
-struct pass_job {
-    unsigned view;
-    enum pass pass;
-    bool is_running;
-    uint32_t id;
-    int fd;      /* of the job's pipe; -1: not here yet, or at its end */
+struct job {
+    struct job *next;
+    struct task task;
+    uint32_t id; /* 0: it waits for its turn to be started */
+    int fd;      /* of its pipe; -1: not here yet, or at its end */
     bool at_end; /* of the pipe */
     bool ended;  /* the process; status is set */
     int status;
     struct frames frames;   /* what has come and is no whole frame yet */
-    struct results results; /* what came; published when the pass is done */
+    struct results results; /* what came; published when all has */
     struct text problems;
     uint64_t bytes_read;
     struct waiter *waiters;
@@ -49,12 +54,11 @@ struct pass_job {
     int64_t left_at; /* when the last of them left, ms; -1: some are there, or will come back */
 };
 
-/* What is known of a view, and what runs to find more. */
+/* What is known of a view. */
 struct view {
     struct results results;
     struct text problems; /* of all its jobs, each line once */
     uint64_t bytes_read;  /* by all of them that ended well */
-    struct pass_job passes[PASSES];
 };
 
 struct jobs {
@@ -64,6 +68,7 @@ struct jobs {
     uint32_t last_id;
     unsigned views_count;
     struct view *views;
+    struct job *all; /* that run, or are to run: the oldest first */
 };
 
 /* monitor: the socket, which becomes the jobs'. Returns 0 or -ENOMEM. */
@@ -87,15 +92,15 @@ void jobs_leave(struct jobs *jobs, struct waiter *waiter);
  */
 void jobs_forget(struct jobs *jobs);
 
-/* How many descriptors jobs_poll() fills in. */
-size_t jobs_pollfds(const struct jobs *jobs);
-
-/* Fills fds (jobs_pollfds() of them) for poll(2); returns how long it may wait, in ms, -1: for
- * ever.
- */
-int jobs_poll(struct jobs *jobs, struct pollfd *fds);
+/* Fills in fds (JOBS_POLLFDS of them) for poll(2), and how many that are. Returns how long it may
+ * wait, in ms, -1: for ever. */
+int jobs_poll(struct jobs *jobs, struct pollfd *fds, nfds_t *count);
 
 /* Does what poll(2) found to do. */
-void jobs_handle(struct jobs *jobs, const struct pollfd *fds);
+void jobs_handle(struct jobs *jobs, const struct pollfd *fds, nfds_t count);
+
+/* Takes all whole frames that have come from a job. 0; 1: the last one did; -errno: they make no
+ * sense, or no memory. */
+int job_take_frames(struct job *job);
 
 #endif

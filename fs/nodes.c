@@ -291,6 +291,11 @@ void place_name(const struct place *place, char *out)
     snprintf(out, PLACE_PATH_BYTES, "%s", slash ? slash + 1 : path);
 }
 
+struct task place_task(const struct place *place)
+{
+    return (struct task){.view = place->view, .pass = place->node->pass};
+}
+
 uint64_t place_ino(const struct place *place)
 {
     return 1 + node_index(place->node) +

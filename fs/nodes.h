@@ -55,6 +55,12 @@ struct place {
     const struct node *node;
 };
 
+/* What is computed at once, by one job: a pass over a view. */
+struct task {
+    unsigned view;
+    enum pass pass;
+};
+
 /* Everything a render function may use. Of a pass that was not run, nothing is set. */
 struct facts {
     const struct status *status; /* PASS_STATUS only */
@@ -130,6 +136,9 @@ void place_path(const struct place *place, char *out);
 
 /* A number of the place's own, from 1 on; 1 is the root. */
 uint64_t place_ino(const struct place *place);
+
+/* What has to be done before the place's text is known; for a directory nothing. */
+struct task place_task(const struct place *place);
 
 /* The directory of numbered entries that a numbered node is in, at any depth. */
 const struct node *node_counter(const struct node *node);

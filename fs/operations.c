@@ -83,8 +83,7 @@ static void when_known(const struct place *place, const struct request *r)
         return;
     }
     *waiting = *r;
-    waiting->waiter =
-        (struct waiter){.view = place->view, .pass = place->node->pass, .resume = resume};
+    waiting->waiter = (struct waiter){.task = place_task(place), .resume = resume};
     fuse_req_interrupt_func(r->req, on_interrupt, waiting);
     if (waiting->interrupted) {
         fuse_req_interrupt_func(r->req, NULL, NULL);

@@ -24,7 +24,7 @@ struct reader {
     int error;
 };
 
-enum { VIEWS = 3, JOBS_POLLFDS = VIEWS * PASSES + 1 };
+enum { VIEWS = 3 };
 
 static struct jobs jobs;
 static int monitor; /* our end of the socket; -1: closed */
@@ -60,7 +60,7 @@ static inline int end_jobs(void **state)
 
 static inline void wait_for(struct reader *reader, enum pass pass)
 {
-    *reader = (struct reader){.waiter = {.pass = pass, .resume = resume_reader}};
+    *reader = (struct reader){.waiter = {.task = {.pass = pass}, .resume = resume_reader}};
     jobs_wait(&jobs, &reader->waiter);
 }
 
@@ -79,13 +79,14 @@ static inline void assert_resumed(const struct reader *reader, int error)
 static inline void settle(void)
 {
     struct pollfd fds[JOBS_POLLFDS];
+    nfds_t count;
 
-    jobs_poll(&jobs, fds);
-    while (poll(fds, JOBS_POLLFDS, 0) > 0) {
-        jobs_handle(&jobs, fds);
-        jobs_poll(&jobs, fds);
+    jobs_poll(&jobs, fds, &count);
+    while (poll(fds, count, 0) > 0) {
+        jobs_handle(&jobs, fds, count);
+        jobs_poll(&jobs, fds, &count);
     }
-    jobs_handle(&jobs, fds);
+    jobs_handle(&jobs, fds, count);
 }
 
 /* As a loop does, for so long. */
@@ -97,10 +98,11 @@ static inline void run_for(int ms)
     until.tv_nsec += ms * 1000000L;
     do {
         struct pollfd fds[JOBS_POLLFDS];
-        int timeout = jobs_poll(&jobs, fds);
+        nfds_t count;
+        int timeout = jobs_poll(&jobs, fds, &count);
 
-        poll(fds, JOBS_POLLFDS, timeout < 0 || timeout > 20 ? 20 : timeout);
-        jobs_handle(&jobs, fds);
+        poll(fds, count, timeout < 0 || timeout > 20 ? 20 : timeout);
+        jobs_handle(&jobs, fds, count);
         clock_gettime(CLOCK_MONOTONIC, &now);
     } while ((now.tv_sec - until.tv_sec) * 1000000000L + (now.tv_nsec - until.tv_nsec) < 0);
 }

@@ -164,8 +164,9 @@ static void test_measure_waits_for_scan(void **state)
 static int timeout_now(void)
 {
     struct pollfd fds[JOBS_POLLFDS];
+    nfds_t count;
 
-    return jobs_poll(&jobs, fds);
+    return jobs_poll(&jobs, fds, &count);
 }
 
 /* The job goes on while somebody waits, and a moment longer; then it is killed. */
@@ -352,7 +353,7 @@ static struct reader again;
 static void wait_again(struct waiter *waiter, int error)
 {
     resume_reader(waiter, error);
-    wait_for(&again, waiter->pass);
+    wait_for(&again, waiter->task.pass);
 }
 
 /* Who is resumed may wait again at once: for a new job. */

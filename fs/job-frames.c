@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What a job sends, taken as possibly wrong: whatever it is, it only makes results of its own task.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "jobs.h"
+#include "passes.h"
+
+enum { ERRNOS = 512 }; /* the kernel takes no answer with an errno from here on */
+
+/* Takes a file's text. */
+static int take_file(struct job *job, const struct place *place, const struct wire_frame *f,
+                     const char *bytes)
+{
+    struct result *result;
+
+    if (!pass_may_emit(job->task.pass, place->node->pass) || f->error > 0 || f->error <= -ERRNOS)
+        return -EPROTO;
+    result = result_new(f->error, bytes, f->length);
+    return result ? results_put(&job->results, place, result) : -ENOMEM;
+}
+
+/* Takes one whole frame. Returns 0; 1: it was the last; -EPROTO: it makes no sense. */
+static int take_frame(struct job *job, const struct wire_frame *f, const char *bytes)
+{
+    struct place place = {.view = job->task.view, .number = f->number, .node = nodes};
+
+    if (f->node >= nodes_count())
+        return -EPROTO;
+    place.node = &nodes[f->node];
+    switch (f->kind) {
+    case WIRE_FILE:
+        return take_file(job, &place, f, bytes);
+    case WIRE_COUNT:
+        return results_set_count(&job->results, &place, f->number);
+    case WIRE_REFERENCE: /* it was decided on them before */
+        return 0;
+    case WIRE_PROBLEMS:
+        text_add_lines_once(&job->problems, bytes, f->length);
+        return 0;
+    case WIRE_BYTES_READ:
+        if (f->length != sizeof job->bytes_read)
+            return -EPROTO;
+        memcpy(&job->bytes_read, bytes, sizeof job->bytes_read);
+        return 0;
+    case WIRE_END:
+        return 1;
+    default:
+        return -EPROTO;
+    }
+}
+
+int job_take_frames(struct job *job)
+{
+    struct wire_frame frame;
+    const char *bytes;
+    int taken = 0, more;
+
+    while (!taken && (more = frames_next(&job->frames, &frame, &bytes)) != 0)
+        taken = more < 0 ? more : take_frame(job, &frame, bytes);
+    return taken;
+}
