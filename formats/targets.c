@@ -49,6 +49,11 @@ size_t target_row(const struct target *target)
     return row;
 }
 
+size_t targets_count(void)
+{
+    return sizeof targets / sizeof *targets - 1;
+}
+
 int target_refuse(struct reason *why, int error, const char *format, ...)
 {
     va_list arguments;

@@ -78,9 +78,10 @@ extern const struct target *const targets[];
 extern const struct target luks_target, parallels_target, qcow_target, qcow2_target, qed_target,
     raw_target, vdi_target, vhd_target, vhdx_target, vmdk_target;
 
-/* The target of that name, or NULL; and its row in targets[]. */
+/* The target of that name, or NULL; its row in targets[]; and how many rows there are. */
 const struct target *target_by_name(const char *name);
 size_t target_row(const struct target *target);
+size_t targets_count(void);
 
 /* Writes why a size cannot be told, and returns -error. */
 int target_refuse(struct reason *why, int error, const char *format, ...)

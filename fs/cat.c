@@ -35,13 +35,14 @@ static int keep_reference(void *context, const struct reference *reference)
     return keeper->references ? reference_list_add(keeper->references, reference) : 0;
 }
 
-/* Runs a pass over a view, and keeps what it finds. */
-static int run(struct cat *cat, enum pass pass, unsigned view, struct reference_list *references)
+/* Does a task, and keeps what it finds. */
+static int run(struct cat *cat, const struct task *task, struct reference_list *references)
 {
-    struct keeper keeper = {&cat->views[view], references};
+    struct keeper keeper = {&cat->views[task->view], references};
+    const struct option_set *set = option_sets_get(&cat->sets, task->set);
     const struct pass_sink sink = {&keeper, keep_file, keep_count, keep_reference};
     struct pass_report report;
-    int error = pass_run(pass, view, &cat->layers, &cat->open, &sink, &report);
+    int error = task_run(task, set, &cat->layers, &cat->open, &sink, &report);
 
     if (error)
         return error;
@@ -65,7 +66,7 @@ static int find_layers(struct cat *cat)
     for (unsigned i = 0; i < cat->layers.count && !error; i++) {
         struct reference_list references = {.items = NULL};
 
-        error = run(cat, PASS_HEADER, i + 1, &references);
+        error = run(cat, &(struct task){.view = i + 1, .pass = PASS_HEADER}, &references);
         if (!error)
             error = layers_grant(&cat->layers, i, &references);
         reference_list_end(&references);
@@ -99,6 +100,7 @@ void cat_end(struct cat *cat)
     for (unsigned i = 0; i < VIEWS_MAX; i++)
         forget(&cat->views[i]);
     layers_end(&cat->layers);
+    option_sets_end(&cat->sets);
     free(cat->options);
 }
 
@@ -134,11 +136,13 @@ static int compute_status(struct cat *cat, const struct place *place)
 
 static int compute(struct cat *cat, const struct place *place)
 {
-    if (place->node->pass == PASS_STATUS)
+    const struct task task = place_task(place);
+
+    if (task.pass == PASS_STATUS)
         return compute_status(cat, place);
     if (results_get(&cat->views[place->view].results, place))
         return 0;
-    return run(cat, place->node->pass, place->view, NULL);
+    return run(cat, &task, NULL);
 }
 
 int cat_file(struct cat *cat, const struct place *place, const struct result **result)

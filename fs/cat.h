@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "image_options.h"
+#include "option_sets.h"
 #include "passes.h"
 #include "results.h"
 
@@ -20,7 +21,8 @@ struct cat_view {
 struct cat {
     struct open_options open;
     struct layers layers;
-    char *options; /* status/options */
+    char *options;           /* status/options */
+    struct option_sets sets; /* of places that were asked for by option_sets_path() */
     struct cat_view views[VIEWS_MAX];
 };
 

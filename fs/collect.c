@@ -171,7 +171,8 @@ int collect_references(struct layers *layers, unsigned layer, const struct open_
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         close(pipe_fds[0]);
         layers_close_directories(layers);
-        exit(job_run(PASS_HEADER, layer + 1, layers, options, pipe_fds[1]));
+        exit(job_run(&(struct task){.view = layer + 1, .pass = PASS_HEADER}, NULL, layers, options,
+                     pipe_fds[1]));
     }
     close(pipe_fds[1]);
     taken = pid < 0 ? -EAGAIN : collect_frames(pipe_fds[0], references, collected);

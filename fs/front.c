@@ -83,7 +83,7 @@ static void serve(struct front *front)
 static int begin_jobs(struct front *front, int monitor)
 {
     struct view *view;
-    int error = jobs_begin(&front->jobs, monitor, 1 + front->layers.count);
+    int error = jobs_begin(&front->jobs, monitor, 1 + front->layers.count, &front->sets);
 
     if (error)
         return error;
@@ -115,5 +115,6 @@ int front_run(struct front *front, int monitor)
     serve(front);
     jobs_end(&front->jobs);
     inodes_end(&front->inodes);
+    option_sets_end(&front->sets);
     return EXIT_GOOD;
 }

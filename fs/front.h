@@ -24,6 +24,7 @@ struct front {
                                  0: never */
     char *options_text;
     struct inodes inodes;
+    struct option_sets sets;
     struct jobs jobs;
 };
 

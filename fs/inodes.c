@@ -30,6 +30,7 @@ static void inode_free(struct inodes *inodes, struct inode *inode)
         link = &(*link)->next;
     *link = inode->next;
     result_drop(inode->result);
+    free(inode->refused);
     free(inode);
 }
 
@@ -62,6 +63,14 @@ void inodes_end(struct inodes *inodes)
     for (size_t i = 0; i < INODE_BUCKETS; i++)
         while (inodes->buckets[i])
             inode_free(inodes, inodes->buckets[i]);
+    free(inodes->root.refused);
+    inodes->root.refused = NULL;
+}
+
+void inode_refuse(struct inode *inode, const char *why)
+{
+    free(inode->refused);
+    inode->refused = strdup(why);
 }
 
 _Static_assert(INODE_BUCKETS == 1 << (64 - 54), "the hash has as many bits as there are buckets");

@@ -18,6 +18,7 @@ struct inode {
     uint64_t generation;   /* never used twice */
     bool size_told;        /* the kernel knows the true size */
     bool is_current;       /* what the next lookup of its place gives */
+    char *refused;         /* why a name in the directory was, the last time; NULL: none was */
     struct inode *next;    /* of its bucket */
 };
 
@@ -54,5 +55,8 @@ void inodes_close(struct open_file *file);
 
 /* The kernel forgets count lookups; an inode with none left is freed. */
 void inodes_forget(struct inodes *inodes, struct inode *inode, uint64_t count);
+
+/* Keeps why a name in the directory was refused, in place of what was kept before. */
+void inode_refuse(struct inode *inode, const char *why);
 
 #endif

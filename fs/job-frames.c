@@ -15,7 +15,7 @@ static int take_file(struct job *job, const struct place *place, const struct wi
 {
     struct result *result;
 
-    if (!pass_may_emit(job->task.pass, place->node->pass) || f->error > 0 || f->error <= -ERRNOS)
+    if (!task_may_tell(&job->task, place) || f->error > 0 || f->error <= -ERRNOS)
         return -EPROTO;
     result = result_new(f->error, bytes, f->length);
     return result ? results_put(&job->results, place, result) : -ENOMEM;

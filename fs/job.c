@@ -91,13 +91,13 @@ static int write_reference(void *context, const struct reference *r)
     return error ? error : write_bytes(context, r->path, head.path);
 }
 
-int job_run(enum pass pass, unsigned view, const struct layers *layers,
+int job_run(const struct task *task, const struct option_set *set, const struct layers *layers,
             const struct open_options *options, int fd)
 {
     struct out out = {.fd = fd};
     const struct pass_sink sink = {&out, write_file, write_count, write_reference};
     struct pass_report report;
-    int error = pass_run(pass, view, layers, options, &sink, &report);
+    int error = task_run(task, set, layers, options, &sink, &report);
     struct wire_frame problems = {.kind = WIRE_PROBLEMS,
                                   .length = (uint32_t)strlen(report.problems)};
     struct wire_frame bytes_read = {.kind = WIRE_BYTES_READ, .length = sizeof report.bytes_read};

@@ -6,10 +6,10 @@
 #include "nodes.h"
 
 /*
- * Runs the pass over a view of the layers, of which the image is taken as the options say, in a
- * process of its own, and writes its frames (wire.h) to fd. Returns the process's exit status.
+ * Does a task, in a process of its own (as task_run()), and writes its frames (wire.h) to fd.
+ * Returns the process's exit status.
  */
-int job_run(enum pass pass, unsigned view, const struct layers *layers,
+int job_run(const struct task *task, const struct option_set *set, const struct layers *layers,
             const struct open_options *options, int fd);
 
 /* layers->fetch of a job: asks the opener on the socket that is layers->fetch_context. */

@@ -20,16 +20,16 @@ static const char *const pass_names[PASSES] = {
     [PASS_SCAN] = "scan",
 };
 
-int jobs_begin(struct jobs *jobs, int monitor, unsigned views_count)
+int jobs_begin(struct jobs *jobs, int monitor, unsigned views_count, const struct option_sets *sets)
 {
-    *jobs = (struct jobs){.monitor = monitor, .views_count = views_count};
+    *jobs = (struct jobs){.monitor = monitor, .views_count = views_count, .sets = sets};
     jobs->views = calloc(views_count, sizeof *jobs->views);
     return jobs->views ? 0 : -ENOMEM;
 }
 
 static bool is_same_task(const struct task *a, const struct task *b)
 {
-    return a->view == b->view && a->pass == b->pass;
+    return a->view == b->view && a->pass == b->pass && a->set == b->set;
 }
 
 /* The job that does the task, or NULL. */
@@ -132,7 +132,7 @@ static int publish(struct jobs *jobs, struct job *job)
 static void forget_published(struct jobs *jobs, const struct task *task)
 {
     for (const struct node *n = nodes; n->path; n++)
-        if (pass_may_emit(task->pass, n->pass))
+        if (task_may_tell(task, &(struct place){task->view, n->target ? task->set : 0, n}))
             results_forget_node(&jobs->views[task->view].results, n);
 }
 
@@ -155,8 +155,18 @@ static void finish(struct jobs *jobs, struct job *job, int error)
 
 static void request(struct jobs *jobs, enum wire_request_kind kind, struct job *job)
 {
-    struct wire_request r = {kind, job->id, job->task.view, (uint32_t)job->task.pass};
+    const struct option_set *set = option_sets_get(jobs->sets, job->task.set);
+    struct wire_request r = {.kind = kind,
+                             .job = job->id,
+                             .view = job->task.view,
+                             .pass = (uint32_t)job->task.pass,
+                             .set = job->task.set};
 
+    if (set) {
+        r.directory = (uint32_t)node_index(set->directory);
+        r.target = (uint32_t)target_row(set->target);
+        r.options = set->options;
+    }
     if (jobs->monitor < 0 || wire_send(jobs->monitor, &r, sizeof r, -1) < 0)
         job->ended = job->at_end = true;
 }
@@ -173,19 +183,20 @@ static void fail(struct jobs *jobs, struct job *job, const char *format, int num
     finish(jobs, job, -EIO);
 }
 
-static bool is_walk(const struct job *job)
+/* Whether the job is one of those that take turns: walks, and what there may be any number of. */
+static bool takes_turns(const struct job *job)
 {
-    return job->task.pass >= PASS_MEASURE;
+    return job->task.pass >= PASS_MEASURE || job->task.set;
 }
 
-/* Whether the job may be started, for it is no walk or not too many are on their way. */
+/* Whether the job may be started. */
 static bool has_turn(const struct jobs *jobs, const struct job *job)
 {
-    unsigned walks = 0;
+    unsigned running = 0;
 
     for (const struct job *j = jobs->all; j; j = j->next)
-        walks += j->id && is_walk(j);
-    return !is_walk(job) || walks < JOBS_WALKS_MAX;
+        running += j->id && takes_turns(j);
+    return !takes_turns(job) || running < JOBS_TURNS_MAX;
 }
 
 /* Starts the job, now or when it has its turn. It may be over then. */
@@ -236,11 +247,11 @@ static void take_frames(struct jobs *jobs, struct job *job)
 
 void jobs_wait(struct jobs *jobs, struct waiter *waiter)
 {
-    const struct task scan = {.view = waiter->task.view, .pass = PASS_SCAN};
+    const struct task scan = {waiter->task.view, PASS_SCAN, 0};
     struct job *job;
 
     /* A full scan that runs will tell what measure/ has to know. */
-    if (waiter->task.pass == PASS_MEASURE && find_task(jobs, &scan))
+    if (waiter->task.pass == PASS_MEASURE && !waiter->task.set && find_task(jobs, &scan))
         waiter->task = scan;
     job = find_task(jobs, &waiter->task);
     if (!job)

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "frames.h"
+#include "option_sets.h"
 #include "results.h"
 #include "text.h"
 
@@ -19,12 +20,12 @@ enum {
        still be there. */
     JOBS_LINGER_MS = 500,
 
-    /* So many walks run at a time, others wait for their turn: each takes memory and the disk. What
-       looks at headers never waits. */
-    JOBS_WALKS_MAX = 16,
+    /* So many walks, and jobs about options, run at a time; others wait for their turn, as each
+       takes memory and the disk. What looks at headers never waits. */
+    JOBS_TURNS_MAX = 16,
 
     /* Descriptors that jobs_poll() fills in at most: the monitor's, and those of jobs. */
-    JOBS_POLLFDS = 1 + VIEWS_MAX * (PASS_MEASURE - PASS_HEADER) + JOBS_WALKS_MAX,
+    JOBS_POLLFDS = 1 + VIEWS_MAX * (PASS_MEASURE - PASS_HEADER) + JOBS_TURNS_MAX,
 };
 
 /* Somebody who waits for a task. resume is called once: with 0 when it is done, with -errno when
@@ -68,11 +69,14 @@ struct jobs {
     uint32_t last_id;
     unsigned views_count;
     struct view *views;
+    const struct option_sets *sets;
     struct job *all; /* that run, or are to run: the oldest first */
 };
 
-/* monitor: the socket, which becomes the jobs'. Returns 0 or -ENOMEM. */
-int jobs_begin(struct jobs *jobs, int monitor, unsigned views_count);
+/* monitor: the socket, which becomes the jobs'; sets: those that tasks are about. Returns 0 or
+ * -ENOMEM. */
+int jobs_begin(struct jobs *jobs, int monitor, unsigned views_count,
+               const struct option_sets *sets);
 void jobs_end(struct jobs *jobs);
 
 /* Whether no pass is needed for the place, or what its pass says of it is known: its view's

@@ -16,9 +16,8 @@
 #include "job.h"
 #include "wire.h"
 
-/* One for each pass of a view runs; others have said all and are ending, which may take them a
- * moment. */
-enum { JOBS_MAX = VIEWS_MAX * PASSES + 64 };
+/* So many run; others have said all and are ending, which may take them a moment. */
+enum { JOBS_MAX = JOBS_POLLFDS + 64 };
 
 struct child {
     pid_t pid;    /* 0: free */
@@ -118,16 +117,22 @@ static struct child *find_child(struct monitor *m, pid_t pid)
 /* In a new process: runs the job that r asks for; socket: on which it asks for parts, or -1. */
 static void run_job(struct monitor *m, const struct wire_request *r, int fd, int socket)
 {
+    const struct task task = {r->view, (enum pass)r->pass, r->set};
     struct front *front = m->front;
+    struct option_set set = {.options = r->options};
 
     close(m->socket);
     become_child(m);
+    if (task.set) {
+        set.directory = &nodes[r->directory];
+        set.target = targets[r->target];
+    }
     layers_close_directories(&front->layers);
     if (socket >= 0) {
         front->layers.fetch = job_fetch_part;
         front->layers.fetch_context = socket;
     }
-    exit(job_run((enum pass)r->pass, r->view, &front->layers, &front->open, fd));
+    exit(job_run(&task, task.set ? &set : NULL, &front->layers, &front->open, fd));
 }
 
 /* What a job and its monitor and front are connected by: the second of each pair is the job's. */
@@ -208,6 +213,14 @@ static void start_opener(struct monitor *m, struct job_ends *ends)
     ends->socket[0] = -1;
 }
 
+/* Whether there is what the request is about. */
+static bool is_possible(const struct monitor *m, const struct wire_request *r)
+{
+    return r->pass >= PASS_HEADER && r->pass < PASSES && r->view <= m->front->layers.count &&
+           (!r->set || (r->set <= OPTION_SETS_MAX && r->directory < nodes_count() &&
+                        r->target < targets_count()));
+}
+
 /* Forks a job. Returns the read end of its pipe, or -errno. */
 static int start_job(struct monitor *m, const struct wire_request *r)
 {
@@ -216,7 +229,7 @@ static int start_job(struct monitor *m, const struct wire_request *r)
     struct job_ends ends;
     int error;
 
-    if (r->pass < PASS_HEADER || r->pass >= PASSES || r->view > m->front->layers.count)
+    if (!is_possible(m, r))
         return -EPROTO;
     if (!child)
         return -EAGAIN;

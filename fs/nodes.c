@@ -196,6 +196,11 @@ const char *node_name(const struct node *node)
     return slash ? slash + 1 : node->path;
 }
 
+uint32_t node_numbers(const struct node *node)
+{
+    return node->is_numbered ? NUMBERS_MAX : node->target ? 1 + OPTION_SETS_MAX : 1;
+}
+
 const struct node *node_counter(const struct node *node)
 {
     while (!node->count)
@@ -291,9 +296,15 @@ void place_name(const struct place *place, char *out)
     snprintf(out, PLACE_PATH_BYTES, "%s", slash ? slash + 1 : path);
 }
 
+/* With options of its own a file has a walk of its own, which leaves out what it need not know. */
 struct task place_task(const struct place *place)
 {
-    return (struct task){.view = place->view, .pass = place->node->pass};
+    const struct node *node = place->node;
+    struct task task = {place->view, node->pass, node->target ? place->number : 0};
+
+    if (task.set && task.pass == PASS_SCAN)
+        task.pass = PASS_MEASURE;
+    return task;
 }
 
 uint64_t place_ino(const struct place *place)

@@ -42,12 +42,15 @@ enum {
 
     VIEWS_MAX = 1 + LAYERS_MAX,
     NUMBERS_MAX = REFERENCES_MAX, /* entries of a directory that are numbered */
+
+    /* Sets of options of a mount; ours: what qemu tells apart is far less. */
+    OPTION_SETS_MAX = 16384,
 };
 
 /*
- * A file or directory of the mount: a node; of a node whose path has a number in it, that; and the
- * view. View 0 is the image with all that was granted to it; view 1 + N, below layers/N, is layer N
- * alone.
+ * A file or directory of the mount: a node; of a node whose path has a number in it, that; of one
+ * that takes options, the number of their set (option_sets.h), 0: none; and the view. View 0 is the
+ * image with all that was granted to it; view 1 + N, below layers/N, is layer N alone.
  */
 struct place {
     unsigned view;
@@ -55,16 +58,26 @@ struct place {
     const struct node *node;
 };
 
-/* What is computed at once, by one job: a pass over a view. */
+/* Options of a target, for the files of that target in a directory. */
+struct option_set {
+    const struct node *directory;
+    const struct target *target;
+    struct target_options options;
+};
+
+/* What is computed at once, by one job: a pass over a view, for all files without options; or for
+ * those of one set of options. */
 struct task {
     unsigned view;
     enum pass pass;
+    uint32_t set; /* its number, 0: none */
 };
 
 /* Everything a render function may use. Of a pass that was not run, nothing is set. */
 struct facts {
     const struct status *status; /* PASS_STATUS only */
 
+    const struct option_set *set; /* of the task; NULL: none */
     const struct layers *layers;
     unsigned layer; /* that the disk is */
     struct detection detection;
@@ -90,7 +103,7 @@ struct node {
     /* Writes the file's text. 0; -ENOENT: does not apply to this image; another -errno: what open()
      * then says. */
     int (*render)(const struct facts *facts, const struct place *place, struct text *text);
-    const char *target; /* of measure/...: row of targets[] */
+    const char *target; /* of measure/...: row of targets[]; its name may have options */
     const char *after;  /* path of a file that must be known before this one tells all, or before a
                            directory is known to be there; NULL: none */
 
@@ -139,6 +152,9 @@ uint64_t place_ino(const struct place *place);
 
 /* What has to be done before the place's text is known; for a directory nothing. */
 struct task place_task(const struct place *place);
+
+/* How many numbers places of the node have. */
+uint32_t node_numbers(const struct node *node);
 
 /* The directory of numbered entries that a numbered node is in, at any depth. */
 const struct node *node_counter(const struct node *node);

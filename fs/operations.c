@@ -11,12 +11,18 @@
 #include <string.h>
 
 #include "erofs.h"
+#include "formats/escape.h"
 #include "front.h"
 #include "listing.h"
 #include "tree.h"
+#include "xattrs.h"
 
 /* Attributes of what cannot change are the kernel's for so long, seconds. */
 #define FOR_LONG 3600.0
+
+enum {
+    REFUSALS_BYTES = 64 << 10
+}; /* with so much in `problems` names that are refused add nothing */
 
 /* A request of the kernel that may have to wait for a pass. */
 struct request {
@@ -210,18 +216,51 @@ static void answer_lookup(struct request *r, int error)
         inodes_forget(&front->inodes, inode, 1);
 }
 
+/* Says why a name is refused: in `problems`, and as an attribute of the directory. */
+static void refuse_name(struct front *front, struct inode *directory, const char *name,
+                        const struct reason *why)
+{
+    struct text *problems = &front->jobs.views[directory->place.view].problems;
+    char path[PLACE_PATH_BYTES], escaped[4 * 256],
+        line[sizeof path + sizeof escaped + sizeof *why + 4];
+
+    inode_refuse(directory, why->words);
+    if (problems->length >= REFUSALS_BYTES)
+        return;
+    place_path(&directory->place, path);
+    escape_text(escaped, sizeof escaped, name, strlen(name));
+    snprintf(line, sizeof line, "%s/%s: %s", path, escaped, why->words);
+    text_add_lines_once(problems, line, strlen(line));
+}
+
+/* What is called name in the directory. 0 or -errno. */
+static int find_place(struct front *front, struct inode *directory, const char *name,
+                      struct place *place)
+{
+    struct reason why = {.words = ""};
+    int error;
+
+    if (place_in(&directory->place, name, place))
+        return place->view > front->layers.count ? -ENOENT : 0;
+    error = option_sets_place(&front->sets, &directory->place, name, place, &why);
+    if (error && *why.words)
+        refuse_name(front, directory, name, &why);
+    return error;
+}
+
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
     struct front *front = front_of(req);
     struct request r = {.front = front, .req = req, .answer = answer_lookup};
     struct place teller;
+    int error;
 
-    if (!place_in(&inode_of(front, parent)->place, name, &r.place) ||
-        r.place.view > front->layers.count) {
-        fuse_reply_err(req, ENOENT);
+    refresh(front);
+    error = find_place(front, inode_of(front, parent), name, &r.place);
+    if (error) {
+        fuse_reply_err(req, -error);
         return;
     }
-    refresh(front);
     teller = tree_told_by(&r.place);
     if (r.place.node->after || r.place.node->pass == PASS_HEADER)
         when_known(&teller, &r);
@@ -371,6 +410,16 @@ static void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info 
     fuse_reply_err(req, 0);
 }
 
+static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+{
+    xattrs_get(req, inode_of(front_of(req), ino), name, size);
+}
+
+static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
+{
+    xattrs_list(req, inode_of(front_of(req), ino), size);
+}
+
 /* A number that a file shows, or 0 if it is not known. */
 static uint64_t known_number(struct front *front, const char *path)
 {
@@ -416,6 +465,8 @@ const struct fuse_lowlevel_ops front_operations = {
     .readdir = op_readdir,
     .releasedir = op_releasedir,
     .statfs = op_statfs,
+    .getxattr = op_getxattr,
+    .listxattr = op_listxattr,
     .setattr = erofs_setattr,
     .mknod = erofs_mknod,
     .mkdir = erofs_mkdir,

@@ -12,23 +12,30 @@
 #include "formats/checked.h"
 #include "render.h"
 
-/* Begins the counters of all targets. */
+/* Begins the counters: of the set of options, or of all targets. */
 static void begin_counts(struct facts *facts)
 {
+    const struct option_set *set = facts->set;
+
     target_counts_begin(&facts->counts);
     for (size_t i = 0; targets[i]; i++)
-        target_counts_want(&facts->counts, i, targets[i], &targets[i]->defaults,
-                           facts->disk.virtual_size);
+        if (!set || set->target == targets[i])
+            target_counts_want(&facts->counts, i, targets[i],
+                               set ? &set->options : &targets[i]->defaults,
+                               facts->disk.virtual_size);
 }
 
 /* Feeds all consumers of allocation from one stream; all: without leaving anything out. */
 static int scan(struct facts *facts, bool all)
 {
+    uint64_t least = facts->set ? 0 : MEASURED_UNIT;
     struct extents stream;
     struct extent extent;
     int more;
 
     begin_counts(facts);
+    if (facts->set && !facts->counts.used) /* whatever the data */
+        return 0;
     facts->allocated = 0;
     extents_begin(&stream, &facts->disk, 0);
     while ((more = extents_next(&stream, &extent)) == 1) {
@@ -37,7 +44,7 @@ static int scan(struct facts *facts, bool all)
         if (extent.kind != EXTENT_DATA)
             continue;
         facts->allocated += extent.length;
-        counted = target_counts_add(&facts->counts, MEASURED_UNIT, &extent);
+        counted = target_counts_add(&facts->counts, least, &extent);
         if (!all)
             extents_skip(&stream, counted);
     }
@@ -86,7 +93,7 @@ static void gather(enum pass pass, struct image *img, const struct open_options 
     facts->content_error = facts->open_error;
     facts->scan_error = facts->measure_error = facts->open_error;
     facts->scanned_all = true;
-    if (pass < PASS_MEASURE && !facts->detect_error)
+    if (pass < PASS_MEASURE && !facts->set && !facts->detect_error)
         find_headers(facts);
     if (pass == PASS_CONTENT && !facts->open_error)
         facts->content_error = content_detect(&facts->disk, &facts->content);
@@ -101,10 +108,14 @@ static void gather(enum pass pass, struct image *img, const struct open_options 
     }
 }
 
-bool pass_may_emit(enum pass pass, enum pass file)
+bool task_may_tell(const struct task *task, const struct place *place)
 {
-    return pass == file || (pass == PASS_CONTENT && file == PASS_HEADER) ||
-           (pass >= PASS_MEASURE && file >= PASS_MEASURE);
+    struct task asked = place_task(place);
+
+    if (task->set || asked.set)
+        return task->set == asked.set && task->pass == asked.pass;
+    return task->pass == asked.pass || (task->pass == PASS_CONTENT && asked.pass == PASS_HEADER) ||
+           (task->pass >= PASS_MEASURE && asked.pass >= PASS_MEASURE);
 }
 
 static int emit_file(const struct facts *facts, const struct place *place,
@@ -124,53 +135,63 @@ static uint32_t count_of(const struct facts *facts, const struct node *directory
     return (uint32_t)min_u64(directory->count(facts), NUMBERS_MAX);
 }
 
-static int emit_node(enum pass pass, const struct facts *facts, const struct node *node,
-                     unsigned view, const struct pass_sink *sink)
+/* Tells what of the node the task is to tell. */
+static int emit_node(const struct task *task, const struct facts *facts, const struct node *node,
+                     const struct pass_sink *sink)
 {
-    struct place place = {.view = view, .node = node};
-    uint32_t count = node->is_numbered ? count_of(facts, node_counter(node)) : 1;
+    struct place place = {task->view, node->target ? task->set : 0, node};
+    uint32_t count = node->is_numbered ? count_of(facts, node_counter(node)) : place.number + 1;
     int error = 0;
 
-    if (view && node->of_mount)
+    if (task->view && node->of_mount)
         return 0;
-    if (node->count && pass_may_emit(pass, PASS_HEADER))
+    if (node->count && !task->set && task->pass <= PASS_CONTENT)
         return sink->count(sink->context, &place, count_of(facts, node));
-    if (!pass_may_emit(pass, node->pass) || (node->pass == PASS_SCAN && !facts->scanned_all))
+    if (!task_may_tell(task, &place) || (node->pass == PASS_SCAN && !facts->scanned_all))
         return 0;
     for (; place.number < count && !error; place.number++)
         error = emit_file(facts, &place, sink);
     return error;
 }
 
-static int emit_all(enum pass pass, const struct facts *facts, unsigned view,
+/* Whether the node is one of those that the task is about. */
+static bool is_asked(const struct option_set *set, const struct node *node)
+{
+    return !set || (node->parent == set->directory && node->target &&
+                    target_by_name(node->target) == set->target);
+}
+
+static int emit_all(const struct task *task, const struct facts *facts,
                     const struct pass_sink *sink)
 {
+    bool wanted = sink->reference && task->pass == PASS_HEADER && !task->set;
     int error = 0;
 
     for (const struct node *n = nodes; n->path && !error; n++)
-        error = emit_node(pass, facts, n, view, sink);
-    for (size_t i = 0; sink->reference && i < count_references(facts) && !error; i++)
-        if (pass == PASS_HEADER)
-            error = sink->reference(sink->context, &facts->disk.references[i]);
+        if (is_asked(facts->set, n))
+            error = emit_node(task, facts, n, sink);
+    for (size_t i = 0; wanted && i < count_references(facts) && !error; i++)
+        error = sink->reference(sink->context, &facts->disk.references[i]);
     return error;
 }
 
-int pass_run(enum pass pass, unsigned view, const struct layers *layers,
+int task_run(const struct task *task, const struct option_set *set, const struct layers *layers,
              const struct open_options *options, const struct pass_sink *sink,
              struct pass_report *report)
 {
-    struct open_options o = options_of(view, layers, options);
+    struct open_options o = options_of(task->view, layers, options);
     struct facts *facts = calloc(1, sizeof *facts);
     struct image *img = NULL;
-    unsigned layer = view ? view - 1 : 0;
+    unsigned layer = task->view ? task->view - 1 : 0;
     int error = facts ? image_open(&img, layers->items[layer].fd) : -ENOMEM;
 
     *report = (struct pass_report){.bytes_read = 0};
     if (!error) {
         facts->layers = layers;
         facts->layer = layer;
-        gather(pass, img, &o, facts);
-        error = emit_all(pass, facts, view, sink);
+        facts->set = set;
+        gather(task->pass, img, &o, facts);
+        error = emit_all(task, facts, sink);
         snprintf(report->problems, sizeof report->problems, "%s", image_problems(img));
         report->bytes_read = image_bytes_read(img);
     }

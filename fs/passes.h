@@ -24,17 +24,17 @@ struct pass_report {
 };
 
 /*
- * Runs a pass (PASS_HEADER or later) over a view of the layers, of which the image is taken as the
- * options say, and tells the sink every file of it. PASS_CONTENT tells those of PASS_HEADER, too,
- * PASS_SCAN those of PASS_MEASURE, and PASS_MEASURE those of PASS_SCAN unless it could save work.
- * What is wrong with the image is what its files say. Returns 0 or -errno (the session cannot
- * begin, the sink's).
+ * Does a task (of PASS_HEADER or later) over the layers, of which the image is taken as the options
+ * say, and tells the sink every file of it; set: that of the task, NULL: none. Without a set,
+ * PASS_CONTENT tells the files of PASS_HEADER, too, PASS_SCAN those of PASS_MEASURE, and
+ * PASS_MEASURE those of PASS_SCAN unless it could save work. What is wrong with the image is what
+ * its files say. Returns 0 or -errno (the session cannot begin, the sink's).
  */
-int pass_run(enum pass pass, unsigned view, const struct layers *layers,
+int task_run(const struct task *task, const struct option_set *set, const struct layers *layers,
              const struct open_options *options, const struct pass_sink *sink,
              struct pass_report *report);
 
-/* Whether a job that runs the pass may emit files of that one. */
-bool pass_may_emit(enum pass pass, enum pass file);
+/* Whether the task may tell what the file contains. */
+bool task_may_tell(const struct task *task, const struct place *place);
 
 #endif

@@ -220,7 +220,7 @@ struct measurement {
 static int measure(const struct facts *facts, const struct node *node, struct measurement *m)
 {
     const struct target *target = target_by_name(node->target);
-    const struct target_options *options = &target->defaults;
+    const struct target_options *options = facts->set ? &facts->set->options : &target->defaults;
     struct disk disk = facts->disk;
     uint64_t touched[TARGET_UNITS_MAX];
     struct reason why;

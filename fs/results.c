@@ -71,8 +71,7 @@ int results_put(struct results *results, const struct place *place, struct resul
     struct result_list *list = list_of(results, place->node);
     int error = list ? 0 : -ENOMEM;
 
-    if (place->number >= (place->node->is_numbered ? NUMBERS_MAX : 1) ||
-        place->node->pass == PASS_DIRECTORY)
+    if (place->number >= node_numbers(place->node) || place->node->pass == PASS_DIRECTORY)
         error = -EPROTO;
     if (!error)
         error = make_room(list, place->number);
@@ -112,21 +111,31 @@ static void list_end(struct result_list *list)
     *list = (struct result_list){.items = NULL};
 }
 
+/* Moves all that is known of a node. 0 or -ENOMEM. */
+static int move_list(struct results *to, struct result_list *from, const struct node *node)
+{
+    int error = 0;
+
+    if (node->count && from->count)
+        return results_set_count(to, &(struct place){.node = node}, from->count);
+    for (uint32_t i = 0; i < from->count && !error; i++) {
+        struct result *result = from->items[i];
+
+        from->items[i] = NULL;
+        if (result)
+            error = results_put(to, &(struct place){.number = i, .node = node}, result);
+    }
+    return error;
+}
+
 int results_move(struct results *to, struct results *from)
 {
-    if (!from->lists)
-        return 0;
-    if (!list_of(to, nodes))
-        return -ENOMEM;
-    for (size_t i = 0; i < nodes_count(); i++) {
-        if (!from->lists[i].count)
-            continue;
-        list_end(&to->lists[i]);
-        to->lists[i] = from->lists[i];
-        from->lists[i] = (struct result_list){.items = NULL};
-    }
+    int error = 0;
+
+    for (size_t i = 0; from->lists && i < nodes_count() && !error; i++)
+        error = move_list(to, &from->lists[i], &nodes[i]);
     results_forget(from);
-    return 0;
+    return error;
 }
 
 void results_forget_node(struct results *results, const struct node *node)

@@ -22,7 +22,7 @@ struct result *result_hold(struct result *result);
 /* Gives a reference back. NULL is allowed. */
 void result_drop(struct result *result);
 
-/* Those of one node: of a numbered one by number, else number 0 alone. */
+/* Those of one node by number, which most have only 0 of. */
 struct result_list {
     struct result **items;
     uint32_t count, room;
@@ -44,7 +44,7 @@ uint32_t results_count(const struct results *results, const struct node *directo
 /* 0, -ENOMEM or -EPROTO. */
 int results_set_count(struct results *results, const struct place *directory, uint32_t count);
 
-/* Moves all that is known to other results, in place of what these know of the same nodes. 0 or
+/* Moves all that is known to other results, in place of what these know of the same places. 0 or
  * -ENOMEM. */
 int results_move(struct results *to, struct results *from);
 

@@ -15,6 +15,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "formats/targets.h"
+
 enum wire_request_kind { WIRE_START = 1, WIRE_KILL };
 
 struct wire_request {
@@ -22,6 +24,12 @@ struct wire_request {
     uint32_t job;  /* a number that the front chose */
     uint32_t view; /* WIRE_START */
     uint32_t pass; /* WIRE_START: enum pass */
+
+    /* WIRE_START: for the files of that set of options alone; set is 0: of none. */
+    uint32_t set;
+    uint32_t directory; /* index in nodes[] */
+    uint32_t target;    /* row of targets[] */
+    struct target_options options;
 };
 
 enum wire_answer_kind { WIRE_STARTED = 1, WIRE_ENDED };
@@ -44,7 +52,7 @@ enum wire_frame_kind {
 struct wire_frame {
     uint32_t kind;
     uint32_t node;   /* WIRE_FILE, WIRE_COUNT: index in nodes[] */
-    uint32_t number; /* WIRE_FILE: of a numbered node */
+    uint32_t number; /* WIRE_FILE: of the place */
     int32_t error;   /* WIRE_FILE: 0 or -errno */
     uint32_t length; /* of the bytes that follow, at most TEXT_BYTES_MAX */
 };

@@ -27,6 +27,7 @@ struct reader {
 enum { VIEWS = 3 };
 
 static struct jobs jobs;
+static struct option_sets sets;
 static int monitor; /* our end of the socket; -1: closed */
 
 static inline void resume_reader(struct waiter *waiter, int error)
@@ -46,13 +47,14 @@ static inline int begin_jobs(void **state)
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
         return -1;
     monitor = ends[1];
-    return jobs_begin(&jobs, ends[0], VIEWS);
+    return jobs_begin(&jobs, ends[0], VIEWS, &sets);
 }
 
 static inline int end_jobs(void **state)
 {
     (void)state;
     jobs_end(&jobs);
+    option_sets_end(&sets);
     if (monitor >= 0)
         close(monitor);
     return 0;

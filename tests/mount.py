@@ -43,6 +43,7 @@ def load():
     import mount_users  # noqa: F401
     import mount_errors  # noqa: F401
     import mount_references  # noqa: F401
+    import mount_targets  # noqa: F401
     import mount_changes  # noqa: F401
 
 

@@ -161,6 +161,147 @@ static void test_measure_waits_for_scan(void **state)
     assert_request(WIRE_START, PASS_HEADER);
 }
 
+/* The place of a file with options. */
+static struct place place_of(const char *path)
+{
+    struct place place;
+    struct reason why;
+
+    assert_int_equal(option_sets_path(&sets, path, &place, &why), 0);
+    return place;
+}
+
+static void wait_for_place(struct reader *reader, const struct place *place)
+{
+    *reader = (struct reader){.waiter = {.task = place_task(place), .resume = resume_reader}};
+    jobs_wait(&jobs, &reader->waiter);
+}
+
+/* Files with the same options have one job, which is told what these are, and which may tell of
+ * nothing else. */
+static void test_options(void **state)
+{
+    const struct place small = place_of("measure/qcow2,cluster_size=4k"),
+                       same = place_of("measure/qcow2,cluster_size=4096.json"),
+                       large = place_of("measure/qcow2,cluster_size=2M");
+    static struct reader plain, first, second, other;
+    struct wire_frame frame = {WIRE_FILE, (uint32_t)node_index(small.node), small.number, 0, 4};
+    struct wire_request request;
+    int out, fd;
+
+    (void)state;
+    wait_for(&plain, PASS_MEASURE);
+    assert_request(WIRE_START, PASS_MEASURE);
+    wait_for_place(&first, &small);
+    assert_int_equal(wire_receive(monitor, &request, sizeof request, &fd), 1);
+    assert_int_equal(request.pass, PASS_MEASURE);
+    assert_int_equal(request.set, small.number);
+    assert_int_equal(request.directory, index_of("measure"));
+    assert_int_equal(request.options.cluster_size, 4096);
+    wait_for_place(&second, &same);
+    assert_no_request();
+    wait_for_place(&other, &large);
+    assert_request(WIRE_START, PASS_MEASURE);
+    out = start_job(request.job);
+    say_bytes(out, &frame, sizeof frame);
+    say_bytes(out, "4 k\n", 4);
+    say_end(out);
+    settle();
+    close(out);
+    assert_resumed(&first, 0);
+    assert_resumed(&second, 0);
+    assert_waits(&plain);
+    assert_waits(&other);
+    assert_true(jobs_is_known(&jobs, &small));
+    assert_false(jobs_is_known(&jobs, &large));
+    assert_null(known("measure/qcow2"));
+}
+
+static void test_options_of_others(void **state)
+{
+    const struct place small = place_of("measure/qcow2,cluster_size=4k");
+    struct reader reader;
+    uint32_t job;
+    int out;
+
+    (void)state;
+    wait_for_place(&reader, &small);
+    out = start_requested(PASS_MEASURE, &job);
+    say_file(out, "measure/qcow2", "without any\n");
+    settle();
+    assert_resumed(&reader, -EIO);
+    assert_null(known("measure/qcow2"));
+    assert_problems("the measure job did not keep to its protocol (error 71)\n");
+    close(out);
+}
+
+/* So many walks at a time; what looks at headers does not wait for them. */
+static void test_turns(void **state)
+{
+    enum { WALKS = JOBS_TURNS_MAX + 3 };
+    static struct reader readers[WALKS], header, luks;
+    struct place place;
+    uint32_t ids[WALKS];
+    char path[64];
+    int out;
+
+    (void)state;
+    for (unsigned i = 0; i < WALKS; i++) {
+        snprintf(path, sizeof path, "measure/vhdx,log_size=%uM", i + 2);
+        place = place_of(path);
+        wait_for_place(&readers[i], &place);
+    }
+    for (unsigned i = 0; i < JOBS_TURNS_MAX; i++)
+        ids[i] = assert_request(WIRE_START, PASS_MEASURE);
+    assert_no_request();
+    place = place_of("measure/luks,key-secret=x,cipher-alg=aes-128");
+    wait_for_place(&luks, &place);
+    assert_no_request();
+    wait_for(&header, PASS_HEADER);
+    assert_request(WIRE_START, PASS_HEADER);
+    /* One ends well, one fails, one is left: the next three have their turn, in their order. */
+    out = start_job(ids[0]);
+    say_end(out);
+    settle();
+    close(out);
+    assert_resumed(&readers[0], 0);
+    assert_request(WIRE_START, PASS_MEASURE);
+    assert_no_request();
+    answer(WIRE_STARTED, ids[1], -EAGAIN, -1);
+    settle();
+    assert_resumed(&readers[1], -EIO);
+    assert_request(WIRE_START, PASS_MEASURE);
+    jobs_leave(&jobs, &readers[2].waiter);
+    run_for(JOBS_LINGER_MS + 50);
+    assert_int_equal(assert_request(WIRE_KILL, PASS_MEASURE), ids[2]);
+    assert_request(WIRE_START, PASS_MEASURE);
+    assert_no_request();
+    for (unsigned i = 3; i < WALKS; i++)
+        assert_waits(&readers[i]);
+    assert_waits(&luks);
+}
+
+/* Who leaves while it waits for its turn is not started, and nobody is killed for it. */
+static void test_left_before_its_turn(void **state)
+{
+    static struct reader readers[JOBS_TURNS_MAX + 1];
+    char path[64];
+
+    (void)state;
+    for (unsigned i = 0; i <= JOBS_TURNS_MAX; i++) {
+        struct place place;
+
+        snprintf(path, sizeof path, "measure/vhdx,log_size=%uM", i + 2);
+        place = place_of(path);
+        wait_for_place(&readers[i], &place);
+    }
+    for (unsigned i = 0; i < JOBS_TURNS_MAX; i++)
+        assert_request(WIRE_START, PASS_MEASURE);
+    jobs_leave(&jobs, &readers[JOBS_TURNS_MAX].waiter);
+    run_for(JOBS_LINGER_MS + 50);
+    assert_no_request();
+}
+
 static int timeout_now(void)
 {
     struct pollfd fds[JOBS_POLLFDS];
@@ -412,7 +553,8 @@ static int run_job(int fd, int out)
     static struct layers layers;
 
     layers = (struct layers){.count = 1, .items[0].fd = fd};
-    return job_run(PASS_HEADER, 0, &layers, &(const struct open_options){.format = NULL}, out);
+    return job_run(&(struct task){.pass = PASS_HEADER}, NULL, &layers,
+                   &(const struct open_options){.format = NULL}, out);
 }
 
 /* A true job, on a true image. */
@@ -478,6 +620,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_long_frames, begin_jobs, end_jobs),
         cmocka_unit_test_setup_teardown(test_shared, begin_jobs, end_jobs),
         cmocka_unit_test_setup_teardown(test_measure_waits_for_scan, begin_jobs, end_jobs),
+        cmocka_unit_test_setup_teardown(test_options, begin_jobs, end_jobs),
+        cmocka_unit_test_setup_teardown(test_options_of_others, begin_jobs, end_jobs),
+        cmocka_unit_test_setup_teardown(test_turns, begin_jobs, end_jobs),
+        cmocka_unit_test_setup_teardown(test_left_before_its_turn, begin_jobs, end_jobs),
         cmocka_unit_test_setup_teardown(test_left, begin_jobs, end_jobs),
         cmocka_unit_test_setup_teardown(test_came_back, begin_jobs, end_jobs),
         cmocka_unit_test_setup_teardown(test_ended_while_left, begin_jobs, end_jobs),

@@ -49,7 +49,8 @@ static int count(void *context, const struct place *directory, uint32_t entries)
     return 0;
 }
 
-static int run(enum pass pass, const struct format_driver *given)
+static int run_task(const struct task *task, const struct option_set *set,
+                    const struct format_driver *given)
 {
     const struct pass_sink sink = {&emitted, collect, count, NULL};
     static struct layers layers;
@@ -58,8 +59,13 @@ static int run(enum pass pass, const struct format_driver *given)
     references = UINT32_MAX;
     memset(emitted, 0, sizeof emitted);
     memset(&report, 0xff, sizeof report);
-    return pass_run(pass, 0, &layers, &(const struct open_options){.format = given}, &sink,
+    return task_run(task, set, &layers, &(const struct open_options){.format = given}, &sink,
                     &report);
+}
+
+static int run(enum pass pass, const struct format_driver *given)
+{
+    return run_task(&(struct task){.pass = pass}, NULL, given);
 }
 
 static const struct emitted *file(const char *path)
@@ -88,14 +94,75 @@ static void assert_passes(unsigned passes)
             fail_msg("%s was %s", n->path, emitted[node_index(n)].seen ? "emitted" : "not emitted");
 }
 
-static void test_may_emit(void **state)
+static void test_may_tell(void **state)
 {
     (void)state;
     for (enum pass pass = PASS_HEADER; pass < PASSES; pass++)
-        for (enum pass of = PASS_DIRECTORY; of < PASSES; of++)
-            assert_int_equal(pass_may_emit(pass, of),
-                             pass == of || (pass == PASS_CONTENT && of == PASS_HEADER) ||
-                                 (pass >= PASS_MEASURE && of >= PASS_MEASURE));
+        for (const struct node *n = nodes; n->path; n++)
+            assert_int_equal(
+                task_may_tell(&(struct task){.pass = pass}, &(struct place){.node = n}),
+                pass == n->pass || (pass == PASS_CONTENT && n->pass == PASS_HEADER) ||
+                    (pass >= PASS_MEASURE && n->pass >= PASS_MEASURE));
+}
+
+/* A task with options tells of files with these options, and no others. */
+static void test_may_tell_of_a_set(void **state)
+{
+    const struct task task = {0, PASS_MEASURE, 3}, none = {0, PASS_MEASURE, 0};
+    struct place place = {0, 3, node_by_path("measure/qcow2")};
+
+    (void)state;
+    assert_true(task_may_tell(&task, &place));
+    assert_false(task_may_tell(&none, &place));
+    place.number = 2;
+    assert_false(task_may_tell(&task, &place));
+    place.number = 0;
+    assert_false(task_may_tell(&task, &place));
+    /* What needs every extent without options is measured like all else with them. */
+    place = (struct place){0, 3, node_by_path("measure/qcow")};
+    assert_true(task_may_tell(&task, &place));
+    place = (struct place){0, 3, node_by_path("measure/luks")};
+    assert_false(task_may_tell(&task, &place));
+    place = (struct place){0, 3, node_by_path("references/#/kind")};
+    assert_false(task_may_tell(&task, &place));
+}
+
+/* Just the two files of the set were told. */
+static void assert_only(const char *path)
+{
+    for (const struct node *n = nodes; n->path; n++)
+        if (emitted[node_index(n)].seen !=
+            (strncmp(n->path, path, strlen(path)) == 0 &&
+             (!n->path[strlen(path)] || strcmp(n->path + strlen(path), ".json") == 0)))
+            fail_msg("%s was %s", n->path, emitted[node_index(n)].seen ? "told" : "not told");
+}
+
+static void test_sets(void **state)
+{
+    struct option_set set = {.directory = node_by_path("measure"),
+                             .target = target_by_name("qcow2")};
+    const struct task walk = {0, PASS_MEASURE, 1}, header = {0, PASS_HEADER, 1};
+    struct reason why;
+
+    (void)state;
+    make_qcow2(&s, GIB, 16);
+    assert_int_equal(target_options_parse(set.target, "cluster_size=4k", &set.options, &why), 0);
+    assert_int_equal(run_task(&walk, &set, NULL), 0);
+    assert_only("measure/qcow2");
+    assert_file("measure/qcow2",
+                "required size: 2637824\nfully allocated size: 1076379648\nbitmaps size: 0\n");
+    set.target = target_by_name("luks");
+    assert_int_equal(
+        target_options_parse(set.target, "key-secret=x,cipher-alg=aes-128", &set.options, &why), 0);
+    assert_int_equal(run_task(&header, &set, NULL), 0);
+    assert_only("measure/luks");
+    /* Whatever the data: no table is looked at. */
+    set.target = target_by_name("vpc");
+    assert_int_equal(
+        target_options_parse(set.target, "subformat=fixed,force_size", &set.options, &why), 0);
+    assert_int_equal(run_task(&walk, &set, NULL), 0);
+    assert_only("measure/vpc");
+    assert_file("measure/vpc", "required size: 1073742336\nfully allocated size: 1073742336\n");
 }
 
 static void test_header(void **state)
@@ -313,7 +380,9 @@ static void test_no_session(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_may_emit),
+        cmocka_unit_test(test_may_tell),
+        cmocka_unit_test(test_may_tell_of_a_set),
+        cmocka_unit_test(test_sets),
         cmocka_unit_test(test_header),
         cmocka_unit_test(test_measure),
         cmocka_unit_test(test_scan),

@@ -84,6 +84,10 @@ static void test_numbers(void **state)
     assert_text("references/#/path", 7, "seven");
     assert_text("references/#/path", NUMBERS_MAX - 1, "last");
     assert_text("references/#/kind", 7, NULL);
+    assert_int_equal(keep(&results, "measure/qcow2", 0, "without"), 0);
+    assert_int_equal(keep(&results, "measure/qcow2", OPTION_SETS_MAX, "with"), 0);
+    assert_text("measure/qcow2", OPTION_SETS_MAX, "with");
+    assert_text("measure/qcow2", 0, "without");
 }
 
 /* What no place can have is refused, and nothing is kept of it. */
@@ -92,6 +96,7 @@ static void test_refused(void **state)
     (void)state;
     assert_int_equal(keep(&results, "references/#/path", NUMBERS_MAX, "x"), -EPROTO);
     assert_int_equal(keep(&results, "format", 1, "x"), -EPROTO);
+    assert_int_equal(keep(&results, "measure/qcow2", OPTION_SETS_MAX + 1, "x"), -EPROTO);
     assert_int_equal(keep(&results, "", 0, "x"), -EPROTO);
     assert_int_equal(keep(&results, "references", 0, "x"), -EPROTO);
     assert_int_equal(keep(&results, "references/#", 0, "x"), -EPROTO);
@@ -122,7 +127,7 @@ static void test_move(void **state)
     assert_null(results.lists);
     keep(&results, "format", 0, "old");
     keep(&results, "subformat", 0, "stays");
-    keep(&results, "references/#/path", 9, "goes");
+    keep(&results, "references/#/path", 9, "stays, too");
     keep(&from, "format", 0, "new");
     keep(&from, "references/#/path", 1, "comes");
     results_set_count(&from, &directory, 2);
@@ -130,7 +135,7 @@ static void test_move(void **state)
     assert_null(from.lists);
     assert_text("format", 0, "new");
     assert_text("subformat", 0, "stays");
-    assert_text("references/#/path", 9, NULL);
+    assert_text("references/#/path", 9, "stays, too");
     assert_text("references/#/path", 1, "comes");
     assert_int_equal(results_count(&results, directory.node), 2);
     results_forget_node(&results, node_by_path("format"));

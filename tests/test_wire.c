@@ -31,7 +31,7 @@ static int end(void **state)
 
 static void test_message(void **state)
 {
-    struct wire_request sent = {WIRE_START, 7, 1, 3}, got = {0, 0, 0, 0};
+    struct wire_request sent = {.kind = WIRE_START, .job = 7, .view = 1, .pass = 3}, got;
     int fd = 99;
 
     (void)state;
@@ -143,7 +143,7 @@ static void test_gone(void **state)
 /* Nobody reads: it does not wait. */
 static void test_full(void **state)
 {
-    struct wire_request request = {WIRE_START, 1, 0, 1};
+    struct wire_request request = {.kind = WIRE_START, .job = 1, .pass = 1};
     int error = 0;
 
     (void)state;

@@ -18,19 +18,35 @@ static const char usage[] =
     "       instar-cat -l                          list them\n"
     "OPTIONS: format=, qemu=, follow=, ref= and so on, as of mount.instar\n";
 
+/* Finds the file of that path. Returns whether there is one; if not, says so. */
+static bool find_file(struct cat *cat, const char *path, struct place *place)
+{
+    struct reason why = {.words = ""};
+    int error = option_sets_path(&cat->sets, path, place, &why);
+
+    if (!error && place->node->pass != PASS_DIRECTORY)
+        return true;
+    if (error && *why.words)
+        fprintf(stderr, "instar-cat: %s: %s\n", path, why.words);
+    else
+        fprintf(stderr, "instar-cat: there is no file %s (instar-cat -l lists them)\n", path);
+    return false;
+}
+
 /* Prints one file. Returns whether that went well. */
 static bool print_file(struct cat *cat, const char *path)
 {
     const struct result *result = NULL;
+    const struct text *problems;
     struct place place;
-    bool is_file = place_by_path(path, &place) && place.node->pass != PASS_DIRECTORY;
-    int error = is_file ? cat_file(cat, &place, &result) : -ENOENT;
-    const struct text *problems = is_file ? &cat->views[place.view].problems : NULL;
+    int error;
 
+    if (!find_file(cat, path, &place))
+        return false;
+    error = cat_file(cat, &place, &result);
+    problems = &cat->views[place.view].problems;
     if (!error)
         fwrite(result->bytes, 1, result->length, stdout);
-    else if (!is_file)
-        fprintf(stderr, "instar-cat: there is no file %s (instar-cat -l lists them)\n", path);
     else
         fprintf(stderr, "instar-cat: %s: %s\n%.*s", path, strerror(-error), (int)problems->length,
                 problems->length ? problems->bytes : "");

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Options in the names of files, as measure/TARGET,key=value,...[.json]. Such files are looked up
+ * and never listed; what is spelled differently and means the same is the same file.
+ */
+#ifndef FS_OPTION_SETS_H
+#define FS_OPTION_SETS_H
+
+#include "nodes.h"
+
+struct option_sets {
+    struct option_set *items;
+    uint32_t count, room;
+};
+
+/*
+ * What is called name in the directory, which place_in() did not find: a file with options; its
+ * number is that of their set. 0; -ENOENT: it is no such name; or why says it, as qemu-img would:
+ * -EINVAL, -ENOTSUP; -ENOSPC: there are OPTION_SETS_MAX others; -ENOMEM.
+ */
+int option_sets_place(struct option_sets *sets, const struct place *directory, const char *name,
+                      struct place *place, struct reason *why);
+
+/* The place with that path, with or without options. As option_sets_place(). */
+int option_sets_path(struct option_sets *sets, const char *path, struct place *place,
+                     struct reason *why);
+
+/* The set of that number; NULL for 0: no options. */
+const struct option_set *option_sets_get(const struct option_sets *sets, uint32_t number);
+
+void option_sets_end(struct option_sets *sets);
+
+#endif

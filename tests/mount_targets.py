@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options in the names of files: looked up, never listed; what is the same is computed once; what is refused says so."""
+import concurrent.futures
+import errno
+import os
+import random
+
+import mount_images as images
+from mount_harness import Mount, Place, check, equal, expected, fails, good, run, start, finish, test
+
+SPELLINGS = [
+    "cluster_size=4k", "cluster_size=4096", "cluster_size=4K", "cluster_size=0x1000", "cluster_size=4.0k",
+    "lazy_refcounts=on,cluster_size=4k", "cluster_size=2M,cluster_size=4k", "cluster_size=4k,compat=1.1",
+]
+
+
+def measured(image, target, options, *more):
+    return good("qemu-img", "measure", "-O", target, "-o", options, *more, image)
+
+
+@test
+def options_in_the_name_are_those_of_qemu_img():
+    chance = random.Random(7)
+    image = images.qcow2()
+    with Mount(image) as m:
+        for _ in range(20):
+            extended = chance.choice(("on", "off"))
+            options = ",".join(chance.sample([
+                f"cluster_size={chance.choice(('16k', '64k', '128k', '2M') if extended == 'on' else ('512', '4k', '1M'))}",
+                f"extended_l2={extended}", f"refcount_bits={chance.choice((1, 2, 4, 8, 16, 32, 64))}",
+                f"preallocation={chance.choice(('off', 'metadata', 'falloc', 'full'))}",
+                f"lazy_refcounts={chance.choice(('on', 'off'))}"], k=5))
+            equal(m.read(f"measure/qcow2,{options}"), measured(image, "qcow2", options), options)
+            equal(m.read(f"measure/qcow2,{options}.json"), measured(image, "qcow2", options, "--output=json"), options)
+        equal(m.read("measure/raw,size=5M"), measured(image, "raw", "size=5M"), "raw")
+
+
+@test
+def instar_cat_takes_the_same_names():
+    image = images.qcow2()
+    for options in SPELLINGS:
+        equal(good(Place.cat, image, f"measure/qcow2,{options}"), measured(image, "qcow2", options), options)
+    done = run(Place.cat, image, "measure/qcow2,foo=1")
+    equal((done.returncode, done.stderr), (1, "instar-cat: measure/qcow2,foo=1: Invalid parameter 'foo'\n"), "refused")
+
+
+@test
+def options_that_mean_the_same_are_computed_once():
+    with Mount(images.qcow2()) as m:
+        text = m.read(f"measure/qcow2,{SPELLINGS[0]}")
+        jobs, read = m.settle(), m.bytes_read()
+        for options in SPELLINGS:
+            equal(m.read(f"measure/qcow2,{options}"), text, options)
+            check(m.read(f"measure/qcow2,{options}.json").startswith("{\n"), options)
+        equal((m.settle(), m.bytes_read()), (jobs, read), "faults of jobs, status/bytes_read")
+        inodes = {os.stat(m.path(f"measure/qcow2,{o}")).st_ino for o in SPELLINGS}
+        equal(len(inodes), 1, "files")
+        same = {os.stat(m.path(f"measure/{n}")).st_ino for n in ("qcow2", "qcow2,cluster_size=64k", "qcow2,nocow=off")}
+        equal(len(same), 1, "files with the default options")
+
+
+@test
+def many_readers_of_one_set_share_its_job():
+    image = images.slow()
+    text = good(Place.cat, image, "measure/qcow2,cluster_size=1M")
+    with Mount(image) as m:
+        readers = [start("cat", m.path(f"measure/qcow2,cluster_size={1 << 20}"))]
+        job = m.stop_job()
+        readers += [start("cat", m.path("measure/qcow2,cluster_size=1M")) for _ in range(20)]
+        equal(m.jobs(), [job], "jobs")
+        os.kill(job, 18)
+        for reader in readers:
+            status, out, err = finish(reader)
+            equal((status, out, err), (0, text, ""), "reader")
+
+
+@test
+def fifty_different_sets_at_once_all_come():
+    image = images.qcow2()
+    names = [f"measure/vhdx,log_size={i}M,block_size={1 << i % 9}M" for i in range(1, 51)]
+    with Mount(image) as m, concurrent.futures.ThreadPoolExecutor(50) as pool:
+        equal("".join(pool.map(m.read, names)), good(Place.cat, image, *names), "texts")
+
+
+@test
+def names_with_options_are_never_listed():
+    image = images.qcow2()
+    with Mount(image) as m:
+        before = sorted(os.listdir(m.path("measure")))
+        check(os.path.exists(m.path("measure/qcow2,cluster_size=4k")), "it is there")
+        m.read("measure/qcow2,cluster_size=8k")
+        equal(sorted(os.listdir(m.path("measure"))), before, "names")
+        check(not [n for n in expected(image) if "," in n], "instar-cat -a lists none")
+
+
+@test
+def looking_at_such_a_name_starts_no_scan():
+    with Mount(images.qcow2()) as m:
+        m.read("format")
+        jobs = m.settle()
+        good("stat", m.path("measure/qcow2,cluster_size=4k"))
+        good("ls", "-l", m.path("measure/vmdk,subformat=streamOptimized"))
+        equal(m.settle(), jobs, "faults of jobs")
+
+
+@test
+def what_is_refused_says_so_in_the_words_of_qemu_img():
+    image = images.qcow2()
+    cases = [("qcow2", "foo=1"), ("qcow2", "cluster_size=3k"), ("qcow2", "compat=0.9"), ("qcow2", "refcount_bits=3"),
+             ("qcow2", "extended_l2=maybe"), ("qcow2", "cluster_size=-1"), ("qcow2", ""), ("luks", "cipher-alg=x")]
+    with Mount(image) as m:
+        for target, options in cases:
+            name = f"measure/{target},{options}"
+            for path in (name, name + ".json"):
+                fails(errno.EINVAL, lambda path=path: os.stat(m.path(path)), path)
+            said = os.getxattr(m.path("measure"), "user.instar.error").decode()
+            words = run("qemu-img", "measure", "-O", target, "-o", options, image).stderr
+            check(said in words, f"{name}: {said!r} is not in {words!r}")
+            check(f"{name}: {said}\n" in m.read("problems"), f"{name} in problems")
+        fails(errno.ENOENT, lambda: os.stat(m.path("measure/nope,a=b")), "another target")
+        fails(errno.ENOENT, lambda: os.stat(m.path("format,a=b")), "what takes no options")
+
+
+@test
+def attributes_are_there_where_there_is_something_to_tell():
+    with Mount(images.qcow2()) as m:
+        equal(os.listxattr(m.path("measure")), [], "names before")
+        fails(errno.ENODATA, lambda: os.getxattr(m.path("measure"), "user.instar.error"), "error before")
+        fails(errno.EINVAL, lambda: os.stat(m.path("measure/qcow2,x")), "a bad option")
+        equal(os.listxattr(m.path("measure")), ["user.instar.error"], "names")
+        equal(good("getfattr", "--only-values", "-n", "user.instar.error", m.path("measure")),
+              "Invalid parameter 'x'", "getfattr")
+        equal(os.listxattr(m.path("status")), [], "names of another")
+        fails(errno.ENODATA, lambda: os.getxattr(m.path("measure"), "user.nope"), "unknown")
+        fails(errno.ENOTSUP, lambda: os.getxattr(m.path("measure"), "security.selinux"), "not of user.")
+        check(len(os.getxattr(m.path("measure"), "user.instar.error")) == 21, "length")
+
+
+@test
+def a_name_from_a_stranger_is_written_escaped():
+    with Mount(images.qcow2()) as m:
+        fails(errno.EINVAL, lambda: os.stat(m.path("measure/qcow2,\x1b[31m\n=1")), "a bad name")
+        check("\x1b" not in m.read("problems"), "no escape sequences in problems")
+
+
+@test
+def thousands_of_bad_names_cost_no_memory():
+    with Mount(images.raw()) as m:
+        for i in range(3000):
+            fails(errno.EINVAL, lambda i=i: os.stat(m.path(f"measure/qcow2,bad{i}{'x' * 100}=1")), "a bad name")
+        check(len(m.read("problems")) < 80 << 10, "problems are bounded")
+        m.read("measure/qcow2,cluster_size=4k")
+
+
+@test
+def layers_take_options_too():
+    image = images.qcow2()
+    over = Place.new("over.qcow2")
+    good("qemu-img", "create", "-q", "-f", "qcow2", "-b", image, "-F", "qcow2", over)
+    with Mount(over, "-o", "follow=under:/") as m:
+        equal(m.read("measure/qcow2,cluster_size=4k"), measured(over, "qcow2", "cluster_size=4k"), "all of it")
+        equal(m.read("layers/1/measure/qcow2,cluster_size=4k"), measured(image, "qcow2", "cluster_size=4k"), "below")
+        fails(errno.EINVAL, lambda: os.stat(m.path("layers/1/measure/qcow2,x")), "a bad option")
+        equal(m.read("problems"), "", "problems of all of it")
+        equal(m.read("layers/1/problems"), "layers/1/measure/qcow2,x: Invalid parameter 'x'\n", "problems")
