@@ -21,6 +21,27 @@ static int take_file(struct job *job, const struct place *place, const struct wi
     return result ? results_put(&job->results, place, result) : -ENOMEM;
 }
 
+/* Takes a thing of a fixed size. 0 or -EPROTO. */
+static int take_fixed(void *thing, size_t size, const struct wire_frame *f, const char *bytes)
+{
+    if (f->length != size)
+        return -EPROTO;
+    memcpy(thing, bytes, size);
+    return 0;
+}
+
+static int take_progress(struct job *job, const struct wire_frame *f, const char *bytes)
+{
+    struct wire_progress progress;
+    int error = take_fixed(&progress, sizeof progress, f, bytes);
+
+    if (error || progress.done > progress.total)
+        return -EPROTO;
+    job->done = progress.done;
+    job->total = progress.total;
+    return 0;
+}
+
 /* Takes one whole frame. Returns 0; 1: it was the last; -EPROTO: it makes no sense. */
 static int take_frame(struct job *job, const struct wire_frame *f, const char *bytes)
 {
@@ -40,10 +61,9 @@ static int take_frame(struct job *job, const struct wire_frame *f, const char *b
         text_add_lines_once(&job->problems, bytes, f->length);
         return 0;
     case WIRE_BYTES_READ:
-        if (f->length != sizeof job->bytes_read)
-            return -EPROTO;
-        memcpy(&job->bytes_read, bytes, sizeof job->bytes_read);
-        return 0;
+        return take_fixed(&job->bytes_read, sizeof job->bytes_read, f, bytes);
+    case WIRE_PROGRESS:
+        return take_progress(job, f, bytes);
     case WIRE_END:
         return 1;
     default:

@@ -6,12 +6,16 @@
 #include <poll.h>
 #include <string.h>
 
+#include "clock.h"
 #include "passes.h"
 #include "wire.h"
+
+enum { PROGRESS_MS = 100 };
 
 /* Frames on their way: a pass has hundreds, most of them short. */
 struct out {
     int fd;
+    int64_t told; /* when progress was, last; ms */
     size_t used;
     char buffer[16 << 10];
 };
@@ -66,6 +70,21 @@ static int write_count(void *context, const struct place *directory, uint32_t co
                        NULL);
 }
 
+/* Tells it now and then, and at once: somebody may be looking. */
+static int write_progress(void *context, uint64_t done, uint64_t total)
+{
+    const struct wire_frame frame = {.kind = WIRE_PROGRESS, .length = sizeof(struct wire_progress)};
+    const struct wire_progress progress = {done, total};
+    struct out *out = context;
+    int error;
+
+    if (now_ms() - out->told < PROGRESS_MS)
+        return 0;
+    out->told = now_ms();
+    error = write_frame(out, frame, &progress);
+    return error ? error : flush(out);
+}
+
 static int write_reference(void *context, const struct reference *r)
 {
     struct wire_reference head = {.role = (uint32_t)r->role,
@@ -95,7 +114,7 @@ int job_run(const struct task *task, const struct option_set *set, const struct 
             const struct open_options *options, int fd)
 {
     struct out out = {.fd = fd};
-    const struct pass_sink sink = {&out, write_file, write_count, write_reference};
+    const struct pass_sink sink = {&out, write_file, write_count, write_reference, write_progress};
     struct pass_report report;
     int error = task_run(task, set, layers, options, &sink, &report);
     struct wire_frame problems = {.kind = WIRE_PROBLEMS,

@@ -13,13 +13,6 @@
 #include "clock.h"
 #include "passes.h"
 
-static const char *const pass_names[PASSES] = {
-    [PASS_HEADER] = "header",
-    [PASS_CONTENT] = "content",
-    [PASS_MEASURE] = "measure",
-    [PASS_SCAN] = "scan",
-};
-
 int jobs_begin(struct jobs *jobs, int monitor, unsigned views_count, const struct option_sets *sets)
 {
     *jobs = (struct jobs){.monitor = monitor, .views_count = views_count, .sets = sets};
@@ -65,7 +58,7 @@ static void forget_job(struct job *job)
     job->id = 0;
     frames_end(&job->frames);
     job->at_end = job->ended = false;
-    job->bytes_read = 0;
+    job->bytes_read = job->done = job->total = 0;
     text_free(&job->problems);
     results_forget(&job->results);
 }
@@ -177,7 +170,7 @@ static void fail(struct jobs *jobs, struct job *job, const char *format, int num
 {
     struct view *view = &jobs->views[job->task.view];
 
-    text_add(&job->problems, "the %s job ", pass_names[job->task.pass]);
+    text_add(&job->problems, "the %s job ", pass_name(job->task.pass));
     text_add(&job->problems, format, number);
     text_add_lines_once(&view->problems, job->problems.bytes, job->problems.length);
     finish(jobs, job, -EIO);
@@ -205,6 +198,7 @@ static void start(struct jobs *jobs, struct job *job)
     if (!has_turn(jobs, job))
         return;
     job->id = ++jobs->last_id;
+    job->started = now_ms();
     request(jobs, WIRE_START, job);
     if (job->ended)
         fail(jobs, job, "could not be started: the monitor is gone", 0);

@@ -49,6 +49,8 @@ struct job {
     struct results results; /* what came; published when all has */
     struct text problems;
     uint64_t bytes_read;
+    uint64_t done, total; /* bytes of the disk; total 0: not known */
+    int64_t started;      /* ms */
     struct waiter *waiters;
     bool restarted; /* once, as the image changed */
     bool torn; /* it changed again: what the job finds is for those who wait, and then forgotten */

@@ -66,7 +66,15 @@ static const struct node table[] = {
      .pass = PASS_STATUS,
      .render = render_bytes_read,
      .of_mount = true},
+    {.path = "status/progress", .pass = PASS_STATUS, .render = render_progress, .of_mount = true},
     {.path = "header", .pass = PASS_DIRECTORY},
+};
+
+static const char *const pass_names[PASSES] = {
+    [PASS_HEADER] = "header",
+    [PASS_CONTENT] = "content",
+    [PASS_MEASURE] = "measure",
+    [PASS_SCAN] = "scan",
 };
 
 static struct node all[NODES_MAX + 1]; /* the last ends them */
@@ -170,6 +178,11 @@ void nodes_begin(void)
         add_parts((*f)->parts, PASS_HEADER, "format");
     add_parts(content_parts, PASS_CONTENT, "content");
     layers_node = node_by_path("layers/#");
+}
+
+const char *pass_name(enum pass pass)
+{
+    return pass_names[pass];
 }
 
 size_t nodes_count(void)

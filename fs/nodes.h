@@ -30,6 +30,7 @@ struct status {
     const char *image;           /* absolute path */
     const char *options;         /* as -o takes them */
     const struct text *problems; /* lines of all passes so far */
+    const struct text *progress; /* of the jobs, a line each; NULL: there are none */
     uint64_t file_size;          /* bytes */
     uint64_t disk_size;          /* bytes */
     uint64_t bytes_read;         /* of the image, by all passes so far */
@@ -63,6 +64,7 @@ struct option_set {
     const struct node *directory;
     const struct target *target;
     struct target_options options;
+    char *name; /* of the file that was asked for first; NULL: not known */
 };
 
 /* What is computed at once, by one job: a pass over a view, for all files without options; or for
@@ -125,6 +127,9 @@ extern const struct node *const nodes;
 /* Fills in nodes[]: its own table, and the header fields of all formats. Once, before anything
  * else. */
 void nodes_begin(void);
+
+/* What people call a pass of jobs. */
+const char *pass_name(enum pass pass);
 
 /* The number of rows of nodes[]. */
 size_t nodes_count(void);

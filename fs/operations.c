@@ -14,6 +14,7 @@
 #include "formats/escape.h"
 #include "front.h"
 #include "listing.h"
+#include "progress.h"
 #include "tree.h"
 #include "xattrs.h"
 
@@ -112,6 +113,7 @@ static struct result *render_status(struct front *front, const struct place *pla
 {
     const struct layer *layer = layer_of(front, place->view);
     const struct view *view = &front->jobs.views[place->view];
+    struct text progress = {.bytes = NULL};
     struct status status = {
         .image = layer->path,
         .options = front->options_text,
@@ -119,6 +121,7 @@ static struct result *render_status(struct front *front, const struct place *pla
         .file_size = (uint64_t)layer->st.st_size,
         .disk_size = (uint64_t)layer->st.st_blocks * 512,
         .bytes_read = view->bytes_read,
+        .progress = &progress,
     };
     struct facts *facts = calloc(1, sizeof *facts);
     struct text text = {.bytes = NULL};
@@ -128,11 +131,13 @@ static struct result *render_status(struct front *front, const struct place *pla
         int error;
 
         facts->status = &status;
+        progress_add(&progress, &front->jobs);
         error = place->node->render(facts, place, &text);
         error = error ? error : text.error;
         result = result_new(error, text.bytes, error ? 0 : text.length);
     }
     text_free(&text);
+    text_free(&progress);
     free(facts);
     return result;
 }

@@ -9,18 +9,16 @@
 
 static const char json[] = ".json";
 
-enum { NAME_BYTES = 256 }; /* no name in a directory is longer */
-
 /* Writes the name of the file that is called name without options to out. Returns the options, up
  * to *length bytes; NULL: there are none. */
-static const char *split_name(const char *name, char out[NAME_BYTES], size_t *length)
+static const char *split_name(const char *name, char out[OPTION_NAME_BYTES], size_t *length)
 {
     size_t whole = strlen(name), target = strcspn(name, ",");
     bool is_json = whole > strlen(json) && strcmp(name + whole - strlen(json), json) == 0;
 
-    if (!name[target] || whole >= NAME_BYTES)
+    if (!name[target] || whole >= OPTION_NAME_BYTES)
         return NULL;
-    snprintf(out, NAME_BYTES, "%.*s%s", (int)target, name, is_json ? json : "");
+    snprintf(out, OPTION_NAME_BYTES, "%.*s%s", (int)target, name, is_json ? json : "");
     *length = whole - (is_json ? strlen(json) : 0) - (target + 1);
     return name + target + 1;
 }
@@ -31,35 +29,44 @@ static bool is_same_set(const struct option_set *a, const struct option_set *b)
            target_options_equal(&a->options, &b->options);
 }
 
-/* Sets *number to that of the set, which is added if it is new. 0, -ENOSPC or -ENOMEM, said. */
-static int number_of(struct option_sets *sets, const struct option_set *set, uint32_t *number,
-                     struct reason *why)
+/* Adds a set, under that name. 0 or -ENOMEM. */
+static int add_set(struct option_sets *sets, const struct option_set *set, const char *name)
 {
     uint32_t room = sets->room ? 2 * sets->room : 16;
-    struct option_set *items;
+    struct option_set *items = sets->items;
+    char *copy = strdup(name);
 
+    if (copy && sets->count == sets->room)
+        items = realloc(items, room * sizeof *items);
+    if (!copy || !items) {
+        free(copy);
+        return -ENOMEM;
+    }
+    sets->room = sets->count == sets->room ? room : sets->room;
+    sets->items = items;
+    items[sets->count] = *set;
+    items[sets->count++].name = copy;
+    return 0;
+}
+
+/* Sets *number to that of the set, which is added if it is new. 0, -ENOSPC or -ENOMEM, said. */
+static int number_of(struct option_sets *sets, const struct option_set *set, const char *name,
+                     uint32_t *number, struct reason *why)
+{
     for (*number = 1; *number <= sets->count; ++*number)
         if (is_same_set(&sets->items[*number - 1], set))
             return 0;
     if (sets->count >= OPTION_SETS_MAX)
         return target_refuse(why, ENOSPC, "%d other sets of options were asked for",
                              OPTION_SETS_MAX);
-    if (sets->count == sets->room) {
-        items = realloc(sets->items, room * sizeof *items);
-        if (!items)
-            return target_refuse(why, ENOMEM, "out of memory");
-        sets->items = items;
-        sets->room = room;
-    }
-    sets->items[sets->count++] = *set;
-    return 0;
+    return add_set(sets, set, name) ? target_refuse(why, ENOMEM, "out of memory") : 0;
 }
 
 int option_sets_place(struct option_sets *sets, const struct place *directory, const char *name,
                       struct place *place, struct reason *why)
 {
     struct option_set set = {.directory = directory->node};
-    char plain[NAME_BYTES], text[NAME_BYTES];
+    char plain[OPTION_NAME_BYTES], text[OPTION_NAME_BYTES];
     size_t length;
     const char *options = split_name(name, plain, &length);
     int error;
@@ -71,7 +78,7 @@ int option_sets_place(struct option_sets *sets, const struct place *directory, c
     error = target_options_parse(set.target, text, &set.options, why);
     if (error || target_options_equal(&set.options, &set.target->defaults))
         return error;
-    return number_of(sets, &set, &place->number, why);
+    return number_of(sets, &set, name, &place->number, why);
 }
 
 int option_sets_path(struct option_sets *sets, const char *path, struct place *place,
@@ -98,6 +105,8 @@ const struct option_set *option_sets_get(const struct option_sets *sets, uint32_
 
 void option_sets_end(struct option_sets *sets)
 {
+    for (uint32_t i = 0; i < sets->count; i++)
+        free(sets->items[i].name);
     free(sets->items);
     *sets = (struct option_sets){.items = NULL};
 }

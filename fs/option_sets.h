@@ -8,6 +8,8 @@
 
 #include "nodes.h"
 
+enum { OPTION_NAME_BYTES = 256 }; /* no name in a directory is longer */
+
 struct option_sets {
     struct option_set *items;
     uint32_t count, room;

@@ -12,6 +12,8 @@
 #include "formats/checked.h"
 #include "render.h"
 
+enum { PROGRESS_EXTENTS = 4096 }; /* looking at the clock for each would take longer than itself */
+
 /* Begins the counters: of the set of options, or of all targets. */
 static void begin_counts(struct facts *facts)
 {
@@ -25,13 +27,22 @@ static void begin_counts(struct facts *facts)
                                facts->disk.virtual_size);
 }
 
-/* Feeds all consumers of allocation from one stream; all: without leaving anything out. */
-static int scan(struct facts *facts, bool all)
+/* Tells how far a walk is, every so many extents. 0 or the sink's -errno. */
+static int tell_progress(const struct pass_sink *sink, const struct facts *facts, uint64_t told,
+                         uint64_t done)
 {
-    uint64_t least = facts->set ? 0 : MEASURED_UNIT;
+    if (told % PROGRESS_EXTENTS || !sink->progress)
+        return 0;
+    return sink->progress(sink->context, done, facts->disk.virtual_size);
+}
+
+/* Feeds all consumers of allocation from one stream; all: without leaving anything out. */
+static int scan(struct facts *facts, const struct pass_sink *sink, bool all)
+{
+    uint64_t least = facts->set ? 0 : MEASURED_UNIT, told = 0;
     struct extents stream;
     struct extent extent;
-    int more;
+    int more, failed;
 
     begin_counts(facts);
     if (facts->set && !facts->counts.used) /* whatever the data */
@@ -41,6 +52,9 @@ static int scan(struct facts *facts, bool all)
     while ((more = extents_next(&stream, &extent)) == 1) {
         uint64_t counted;
 
+        failed = tell_progress(sink, facts, told++, extent.offset);
+        if (failed)
+            return failed;
         if (extent.kind != EXTENT_DATA)
             continue;
         facts->allocated += extent.length;
@@ -87,7 +101,7 @@ static void open_disk(struct image *img, const struct open_options *options, str
 }
 
 static void gather(enum pass pass, struct image *img, const struct open_options *options,
-                   struct facts *facts)
+                   const struct pass_sink *sink, struct facts *facts)
 {
     open_disk(img, options, facts);
     facts->content_error = facts->open_error;
@@ -99,11 +113,11 @@ static void gather(enum pass pass, struct image *img, const struct open_options 
         facts->content_error = content_detect(&facts->disk, &facts->content);
     if (pass < PASS_MEASURE || facts->open_error)
         return;
-    facts->measure_error = facts->scan_error = scan(facts, pass == PASS_SCAN);
+    facts->measure_error = facts->scan_error = scan(facts, sink, pass == PASS_SCAN);
     /* What makes the full walk fail need not concern measure/: it says the same whatever was read
      * before. */
     if (pass == PASS_SCAN && facts->scan_error) {
-        facts->measure_error = scan(facts, false);
+        facts->measure_error = scan(facts, sink, false);
         facts->scanned_all = true;
     }
 }
@@ -190,7 +204,7 @@ int task_run(const struct task *task, const struct option_set *set, const struct
         facts->layers = layers;
         facts->layer = layer;
         facts->set = set;
-        gather(task->pass, img, &o, facts);
+        gather(task->pass, img, &o, sink, facts);
         error = emit_all(task, facts, sink);
         snprintf(report->problems, sizeof report->problems, "%s", image_problems(img));
         report->bytes_read = image_bytes_read(img);

@@ -15,6 +15,8 @@ struct pass_sink {
     int (*count)(void *context, const struct place *directory, uint32_t count);
     /* A reference of the image, in their order; NULL: nobody wants them. PASS_HEADER tells them. */
     int (*reference)(void *context, const struct reference *reference);
+    /* So much of the disk has been looked at, of total bytes. Told often; NULL: nobody cares. */
+    int (*progress)(void *context, uint64_t done, uint64_t total);
 };
 
 /* What a pass says besides its files. */

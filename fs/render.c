@@ -295,6 +295,16 @@ int render_problems(const struct facts *facts, const struct place *place, struct
     return 0;
 }
 
+int render_progress(const struct facts *facts, const struct place *place, struct text *text)
+{
+    const struct text *progress = facts->status->progress;
+
+    (void)place;
+    if (progress)
+        text_add(text, "%.*s", (int)progress->length, progress->bytes);
+    return 0;
+}
+
 int render_version(const struct facts *facts, const struct place *place, struct text *text)
 {
     (void)facts;

@@ -18,6 +18,7 @@ int render_image(const struct facts *facts, const struct place *place, struct te
 int render_measure(const struct facts *facts, const struct place *place, struct text *text);
 int render_measure_json(const struct facts *facts, const struct place *place, struct text *text);
 int render_options(const struct facts *facts, const struct place *place, struct text *text);
+int render_progress(const struct facts *facts, const struct place *place, struct text *text);
 int render_problems(const struct facts *facts, const struct place *place, struct text *text);
 int render_reference_kind(const struct facts *facts, const struct place *place, struct text *text);
 int render_reference_source(const struct facts *facts, const struct place *place,

@@ -46,6 +46,7 @@ enum wire_frame_kind {
     WIRE_REFERENCE,  /* a struct wire_reference and its words: for who decides on them */
     WIRE_PROBLEMS,   /* lines for `problems` */
     WIRE_BYTES_READ, /* a uint64_t */
+    WIRE_PROGRESS,   /* a struct wire_progress */
     WIRE_END,        /* nothing follows: the pass is done */
 };
 
@@ -55,6 +56,11 @@ struct wire_frame {
     uint32_t number; /* WIRE_FILE: of the place */
     int32_t error;   /* WIRE_FILE: 0 or -errno */
     uint32_t length; /* of the bytes that follow, at most TEXT_BYTES_MAX */
+};
+
+/* How much of the disk has been looked at. */
+struct wire_progress {
+    uint64_t done, total; /* bytes */
 };
 
 /* A reference; behind it, one after the other: kind, source, format and path. */

@@ -267,3 +267,20 @@ def descriptors_do_not_leak():
         names = {os.readlink(f"/proc/{m.front}/fd/{fd}") for fd in os.listdir(f"/proc/{m.front}/fd")}
         known = (image, "/dev/null", "/dev/fuse", "socket:", "pipe:")
         equal([n for n in names if not n.startswith(known)], [], "what else the front holds open")
+
+
+@test
+def progress_tells_how_far_a_job_is():
+    with Slow.mount() as m:
+        equal(m.read("status/progress"), "", "without a job")
+        reader = start("cat", m.path("measure/qcow2,cluster_size=4k"))
+        pid = m.stop_job()
+        line = m.read("status/progress")
+        check(line.endswith(" measure/qcow2,cluster_size=4k\n"), line)
+        os.kill(pid, signal.SIGCONT)
+        seen = []
+        while reader.poll() is None:
+            seen += [int(n) for n in m.read("status/progress").split()[:1] if n != "-"]
+        equal(finish(reader)[0], 0, "status of the reader")
+        equal(seen, sorted(seen), "bytes, in the order in which they were told")
+        equal(m.read("status/progress"), "", "when all is done")

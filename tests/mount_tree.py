@@ -25,6 +25,7 @@ TREE = {
     "status/image": "status",
     "status/options": "status",
     "status/bytes_read": "status",
+    "status/progress": "status",
 }
 DIRECTORIES = ["", "measure", "status", "header", "references"]
 REFERENCE = ("format", "kind", "path", "reason", "resolved", "source", "state")

@@ -18,7 +18,8 @@ static struct sample s = {.fd = -1};
 static struct emitted emitted[NODES_MAX];
 static struct pass_report report;
 static uint32_t references; /* how many were told; UINT32_MAX: nobody told */
-static int stop_after;      /* files, then emit fails; 0: never */
+static uint64_t progress;
+static int stop_after; /* files, then emit fails; 0: never */
 
 static int end(void **state)
 {
@@ -49,14 +50,25 @@ static int count(void *context, const struct place *directory, uint32_t entries)
     return 0;
 }
 
+/* Goes forward, and no further than the disk. */
+static int tell(void *context, uint64_t done, uint64_t total)
+{
+    (void)context;
+    assert_true(done >= progress && done <= total);
+    progress = done;
+    return 0;
+}
+
 static int run_task(const struct task *task, const struct option_set *set,
                     const struct format_driver *given)
 {
-    const struct pass_sink sink = {&emitted, collect, count, NULL};
+    const struct pass_sink sink = {
+        .context = &emitted, .file = collect, .count = count, .progress = tell};
     static struct layers layers;
 
     layers = (struct layers){.count = 1, .items[0].fd = s.fd};
     references = UINT32_MAX;
+    progress = 0;
     memset(emitted, 0, sizeof emitted);
     memset(&report, 0xff, sizeof report);
     return task_run(task, set, &layers, &(const struct open_options){.format = given}, &sink,
