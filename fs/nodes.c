@@ -31,7 +31,7 @@ static const struct node table[] = {
     {.path = "disk_size", .pass = PASS_STATUS, .render = render_disk_size},
     {.path = "allocated_size", .pass = PASS_SCAN, .render = render_allocated_size},
     {.path = "candidates", .pass = PASS_HEADER, .render = render_candidates},
-    {.path = "measure", .pass = PASS_DIRECTORY},
+    {.path = "measure", .pass = PASS_DIRECTORY, .parse = target_options_parse},
     MEASURE("raw", PASS_HEADER),
     MEASURE("qcow2", PASS_MEASURE),
     MEASURE("luks", PASS_HEADER),

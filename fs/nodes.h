@@ -105,13 +105,16 @@ struct node {
     /* Writes the file's text. 0; -ENOENT: does not apply to this image; another -errno: what open()
      * then says. */
     int (*render)(const struct facts *facts, const struct place *place, struct text *text);
-    const char *target; /* of measure/...: row of targets[]; its name may have options */
+    const char *target; /* of a file that tells of a target: its name; may be followed by options */
     const char *after;  /* path of a file that must be known before this one tells all, or before a
                            directory is known to be there; NULL: none */
 
     /* Of a directory of numbered entries: how many there are, from 0 on; the pass of `after` tells.
      */
     size_t (*count)(const struct facts *facts);
+    /* Of a directory of such files: reads their options (targets.h). */
+    int (*parse)(const struct target *target, const char *text, struct target_options *options,
+                 struct reason *why);
     bool of_mount; /* tells of the mount, not of an image: not there below layers/N */
 
     /* Set by nodes_begin(). */

@@ -75,7 +75,7 @@ int option_sets_place(struct option_sets *sets, const struct place *directory, c
         return -ENOENT;
     set.target = target_by_name(place->node->target);
     snprintf(text, sizeof text, "%.*s", (int)length, options);
-    error = target_options_parse(set.target, text, &set.options, why);
+    error = directory->node->parse(set.target, text, &set.options, why);
     if (error || target_options_equal(&set.options, &set.target->defaults))
         return error;
     return number_of(sets, &set, name, &place->number, why);

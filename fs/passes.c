@@ -161,7 +161,9 @@ static int emit_node(const struct task *task, const struct facts *facts, const s
         return 0;
     if (node->count && !task->set && task->pass <= PASS_CONTENT)
         return sink->count(sink->context, &place, count_of(facts, node));
-    if (!task_may_tell(task, &place) || (node->pass == PASS_SCAN && !facts->scanned_all))
+    if (!task_may_tell(task, &place))
+        return 0;
+    if (node->pass == PASS_SCAN && !task->set && !facts->scanned_all)
         return 0;
     for (; place.number < count && !error; place.number++)
         error = emit_file(facts, &place, sink);
