@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 #include <zlib.h>
+#include <zstd.h>
 
 enum { BITS = 12, CLUSTER = 1 << BITS, L2_AT = 4 * CLUSTER, HOST = 16 * CLUSTER };
 
@@ -230,17 +231,37 @@ static void test_room(void **state)
     assert_bytes(0, 0, CLUSTER);
 }
 
+/* Clusters of zstd: at any byte, and with room behind them. */
 static void test_zstd(void **state)
 {
+    uint8_t bytes[CLUSTER], stream[2 * CLUSTER];
+    uint64_t host = HOST + 77;
+
     (void)state;
     make();
-    put_cluster(0, HOST);
     put_be(&s, Q_HEADER_LENGTH, 4, 112);
     put_be(&s, Q_COMPRESSION_TYPE, 1, 1);
     put_be(&s, Q_INCOMPATIBLE, 8, 1 << 3);
-    assert_unreadable(0, ENOTSUP, "compression type 1 (zstd)");
-    /* What is not compressed is read. */
-    assert_int_equal(disk_read(&s.disk, CLUSTER, (uint8_t[16]){0}, 16), 0);
+    for (uint64_t n = 0; n < 3; n++) {
+        size_t length;
+
+        fill(bytes, n, sizeof bytes);
+        length = ZSTD_compress(stream, sizeof stream, bytes, sizeof bytes, 3);
+        put(&s, host, stream, length);
+        put_descriptor(n, host, n == 1 ? length : length + 1000, 8, BITS);
+        host += length;
+    }
+    reopen(&s);
+    assert_bytes(0, 0, 3 * CLUSTER);
+    assert_bytes(1, CLUSTER - 1, 2);
+    assert_bytes(1, 700, CLUSTER + 1000);
+    put_be(&s, HOST + 77, 4, 0);
+    assert_unreadable(0, EUCLEAN, "compressed cluster at offset 65613 is not a whole zstd stream");
+    /* What is not broken is read. */
+    assert_bytes(1, 0, CLUSTER);
+    /* A stream of deflate is none. */
+    put_cluster(0, HOST);
+    assert_unreadable(0, EUCLEAN, "compressed cluster at offset 65536 is not a whole zstd stream");
 }
 
 int main(void)
