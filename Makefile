@@ -100,6 +100,7 @@ SOURCES ?= 40
 oracle: all $(BUILD)/map-image $(BUILD)/tests/measure-target
 	python3 tests/oracle.py -n $(N) --seed $(SEED) --instar-cat $(BUILD)/instar-cat
 	python3 tests/targets.py -n $(SOURCES) --seed $(SEED) --build $(BUILD)
+	python3 tests/contents.py --seed $(SEED) --build $(BUILD)
 
 bench: all $(BUILD)/make-bench-images $(BUILD)/hello_ll
 	tools/bench

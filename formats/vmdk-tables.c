@@ -245,13 +245,15 @@ static int find_stream(struct disk *disk, const struct vmdk_layout *l, uint64_t 
     return 0;
 }
 
-/* Bytes of one grain. */
+/* Bytes of one grain. The stream of the last one makes no more than the disk needs. */
 static int decode_grain(struct disk *disk, struct vmdk_tables *t, uint64_t offset, uint8_t *bytes,
                         size_t length)
 {
-    uint64_t grain = t->layout.grain_size;
-    struct packed stream = {
-        .format = "vmdk", .what = "the grain", .packing = PACKED_ZLIB, .size = grain};
+    uint64_t grain = t->layout.grain_size, within = offset & (grain - 1);
+    struct packed stream = {.format = "vmdk",
+                            .what = "the grain",
+                            .packing = PACKED_ZLIB,
+                            .size = min_u64(grain, disk->virtual_size - (offset - within))};
     const uint8_t *p;
     size_t left;
     int error = entries_at(disk, t, offset, &p, &left);
@@ -264,7 +266,7 @@ static int decode_grain(struct disk *disk, struct vmdk_tables *t, uint64_t offse
                           "vmdk: the grain of guest offset %llu is past the end of the file",
                           (unsigned long long)offset);
     error = find_stream(disk, &t->layout, offset >> t->grain_shift, &stream);
-    return error ? error : unpack_at(disk->img, &stream, offset & (grain - 1), bytes, length);
+    return error ? error : unpack_at(disk->img, &stream, within, bytes, length);
 }
 
 int vmdk_tables_decode(struct disk *disk, uint64_t offset, uint8_t *bytes, size_t length)
