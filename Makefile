@@ -24,6 +24,7 @@ endif
 
 FUSE_CFLAGS = $(shell pkg-config --cflags fuse3)
 FUSE_LIBS   = $(shell pkg-config --libs fuse3)
+CORE_LIBS   = $(shell pkg-config --libs zlib libzstd)
 
 ALL_CPPFLAGS = -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DFUSE_USE_VERSION=312 -DVERSION='"$(VERSION)"' $(FORTIFY) -I. $(CPPFLAGS)
 ALL_CFLAGS   = -std=c11 $(WARNINGS) $(HARDEN) $(SANITIZERS) $(CFLAGS)
@@ -41,27 +42,27 @@ TESTS = $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 all: $(BUILD)/mount.instar $(BUILD)/instar-cat
 
 $(BUILD)/mount.instar: $(BUILD)/fs/main.o $(DAEMON) $(CORE)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(FUSE_LIBS) -lz
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(FUSE_LIBS) $(CORE_LIBS)
 
 $(BUILD)/instar-cat: $(BUILD)/tools/instar_cat.o $(CORE)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lz
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CORE_LIBS)
 
 $(BUILD)/make-image: $(MAKER)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lz
 
 # The extent stream as qemu-img prints it, for tests/oracle.py.
 $(BUILD)/map-image: $(BUILD)/tests/map_image.o $(CORE)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lz
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CORE_LIBS)
 
 $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(BUILD)/tests/support.o $(DAEMON) $(CORE)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(FUSE_LIBS) -lcmocka -lz
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(FUSE_LIBS) -lcmocka $(CORE_LIBS)
 
 # What tests compare other readers with.
 $(BUILD)/tests/read-chain: $(BUILD)/tests/read_chain.o $(CORE)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lz
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CORE_LIBS)
 
 $(BUILD)/tests/measure-target: $(BUILD)/tests/measure_target.o $(CORE)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lz
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CORE_LIBS)
 
 $(BUILD)/fs/%.o: ALL_CPPFLAGS += $(FUSE_CFLAGS)
 $(BUILD)/tests/%.o: ALL_CPPFLAGS += $(FUSE_CFLAGS)
@@ -99,6 +100,7 @@ SOURCES ?= 40
 oracle: all $(BUILD)/map-image $(BUILD)/tests/measure-target
 	python3 tests/oracle.py -n $(N) --seed $(SEED) --instar-cat $(BUILD)/instar-cat
 	python3 tests/targets.py -n $(SOURCES) --seed $(SEED) --build $(BUILD)
+	python3 tests/contents.py --seed $(SEED) --build $(BUILD)
 
 bench: all $(BUILD)/make-bench-images $(BUILD)/hello_ll
 	tools/bench

@@ -10,6 +10,7 @@
 
 #include "formats/bytes.h"
 #include "formats/checked.h"
+#include "formats/zeros.h"
 
 enum {
     SECTOR = 512,
@@ -40,11 +41,6 @@ enum {
 #define GPT_SIGNATURE  "EFI PART"
 #define ISO_IDENTIFIER "CD001"
 #define LUKS_MAGIC     "LUKS\xba\xbe"
-
-static bool is_zero(const uint8_t *bytes, size_t length)
-{
-    return length == 0 || (!bytes[0] && memcmp(bytes, bytes + 1, length - 1) == 0);
-}
 
 /* Whether at least one entry is used, and none of the used ones has a boot indicator that is none:
  * the boot sector of a file system has code or text there. */
@@ -85,10 +81,10 @@ static int is_empty(struct disk *disk, uint8_t *start)
 {
     int error;
 
-    if (!is_zero(start, START_BYTES))
+    if (!are_zeros(start, START_BYTES))
         return 0;
     error = disk_read(disk, START_BYTES, start + START_BYTES, EMPTY_BYTES - START_BYTES);
-    return error ? error : is_zero(start, EMPTY_BYTES);
+    return error ? error : are_zeros(start, EMPTY_BYTES);
 }
 
 /* What the disk begins with; NULL: nothing of the known. */

@@ -10,7 +10,7 @@
 #include "bytes.h"
 #include "checked.h"
 #include "format.h"
-#include "inflate.h"
+#include "unpack.h"
 
 enum {
     HEADER_PREAMBLE_BYTES = 128,
@@ -24,29 +24,16 @@ enum {
     BLOCK_MAX = 64 << 20,
     STREAM_MAX = 2 * BLOCK_MAX,
     OFFSETS_BYTES_MAX = 512 << 20,
-
-    PIECE_BYTES = 64 << 10,
-    PIECES = 2,
 };
 
 #define SCRIPT                                                                                     \
     "#!/bin/sh\n#V2.0 Format\n"                                                                    \
     "modprobe cloop file=$0 && mount -r -t iso9660 /dev/cloop $1\n"
 
-/* A piece of the disk, as it was read last. */
-struct piece {
-    uint64_t offset;
-    size_t length; /* 0: none */
-    int error;     /* what came of reading it */
-    uint8_t *bytes;
-};
-
 struct cloop {
     uint64_t block_size;
     uint64_t blocks;
     struct image_table offsets; /* one more than there are blocks */
-    struct piece pieces[PIECES];
-    unsigned oldest; /* of them */
 };
 
 static int open_offsets(struct disk *disk, struct cloop *c)
@@ -148,65 +135,18 @@ static int cloop_extent_at(struct disk *disk, uint64_t offset, unsigned want, st
     return error;
 }
 
-/* Guest bytes of one block. */
-static int read_block(struct disk *disk, uint64_t offset, uint8_t *bytes, size_t length)
+static int cloop_decode(struct disk *disk, uint64_t offset, uint8_t *bytes, size_t length)
 {
-    struct cloop *c = disk->state;
-    uint64_t begin, end, run = 1;
-    int error = stream_at(disk, offset / c->block_size, &begin, &end, &run);
+    const struct cloop *c = disk->state;
+    struct packed stream = {
+        .format = "cloop", .what = "block", .packing = PACKED_ZLIB, .size = c->block_size};
+    uint64_t end, run = 1;
+    int error = stream_at(disk, offset / c->block_size, &stream.offset, &end, &run);
 
     if (error)
         return error;
-    return inflate_at(disk->img, "cloop", "block", begin, end - begin, INFLATE_ZLIB,
-                      offset % c->block_size, bytes, length);
-}
-
-/* The piece that holds offset, read if it is not there yet: it replaces the oldest. */
-static int piece_at(struct disk *disk, uint64_t offset, const struct piece **found)
-{
-    struct cloop *c = disk->state;
-    uint64_t within = offset % c->block_size / PIECE_BYTES * PIECE_BYTES;
-    uint64_t begin = offset - offset % c->block_size + within;
-    struct piece *p = &c->pieces[c->oldest];
-
-    for (*found = c->pieces; *found < c->pieces + PIECES; ++*found)
-        if ((*found)->length && (*found)->offset == begin)
-            return (*found)->error;
-    if (!p->bytes)
-        p->bytes = image_alloc(disk->img, PIECE_BYTES);
-    if (!p->bytes)
-        return -ENOMEM;
-    c->oldest = (c->oldest + 1) % PIECES;
-    p->offset = begin;
-    p->length = (size_t)min_u64(PIECE_BYTES, c->block_size - within);
-    p->error = read_block(disk, begin, p->bytes, p->length);
-    *found = p;
-    return p->error;
-}
-
-/*
- * What stands at the end of a block takes all of it to be inflated, which may be 64 MiB: so that
- * looking here and there does not do that every time, short reads are made of pieces that are kept.
- */
-static int cloop_decode(struct disk *disk, uint64_t offset, uint8_t *bytes, size_t length)
-{
-    if (length >= PIECE_BYTES)
-        return read_block(disk, offset, bytes, length);
-    while (length) {
-        const struct piece *p;
-        int error = piece_at(disk, offset, &p);
-        size_t skip, n;
-
-        if (error)
-            return error;
-        skip = (size_t)(offset - p->offset);
-        n = (size_t)min_u64(length, p->length - skip);
-        memcpy(bytes, p->bytes + skip, n);
-        bytes += n;
-        offset += n;
-        length -= n;
-    }
-    return 0;
+    stream.length = end - stream.offset;
+    return unpack_at(disk->img, &stream, offset % c->block_size, bytes, length);
 }
 
 /* Under the names of cloop's header file. */

@@ -27,7 +27,7 @@ struct contents_sink {
      * the next, or to the end of the disk. Told behind its pieces. NULL: nobody wants them.
      */
     int (*slab)(void *context, uint64_t offset, const uint8_t *bytes, size_t length);
-    /* Everything before offset has been looked at. Told now and then. NULL: nobody wants to know. */
+    /* Everything before offset has been looked at. Told now and then. NULL: nobody wants it. */
     int (*progress)(void *context, uint64_t offset);
 };
 

@@ -13,6 +13,10 @@ enum {
     NAME_BYTES = 128, /* of a part in errors */
 };
 
+/* Host bytes may be told twice that often, over the whole file: then the same few stand for ever
+ * more of the disk, and small files make long walks. */
+#define TOLD_TWICE_BYTES (UINT64_C(64) << 20)
+
 /* A part whose file is open. */
 struct part {
     size_t number;     /* of the file, as it was granted */
@@ -201,6 +205,17 @@ int disk_part(struct disk *disk, size_t reference, struct image **img, void ***s
     return error;
 }
 
+int disk_check_told(const struct disk *disk, uint64_t told)
+{
+    uint64_t all;
+
+    if (!checked_add(image_total_size(disk->img), TOLD_TWICE_BYTES, &all) || told <= all)
+        return 0;
+    return image_fail(disk->img, EFBIG,
+                      "%s: the same bytes of the file stand for many places of the disk",
+                      disk->driver->name);
+}
+
 /* Reads what stands plainly in a file. */
 static int read_plain(struct disk *disk, const struct extent *e, uint8_t *bytes, size_t length)
 {
@@ -229,22 +244,15 @@ static int read_compressed(struct disk *disk, uint64_t offset, uint8_t *bytes, s
     return disk->driver->decode(disk, offset, bytes, length);
 }
 
-/* Reads at most length bytes: those of one extent. *length is then what was read. */
-static int read_extent(struct disk *disk, struct extents *stream, uint8_t *bytes, size_t *length)
+int disk_read_extent(struct disk *disk, const struct extent *e, uint8_t *bytes, size_t length)
 {
-    struct disk *layer;
-    struct extent e;
-    int found = extents_next(stream, &e);
+    struct disk *layer = disk_layer(disk, e->layer);
 
-    if (found < 0)
-        return found;
-    layer = disk_layer(disk, e.layer);
-    *length = (size_t)min_u64(*length, e.length);
-    if (e.kind == EXTENT_DATA && (e.flags & EXTENT_COMPRESSED))
-        return read_compressed(layer, e.offset, bytes, *length);
-    if (e.kind == EXTENT_DATA)
-        return read_plain(layer, &e, bytes, *length);
-    memset(bytes, 0, *length);
+    if (e->kind == EXTENT_DATA && (e->flags & EXTENT_COMPRESSED))
+        return read_compressed(layer, e->offset, bytes, length);
+    if (e->kind == EXTENT_DATA)
+        return read_plain(layer, e, bytes, length);
+    memset(bytes, 0, length);
     return 0;
 }
 
@@ -254,16 +262,19 @@ int disk_read(struct disk *disk, uint64_t offset, uint8_t *bytes, size_t length)
                        ? offset + min_u64(length, disk->virtual_size - offset)
                        : offset;
     struct extents stream;
+    struct extent e;
     int error = 0;
 
     extents_begin(&stream, disk, EXTENTS_WANT_HOST);
     memset(bytes + (end - offset), 0, length - (size_t)(end - offset));
     extents_seek(&stream, offset);
     while (!error && stream.offset < end) {
-        uint64_t at = stream.offset;
-        size_t n = (size_t)(end - at);
+        int found = extents_next(&stream, &e);
 
-        error = read_extent(disk, &stream, bytes + (at - offset), &n);
+        if (found < 0)
+            return found;
+        error = disk_read_extent(disk, &e, bytes + (e.offset - offset),
+                                 (size_t)min_u64(e.length, end - e.offset));
     }
     return error;
 }

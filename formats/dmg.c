@@ -12,7 +12,7 @@
 
 #include "bytes.h"
 #include "checked.h"
-#include "inflate.h"
+#include "unpack.h"
 
 enum {
     SIGNATURE_BYTES = 4,
@@ -25,10 +25,6 @@ enum {
     TRAILER_XML_OFFSET = 216,
     TRAILER_XML_LENGTH = 224,
     TRAILER_SECTOR_COUNT = 492,
-
-    /* A chunk can only be inflated from its beginning: bytes that are this far in it are kept. */
-    FAR_BYTES = 1 << 20,
-    PIECE_BYTES = 64 << 10,
 
     FLAGS_FLATTENED = 1 << 0,
     FLAGS_INTERNET_ENABLED = 1 << 2,
@@ -217,66 +213,12 @@ static int dmg_extent_at(struct disk *disk, uint64_t offset, unsigned want, stru
     return 0;
 }
 
-static int inflate_chunk(struct disk *disk, uint64_t within, uint8_t *bytes, size_t length)
-{
-    const struct dmg *d = disk->state;
-
-    return inflate_at(disk->img, "dmg", "zlib chunk", d->chunk.offset, d->chunk.length,
-                      INFLATE_ZLIB, within, bytes, length);
-}
-
-/* Makes the piece that which holds the byte that is so far in the chunk. */
-static int fill_piece(struct disk *disk, uint64_t within)
-{
-    struct dmg *d = disk->state;
-    uint64_t start = within - within % PIECE_BYTES;
-    size_t length = (size_t)min_u64(PIECE_BYTES, d->chunk.sectors * DMG_SECTOR - start);
-    int error;
-
-    if (!d->piece)
-        d->piece = image_alloc(disk->img, PIECE_BYTES);
-    if (!d->piece)
-        return -ENOMEM;
-    d->piece_length = 0;
-    error = inflate_chunk(disk, start, d->piece, length);
-    if (error)
-        return error;
-    d->piece_offset = d->chunk.sector * DMG_SECTOR + start;
-    d->piece_length = length;
-    return 0;
-}
-
-/* Bytes that are far in the chunk, through the piece. */
-static int read_far(struct disk *disk, uint64_t within, uint8_t *bytes, size_t length)
-{
-    struct dmg *d = disk->state;
-    uint64_t start = d->chunk.sector * DMG_SECTOR;
-
-    while (length) {
-        uint64_t offset = start + within;
-        size_t n;
-
-        if (offset < d->piece_offset || offset - d->piece_offset >= d->piece_length) {
-            int error = fill_piece(disk, within);
-
-            if (error)
-                return error;
-        }
-        n = (size_t)min_u64(length, d->piece_length - (offset - d->piece_offset));
-        memcpy(bytes, d->piece + (offset - d->piece_offset), n);
-        within += n;
-        bytes += n;
-        length -= n;
-    }
-    return 0;
-}
-
 static int dmg_decode(struct disk *disk, uint64_t offset, uint8_t *bytes, size_t length)
 {
     const struct dmg *d = disk->state;
     const struct dmg_chunk *chunk = &d->chunk;
+    struct packed stream = {.format = "dmg", .what = "zlib chunk", .packing = PACKED_ZLIB};
     int error = dmg_blocks_find(disk, offset / DMG_SECTOR);
-    uint64_t within;
 
     if (error)
         return error;
@@ -284,10 +226,10 @@ static int dmg_decode(struct disk *disk, uint64_t offset, uint8_t *bytes, size_t
         return image_fail(disk->img, ENOTSUP,
                           "dmg: chunk %" PRIu64 " of type 0x%" PRIx32 ": only zlib can be inflated",
                           chunk->number, chunk->type);
-    within = offset - chunk->sector * DMG_SECTOR;
-    if (within < FAR_BYTES || length > PIECE_BYTES)
-        return inflate_chunk(disk, within, bytes, length);
-    return read_far(disk, within, bytes, length);
+    stream.offset = chunk->offset;
+    stream.length = chunk->length;
+    stream.size = chunk->sectors * DMG_SECTOR;
+    return unpack_at(disk->img, &stream, offset - chunk->sector * DMG_SECTOR, bytes, length);
 }
 
 static const struct field_word flags_words[] = {

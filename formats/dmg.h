@@ -101,10 +101,7 @@ struct dmg {
     struct dmg_chunk chunk;          /* the last one that was asked for; of no sectors: none yet */
     struct dmg_checkpoint *checkpoints;
     size_t checkpoint_count;
-    uint8_t *piece; /* inflated bytes that took long to get at; NULL: none yet */
-    uint64_t piece_offset;
-    size_t piece_length; /* at piece_offset of the virtual disk; 0: none */
-    int geometry_error;  /* chunks are not in order, or beyond the disk */
+    int geometry_error; /* chunks are not in order, or beyond the disk */
 };
 
 /*

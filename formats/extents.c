@@ -14,10 +14,6 @@
 /* So many extents are worth another walk, should somebody want to know of them after all. */
 enum { MANY_ANSWERS = 4, SECTOR = 512 };
 
-/* Host bytes may be told twice that often, over the whole file: then the same few stand for ever
- * more of the disk, and small files make long walks. */
-#define TOLD_TWICE_BYTES (UINT64_C(64) << 20)
-
 /* The session on the file in which the bytes of an extent stand. 0 or -errno, said. */
 static int file_of(struct disk *disk, const struct extent *e, struct image **img)
 {
@@ -34,7 +30,7 @@ static int file_of(struct disk *disk, const struct extent *e, struct image **img
 static int split_at_host_hole(struct extents *s, struct disk *disk, struct extent *e)
 {
     struct image *img;
-    uint64_t end, size, all;
+    uint64_t end, size;
     bool data;
     int error = file_of(disk, e, &img);
 
@@ -53,11 +49,7 @@ static int split_at_host_hole(struct extents *s, struct disk *disk, struct exten
         e->kind = EXTENT_ZERO;
     if (e->host < size)
         s->host_told += min_u64(e->length, size - e->host);
-    if (!checked_add(image_total_size(img), TOLD_TWICE_BYTES, &all) || s->host_told <= all)
-        return 0;
-    return image_fail(disk->img, EFBIG,
-                      "%s: the same bytes of the file stand for many places of the disk",
-                      disk->driver->name);
+    return disk_check_told(disk, s->host_told);
 }
 
 /* Whether the numbers of a qemu are wanted that does not know what of this format is data. (Where

@@ -212,6 +212,16 @@ int disk_refuse(const struct disk *disk, const struct reference *reference, bool
  */
 int disk_read(struct disk *disk, uint64_t offset, uint8_t *bytes, size_t length);
 
+/*
+ * The first length bytes of an extent that the disk's stream told to who wants to know where they
+ * stand. As disk_read().
+ */
+int disk_read_extent(struct disk *disk, const struct extent *e, uint8_t *bytes, size_t length);
+
+/* 0 if so many bytes of host files may stand for places of the disk, each but for a few for one
+ * alone; else -EFBIG, said. */
+int disk_check_told(const struct disk *disk, uint64_t told);
+
 /* All formats, in the order in which they are asked; raw, which takes everything, is the last. Ends
  * with NULL. */
 extern const struct format_driver *const formats[];

@@ -25,6 +25,14 @@ enum {
      * over: tables that refer to themselves or to each other.
      */
     REREAD_BYTES = 64 << 20,
+
+    /*
+     * So often a walk over compressed data may read the file. A stream is read with what stands
+     * beside it in its sectors, almost 1024 bytes at the most: where streams are out of order, each
+     * time anew. The shortest have some ten bytes, and an entry of eight in a table.
+     */
+    WALK_READS = 64,
+    WALK_WORK = IMAGE_UNPACK_INPUT_WORK + IMAGE_UNPACK_OUTPUT_WORK, /* for a byte of the file */
 };
 
 /* A block of session memory. */
@@ -44,6 +52,9 @@ struct piece {
 /* What a session and its parts have in common. */
 struct common {
     uint64_t total_size, bytes_read, work;
+    unsigned walks;    /* over all data, that were begun */
+    unsigned sessions; /* that were begun */
+    struct unpacker *unpacker;
     size_t memory;
     unsigned layers; /* that share the memory for windows */
     size_t problems_length;
@@ -56,6 +67,7 @@ struct image {
     uint64_t size, disk_size;
     int64_t modified;
     struct common *common;
+    unsigned number;
     struct image *owner;                /* NULL: this is no part */
     struct image *parts, *next, **link; /* its parts; of the owner's */
     const char *name;                   /* of a part */
@@ -110,6 +122,7 @@ int image_open(struct image **out, int fd)
         return -ENOMEM;
     }
     (*out)->common->layers = 1;
+    (*out)->number = ++(*out)->common->sessions;
     (*out)->common->total_size = (*out)->size;
     return 0;
 }
@@ -141,6 +154,7 @@ int image_open_part(struct image **out, struct image *owner, int fd, bool takes_
     }
     part->takes_fd = takes_fd;
     part->common = owner->common;
+    part->number = ++part->common->sessions;
     part->owner = owner;
     part->next = owner->parts;
     part->link = &owner->parts;
@@ -156,6 +170,23 @@ int image_open_part(struct image **out, struct image *owner, int fd, bool takes_
         part->common->total_size = UINT64_MAX;
     *out = part;
     return 0;
+}
+
+struct image *image_root(struct image *img)
+{
+    while (img->owner)
+        img = img->owner;
+    return img;
+}
+
+unsigned image_number(const struct image *img)
+{
+    return img->number;
+}
+
+struct unpacker **image_unpacker(struct image *img)
+{
+    return &img->common->unpacker;
 }
 
 void image_close(struct image *img)
@@ -250,13 +281,26 @@ void *image_alloc(struct image *img, size_t size)
     return block->bytes;
 }
 
-/* Whether so many bytes more may be read: all of the files and some. */
-static bool may_read(const struct common *c, size_t length)
+void image_begin_walk(struct image *img)
+{
+    img->common->walks++;
+}
+
+/* base, and share more for each byte of all files. */
+static uint64_t budget_of(const struct common *c, uint64_t base, uint64_t share)
 {
     uint64_t budget;
 
-    if (!checked_add(c->total_size, REREAD_BYTES, &budget))
+    if (!checked_mul(c->total_size, share, &budget) || !checked_add(budget, base, &budget))
         budget = UINT64_MAX;
+    return budget;
+}
+
+/* Whether so many bytes more may be read. */
+static bool may_read(const struct common *c, size_t length)
+{
+    uint64_t budget = budget_of(c, REREAD_BYTES, 1 + (uint64_t)c->walks * WALK_READS);
+
     return length <= budget - c->bytes_read;
 }
 
@@ -297,10 +341,12 @@ int image_read(struct image *img, uint64_t offset, size_t length, uint8_t *bytes
 
 int image_work(struct image *img, uint64_t units, const char *what)
 {
-    uint64_t *work = &img->common->work;
+    struct common *c = img->common;
+    uint64_t budget = budget_of(c, IMAGE_WORK_MAX, (uint64_t)c->walks * WALK_WORK);
 
-    *work = units < IMAGE_WORK_MAX ? *work + units : IMAGE_WORK_MAX;
-    if (*work < IMAGE_WORK_MAX)
+    if (!checked_add(c->work, units, &c->work))
+        c->work = UINT64_MAX;
+    if (c->work < budget)
         return 0;
     return image_fail(img, EFBIG, "%s takes too long", what);
 }

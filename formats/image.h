@@ -28,6 +28,11 @@ enum {
     IMAGE_MEMORY_MAX = 16 << 20,  /* bytes of memory of one session and its parts */
     IMAGE_WORK_MAX = 400 << 20,   /* units of image_work() */
     IMAGE_PROBLEMS_MAX = 8 << 10, /* bytes of problems kept; later ones are dropped */
+
+    /* What unpacking counts as work: for a byte of input, of the worst, tables of codes for next to
+       nothing; and for what is made of it, up to so many bytes, the most that deflate makes. */
+    IMAGE_UNPACK_INPUT_WORK = 100,
+    IMAGE_UNPACK_OUTPUT_WORK = 1032,
 };
 
 /*
@@ -44,6 +49,16 @@ int image_open(struct image **img, int fd);
  */
 int image_open_part(struct image **img, struct image *owner, int fd, bool takes_fd, bool is_new,
                     const char *name);
+
+/* The session that owns all others: img itself, if it is no part. */
+struct image *image_root(struct image *img);
+
+/* Which of the sessions of one root it is, from 1 on: no two have the same number. */
+unsigned image_number(const struct image *img);
+
+/* Where unpack.c keeps what a session and its parts have one of, in the root's memory; NULL at
+ * first. */
+struct unpacker **image_unpacker(struct image *img);
 
 /* Ends the session and its parts and frees all its memory. NULL is allowed. */
 void image_close(struct image *img);
@@ -93,6 +108,14 @@ int image_read(struct image *img, uint64_t offset, size_t length, uint8_t *bytes
  * it. Returns 0, or EFBIG, said: WHAT takes too long.
  */
 int image_work(struct image *img, uint64_t units, const char *what);
+
+/*
+ * Gives the session what a walk over all of the guest's bytes takes beyond what there was for
+ * tables, in proportion to its files: each of their bytes may be unpacked once, whatever it makes,
+ * and be read for that, however small the streams are and in whatever order they stand. So honest
+ * images of any size pass, and what refers to the same bytes over and over ends with EFBIG.
+ */
+void image_begin_walk(struct image *img);
 
 /* The first IMAGE_HEAD_BYTES of the file, zeros past its end. As image_get(). */
 int image_head(struct image *img, const uint8_t **bytes);

@@ -12,7 +12,7 @@
 #include "bytes.h"
 #include "checked.h"
 #include "format.h"
-#include "inflate.h"
+#include "unpack.h"
 
 enum {
     HEADER_VERSION = 4,
@@ -317,11 +317,16 @@ static int qcow_extent_at(struct disk *disk, uint64_t offset, unsigned want, str
 }
 
 /* Below the topmost bit, an entry has the length of the stream in bytes, less than a cluster, and
- * then its place. Compressed clusters are not encrypted, not even where all others are. */
+ * then its place. qemu writes with a window of 4 KiB, but reads any, as it inflates a cluster at
+ * once. Compressed clusters are not encrypted, not even where all others are. */
 static int qcow_decode(struct disk *disk, uint64_t offset, uint8_t *bytes, size_t length)
 {
     const struct qcow *q = disk->state;
     unsigned place_bits = 63 - q->cluster_bits;
+    struct packed stream = {.format = "qcow",
+                            .what = "compressed cluster",
+                            .packing = PACKED_DEFLATE,
+                            .size = q->cluster_size};
     uint64_t count, hole, entry;
     const uint8_t *entries;
     int found = find_entries(disk, offset, &entries, &count, &hole);
@@ -332,10 +337,9 @@ static int qcow_decode(struct disk *disk, uint64_t offset, uint8_t *bytes, size_
     if (!(entry & ENTRY_COMPRESSED))
         return image_fail(disk->img, EUCLEAN, "qcow: cluster of guest offset %llu has changed",
                           (unsigned long long)offset);
-    return inflate_at(disk->img, "qcow", "compressed cluster",
-                      entry & ((UINT64_C(1) << place_bits) - 1),
-                      entry >> place_bits & (q->cluster_size - 1), INFLATE_RAW_4K,
-                      offset % q->cluster_size, bytes, length);
+    stream.offset = entry & ((UINT64_C(1) << place_bits) - 1);
+    stream.length = entry >> place_bits & (q->cluster_size - 1);
+    return unpack_at(disk->img, &stream, offset % q->cluster_size, bytes, length);
 }
 
 static const struct field header_fields[] = {

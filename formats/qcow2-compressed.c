@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * qcow2: the bytes of compressed clusters (docs/interop/qcow2.txt, "Compressed Clusters
- * Descriptor"). Each cluster is a raw deflate stream of its own, at any byte of the file; the
- * descriptor tells its end in sectors.
+ * Descriptor"). Each cluster is a stream of its own, of raw deflate or of zstd, at any byte of the
+ * file; the descriptor tells its end in sectors.
  */
-#include <errno.h>
-
 #include "bytes.h"
 #include "checked.h"
-#include "inflate.h"
 #include "qcow2.h"
+#include "unpack.h"
 
 enum { SECTOR = 512 };
 
@@ -22,19 +20,22 @@ static int decode_cluster(struct disk *disk, uint64_t entry, uint64_t within, ui
     unsigned offset_bits = 62 - (q->cluster_bits - 8);
     uint64_t host = entry & ((UINT64_C(1) << offset_bits) - 1);
     uint64_t sectors = ((entry & (QCOW2_COMPRESSED - 1)) >> offset_bits) + 1;
+    const struct packed stream = {
+        .format = "qcow2",
+        .what = "compressed cluster",
+        .packing = q->compression_type == QCOW2_COMPRESSION_ZSTD ? PACKED_ZSTD : PACKED_DEFLATE,
+        .offset = host,
+        .length = sectors * SECTOR - host % SECTOR,
+        .size = q->cluster_size,
+    };
 
-    return inflate_at(disk->img, "qcow2", "compressed cluster", host,
-                      sectors * SECTOR - host % SECTOR, INFLATE_RAW_32K, within, bytes, length);
+    return unpack_at(disk->img, &stream, within, bytes, length);
 }
 
 int qcow2_decode(struct disk *disk, uint64_t offset, uint8_t *bytes, size_t length)
 {
     const struct qcow2 *q = disk->state;
 
-    if (q->compression_type != 0)
-        return image_fail(disk->img, ENOTSUP,
-                          "qcow2: clusters compressed with compression type %u (zstd) are not read",
-                          q->compression_type);
     while (length) {
         uint64_t within = offset & (q->cluster_size - 1), entry;
         size_t n = (size_t)min_u64(length, q->cluster_size - within);

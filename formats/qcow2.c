@@ -43,8 +43,7 @@ enum {
 
     AUTOCLEAR_DATA_FILE_RAW = 1 << 1,
 
-    CRYPT_METHOD_MAX = 2,     /* none, AES, LUKS */
-    COMPRESSION_TYPE_MAX = 1, /* zlib, zstd */
+    CRYPT_METHOD_MAX = 2, /* none, AES, LUKS */
 
     /* Limits of qemu: clusters of 512 bytes to 2 MiB, and tables that it is willing to hold in
        memory. */
@@ -96,7 +95,7 @@ static int check_features(struct disk *disk, const uint8_t *header, uint64_t fea
         return image_fail(disk->img, EUCLEAN,
                           "qcow2: extended L2 entries with cluster_bits %u, they need at least %d",
                           q->cluster_bits, EXTENDED_L2_CLUSTER_BITS_MIN);
-    if (type > COMPRESSION_TYPE_MAX)
+    if (type > QCOW2_COMPRESSION_ZSTD)
         return image_fail(disk->img, ENOTSUP, "qcow2: unknown compression type %u", type);
     if ((type != 0) != ((features & INCOMPATIBLE_COMPRESSION_TYPE) != 0))
         return image_fail(disk->img, EUCLEAN,

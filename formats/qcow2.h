@@ -14,6 +14,8 @@
 
 enum { QCOW2_SUBCLUSTER_BITS = 5, QCOW2_SUBCLUSTERS = 1 << QCOW2_SUBCLUSTER_BITS };
 
+enum { QCOW2_COMPRESSION_ZLIB = 0, QCOW2_COMPRESSION_ZSTD = 1 };
+
 enum qcow2_answer { QCOW2_NOT_ASKED, QCOW2_NO, QCOW2_YES };
 
 struct qcow2 {
@@ -22,8 +24,8 @@ struct qcow2 {
     uint64_t cluster_size;
     bool extended_l2; /* entries of 16 bytes with a bitmap of subclusters */
     bool encrypted, luks;
-    unsigned compression_type; /* 0: zlib */
-    uint32_t data_part;        /* 1 + the reference that is the data file; 0: there is none */
+    unsigned compression_type;
+    uint32_t data_part; /* 1 + the reference that is the data file; 0: there is none */
     uint32_t l2_entry_bytes;
     uint64_t forbidden_bits; /* of a standard entry */
     uint64_t l2_entries;     /* of one table */

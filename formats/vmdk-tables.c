@@ -10,7 +10,7 @@
 
 #include "bytes.h"
 #include "checked.h"
-#include "inflate.h"
+#include "unpack.h"
 #include "vmdk.h"
 
 enum {
@@ -213,59 +213,60 @@ int vmdk_tables_extent_at(struct disk *disk, uint64_t offset, unsigned want, str
 }
 
 /*
- * The deflate stream of a grain: *at and *length, what its marker says. Like qemu, we take streams
+ * The deflate stream of a grain, from its marker at stream->offset on. Like qemu, we take streams
  * of up to two grains; the specification says nothing.
  */
-static int find_stream(struct disk *disk, const struct vmdk_layout *l, uint64_t grain, uint64_t *at,
-                       uint64_t *length)
+static int find_stream(struct disk *disk, const struct vmdk_layout *l, uint64_t grain,
+                       struct packed *stream)
 {
     uint64_t lba = grain * (l->grain_size / VMDK_SECTOR);
     uint8_t marker[MARKER_BYTES];
     int error;
 
-    *length = 2 * l->grain_size;
+    stream->length = 2 * l->grain_size;
     if (!l->markers)
         return 0;
-    error = image_read(disk->img, *at, sizeof marker, marker);
+    error = image_read(disk->img, stream->offset, sizeof marker, marker);
     if (error)
         return error;
     if (le64(marker + MARKER_LBA) != lba)
         return image_fail(disk->img, EUCLEAN,
                           "vmdk: the marker of the grain at offset %llu is that of sector %llu, "
                           "not of %llu",
-                          (unsigned long long)*at, (unsigned long long)le64(marker + MARKER_LBA),
-                          (unsigned long long)lba);
-    if (le32(marker + MARKER_SIZE) == 0 || le32(marker + MARKER_SIZE) > *length)
+                          (unsigned long long)stream->offset,
+                          (unsigned long long)le64(marker + MARKER_LBA), (unsigned long long)lba);
+    if (le32(marker + MARKER_SIZE) == 0 || le32(marker + MARKER_SIZE) > stream->length)
         return image_fail(disk->img, EUCLEAN,
                           "vmdk: the marker of the grain at offset %llu tells a size of %u, which "
                           "is not within 1 and that of two grains",
-                          (unsigned long long)*at, le32(marker + MARKER_SIZE));
-    *at += MARKER_BYTES;
-    *length = le32(marker + MARKER_SIZE);
+                          (unsigned long long)stream->offset, le32(marker + MARKER_SIZE));
+    stream->offset += MARKER_BYTES;
+    stream->length = le32(marker + MARKER_SIZE);
     return 0;
 }
 
-/* Bytes of one grain. */
+/* Bytes of one grain. The stream of the last one makes no more than the disk needs. */
 static int decode_grain(struct disk *disk, struct vmdk_tables *t, uint64_t offset, uint8_t *bytes,
                         size_t length)
 {
-    uint64_t at, stream;
+    uint64_t grain = t->layout.grain_size, within = offset & (grain - 1);
+    struct packed stream = {.format = "vmdk",
+                            .what = "the grain",
+                            .packing = PACKED_ZLIB,
+                            .size = min_u64(grain, disk->virtual_size - (offset - within))};
     const uint8_t *p;
     size_t left;
     int error = entries_at(disk, t, offset, &p, &left);
 
     if (error)
         return error;
-    at = p ? (uint64_t)le32(p) * VMDK_SECTOR : UINT64_MAX;
-    if (at >= image_size(disk->img))
+    stream.offset = p ? (uint64_t)le32(p) * VMDK_SECTOR : UINT64_MAX;
+    if (stream.offset >= image_size(disk->img))
         return image_fail(disk->img, EIO,
                           "vmdk: the grain of guest offset %llu is past the end of the file",
                           (unsigned long long)offset);
-    error = find_stream(disk, &t->layout, offset >> t->grain_shift, &at, &stream);
-    if (error)
-        return error;
-    return inflate_at(disk->img, "vmdk", "the grain", at, stream, INFLATE_ZLIB,
-                      offset & (t->layout.grain_size - 1), bytes, length);
+    error = find_stream(disk, &t->layout, offset >> t->grain_shift, &stream);
+    return error ? error : unpack_at(disk->img, &stream, within, bytes, length);
 }
 
 int vmdk_tables_decode(struct disk *disk, uint64_t offset, uint8_t *bytes, size_t length)

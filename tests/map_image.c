@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * map-image: prints the extent stream of an image and of what is below it, joined, as `qemu-img map
- * --output=json` of qemu 7.2 does; with -r writes the guest's bytes instead. For tests alone: that
- * the stream tells what qemu tells, host offsets and depth included.
+ * --output=json` of qemu 7.2 does. Instead, with -r it writes the guest's bytes; with -w it prints
+ * what a conversion would write, a line with offset and length each, joined; with -s also a line
+ * for each slab of which something is written: "slab", offset, length, CRC-32. For tests alone:
+ * that the stream tells what qemu tells, host offsets and depth included.
  */
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 #include "detect/chain.h"
 #include "detect/detect.h"
 #include "detect/image_file.h"
 #include "formats/checked.h"
+#include "formats/contents.h"
 #include "fs/cat.h"
 
 enum { PIECE = 1 << 20 };
@@ -26,7 +30,7 @@ struct entry {
     uint32_t part;
 };
 
-static const char usage[] = "usage: map-image [-r] [-o OPTIONS] IMAGE\n";
+static const char usage[] = "usage: map-image [-r | -w | -s] [-o OPTIONS] IMAGE\n";
 
 /*
  * Whether qemu has the extent for zeros that it calls data all the same: data of the image whose
@@ -137,8 +141,65 @@ static int write_guest(struct disk *disk)
     return 0;
 }
 
+/* What is written, not yet printed. */
+struct pieces {
+    uint64_t offset, length;
+};
+
+static void print_pieces(const struct pieces *p)
+{
+    if (p->length)
+        printf("%llu %llu\n", (unsigned long long)p->offset, (unsigned long long)p->length);
+}
+
+static int take_written(void *context, uint64_t offset, uint64_t length)
+{
+    struct pieces *p = context;
+
+    if (p->length && p->offset + p->length == offset) {
+        p->length += length;
+    } else {
+        print_pieces(p);
+        *p = (struct pieces){offset, length};
+    }
+    return 0;
+}
+
+static int take_slab(void *context, uint64_t offset, const uint8_t *bytes, size_t length)
+{
+    (void)context;
+    printf("slab %llu %zu %lu\n", (unsigned long long)offset, length,
+           crc32(0, bytes, (unsigned)length));
+    return 0;
+}
+
+static int print_written(struct disk *disk, bool slabs)
+{
+    struct pieces pieces = {.length = 0};
+    const struct contents_sink sink = {
+        .context = &pieces, .written = take_written, .slab = slabs ? take_slab : NULL};
+    int error = contents_walk(disk, &sink);
+
+    print_pieces(&pieces);
+    return error;
+}
+
+/* What the option asks for, 0 being none. */
+static int print_as(struct disk *disk, int option)
+{
+    switch (option) {
+    case 'r':
+        return write_guest(disk);
+    case 'w':
+    case 's':
+        return print_written(disk, option == 's');
+    default:
+        return print_map(disk);
+    }
+}
+
 /* Opens the image and what was granted of it, and prints. */
-static int show(const struct cat *cat, bool raw)
+static int show(const struct cat *cat, int how)
 {
     static struct detection detection;
     static struct chain chain;
@@ -152,7 +213,7 @@ static int show(const struct cat *cat, bool raw)
         error = disk_open(&disk, img, detection.driver, &cat->open);
     if (!error) {
         chain_open(&chain, &disk, &cat->layers, 0, &cat->open);
-        error = raw ? write_guest(&disk) : print_map(&disk);
+        error = print_as(&disk, how);
     }
     if (error)
         fprintf(stderr, "map-image: %s\n%s", strerror(-error), img ? image_problems(img) : "");
@@ -165,13 +226,12 @@ int main(int argc, char **argv)
     struct image_options options = {.open = {.format = NULL}};
     struct reason why = {"out of memory"};
     static struct cat cat;
-    bool raw = false;
-    int option, error;
+    int option, error, how = 0;
 
     nodes_begin();
-    while ((option = getopt(argc, argv, "ro:")) != -1) {
-        if (option == 'r') {
-            raw = true;
+    while ((option = getopt(argc, argv, "rwso:")) != -1) {
+        if (option == 'r' || option == 'w' || option == 's') {
+            how = option;
         } else if (option != 'o' || image_options_take_list(&options, optarg, &why) != 1) {
             fprintf(stderr, "map-image: %s\n%s", why.words, usage);
             return 2;
@@ -185,7 +245,7 @@ int main(int argc, char **argv)
     if (error)
         fprintf(stderr, "map-image: %s: %s\n", argv[optind], image_file_error(error));
     else
-        error = show(&cat, raw);
+        error = show(&cat, how);
     cat_end(&cat);
     return error || fflush(stdout) ? 1 : 0;
 }

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /* qcow2: the bytes of compressed clusters, good and bad. */
+#include "formats/contents.h"
+
 #include "qcow2-image.h"
 
 #include <unistd.h>
 #include <zlib.h>
+#include <zstd.h>
 
 enum { BITS = 12, CLUSTER = 1 << BITS, L2_AT = 4 * CLUSTER, HOST = 16 * CLUSTER };
 
@@ -230,17 +233,98 @@ static void test_room(void **state)
     assert_bytes(0, 0, CLUSTER);
 }
 
+/* Clusters of zstd: at any byte, and with room behind them. */
 static void test_zstd(void **state)
 {
+    uint8_t bytes[CLUSTER], stream[2 * CLUSTER];
+    uint64_t host = HOST + 77;
+
     (void)state;
     make();
-    put_cluster(0, HOST);
     put_be(&s, Q_HEADER_LENGTH, 4, 112);
     put_be(&s, Q_COMPRESSION_TYPE, 1, 1);
     put_be(&s, Q_INCOMPATIBLE, 8, 1 << 3);
-    assert_unreadable(0, ENOTSUP, "compression type 1 (zstd)");
-    /* What is not compressed is read. */
-    assert_int_equal(disk_read(&s.disk, CLUSTER, (uint8_t[16]){0}, 16), 0);
+    for (uint64_t n = 0; n < 3; n++) {
+        size_t length;
+
+        fill(bytes, n, sizeof bytes);
+        length = ZSTD_compress(stream, sizeof stream, bytes, sizeof bytes, 3);
+        put(&s, host, stream, length);
+        put_descriptor(n, host, n == 1 ? length : length + 1000, 8, BITS);
+        host += length;
+    }
+    reopen(&s);
+    assert_bytes(0, 0, 3 * CLUSTER);
+    assert_bytes(1, CLUSTER - 1, 2);
+    assert_bytes(1, 700, CLUSTER + 1000);
+    put_be(&s, HOST + 77, 4, 0);
+    assert_unreadable(0, EUCLEAN, "compressed cluster at offset 65613 is not a whole zstd stream");
+    /* What is not broken is read. */
+    assert_bytes(1, 0, CLUSTER);
+    /* A stream of deflate is none. */
+    put_cluster(0, HOST);
+    assert_unreadable(0, EUCLEAN, "compressed cluster at offset 65536 is not a whole zstd stream");
+}
+
+static int count_written(void *context, uint64_t offset, uint64_t length)
+{
+    (void)offset;
+    *(uint64_t *)context += length;
+    return 0;
+}
+
+/*
+ * A GiB of which each cluster is the same stream, in a file of 64 KiB: a walk over the data does
+ * not end before it has made far more than such a file may honestly hold, but before the disk does.
+ */
+static void test_same_stream(void **state)
+{
+    enum { TABLES = CLUSTER / 8 };
+    uint64_t written = 0;
+    const struct contents_sink sink = {.context = &written, .written = count_written};
+
+    (void)state;
+    make_qcow2(&s, GIB, BITS);
+    set_size(&s, HOST + CLUSTER);
+    for (uint64_t i = 0; i < TABLES; i++)
+        put_be(&s, CLUSTER + 8 * i, 8, L2_AT | Q_COPIED);
+    put_cluster(0, HOST);
+    for (uint64_t i = 1; i < CLUSTER / 8; i++) {
+        uint8_t entry[8];
+
+        assert_int_equal(pread(s.fd, entry, 8, L2_AT), 8);
+        put(&s, L2_AT + 8 * i, entry, 8);
+    }
+    reopen(&s);
+    assert_int_equal(contents_walk(&s.disk, &sink), -EFBIG);
+    assert_said(s.img, "qcow2: inflating compressed cluster takes too long");
+    assert_true(written > 100 * (HOST + CLUSTER));
+    assert_true(written < GIB / 2);
+}
+
+/* What is honest may take as much and more: here every cluster has a stream of its own. */
+static void test_many_streams(void **state)
+{
+    enum { CLUSTERS = 200 };
+    static uint8_t zeros[2 << 20], stream[1 << 20];
+    uint64_t written = 0, host = 16 * sizeof zeros;
+    const struct contents_sink sink = {.context = &written, .written = count_written};
+    size_t length;
+
+    (void)state;
+    make_qcow2(&s, CLUSTERS * sizeof zeros, 21);
+    put_be(&s, sizeof zeros, 8, 4 * sizeof zeros);
+    memset(zeros, 'z', sizeof zeros);
+    length = deflated(zeros, sizeof zeros, -15, stream, sizeof stream);
+    for (uint64_t n = 0; n < CLUSTERS; n++, host += length) {
+        put(&s, host, stream, length);
+        put_descriptor(n, host, length, 8, 21);
+    }
+    set_size(&s, host);
+    reopen(&s);
+    assert_int_equal(contents_walk(&s.disk, &sink), 0);
+    assert_int_equal(written, CLUSTERS * sizeof zeros);
+    assert_true(image_bytes_read(s.img) < 16 * sizeof zeros + CLUSTERS * length);
 }
 
 int main(void)
@@ -249,7 +333,8 @@ int main(void)
         cmocka_unit_test(test_clusters),      cmocka_unit_test(test_beside_others),
         cmocka_unit_test(test_cluster_sizes), cmocka_unit_test(test_extended_l2),
         cmocka_unit_test(test_broken),        cmocka_unit_test(test_room),
-        cmocka_unit_test(test_zstd),
+        cmocka_unit_test(test_zstd),          cmocka_unit_test(test_same_stream),
+        cmocka_unit_test(test_many_streams),
     };
 
     return cmocka_run_group_tests(tests, NULL, end);

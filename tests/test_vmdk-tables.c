@@ -169,17 +169,25 @@ static void test_decode(void **state)
     put_le(&s, 8, 4, 1 | 1 << 16);
     gte(0, 1, 120);
     {
-        uint8_t packed[64];
+        uint8_t packed[GRAIN], plain[GRAIN] = "hello";
         uLongf size = sizeof packed;
 
-        assert_int_equal(compress(packed, &size, (const uint8_t *)"hello", 5), Z_OK);
+        assert_int_equal(compress(packed, &size, plain, GRAIN), Z_OK);
         put(&s, 120 * SECTOR, packed, size);
         set_size(&s, 130 * SECTOR);
     }
     assert_int_equal(sample_open(&s, &vmdk_driver), 0);
     assert_int_equal(disk_read(&s.disk, GRAIN + 1, bytes, 4), 0);
     assert_memory_equal(bytes, "ello", 4);
-    assert_int_equal(disk_read(&s.disk, GRAIN + 1, bytes, 5), -EUCLEAN);
+    /* One that makes less than the grain is no whole one, but at the disk's end. */
+    put_grain(120, 0, 'b', GRAIN - 1);
+    gte(0, 1, 120);
+    put_le(&s, 8, 4, 1 | 3 << 16);
+    put_le(&s, 120 * SECTOR, 8, GRAIN_SECTORS);
+    assert_int_equal(sample_open(&s, &vmdk_driver), 0);
+    assert_int_equal(disk_read(&s.disk, GRAIN, bytes, 5), -EUCLEAN);
+    assert_int_equal(disk_read(&s.disk, 2 * GRAIN, bytes, GRAIN / 2), 0);
+    assert_int_equal(bytes[GRAIN / 2 - 1], 'c');
 }
 
 static void test_bad_grains(void **state)
