@@ -77,3 +77,22 @@ const char *image_file_error(int error)
         return strerror(-error);
     }
 }
+
+/* Whether another process has a lock on that byte. */
+static bool is_locked(int fd, off_t byte)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
+
+    return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+const char *image_file_use(int fd)
+{
+    /* Byte 100 and on: permissions in use. The first is to read what is consistent, the second to
+     * write. */
+    enum { CONSISTENT_READ = 100, WRITE };
+
+    if (is_locked(fd, WRITE))
+        return "write";
+    return is_locked(fd, CONSISTENT_READ) ? "read" : "no";
+}

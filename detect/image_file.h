@@ -26,4 +26,10 @@ int image_file_stat(int fd, struct stat *st);
 /* What such an error says, in words. */
 const char *image_file_error(int error);
 
+/*
+ * Who has the file open, as far as qemu's locks tell, none of which are taken: "write", "read" or
+ * "no" (QEMU, docs/devel/... block/file-posix: a byte for each permission that is in use).
+ */
+const char *image_file_use(int fd);
+
 #endif

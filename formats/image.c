@@ -43,7 +43,7 @@ struct piece {
 
 /* What a session and its parts have in common. */
 struct common {
-    uint64_t total_size, bytes_read, work;
+    uint64_t total_size, bytes_read, reads, work;
     size_t memory;
     unsigned layers; /* that share the memory for windows */
     size_t problems_length;
@@ -230,6 +230,11 @@ uint64_t image_bytes_read(const struct image *img)
     return img->common->bytes_read;
 }
 
+uint64_t image_reads(const struct image *img)
+{
+    return img->common->reads;
+}
+
 void *image_alloc(struct image *img, size_t size)
 {
     struct block *block;
@@ -281,6 +286,7 @@ static int read_inside(struct image *img, uint64_t offset, size_t length, uint8_
         offset += (uint64_t)n;
         length -= (size_t)n;
         img->common->bytes_read += (uint64_t)n;
+        img->common->reads++;
     }
     return 0;
 }

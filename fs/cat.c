@@ -115,7 +115,9 @@ static int compute_status(struct cat *cat, const struct place *place)
                                   .problems = &view->problems,
                                   .file_size = (uint64_t)layer->st.st_size,
                                   .disk_size = (uint64_t)layer->st.st_blocks * 512,
-                                  .bytes_read = view->bytes_read};
+                                  .bytes_read = view->bytes_read,
+                                  .generation = 1,
+                                  .fd = layer->fd};
     struct facts *facts = calloc(1, sizeof *facts);
     struct keeper keeper = {view, NULL};
     struct text text = {.bytes = NULL};

@@ -37,8 +37,10 @@ bool front_refresh(struct front *front)
         changed |= has_changed(front->layers.items[i].fd, &front->layers.items[i].st);
     for (size_t i = 0; i < front->layers.held_count; i++)
         changed |= has_changed(front->layers.held[i]->fd, &front->layers.held[i]->st);
-    if (changed)
+    if (changed) {
         jobs_forget(&front->jobs);
+        front->generation++;
+    }
     return changed;
 }
 
@@ -89,7 +91,8 @@ static int begin_jobs(struct front *front, int monitor)
         return error;
     view = &front->jobs.views[0];
     text_add_lines_once(&view->problems, front->known.problems.bytes, front->known.problems.length);
-    view->bytes_read = front->known.bytes_read;
+    view->costs[PASS_HEADER] = (struct pass_cost){
+        .runs = 1, .bytes = front->known.cost.bytes, .reads = front->known.cost.reads};
     error = results_move(&view->results, &front->known.results);
     collected_end(&front->known);
     return error;
@@ -111,6 +114,7 @@ int front_run(struct front *front, int monitor)
      * the next. */
     if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
         return EXIT_SYSTEM;
+    front->generation = 1;
     front->jobs.patience_ms = (int64_t)front->request_timeout * 1000 / 2;
     serve(front);
     jobs_end(&front->jobs);

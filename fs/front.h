@@ -23,6 +23,7 @@ struct front {
     unsigned request_timeout; /* seconds after which the kernel ends a mount that has not answered;
                                  0: never */
     char *options_text;
+    uint64_t generation; /* from 1 on; another when a file has changed */
     struct inodes inodes;
     struct option_sets sets;
     struct jobs jobs;

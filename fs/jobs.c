@@ -58,7 +58,8 @@ static void forget_job(struct job *job)
     job->id = 0;
     frames_end(&job->frames);
     job->at_end = job->ended = false;
-    job->bytes_read = job->done = job->total = 0;
+    job->cost = (struct wire_cost){.bytes = 0};
+    job->done = job->total = 0;
     text_free(&job->problems);
     results_forget(&job->results);
 }
@@ -111,13 +112,26 @@ bool jobs_is_known(const struct jobs *jobs, const struct place *place)
            results_get(&jobs->views[place->view].results, place);
 }
 
+uint64_t jobs_bytes_read(const struct view *view)
+{
+    uint64_t bytes = 0;
+
+    for (enum pass pass = 0; pass < PASSES; pass++)
+        bytes += view->costs[pass].bytes;
+    return bytes;
+}
+
 /* Publishes what the job computed. 0 or -ENOMEM. */
 static int publish(struct jobs *jobs, struct job *job)
 {
     struct view *view = &jobs->views[job->task.view];
+    struct pass_cost *cost = &view->costs[job->task.pass];
 
     text_add_lines_once(&view->problems, job->problems.bytes, job->problems.length);
-    view->bytes_read += job->bytes_read;
+    cost->runs++;
+    cost->bytes += job->cost.bytes;
+    cost->reads += job->cost.reads;
+    cost->ms += now_ms() - job->started;
     return results_move(&view->results, &job->results);
 }
 

@@ -34,6 +34,7 @@ struct waiter {
     struct waiter *next;
     struct task task;
     void (*resume)(struct waiter *waiter, int error);
+    pid_t pid;     /* of whoever waits; 0: not known */
     int64_t since; /* ms; set by jobs_wait() */
 };
 
@@ -48,7 +49,7 @@ struct job {
     struct frames frames;   /* what has come and is no whole frame yet */
     struct results results; /* what came; published when all has */
     struct text problems;
-    uint64_t bytes_read;
+    struct wire_cost cost;
     uint64_t done, total; /* bytes of the disk; total 0: not known */
     int64_t started;      /* ms */
     struct waiter *waiters;
@@ -57,11 +58,17 @@ struct job {
     int64_t left_at; /* when the last of them left, ms; -1: some are there, or will come back */
 };
 
+/* What the jobs of a pass took that ended well. */
+struct pass_cost {
+    uint64_t runs, bytes, reads;
+    int64_t ms;
+};
+
 /* What is known of a view. */
 struct view {
     struct results results;
     struct text problems; /* of all its jobs, each line once */
-    uint64_t bytes_read;  /* by all of them that ended well */
+    struct pass_cost costs[PASSES];
 };
 
 struct jobs {
@@ -84,6 +91,9 @@ void jobs_end(struct jobs *jobs);
 /* Whether no pass is needed for the place, or what its pass says of it is known: its view's
  * results. */
 bool jobs_is_known(const struct jobs *jobs, const struct place *place);
+
+/* Bytes that the jobs of a view have read. */
+uint64_t jobs_bytes_read(const struct view *view);
 
 /* Queues the waiter and sees to it that a job runs. May resume it before it returns. */
 void jobs_wait(struct jobs *jobs, struct waiter *waiter);

@@ -66,7 +66,14 @@ static const struct node table[] = {
      .pass = PASS_STATUS,
      .render = render_bytes_read,
      .of_mount = true},
+    {.path = "status/generation",
+     .pass = PASS_STATUS,
+     .render = render_generation,
+     .of_mount = true},
+    {.path = "status/in_use", .pass = PASS_STATUS, .render = render_in_use, .of_mount = true},
     {.path = "status/progress", .pass = PASS_STATUS, .render = render_progress, .of_mount = true},
+    {.path = "status/jobs", .pass = PASS_STATUS, .render = render_jobs, .of_mount = true},
+    {.path = "status/passes", .pass = PASS_STATUS, .render = render_passes, .of_mount = true},
     {.path = "header", .pass = PASS_DIRECTORY},
 };
 

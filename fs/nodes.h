@@ -30,10 +30,14 @@ struct status {
     const char *image;           /* absolute path */
     const char *options;         /* as -o takes them */
     const struct text *problems; /* lines of all passes so far */
-    const struct text *progress; /* of the jobs, a line each; NULL: there are none */
-    uint64_t file_size;          /* bytes */
-    uint64_t disk_size;          /* bytes */
-    uint64_t bytes_read;         /* of the image, by all passes so far */
+    uint64_t generation;
+    int fd; /* of the image */
+
+    /* Of the jobs, a line each; NULL: there are none. */
+    const struct text *progress, *jobs, *passes;
+    uint64_t file_size;  /* bytes */
+    uint64_t disk_size;  /* bytes */
+    uint64_t bytes_read; /* of the image, by all passes so far */
 };
 
 enum {

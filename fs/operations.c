@@ -90,7 +90,8 @@ static void when_known(const struct place *place, const struct request *r)
         return;
     }
     *waiting = *r;
-    waiting->waiter = (struct waiter){.task = place_task(place), .resume = resume};
+    waiting->waiter = (struct waiter){
+        .task = place_task(place), .resume = resume, .pid = fuse_req_ctx(r->req)->pid};
     fuse_req_interrupt_func(r->req, on_interrupt, waiting);
     if (waiting->interrupted) {
         fuse_req_interrupt_func(r->req, NULL, NULL);
@@ -113,15 +114,19 @@ static struct result *render_status(struct front *front, const struct place *pla
 {
     const struct layer *layer = layer_of(front, place->view);
     const struct view *view = &front->jobs.views[place->view];
-    struct text progress = {.bytes = NULL};
+    struct text progress = {.bytes = NULL}, jobs = {.bytes = NULL}, passes = {.bytes = NULL};
     struct status status = {
         .image = layer->path,
         .options = front->options_text,
         .problems = &view->problems,
         .file_size = (uint64_t)layer->st.st_size,
         .disk_size = (uint64_t)layer->st.st_blocks * 512,
-        .bytes_read = view->bytes_read,
+        .bytes_read = jobs_bytes_read(view),
+        .generation = front->generation,
+        .fd = layer->fd,
         .progress = &progress,
+        .jobs = &jobs,
+        .passes = &passes,
     };
     struct facts *facts = calloc(1, sizeof *facts);
     struct text text = {.bytes = NULL};
@@ -132,12 +137,16 @@ static struct result *render_status(struct front *front, const struct place *pla
 
         facts->status = &status;
         progress_add(&progress, &front->jobs);
+        progress_add_waiting(&jobs, &front->jobs);
+        progress_add_done(&passes, &front->jobs);
         error = place->node->render(facts, place, &text);
         error = error ? error : text.error;
         result = result_new(error, text.bytes, error ? 0 : text.length);
     }
     text_free(&text);
     text_free(&progress);
+    text_free(&jobs);
+    text_free(&passes);
     free(facts);
     return result;
 }

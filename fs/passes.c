@@ -210,6 +210,7 @@ int task_run(const struct task *task, const struct option_set *set, const struct
         error = emit_all(task, facts, sink);
         snprintf(report->problems, sizeof report->problems, "%s", image_problems(img));
         report->bytes_read = image_bytes_read(img);
+        report->reads = image_reads(img);
     }
     image_close(img);
     free(facts);

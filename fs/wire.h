@@ -41,13 +41,13 @@ struct wire_answer {
 };
 
 enum wire_frame_kind {
-    WIRE_FILE = 1,   /* a node's text, or its error */
-    WIRE_COUNT,      /* the entries of a numbered directory are number */
-    WIRE_REFERENCE,  /* a struct wire_reference and its words: for who decides on them */
-    WIRE_PROBLEMS,   /* lines for `problems` */
-    WIRE_BYTES_READ, /* a uint64_t */
-    WIRE_PROGRESS,   /* a struct wire_progress */
-    WIRE_END,        /* nothing follows: the pass is done */
+    WIRE_FILE = 1,  /* a node's text, or its error */
+    WIRE_COUNT,     /* the entries of a numbered directory are number */
+    WIRE_REFERENCE, /* a struct wire_reference and its words: for who decides on them */
+    WIRE_PROBLEMS,  /* lines for `problems` */
+    WIRE_COST,      /* a struct wire_cost */
+    WIRE_PROGRESS,  /* a struct wire_progress */
+    WIRE_END,       /* nothing follows: the pass is done */
 };
 
 struct wire_frame {
@@ -61,6 +61,11 @@ struct wire_frame {
 /* How much of the disk has been looked at. */
 struct wire_progress {
     uint64_t done, total; /* bytes */
+};
+
+/* What the task has read of the image. */
+struct wire_cost {
+    uint64_t bytes, reads;
 };
 
 /* A reference; behind it, one after the other: kind, source, format and path. */

@@ -44,6 +44,7 @@ def load():
     import mount_errors  # noqa: F401
     import mount_references  # noqa: F401
     import mount_targets  # noqa: F401
+    import mount_status  # noqa: F401
     import mount_changes  # noqa: F401
 
 

@@ -26,6 +26,10 @@ TREE = {
     "status/options": "status",
     "status/bytes_read": "status",
     "status/progress": "status",
+    "status/jobs": "status",
+    "status/passes": "status",
+    "status/generation": "status",
+    "status/in_use": "status",
 }
 DIRECTORIES = ["", "measure", "status", "header", "references"]
 REFERENCE = ("format", "kind", "path", "reason", "resolved", "source", "state")

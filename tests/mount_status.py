@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the mount tells of itself: generations, jobs and who waits for them, what passes took, who uses the image."""
+import os
+import signal
+import subprocess
+
+import mount_images as images
+from mount_harness import Mount, Place, check, equal, finish, good, start, test, wait_until
+
+COLD = "measure/qcow2"
+
+
+@test
+def each_change_is_a_generation():
+    image = images.raw()
+    with Mount(image) as m:
+        equal(m.read("status/generation"), "1\n", "at first")
+        m.read(COLD)
+        equal(m.read("status/generation"), "1\n", "after a scan")
+        for i in range(2, 5):
+            os.truncate(image, (8 << 20) + 512 * i)
+            equal(m.read("status/generation"), f"{i}\n", "after a change")
+        m.read(COLD)
+        equal(m.read("status/generation"), "4\n", "without another change")
+
+
+@test
+def jobs_tell_who_waits_for_what():
+    with Mount(images.slow()) as m:
+        equal(m.read("status/jobs"), "", "without jobs")
+        readers = [start("cat", m.path(COLD)) for _ in range(3)]
+        pid = m.stop_job()
+        wait_until(lambda: len(m.read("status/jobs").split()[2].split(",")) == 3, "all wait")
+        state, seconds, waiting, name = m.read("status/jobs").split()
+        equal((state, name), ("running", "measure"), "the job")
+        check(0 <= int(seconds) < 30, seconds)
+        equal({int(p) for p in waiting.split(",")}, {r.pid for r in readers}, "readers")
+        os.kill(pid, signal.SIGCONT)
+        for reader in readers:
+            equal(finish(reader)[0], 0, "status of a reader")
+        equal(m.read("status/jobs"), "", "when all is done")
+
+
+@test
+def passes_tell_what_they_took():
+    with Mount(images.slow()) as m:
+        runs, size, reads, seconds, name = m.read("status/passes").split()
+        equal((runs, name), ("1", "header"), "the pass before the mount")
+        check(512 <= int(size) <= 64 << 10 and 1 <= int(reads) <= 20, size, reads)
+        m.read(COLD)
+        m.read("measure/qcow2,cluster_size=4k")
+        lines = [line.split() for line in m.read("status/passes").splitlines()]
+        equal([(line[0], line[4]) for line in lines], [("1", "header"), ("2", "measure")], "passes")
+        equal(sum(int(line[1]) for line in lines), m.bytes_read(), "bytes, as status/bytes_read has them")
+        check(float(lines[1][3]) > 0, "seconds", seconds)
+
+
+@test
+def locks_of_qemu_are_seen_and_not_touched():
+    image = images.qcow2()
+    with Mount(image) as m:
+        equal(m.read("status/in_use"), "no\n", "nobody")
+        for arguments, use in (([], "write"), (["-r"], "read")):
+            user = subprocess.Popen(["qemu-io", *arguments, "-f", "qcow2", image], stdin=subprocess.PIPE,
+                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            wait_until(lambda use=use: m.read("status/in_use") == f"{use}\n", f"in use: {use}")
+            check(m.read(COLD).startswith("required size: "), "it is measured all the same")
+            equal(good(Place.cat, image, "status/in_use"), f"{use}\n", "instar-cat")
+            user.communicate(b"quit\n", timeout=20)
+            equal(user.returncode, 0, "status of qemu-io")
+        equal(m.read("status/in_use"), "no\n", "nobody any more")
+        # A writer is not kept out.
+        m.read("content")
+        good("qemu-io", "-f", "qcow2", "-c", "write 0 64k", image)
