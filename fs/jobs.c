@@ -253,14 +253,27 @@ static void take_frames(struct jobs *jobs, struct job *job)
     }
 }
 
+/* The task that is to be waited for: a full scan that runs will tell what measure/ has to know. */
+static struct task awaited(const struct jobs *jobs, struct task task)
+{
+    const struct task scan = {task.view, PASS_SCAN, 0};
+    bool told = task.pass == PASS_MEASURE && !task.set && find_task(jobs, &scan);
+
+    return told ? scan : task;
+}
+
+bool jobs_is_running(const struct jobs *jobs, const struct place *place)
+{
+    const struct task task = awaited(jobs, place_task(place));
+
+    return find_task(jobs, &task);
+}
+
 void jobs_wait(struct jobs *jobs, struct waiter *waiter)
 {
-    const struct task scan = {waiter->task.view, PASS_SCAN, 0};
     struct job *job;
 
-    /* A full scan that runs will tell what measure/ has to know. */
-    if (waiter->task.pass == PASS_MEASURE && !waiter->task.set && find_task(jobs, &scan))
-        waiter->task = scan;
+    waiter->task = awaited(jobs, waiter->task);
     job = find_task(jobs, &waiter->task);
     if (!job)
         job = job_new(jobs, &waiter->task);

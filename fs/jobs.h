@@ -92,6 +92,9 @@ void jobs_end(struct jobs *jobs);
  * results. */
 bool jobs_is_known(const struct jobs *jobs, const struct place *place);
 
+/* Whether a job computes what the place contains, or is to. */
+bool jobs_is_running(const struct jobs *jobs, const struct place *place);
+
 /* Bytes that the jobs of a view have read. */
 uint64_t jobs_bytes_read(const struct view *view);
 

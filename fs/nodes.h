@@ -102,9 +102,19 @@ struct facts {
                                     MEASURED_UNIT only if scanned_all */
 };
 
+/* What a file's text is, for programs. */
+enum kind {
+    KIND_STRING, /* one line */
+    KIND_NUMBER,
+    KIND_BYTES, /* a number of bytes */
+    KIND_LINES,
+    KIND_JSON,
+};
+
 struct node {
     const char *path; /* below the mount point; "" is the root; "#" stands for a number */
     enum pass pass;
+    enum kind kind; /* of a file */
 
     /* Writes the file's text. 0; -ENOENT: does not apply to this image; another -errno: what open()
      * then says. */

@@ -45,6 +45,7 @@ def load():
     import mount_references  # noqa: F401
     import mount_targets  # noqa: F401
     import mount_status  # noqa: F401
+    import mount_now  # noqa: F401
     import mount_changes  # noqa: F401
 
 

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the mount tells of itself: generations, jobs and who waits for them, what passes took, who uses the image."""
+import errno
 import os
 import signal
 import subprocess
 
 import mount_images as images
-from mount_harness import Mount, Place, check, equal, finish, good, start, test, wait_until
+from mount_harness import Mount, Place, check, equal, fails, finish, good, start, test, wait_until
 
 COLD = "measure/qcow2"
 
@@ -72,3 +73,36 @@ def locks_of_qemu_are_seen_and_not_touched():
         # A writer is not kept out.
         m.read("content")
         good("qemu-io", "-f", "qcow2", "-c", "write 0 64k", image)
+
+
+def attributes(path):
+    return {name: os.getxattr(path, name).decode() for name in os.listxattr(path)}
+
+
+@test
+def attributes_tell_programs_what_a_file_is():
+    with Mount(images.qcow2()) as m:
+        for name, kind, more in (("format", "string", {}), ("virtual_size", "integer", {"user.instar.unit": "bytes"}),
+                                 ("allocated_size", "integer", {"user.instar.unit": "bytes"}),
+                                 ("candidates", "lines", {}), (COLD, "lines", {}), (COLD + ".json", "json", {}),
+                                 ("status/generation", "integer", {}), ("header/version", "integer", {}),
+                                 ("problems", "lines", {})):
+            mime = "application/json" if kind == "json" else "text/plain"
+            equal(attributes(m.path(name)), {"user.instar.type": kind, "user.mime_type": mime, **more}, name)
+        equal(attributes(m.path("header")), {}, "a directory")
+        fails(errno.ENODATA, lambda: os.getxattr(m.path("header"), "user.instar.state"), "state of a directory")
+
+
+@test
+def an_attribute_tells_whether_reading_would_wait():
+    with Mount(images.slow()) as m:
+        def told(name):
+            return os.getxattr(m.path(name), "user.instar.state").decode()
+
+        equal((told("format"), told(COLD)), ("computed", "pending"), "at first")
+        reader = start("cat", m.path(COLD))
+        pid = m.stop_job()
+        equal((told(COLD), told("allocated_size")), ("running", "pending"), "while it is computed")
+        os.kill(pid, signal.SIGCONT)
+        equal(finish(reader)[0], 0, "status of the reader")
+        equal((told(COLD), told("measure/qcow2,cluster_size=4k")), ("computed", "pending"), "then")
