@@ -2,6 +2,7 @@
 /* The front's loop over the kernel, the monitor and the jobs. */
 #include "front.h"
 
+#include "clock.h"
 #include "detect/image_file.h"
 
 #include <errno.h>
@@ -10,37 +11,53 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Whether a and b tell of the same bytes of the same file. */
-static bool is_same_generation(const struct stat *a, const struct stat *b)
+/* Everything is computed anew. */
+static void begin_generation(struct front *front)
 {
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
-           a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+    static const char gone[] = "the image has been deleted: what is shown is of the deleted file";
+
+    jobs_forget(&front->jobs);
+    front->generation++;
+    front->changed = true;
+    if (front->layers.items[0].st.st_nlink == 0)
+        text_add_lines_once(&front->jobs.views[0].problems, gone, strlen(gone));
 }
 
-/* Looks whether an open file has changed; if so, *known is what it is now. */
-static bool has_changed(int fd, struct stat *known)
+/* Another file has the image's name: that is the image now. */
+static void take_image(void *context, int fd)
 {
-    struct stat now;
+    struct front *front = context;
 
-    if (image_file_stat(fd, &now) < 0 || is_same_generation(&now, known))
-        return false;
-    *known = now;
-    return true;
+    if (layers_replace(&front->layers, fd) == 0)
+        begin_generation(front);
+}
+
+/* Looks further where the files that are open do not tell all. */
+static void look(struct front *front)
+{
+    bool is_due = front->is_remote || front->layers.items[0].st.st_nlink == 0;
+
+    if (!is_due || now_ms() - front->looked_at < LOOK_MS)
+        return;
+    front->looked_at = now_ms();
+    jobs_look(&front->jobs);
 }
 
 bool front_refresh(struct front *front)
 {
+    struct layers *layers = &front->layers;
     bool changed = false;
 
-    for (unsigned i = 0; i < front->layers.count; i++)
-        changed |= has_changed(front->layers.items[i].fd, &front->layers.items[i].st);
-    for (size_t i = 0; i < front->layers.held_count; i++)
-        changed |= has_changed(front->layers.held[i]->fd, &front->layers.held[i]->st);
-    if (changed) {
-        jobs_forget(&front->jobs);
-        front->generation++;
-    }
+    for (unsigned i = 0; i < layers->count; i++)
+        changed |= image_file_has_changed(layers->items[i].fd, &layers->items[i].st);
+    for (size_t i = 0; i < layers->held_count; i++)
+        changed |= image_file_has_changed(layers->held[i]->fd, &layers->held[i]->st);
+    if (changed)
+        begin_generation(front);
+    else
+        look(front);
+    changed = front->changed;
+    front->changed = false;
     return changed;
 }
 
@@ -89,6 +106,8 @@ static int begin_jobs(struct front *front, int monitor)
 
     if (error)
         return error;
+    front->jobs.replaced = take_image;
+    front->jobs.context = front;
     view = &front->jobs.views[0];
     text_add_lines_once(&view->problems, front->known.problems.bytes, front->known.problems.length);
     view->costs[PASS_HEADER] = (struct pass_cost){
@@ -115,6 +134,7 @@ int front_run(struct front *front, int monitor)
     if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
         return EXIT_SYSTEM;
     front->generation = 1;
+    front->is_remote = layers_are_remote(&front->layers);
     front->jobs.patience_ms = (int64_t)front->request_timeout * 1000 / 2;
     serve(front);
     jobs_end(&front->jobs);

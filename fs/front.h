@@ -14,6 +14,8 @@
 #include "jobs.h"
 #include "options.h"
 
+enum { LOOK_MS = 500 }; /* so often it is looked whether another file has the image's name */
+
 struct front {
     const struct options *options;
     struct fuse_session *session;
@@ -24,6 +26,9 @@ struct front {
                                  0: never */
     char *options_text;
     uint64_t generation; /* from 1 on; another when a file has changed */
+    bool changed;        /* it has, and the kernel was not told yet */
+    bool is_remote;      /* not all changes are seen by the descriptors alone */
+    int64_t looked_at;   /* ms */
     struct inodes inodes;
     struct option_sets sets;
     struct jobs jobs;

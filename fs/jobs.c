@@ -167,6 +167,7 @@ static void request(struct jobs *jobs, enum wire_request_kind kind, struct job *
                              .job = job->id,
                              .view = job->task.view,
                              .pass = (uint32_t)job->task.pass,
+                             .look = now_ms() < jobs->look_until,
                              .set = job->task.set};
 
     if (set) {
@@ -302,10 +303,10 @@ void jobs_leave(struct jobs *jobs, struct waiter *waiter)
         job->left_at = now_ms();
 }
 
-/* Begins the job anew, as the image has changed: once; after that it goes on with what it has. */
+/* Begins the job anew, as the image has changed. */
 static void restart(struct jobs *jobs, struct job *job)
 {
-    if (job->restarted) {
+    if (job->restarts == JOBS_RESTARTS_MAX) {
         job->torn = true;
         return;
     }
@@ -314,7 +315,7 @@ static void restart(struct jobs *jobs, struct job *job)
         job_free(jobs, job);
         return;
     }
-    job->restarted = true;
+    job->restarts++;
     start(jobs, job);
 }
 
@@ -322,12 +323,21 @@ void jobs_forget(struct jobs *jobs)
 {
     struct job *next;
 
+    jobs->look_until = now_ms() + JOBS_LOOK_MS;
     for (unsigned i = 0; i < jobs->views_count; i++)
         forget_view(&jobs->views[i]);
     for (struct job *job = jobs->all; job; job = next) {
         next = job->next;
         restart(jobs, job);
     }
+}
+
+void jobs_look(struct jobs *jobs)
+{
+    const struct wire_request r = {.kind = WIRE_LOOK};
+
+    if (jobs->monitor >= 0)
+        wire_send(jobs->monitor, &r, sizeof r, -1);
 }
 
 /* Says how a job without its last frame ended. */
@@ -381,6 +391,10 @@ static void take_answer(struct jobs *jobs, const struct wire_answer *a, int fd)
 {
     struct job *job = a->job ? find_job(jobs, a->job) : NULL;
 
+    if (fd >= 0 && a->kind == WIRE_REPLACED && jobs->replaced) {
+        jobs->replaced(jobs->context, fd);
+        return;
+    }
     if (fd >= 0 && !(job && a->kind == WIRE_STARTED && job->fd < 0)) {
         close(fd);
         return;

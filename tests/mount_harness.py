@@ -86,7 +86,7 @@ def wait_until(condition, what, seconds=5.0):
 class Place:
     """Where the programs and the scratch files are; begin() fills it in."""
 
-    program = cat = work = None
+    program = cat = hello = work = None
     count = 0
 
     @classmethod
@@ -98,6 +98,7 @@ class Place:
         os.chmod(cls.work + "/logs", 0o1777)
         cls.program = shutil.copy(os.path.join(build, "mount.instar"), cls.work)
         cls.cat = shutil.copy(os.path.join(build, "instar-cat"), cls.work)
+        cls.hello = shutil.copy(os.path.join(build, "hello_ll"), cls.work)
         log = f"log_path={cls.work}/logs/sanitizer"
         os.environ["ASAN_OPTIONS"] = os.environ["UBSAN_OPTIONS"] = log
         os.environ["LC_ALL"] = "C"
