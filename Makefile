@@ -100,16 +100,19 @@ oracle: all $(BUILD)/map-image $(BUILD)/tests/measure-target
 	python3 tests/oracle.py -n $(N) --seed $(SEED) --instar-cat $(BUILD)/instar-cat
 	python3 tests/targets.py -n $(SOURCES) --seed $(SEED) --build $(BUILD)
 
-bench: all $(BUILD)/make-bench-images $(BUILD)/hello_ll
+bench: all $(BUILD)/make-bench-images $(BUILD)/hello_ll $(BUILD)/static_ll $(BUILD)/time_files
 	tools/bench
 
 $(BUILD)/make-bench-images: $(call objects,tools/bench_images.c $(wildcard tools/make_bench_*.c))
 	$(CC) $(ALL_LDFLAGS) -o $@ $^
 
-$(BUILD)/hello_ll: $(BUILD)/tools/hello_ll.o
+$(BUILD)/%_ll: $(BUILD)/tools/%_ll.o
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(FUSE_LIBS)
 
-$(BUILD)/tools/hello_ll.o: ALL_CPPFLAGS += $(FUSE_CFLAGS)
+$(BUILD)/tools/%_ll.o: ALL_CPPFLAGS += $(FUSE_CFLAGS)
+
+$(BUILD)/time_files: $(BUILD)/tools/time_files.o
+	$(CC) $(ALL_LDFLAGS) -o $@ $^
 
 # Images anew, then their expectations: review what changed before you commit it.
 fixtures: $(BUILD)/instar-cat $(BUILD)/make-image

@@ -28,8 +28,10 @@ static void take_image(void *context, int fd)
 {
     struct front *front = context;
 
-    if (layers_replace(&front->layers, fd) == 0)
-        begin_generation(front);
+    if (layers_replace(&front->layers, fd) < 0)
+        return;
+    watch_file(&front->watch, fd);
+    begin_generation(front);
 }
 
 /* Looks further where the files that are open do not tell all. */
@@ -43,22 +45,42 @@ static void look(struct front *front)
     jobs_look(&front->jobs);
 }
 
-bool front_refresh(struct front *front)
+/* Whether an open file has changed. */
+static bool have_changed(struct layers *layers)
 {
-    struct layers *layers = &front->layers;
     bool changed = false;
 
     for (unsigned i = 0; i < layers->count; i++)
         changed |= image_file_has_changed(layers->items[i].fd, &layers->items[i].st);
     for (size_t i = 0; i < layers->held_count; i++)
         changed |= image_file_has_changed(layers->held[i]->fd, &layers->held[i]->st);
-    if (changed)
+    return changed;
+}
+
+bool front_refresh(struct front *front)
+{
+    bool changed = front->changed;
+
+    if (!watch_is_due(&front->watch) && !changed)
+        return false;
+    if (have_changed(&front->layers))
         begin_generation(front);
     else
         look(front);
     changed = front->changed;
     front->changed = false;
     return changed;
+}
+
+static void begin_watch(struct front *front)
+{
+    struct layers *layers = &front->layers;
+
+    watch_begin(&front->watch);
+    for (unsigned i = 0; i < layers->count; i++)
+        watch_file(&front->watch, layers->items[i].fd);
+    for (size_t i = 0; i < layers->held_count; i++)
+        watch_file(&front->watch, layers->held[i]->fd);
 }
 
 /* Takes one request of the kernel. Returns false when the session is over. */
@@ -74,26 +96,43 @@ static bool serve_request(struct front *front, struct fuse_buf *buffer)
     return !fuse_session_exited(front->session);
 }
 
+/* Waits for the kernel and the jobs, and does what there is to do. As serve_request(). */
+static bool serve_all(struct front *front, struct fuse_buf *buffer)
+{
+    struct pollfd fds[1 + JOBS_POLLFDS];
+    nfds_t count;
+    int timeout = jobs_poll(&front->jobs, fds + 1, &count), found;
+
+    fds[0] = (struct pollfd){.fd = fuse_session_fd(front->session), .events = POLLIN};
+    found = poll(fds, 1 + count, timeout);
+    if (found < 0)
+        return errno == EINTR;
+    jobs_handle(&front->jobs, fds + 1, count);
+    return fds[0].revents ? serve_request(front, buffer) : true;
+}
+
+/* While there is nothing but the kernel to wait for, reading its next request waits for it. Else it
+ * must not: one that was interrupted before it was read is gone again. */
+static int wait_for_kernel(struct front *front, bool waits)
+{
+    if (waits == front->waits_for_kernel)
+        return 0;
+    front->waits_for_kernel = waits;
+    return fcntl(fuse_session_fd(front->session), F_SETFL, waits ? 0 : O_NONBLOCK);
+}
+
 /* Serves until the session is over. */
 static void serve(struct front *front)
 {
-    struct pollfd fds[1 + JOBS_POLLFDS];
     struct fuse_buf buffer = {.mem = NULL};
     bool more = true;
 
-    fds[0] = (struct pollfd){.fd = fuse_session_fd(front->session), .events = POLLIN};
     while (more) {
-        nfds_t count;
-        int timeout = jobs_poll(&front->jobs, fds + 1, &count);
-        int found = poll(fds, 1 + count, timeout);
+        bool idle = jobs_are_idle(&front->jobs);
 
-        if (found < 0 && errno != EINTR)
+        if (wait_for_kernel(front, idle) < 0)
             break;
-        if (found < 0)
-            continue;
-        jobs_handle(&front->jobs, fds + 1, count);
-        if (fds[0].revents)
-            more = serve_request(front, &buffer);
+        more = idle ? serve_request(front, &buffer) : serve_all(front, &buffer);
     }
     free(buffer.mem);
 }
@@ -119,8 +158,6 @@ static int begin_jobs(struct front *front, int monitor)
 
 int front_run(struct front *front, int monitor)
 {
-    int fd = fuse_session_fd(front->session);
-
     /* Whoever asks all of our processes to end asks the monitor, too: it unmounts, and that ends
      * this one. */
     signal(SIGTERM, SIG_IGN);
@@ -129,14 +166,13 @@ int front_run(struct front *front, int monitor)
     inodes_begin(&front->inodes);
     if (begin_jobs(front, monitor) < 0)
         return EXIT_SYSTEM;
-    /* A request that was interrupted before it was read is gone again: reading must not wait for
-     * the next. */
-    if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
-        return EXIT_SYSTEM;
+    front->waits_for_kernel = true; /* as it was opened */
+    begin_watch(front);
     front->generation = 1;
     front->is_remote = layers_are_remote(&front->layers);
     front->jobs.patience_ms = (int64_t)front->request_timeout * 1000 / 2;
     serve(front);
+    watch_end(&front->watch);
     jobs_end(&front->jobs);
     inodes_end(&front->inodes);
     option_sets_end(&front->sets);

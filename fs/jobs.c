@@ -338,6 +338,7 @@ void jobs_look(struct jobs *jobs)
 
     if (jobs->monitor >= 0)
         wire_send(jobs->monitor, &r, sizeof r, -1);
+    jobs->look_until = now_ms() + JOBS_LOOK_MS;
 }
 
 /* Says how a job without its last frame ended. */
@@ -443,6 +444,11 @@ static int64_t deadline(const struct jobs *jobs, const struct job *job)
     for (const struct waiter *w = job->waiters; w && jobs->patience_ms; w = w->next)
         first = w->since + jobs->patience_ms < first ? w->since + jobs->patience_ms : first;
     return first;
+}
+
+bool jobs_are_idle(const struct jobs *jobs)
+{
+    return !jobs->all && now_ms() >= jobs->look_until;
 }
 
 int jobs_poll(struct jobs *jobs, struct pollfd *fds, nfds_t *count)

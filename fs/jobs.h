@@ -89,7 +89,7 @@ struct jobs {
     const struct option_sets *sets;
     void (*replaced)(void *context, int fd); /* takes what is the image now; NULL: it is closed */
     void *context;
-    int64_t look_until; /* ms */
+    int64_t look_until; /* so long jobs look for another file, or somebody does; ms */
     struct job *all;    /* that run, or are to run: the oldest first */
 };
 
@@ -124,6 +124,9 @@ void jobs_forget(struct jobs *jobs);
 /* Has somebody look whether another file has the image's name by now, and ask the file system
  * whether those that are open have changed. */
 void jobs_look(struct jobs *jobs);
+
+/* Whether there is nothing to wait for. */
+bool jobs_are_idle(const struct jobs *jobs);
 
 /* Fills in fds (JOBS_POLLFDS of them) for poll(2), and how many that are. Returns how long it may
  * wait, in ms, -1: for ever. */

@@ -579,7 +579,8 @@ static void test_true_job(void **state)
     assert_known("format", "vpc\n");
     assert_int_equal(known("virtual_size")->error, -EUCLEAN);
     /* The head, and all of the file as its tail; its footers again, for their fields. */
-    assert_true(jobs_bytes_read(&jobs.views[0]) >= 512 + 1024 && jobs_bytes_read(&jobs.views[0]) <= 3 * 1024);
+    assert_true(jobs_bytes_read(&jobs.views[0]) >= 512 + 1024 &&
+                jobs_bytes_read(&jobs.views[0]) <= 3 * 1024);
     assert_problems(
         "vpc: checksum of the leading footer is 0x00000000, its bytes make 0xfffffca2\n");
     sample_end(&s);
