@@ -4,12 +4,14 @@
 
 #include "clock.h"
 #include "detect/image_file.h"
+#include "progress.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Everything is computed anew. */
 static void begin_generation(struct front *front)
@@ -96,6 +98,26 @@ static bool serve_request(struct front *front, struct fuse_buf *buffer)
     return !fuse_session_exited(front->session);
 }
 
+/* Shows how far the first job is that tells. */
+static void show_bar(struct front *front)
+{
+    const struct job *job = front->jobs.all;
+    struct text name = {.bytes = NULL};
+
+    while (job && !job->total)
+        job = job->next;
+    if (!job) {
+        bar_clear(&front->bar);
+        return;
+    }
+    progress_add_name(&name, &front->jobs, &job->task);
+    if (name.length > 0)
+        name.bytes[name.length - 1] = '\0';
+    if (name.length > 0)
+        bar_show(&front->bar, name.bytes, job->done, job->total, job->started);
+    text_free(&name);
+}
+
 /* Waits for the kernel and the jobs, and does what there is to do. As serve_request(). */
 static bool serve_all(struct front *front, struct fuse_buf *buffer)
 {
@@ -108,6 +130,8 @@ static bool serve_all(struct front *front, struct fuse_buf *buffer)
     if (found < 0)
         return errno == EINTR;
     jobs_handle(&front->jobs, fds + 1, count);
+    if (front->options->progress)
+        show_bar(front);
     return fds[0].revents ? serve_request(front, buffer) : true;
 }
 
@@ -168,6 +192,7 @@ int front_run(struct front *front, int monitor)
         return EXIT_SYSTEM;
     front->waits_for_kernel = true; /* as it was opened */
     begin_watch(front);
+    bar_begin(&front->bar, STDERR_FILENO);
     front->generation = 1;
     front->is_remote = layers_are_remote(&front->layers);
     front->jobs.patience_ms = (int64_t)front->request_timeout * 1000 / 2;

@@ -9,6 +9,7 @@
 #include <fuse_lowlevel.h>
 #include <sys/stat.h>
 
+#include "bar.h"
 #include "collect.h"
 #include "inodes.h"
 #include "jobs.h"
@@ -27,6 +28,7 @@ struct front {
                                  0: never */
     char *options_text;
     struct watch watch;
+    struct bar bar;      /* on a terminal, if it was asked for */
     uint64_t generation; /* from 1 on; another when a file has changed */
     bool waits_for_kernel;
     bool changed;      /* it has, and the kernel was not told yet */

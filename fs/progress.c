@@ -9,8 +9,7 @@
 #include "clock.h"
 #include "formats/escape.h"
 
-/* What the job computes: a pass, or the file whose name has options. */
-static void add_name(struct text *text, const struct jobs *jobs, const struct task *task)
+void progress_add_name(struct text *text, const struct jobs *jobs, const struct task *task)
 {
     const struct option_set *set = option_sets_get(jobs->sets, task->set);
     char name[4 * OPTION_NAME_BYTES];
@@ -40,7 +39,7 @@ void progress_add(struct text *text, const struct jobs *jobs)
             text_add(text, "%.0f ", seconds * (total - done) / done);
         else
             text_add(text, "- ");
-        add_name(text, jobs, &job->task);
+        progress_add_name(text, jobs, &job->task);
     }
 }
 
@@ -63,7 +62,7 @@ void progress_add_waiting(struct text *text, const struct jobs *jobs)
         else
             text_add(text, "waiting - ");
         add_readers(text, job->waiters);
-        add_name(text, jobs, &job->task);
+        progress_add_name(text, jobs, &job->task);
     }
 }
 
@@ -77,6 +76,6 @@ void progress_add_done(struct text *text, const struct jobs *jobs)
                 continue;
             text_add(text, "%" PRIu64 " %" PRIu64 " %" PRIu64 " %.3f ", cost->runs, cost->bytes,
                      cost->reads, (double)cost->ms / 1000);
-            add_name(text, jobs, &(struct task){.view = view, .pass = pass});
+            progress_add_name(text, jobs, &(struct task){.view = view, .pass = pass});
         }
 }

@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the mount tells of itself: generations, jobs and who waits for them, what passes took, who uses the image."""
 import errno
+import fcntl
 import os
+import pty
+import re
 import signal
+import struct
 import subprocess
+import termios
+import threading
+import time
 
 import mount_images as images
-from mount_harness import Mount, Place, check, equal, fails, finish, good, start, test, wait_until
+from mount_harness import Mount, Place, check, equal, fails, finish, good, mounted, run, start, test, wait_until
 
 COLD = "measure/qcow2"
 
@@ -106,3 +113,57 @@ def an_attribute_tells_whether_reading_would_wait():
         os.kill(pid, signal.SIGCONT)
         equal(finish(reader)[0], 0, "status of the reader")
         equal((told(COLD), told("measure/qcow2,cluster_size=4k")), ("computed", "pending"), "then")
+
+
+def on_terminal(*command, during=None, seconds=20):
+    """Runs a command whose standard error is a terminal of 80 columns. Returns (status, what it drew)."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=theirs)
+    os.close(theirs)
+    drawn, end = b"", time.monotonic() + seconds
+    if during:
+        threading.Thread(target=during, args=(process,)).start()
+    while time.monotonic() < end:
+        try:
+            drawn += os.read(ours, 4096)
+        except OSError:  # the last of the other side is closed
+            break
+    os.close(ours)
+    return process.wait(seconds), drawn.decode()
+
+
+def check_bars(drawn, name):
+    bars = re.findall(r"\r(\S+) \[(#*)(\.*)\] +(\d+) %  \d+ s left\x1b\[K", drawn)
+    check(len(bars) >= 2, f"bars: {drawn!r}")
+    equal({bar[0] for bar in bars}, {name}, "names")
+    equal({len(bar[1]) + len(bar[2]) for bar in bars}, {80 - 30 - len(name)}, "cells")
+    percents = [int(bar[3]) for bar in bars]
+    equal(percents, sorted(percents), "percents")
+    check(drawn.endswith("\r\x1b[K"), f"the last is taken away: {drawn[-40:]!r}")
+
+
+@test
+def a_bar_is_drawn_on_a_terminal():
+    image = images.slow()
+    status, drawn = on_terminal(Place.cat, "-p", image, "measure/qcow2,cluster_size=4k")
+    equal(status, 0, "status")
+    check_bars(drawn, "measure")
+    equal(on_terminal(Place.cat, image, "measure/qcow2,cluster_size=4k"), (0, ""), "without -p")
+    equal(run(Place.cat, "-p", image, "measure/qcow2,cluster_size=4k").stderr, "", "what is no terminal")
+
+
+@test
+def a_mount_draws_a_bar_if_it_is_asked_to():
+    image = images.slow()
+    directory = Place.new_directory()
+
+    def use(_):
+        wait_until(lambda: mounted(directory), "it is mounted")
+        with open(f"{directory}/measure/qcow2,cluster_size=4k") as file:
+            file.read()
+        good("umount", directory)
+
+    status, drawn = on_terminal(Place.program, "--progress", image, directory, during=use)
+    equal(status, 0, "status")
+    check_bars(drawn, "measure/qcow2,cluster_size=4k")
