@@ -5,6 +5,7 @@
 #   make test       everything, with AddressSanitizer and UndefinedBehaviorSanitizer
 #   make coverage   lines of formats/ and detect/ that unit tests and fixtures reach
 #   make oracle     N=... SEED=...: random images compared with qemu-img
+#   make soak       many readers of a mount while things go wrong, for minutes
 #   make bench      speed and memory against qemu-img, as ratios of one run
 #   make fixtures   makes fixtures/ anew (needs qemu-img)
 #   make install    DESTDIR=, prefix=, sbindir=, mandir=
@@ -99,6 +100,11 @@ SOURCES ?= 40
 oracle: all $(BUILD)/map-image $(BUILD)/tests/measure-target
 	python3 tests/oracle.py -n $(N) --seed $(SEED) --instar-cat $(BUILD)/instar-cat
 	python3 tests/targets.py -n $(SOURCES) --seed $(SEED) --build $(BUILD)
+
+# Many readers while things go wrong, a minute each.
+soak:
+	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=build/sanitize test-programs
+	SOAK_SECONDS=60 python3 tests/mount.py --build build/sanitize --module mount_soak
 
 bench: all $(BUILD)/make-bench-images $(BUILD)/hello_ll $(BUILD)/static_ll $(BUILD)/time_files
 	tools/bench

@@ -6,8 +6,8 @@ import signal
 import time
 
 import mount_images as images
-from mount_harness import (Mount, Place, check, children, command_line, equal, expected, fails, finish, good, mounts,
-                           reap, start, state, test, wait_until)
+from mount_harness import (Mount, Place, Storage, check, children, equal, expected, fails, finish, good, mounts, start,
+                           state, test, wait_until)
 
 COLD = "measure/qcow2"
 
@@ -186,32 +186,6 @@ def a_reader_that_waits_gets_the_truth_of_the_new_image():
         equal(m.read("virtual_size"), good(Place.cat, image, "virtual_size"), "virtual_size")
         status, out, err = finish(reader)
         equal((status, out), (0, expected(image)[COLD]), f"reader ({err.strip()})")
-
-
-class Storage:
-    """Another file system in user space, for a with statement, with the image on it; it can be stopped."""
-
-    def __enter__(self):
-        self.directory = Place.new_directory("below")
-        good(Place.hello, self.directory)
-        self.server = next(p for p in children(os.getpid()) if os.fsencode(self.directory) in command_line(p))
-        self.image = f"{self.directory}/hello"
-        return self
-
-    def stop(self):
-        """What the kernel knows of the file is then gone, or too old."""
-        with open(self.image, "rb") as file:
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-        os.kill(self.server, signal.SIGSTOP)
-        time.sleep(1.2)
-
-    def go_on(self):
-        os.kill(self.server, signal.SIGCONT)
-
-    def __exit__(self, *_):
-        self.go_on()
-        good("umount", self.directory)
-        reap(self.server, "the file system below")
 
 
 @test
