@@ -5,6 +5,7 @@
 #   make test       everything, with AddressSanitizer and UndefinedBehaviorSanitizer
 #   make coverage   lines of formats/ and detect/ that unit tests and fixtures reach
 #   make oracle     N=... SEED=...: random images compared with qemu-img
+#   make soak       many readers of a mount while things go wrong, for minutes
 #   make bench      speed and memory against qemu-img, as ratios of one run
 #   make fixtures   makes fixtures/ anew (needs qemu-img)
 #   make install    DESTDIR=, prefix=, sbindir=, mandir=
@@ -33,7 +34,7 @@ ALL_LDFLAGS  = -pie -Wl,-z,relro,-z,now $(SANITIZERS) $(LDFLAGS)
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 
 # All but the daemon: what instar-cat, tests and fuzzers use. Knows no FUSE.
-CORE = $(call objects,$(wildcard formats/*.c detect/*.c) fs/cat.c fs/image_options.c fs/nodes.c fs/option_sets.c fs/passes.c fs/render.c fs/results.c fs/text.c)
+CORE = $(call objects,$(wildcard formats/*.c detect/*.c) fs/bar.c fs/cat.c fs/image_options.c fs/nodes.c fs/option_sets.c fs/passes.c fs/render.c fs/results.c fs/text.c)
 # The daemon, but for its main().
 DAEMON = $(filter-out $(CORE) $(BUILD)/fs/main.o,$(call objects,$(wildcard fs/*.c)))
 MAKER = $(call objects,tools/maker.c $(filter-out tools/make_bench_%.c,$(wildcard tools/make_*.c)) formats/crc32c.c)
@@ -102,16 +103,24 @@ oracle: all $(BUILD)/map-image $(BUILD)/tests/measure-target
 	python3 tests/targets.py -n $(SOURCES) --seed $(SEED) --build $(BUILD)
 	python3 tests/contents.py --seed $(SEED) --build $(BUILD)
 
-bench: all $(BUILD)/make-bench-images $(BUILD)/hello_ll
+# Many readers while things go wrong, a minute each.
+soak:
+	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=build/sanitize test-programs
+	SOAK_SECONDS=60 python3 tests/mount.py --build build/sanitize --module mount_soak
+
+bench: all $(BUILD)/make-bench-images $(BUILD)/hello_ll $(BUILD)/static_ll $(BUILD)/time_files
 	tools/bench
 
 $(BUILD)/make-bench-images: $(call objects,tools/bench_images.c $(wildcard tools/make_bench_*.c))
 	$(CC) $(ALL_LDFLAGS) -o $@ $^
 
-$(BUILD)/hello_ll: $(BUILD)/tools/hello_ll.o
+$(BUILD)/%_ll: $(BUILD)/tools/%_ll.o
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(FUSE_LIBS)
 
-$(BUILD)/tools/hello_ll.o: ALL_CPPFLAGS += $(FUSE_CFLAGS)
+$(BUILD)/tools/%_ll.o: ALL_CPPFLAGS += $(FUSE_CFLAGS)
+
+$(BUILD)/time_files: $(BUILD)/tools/time_files.o
+	$(CC) $(ALL_LDFLAGS) -o $@ $^
 
 # Images anew, then their expectations: review what changed before you commit it.
 fixtures: $(BUILD)/instar-cat $(BUILD)/make-image

@@ -64,6 +64,35 @@ int image_file_stat(int fd, struct stat *st)
     return st->st_size < 0 ? -errno : 0;
 }
 
+static struct timespec time_of(struct statx_timestamp t)
+{
+    return (struct timespec){.tv_sec = t.tv_sec, .tv_nsec = t.tv_nsec};
+}
+
+static bool is_same_time(struct timespec a, struct timespec b)
+{
+    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+bool image_file_has_changed(int fd, struct stat *st)
+{
+    struct stat now = *st;
+    struct statx known;
+
+    if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &known) < 0)
+        return false;
+    now.st_size = S_ISBLK(st->st_mode) ? lseek(fd, 0, SEEK_END) : (off_t)known.stx_size;
+    now.st_blocks = (blkcnt_t)known.stx_blocks;
+    now.st_nlink = known.stx_nlink;
+    now.st_mtim = time_of(known.stx_mtime);
+    now.st_ctim = time_of(known.stx_ctime);
+    if (now.st_size == st->st_size && is_same_time(now.st_mtim, st->st_mtim) &&
+        is_same_time(now.st_ctim, st->st_ctim))
+        return false;
+    *st = now;
+    return true;
+}
+
 const char *image_file_error(int error)
 {
     switch (error) {
@@ -76,4 +105,23 @@ const char *image_file_error(int error)
     default:
         return strerror(-error);
     }
+}
+
+/* Whether another process has a lock on that byte. */
+static bool is_locked(int fd, off_t byte)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
+
+    return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+const char *image_file_use(int fd)
+{
+    /* Byte 100 and on: permissions in use. The first is to read what is consistent, the second to
+     * write. */
+    enum { CONSISTENT_READ = 100, WRITE };
+
+    if (is_locked(fd, WRITE))
+        return "write";
+    return is_locked(fd, CONSISTENT_READ) ? "read" : "no";
 }

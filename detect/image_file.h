@@ -23,7 +23,17 @@ int image_file_reopen(int place, bool block_devices, struct stat *st);
 /* fstat(2), with the true size of a block device. Returns 0 or -errno. */
 int image_file_stat(int fd, struct stat *st);
 
+/* Whether the file is no longer as st says, as far as is known without asking another machine or
+ * program, which may take long; *st is then what it is now. */
+bool image_file_has_changed(int fd, struct stat *st);
+
 /* What such an error says, in words. */
 const char *image_file_error(int error);
+
+/*
+ * Who has the file open, as far as qemu's locks tell, none of which are taken: "write", "read" or
+ * "no" (QEMU, docs/devel/... block/file-posix: a byte for each permission that is in use).
+ */
+const char *image_file_use(int fd);
 
 #endif

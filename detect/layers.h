@@ -48,6 +48,7 @@ struct grant {
 struct layer {
     int fd;
     int directory_fd;
+    int home_fd; /* of layer 0: the directory that its path tells; -1: none */
     struct stat st;
     char *path;                         /* absolute, without links */
     char *directory;                    /* in which names are looked for */
@@ -94,6 +95,20 @@ const struct grant *layers_grants(const struct layers *layers, unsigned layer,
 /* Opens a part that is not held: it must still be the file that was found. A descriptor or -errno
  * (ESTALE: it is another). */
 int layers_open_part(const struct layers *layers, unsigned layer, size_t reference);
+
+/*
+ * Opens what has the image's name now, if that is another file: a regular one of the same owner, by
+ * no link. Asks the file system anew what it knows of all layers. A descriptor and its *st, or
+ * -errno: EALREADY: the image has it; ENOENT: nothing has; EPERM: what must not be opened.
+ */
+int layers_look(const struct layers *layers, struct stat *st);
+
+/* Takes fd, which becomes the layers', for the image. 0; -EPROTO: it is no file. */
+int layers_replace(struct layers *layers, int fd);
+
+/* Whether a file is on a file system that may not know, without asking another machine or program,
+ * that it has changed. */
+bool layers_are_remote(const struct layers *layers);
 
 /* Closes what only opening files needs: for a process that must open none. */
 void layers_close_directories(struct layers *layers);

@@ -51,7 +51,7 @@ struct piece {
 
 /* What a session and its parts have in common. */
 struct common {
-    uint64_t total_size, bytes_read, work;
+    uint64_t total_size, bytes_read, reads, work;
     unsigned walks;    /* over all data, that were begun */
     unsigned sessions; /* that were begun */
     struct unpacker *unpacker;
@@ -261,6 +261,11 @@ uint64_t image_bytes_read(const struct image *img)
     return img->common->bytes_read;
 }
 
+uint64_t image_reads(const struct image *img)
+{
+    return img->common->reads;
+}
+
 void *image_alloc(struct image *img, size_t size)
 {
     struct block *block;
@@ -325,6 +330,7 @@ static int read_inside(struct image *img, uint64_t offset, size_t length, uint8_
         offset += (uint64_t)n;
         length -= (size_t)n;
         img->common->bytes_read += (uint64_t)n;
+        img->common->reads++;
     }
     return 0;
 }

@@ -90,6 +90,9 @@ uint64_t image_total_size(const struct image *img);
 /* Bytes read from the image and its parts so far. */
 uint64_t image_bytes_read(const struct image *img);
 
+/* How many reads that took. */
+uint64_t image_reads(const struct image *img);
+
 /*
  * Borrows length (at most IMAGE_GET_MAX) bytes at offset, zeros past the end of the file. The bytes
  * live as long as the session and are read once: for headers. Returns 0 or -errno (EIO, ENOMEM,

@@ -7,10 +7,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clock.h"
+
 /* What a pass finds goes here. */
 struct keeper {
     struct cat_view *view;
     struct reference_list *references;
+    struct bar *bar;
+    const char *pass;
+    int64_t started; /* ms */
 };
 
 static int keep_file(void *context, const struct place *place, int error, const struct text *text)
@@ -35,15 +40,27 @@ static int keep_reference(void *context, const struct reference *reference)
     return keeper->references ? reference_list_add(keeper->references, reference) : 0;
 }
 
+static int show_progress(void *context, uint64_t done, uint64_t total)
+{
+    const struct keeper *keeper = context;
+
+    bar_show(keeper->bar, keeper->pass, done, total, keeper->started);
+    return 0;
+}
+
 /* Does a task, and keeps what it finds. */
 static int run(struct cat *cat, const struct task *task, struct reference_list *references)
 {
-    struct keeper keeper = {&cat->views[task->view], references};
+    struct keeper keeper = {&cat->views[task->view], references, cat->bar, pass_name(task->pass),
+                            now_ms()};
     const struct option_set *set = option_sets_get(&cat->sets, task->set);
-    const struct pass_sink sink = {&keeper, keep_file, keep_count, keep_reference, NULL};
+    const struct pass_sink sink = {&keeper, keep_file, keep_count, keep_reference,
+                                   cat->bar ? show_progress : NULL};
     struct pass_report report;
     int error = task_run(task, set, &cat->layers, &cat->open, &sink, &report);
 
+    if (cat->bar)
+        bar_clear(cat->bar);
     if (error)
         return error;
     keeper.view->bytes_read += report.bytes_read;
@@ -115,9 +132,11 @@ static int compute_status(struct cat *cat, const struct place *place)
                                   .problems = &view->problems,
                                   .file_size = (uint64_t)layer->st.st_size,
                                   .disk_size = (uint64_t)layer->st.st_blocks * 512,
-                                  .bytes_read = view->bytes_read};
+                                  .bytes_read = view->bytes_read,
+                                  .generation = 1,
+                                  .fd = layer->fd};
     struct facts *facts = calloc(1, sizeof *facts);
-    struct keeper keeper = {view, NULL};
+    struct keeper keeper = {.view = view};
     struct text text = {.bytes = NULL};
     int error = facts ? 0 : -ENOMEM;
 

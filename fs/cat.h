@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 
+#include "bar.h"
 #include "image_options.h"
 #include "option_sets.h"
 #include "passes.h"
@@ -22,6 +23,7 @@ struct cat {
     struct open_options open;
     struct layers layers;
     char *options;           /* status/options */
+    struct bar *bar;         /* shows how far a pass is; NULL: nothing does */
     struct option_sets sets; /* of places that were asked for by option_sets_path() */
     struct cat_view views[VIEWS_MAX];
 };

@@ -88,8 +88,8 @@ static int take_result(struct collected *c, const struct wire_frame *f, const ch
         return 0;
     if (f->kind == WIRE_PROBLEMS)
         text_add_lines_once(&c->problems, bytes, f->length);
-    if (f->kind == WIRE_BYTES_READ && f->length == sizeof c->bytes_read)
-        memcpy(&c->bytes_read, bytes, sizeof c->bytes_read);
+    if (f->kind == WIRE_COST && f->length == sizeof c->cost)
+        memcpy(&c->cost, bytes, sizeof c->cost);
     if (f->kind != WIRE_FILE && f->kind != WIRE_COUNT)
         return 0;
     if (f->node >= nodes_count() || f->error > 0)
@@ -144,7 +144,7 @@ void collected_end(struct collected *collected)
 {
     results_forget(&collected->results);
     text_free(&collected->problems);
-    collected->bytes_read = 0;
+    collected->cost = (struct wire_cost){.bytes = 0};
 }
 
 /* Ends the job. One that hangs in a read of the image cannot be waited for: it ends when the read

@@ -4,6 +4,7 @@
 #define FS_COLLECT_H
 
 #include "results.h"
+#include "wire.h"
 
 enum { COLLECT_TIMEOUT_MS = 10000 };
 
@@ -11,7 +12,7 @@ enum { COLLECT_TIMEOUT_MS = 10000 };
 struct collected {
     struct results results; /* of view 0 */
     struct text problems;
-    uint64_t bytes_read;
+    struct wire_cost cost;
 };
 
 /*

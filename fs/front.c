@@ -2,44 +2,87 @@
 /* The front's loop over the kernel, the monitor and the jobs. */
 #include "front.h"
 
+#include "clock.h"
 #include "detect/image_file.h"
+#include "progress.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-/* Whether a and b tell of the same bytes of the same file. */
-static bool is_same_generation(const struct stat *a, const struct stat *b)
+/* Everything is computed anew. */
+static void begin_generation(struct front *front)
 {
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
-           a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+    static const char gone[] = "the image has been deleted: what is shown is of the deleted file";
+
+    jobs_forget(&front->jobs);
+    front->generation++;
+    front->changed = true;
+    if (front->layers.items[0].st.st_nlink == 0)
+        text_add_lines_once(&front->jobs.views[0].problems, gone, strlen(gone));
 }
 
-/* Looks whether an open file has changed; if so, *known is what it is now. */
-static bool has_changed(int fd, struct stat *known)
+/* Another file has the image's name: that is the image now. */
+static void take_image(void *context, int fd)
 {
-    struct stat now;
+    struct front *front = context;
 
-    if (image_file_stat(fd, &now) < 0 || is_same_generation(&now, known))
-        return false;
-    *known = now;
-    return true;
+    if (layers_replace(&front->layers, fd) < 0)
+        return;
+    watch_file(&front->watch, fd);
+    begin_generation(front);
+}
+
+/* Looks further where the files that are open do not tell all. */
+static void look(struct front *front)
+{
+    bool is_due = front->is_remote || front->layers.items[0].st.st_nlink == 0;
+
+    if (!is_due || now_ms() - front->looked_at < LOOK_MS)
+        return;
+    front->looked_at = now_ms();
+    jobs_look(&front->jobs);
+}
+
+/* Whether an open file has changed. */
+static bool have_changed(struct layers *layers)
+{
+    bool changed = false;
+
+    for (unsigned i = 0; i < layers->count; i++)
+        changed |= image_file_has_changed(layers->items[i].fd, &layers->items[i].st);
+    for (size_t i = 0; i < layers->held_count; i++)
+        changed |= image_file_has_changed(layers->held[i]->fd, &layers->held[i]->st);
+    return changed;
 }
 
 bool front_refresh(struct front *front)
 {
-    bool changed = false;
+    bool changed = front->changed;
 
-    for (unsigned i = 0; i < front->layers.count; i++)
-        changed |= has_changed(front->layers.items[i].fd, &front->layers.items[i].st);
-    for (size_t i = 0; i < front->layers.held_count; i++)
-        changed |= has_changed(front->layers.held[i]->fd, &front->layers.held[i]->st);
-    if (changed)
-        jobs_forget(&front->jobs);
+    if (!watch_is_due(&front->watch) && !changed)
+        return false;
+    if (have_changed(&front->layers))
+        begin_generation(front);
+    else
+        look(front);
+    changed = front->changed;
+    front->changed = false;
     return changed;
+}
+
+static void begin_watch(struct front *front)
+{
+    struct layers *layers = &front->layers;
+
+    watch_begin(&front->watch);
+    for (unsigned i = 0; i < layers->count; i++)
+        watch_file(&front->watch, layers->items[i].fd);
+    for (size_t i = 0; i < layers->held_count; i++)
+        watch_file(&front->watch, layers->held[i]->fd);
 }
 
 /* Takes one request of the kernel. Returns false when the session is over. */
@@ -55,26 +98,65 @@ static bool serve_request(struct front *front, struct fuse_buf *buffer)
     return !fuse_session_exited(front->session);
 }
 
+/* Shows how far the first job is that tells. */
+static void show_bar(struct front *front)
+{
+    const struct job *job = front->jobs.all;
+    struct text name = {.bytes = NULL};
+
+    while (job && !job->total)
+        job = job->next;
+    if (!job) {
+        bar_clear(&front->bar);
+        return;
+    }
+    progress_add_name(&name, &front->jobs, &job->task);
+    if (name.length > 0)
+        name.bytes[name.length - 1] = '\0';
+    if (name.length > 0)
+        bar_show(&front->bar, name.bytes, job->done, job->total, job->started);
+    text_free(&name);
+}
+
+/* Waits for the kernel and the jobs, and does what there is to do. As serve_request(). */
+static bool serve_all(struct front *front, struct fuse_buf *buffer)
+{
+    struct pollfd fds[1 + JOBS_POLLFDS];
+    nfds_t count;
+    int timeout = jobs_poll(&front->jobs, fds + 1, &count), found;
+
+    fds[0] = (struct pollfd){.fd = fuse_session_fd(front->session), .events = POLLIN};
+    found = poll(fds, 1 + count, timeout);
+    if (found < 0)
+        return errno == EINTR;
+    jobs_handle(&front->jobs, fds + 1, count);
+    if (front->options->progress)
+        show_bar(front);
+    return fds[0].revents ? serve_request(front, buffer) : true;
+}
+
+/* While there is nothing but the kernel to wait for, reading its next request waits for it. Else it
+ * must not: one that was interrupted before it was read is gone again. */
+static int wait_for_kernel(struct front *front, bool waits)
+{
+    if (waits == front->waits_for_kernel)
+        return 0;
+    front->waits_for_kernel = waits;
+    return fcntl(fuse_session_fd(front->session), F_SETFL, waits ? 0 : O_NONBLOCK);
+}
+
 /* Serves until the session is over. */
 static void serve(struct front *front)
 {
-    struct pollfd fds[1 + JOBS_POLLFDS];
     struct fuse_buf buffer = {.mem = NULL};
     bool more = true;
 
-    fds[0] = (struct pollfd){.fd = fuse_session_fd(front->session), .events = POLLIN};
     while (more) {
-        nfds_t count;
-        int timeout = jobs_poll(&front->jobs, fds + 1, &count);
-        int found = poll(fds, 1 + count, timeout);
+        bool idle = jobs_are_idle(&front->jobs);
 
-        if (found < 0 && errno != EINTR)
+        if (wait_for_kernel(front, idle) < 0)
             break;
-        if (found < 0)
-            continue;
-        jobs_handle(&front->jobs, fds + 1, count);
-        if (fds[0].revents)
-            more = serve_request(front, &buffer);
+        more = idle ? serve_request(front, &buffer) : serve_all(front, &buffer);
     }
     free(buffer.mem);
 }
@@ -87,9 +169,12 @@ static int begin_jobs(struct front *front, int monitor)
 
     if (error)
         return error;
+    front->jobs.replaced = take_image;
+    front->jobs.context = front;
     view = &front->jobs.views[0];
     text_add_lines_once(&view->problems, front->known.problems.bytes, front->known.problems.length);
-    view->bytes_read = front->known.bytes_read;
+    view->costs[PASS_HEADER] = (struct pass_cost){
+        .runs = 1, .bytes = front->known.cost.bytes, .reads = front->known.cost.reads};
     error = results_move(&view->results, &front->known.results);
     collected_end(&front->known);
     return error;
@@ -97,8 +182,6 @@ static int begin_jobs(struct front *front, int monitor)
 
 int front_run(struct front *front, int monitor)
 {
-    int fd = fuse_session_fd(front->session);
-
     /* Whoever asks all of our processes to end asks the monitor, too: it unmounts, and that ends
      * this one. */
     signal(SIGTERM, SIG_IGN);
@@ -107,12 +190,14 @@ int front_run(struct front *front, int monitor)
     inodes_begin(&front->inodes);
     if (begin_jobs(front, monitor) < 0)
         return EXIT_SYSTEM;
-    /* A request that was interrupted before it was read is gone again: reading must not wait for
-     * the next. */
-    if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
-        return EXIT_SYSTEM;
+    front->waits_for_kernel = true; /* as it was opened */
+    begin_watch(front);
+    bar_begin(&front->bar, STDERR_FILENO);
+    front->generation = 1;
+    front->is_remote = layers_are_remote(&front->layers);
     front->jobs.patience_ms = (int64_t)front->request_timeout * 1000 / 2;
     serve(front);
+    watch_end(&front->watch);
     jobs_end(&front->jobs);
     inodes_end(&front->inodes);
     option_sets_end(&front->sets);

@@ -9,10 +9,14 @@
 #include <fuse_lowlevel.h>
 #include <sys/stat.h>
 
+#include "bar.h"
 #include "collect.h"
 #include "inodes.h"
 #include "jobs.h"
 #include "options.h"
+#include "watch.h"
+
+enum { LOOK_MS = 500 }; /* so often it is looked whether another file has the image's name */
 
 struct front {
     const struct options *options;
@@ -23,6 +27,13 @@ struct front {
     unsigned request_timeout; /* seconds after which the kernel ends a mount that has not answered;
                                  0: never */
     char *options_text;
+    struct watch watch;
+    struct bar bar;      /* on a terminal, if it was asked for */
+    uint64_t generation; /* from 1 on; another when a file has changed */
+    bool waits_for_kernel;
+    bool changed;      /* it has, and the kernel was not told yet */
+    bool is_remote;    /* not all changes are seen by the descriptors alone */
+    int64_t looked_at; /* ms */
     struct inodes inodes;
     struct option_sets sets;
     struct jobs jobs;

@@ -91,19 +91,20 @@ static struct inode *inode_new(struct inodes *inodes, const struct place *place)
 }
 
 /* The current inode of the place, or NULL. */
-static struct inode *find_current(struct inodes *inodes, const struct place *place)
+static struct inode *find_current(struct inodes *inodes, const struct place *place, bool eager)
 {
     uint64_t ino = place_ino(place);
 
     for (struct inode *i = *bucket_of(inodes, place); i; i = i->next)
-        if (i->is_current && place_ino(&i->place) == ino)
+        if (i->is_current && i->eager == eager && place_ino(&i->place) == ino)
             return i;
     return NULL;
 }
 
-struct inode *inodes_lookup(struct inodes *inodes, const struct place *place, struct result *result)
+struct inode *inodes_lookup(struct inodes *inodes, const struct place *place, bool eager,
+                            struct result *result)
 {
-    struct inode *inode = find_current(inodes, place);
+    struct inode *inode = find_current(inodes, place, eager);
 
     if (inode && inode->result && !(result && is_same(inode->result, result))) {
         inode->is_current = false;
@@ -113,6 +114,7 @@ struct inode *inodes_lookup(struct inodes *inodes, const struct place *place, st
         inode = inode_new(inodes, place);
     if (!inode)
         return NULL;
+    inode->eager = eager;
     if (!inode->result)
         inode->result = result_hold(result);
     inode->lookups++;
@@ -126,4 +128,9 @@ void inodes_forget(struct inodes *inodes, struct inode *inode, uint64_t count)
     inode->lookups -= count < inode->lookups ? count : inode->lookups;
     if (!inode->lookups)
         inode_free(inodes, inode);
+}
+
+uint64_t inode_number(const struct place *place, bool eager)
+{
+    return place_ino(place) | (uint64_t)eager << 62;
 }

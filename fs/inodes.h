@@ -13,6 +13,7 @@
 
 struct inode {
     struct place place;
+    bool eager;            /* below .now/: looking computes */
     struct result *result; /* NULL: not computed */
     uint64_t lookups;      /* how often the kernel was told of it */
     uint64_t generation;   /* never used twice */
@@ -46,7 +47,7 @@ void inodes_end(struct inodes *inodes);
  * The inode for a lookup of a place with that text (NULL: not computed yet): the current one, if it
  * has no other text; else a new one. One more lookup is counted. NULL: out of memory.
  */
-struct inode *inodes_lookup(struct inodes *inodes, const struct place *place,
+struct inode *inodes_lookup(struct inodes *inodes, const struct place *place, bool eager,
                             struct result *result);
 
 /* Opens a file with that text. NULL: out of memory. */
@@ -58,5 +59,8 @@ void inodes_forget(struct inodes *inodes, struct inode *inode, uint64_t count);
 
 /* Keeps why a name in the directory was refused, in place of what was kept before. */
 void inode_refuse(struct inode *inode, const char *why);
+
+/* The number of the file that such an inode is (st_ino), which no other has. */
+uint64_t inode_number(const struct place *place, bool eager);
 
 #endif

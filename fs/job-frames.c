@@ -60,8 +60,8 @@ static int take_frame(struct job *job, const struct wire_frame *f, const char *b
     case WIRE_PROBLEMS:
         text_add_lines_once(&job->problems, bytes, f->length);
         return 0;
-    case WIRE_BYTES_READ:
-        return take_fixed(&job->bytes_read, sizeof job->bytes_read, f, bytes);
+    case WIRE_COST:
+        return take_fixed(&job->cost, sizeof job->cost, f, bytes);
     case WIRE_PROGRESS:
         return take_progress(job, f, bytes);
     case WIRE_END:

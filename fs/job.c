@@ -119,12 +119,12 @@ int job_run(const struct task *task, const struct option_set *set, const struct 
     int error = task_run(task, set, layers, options, &sink, &report);
     struct wire_frame problems = {.kind = WIRE_PROBLEMS,
                                   .length = (uint32_t)strlen(report.problems)};
-    struct wire_frame bytes_read = {.kind = WIRE_BYTES_READ, .length = sizeof report.bytes_read};
+    const struct wire_frame cost = {.kind = WIRE_COST, .length = sizeof(struct wire_cost)};
 
     if (!error)
         error = write_frame(&out, problems, report.problems);
     if (!error)
-        error = write_frame(&out, bytes_read, &report.bytes_read);
+        error = write_frame(&out, cost, &(struct wire_cost){report.bytes_read, report.reads});
     if (!error)
         error = write_frame(&out, (struct wire_frame){.kind = WIRE_END}, NULL);
     if (!error)

@@ -58,7 +58,8 @@ static void forget_job(struct job *job)
     job->id = 0;
     frames_end(&job->frames);
     job->at_end = job->ended = false;
-    job->bytes_read = job->done = job->total = 0;
+    job->cost = (struct wire_cost){.bytes = 0};
+    job->done = job->total = 0;
     text_free(&job->problems);
     results_forget(&job->results);
 }
@@ -111,13 +112,26 @@ bool jobs_is_known(const struct jobs *jobs, const struct place *place)
            results_get(&jobs->views[place->view].results, place);
 }
 
+uint64_t jobs_bytes_read(const struct view *view)
+{
+    uint64_t bytes = 0;
+
+    for (enum pass pass = 0; pass < PASSES; pass++)
+        bytes += view->costs[pass].bytes;
+    return bytes;
+}
+
 /* Publishes what the job computed. 0 or -ENOMEM. */
 static int publish(struct jobs *jobs, struct job *job)
 {
     struct view *view = &jobs->views[job->task.view];
+    struct pass_cost *cost = &view->costs[job->task.pass];
 
     text_add_lines_once(&view->problems, job->problems.bytes, job->problems.length);
-    view->bytes_read += job->bytes_read;
+    cost->runs++;
+    cost->bytes += job->cost.bytes;
+    cost->reads += job->cost.reads;
+    cost->ms += now_ms() - job->started;
     return results_move(&view->results, &job->results);
 }
 
@@ -153,6 +167,7 @@ static void request(struct jobs *jobs, enum wire_request_kind kind, struct job *
                              .job = job->id,
                              .view = job->task.view,
                              .pass = (uint32_t)job->task.pass,
+                             .look = now_ms() < jobs->look_until,
                              .set = job->task.set};
 
     if (set) {
@@ -239,14 +254,27 @@ static void take_frames(struct jobs *jobs, struct job *job)
     }
 }
 
+/* The task that is to be waited for: a full scan that runs will tell what measure/ has to know. */
+static struct task awaited(const struct jobs *jobs, struct task task)
+{
+    const struct task scan = {task.view, PASS_SCAN, 0};
+    bool told = task.pass == PASS_MEASURE && !task.set && find_task(jobs, &scan);
+
+    return told ? scan : task;
+}
+
+bool jobs_is_running(const struct jobs *jobs, const struct place *place)
+{
+    const struct task task = awaited(jobs, place_task(place));
+
+    return find_task(jobs, &task);
+}
+
 void jobs_wait(struct jobs *jobs, struct waiter *waiter)
 {
-    const struct task scan = {waiter->task.view, PASS_SCAN, 0};
     struct job *job;
 
-    /* A full scan that runs will tell what measure/ has to know. */
-    if (waiter->task.pass == PASS_MEASURE && !waiter->task.set && find_task(jobs, &scan))
-        waiter->task = scan;
+    waiter->task = awaited(jobs, waiter->task);
     job = find_task(jobs, &waiter->task);
     if (!job)
         job = job_new(jobs, &waiter->task);
@@ -275,10 +303,10 @@ void jobs_leave(struct jobs *jobs, struct waiter *waiter)
         job->left_at = now_ms();
 }
 
-/* Begins the job anew, as the image has changed: once; after that it goes on with what it has. */
+/* Begins the job anew, as the image has changed. */
 static void restart(struct jobs *jobs, struct job *job)
 {
-    if (job->restarted) {
+    if (job->restarts == JOBS_RESTARTS_MAX) {
         job->torn = true;
         return;
     }
@@ -287,7 +315,7 @@ static void restart(struct jobs *jobs, struct job *job)
         job_free(jobs, job);
         return;
     }
-    job->restarted = true;
+    job->restarts++;
     start(jobs, job);
 }
 
@@ -295,12 +323,22 @@ void jobs_forget(struct jobs *jobs)
 {
     struct job *next;
 
+    jobs->look_until = now_ms() + JOBS_LOOK_MS;
     for (unsigned i = 0; i < jobs->views_count; i++)
         forget_view(&jobs->views[i]);
     for (struct job *job = jobs->all; job; job = next) {
         next = job->next;
         restart(jobs, job);
     }
+}
+
+void jobs_look(struct jobs *jobs)
+{
+    const struct wire_request r = {.kind = WIRE_LOOK};
+
+    if (jobs->monitor >= 0)
+        wire_send(jobs->monitor, &r, sizeof r, -1);
+    jobs->look_until = now_ms() + JOBS_LOOK_MS;
 }
 
 /* Says how a job without its last frame ended. */
@@ -354,6 +392,10 @@ static void take_answer(struct jobs *jobs, const struct wire_answer *a, int fd)
 {
     struct job *job = a->job ? find_job(jobs, a->job) : NULL;
 
+    if (fd >= 0 && a->kind == WIRE_REPLACED && jobs->replaced) {
+        jobs->replaced(jobs->context, fd);
+        return;
+    }
     if (fd >= 0 && !(job && a->kind == WIRE_STARTED && job->fd < 0)) {
         close(fd);
         return;
@@ -402,6 +444,11 @@ static int64_t deadline(const struct jobs *jobs, const struct job *job)
     for (const struct waiter *w = job->waiters; w && jobs->patience_ms; w = w->next)
         first = w->since + jobs->patience_ms < first ? w->since + jobs->patience_ms : first;
     return first;
+}
+
+bool jobs_are_idle(const struct jobs *jobs)
+{
+    return !jobs->all && now_ms() >= jobs->look_until;
 }
 
 int jobs_poll(struct jobs *jobs, struct pollfd *fds, nfds_t *count)

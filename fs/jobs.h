@@ -20,6 +20,14 @@ enum {
        still be there. */
     JOBS_LINGER_MS = 500,
 
+    /* So often a job is begun anew as the image changed; after that it goes on with what it has,
+       lest an image that is being written starves its readers. Twice, as one change may be seen as
+       two: of the file, and that another has its name. */
+    JOBS_RESTARTS_MAX = 2,
+
+    /* So long after a change jobs look whether another file has the image's name. */
+    JOBS_LOOK_MS = 1000,
+
     /* So many walks, and jobs about options, run at a time; others wait for their turn, as each
        takes memory and the disk. What looks at headers never waits. */
     JOBS_TURNS_MAX = 16,
@@ -34,6 +42,7 @@ struct waiter {
     struct waiter *next;
     struct task task;
     void (*resume)(struct waiter *waiter, int error);
+    pid_t pid;     /* of whoever waits; 0: not known */
     int64_t since; /* ms; set by jobs_wait() */
 };
 
@@ -48,20 +57,26 @@ struct job {
     struct frames frames;   /* what has come and is no whole frame yet */
     struct results results; /* what came; published when all has */
     struct text problems;
-    uint64_t bytes_read;
+    struct wire_cost cost;
     uint64_t done, total; /* bytes of the disk; total 0: not known */
     int64_t started;      /* ms */
     struct waiter *waiters;
-    bool restarted; /* once, as the image changed */
+    unsigned restarts; /* as the image changed */
     bool torn; /* it changed again: what the job finds is for those who wait, and then forgotten */
     int64_t left_at; /* when the last of them left, ms; -1: some are there, or will come back */
+};
+
+/* What the jobs of a pass took that ended well. */
+struct pass_cost {
+    uint64_t runs, bytes, reads;
+    int64_t ms;
 };
 
 /* What is known of a view. */
 struct view {
     struct results results;
     struct text problems; /* of all its jobs, each line once */
-    uint64_t bytes_read;  /* by all of them that ended well */
+    struct pass_cost costs[PASSES];
 };
 
 struct jobs {
@@ -72,7 +87,10 @@ struct jobs {
     unsigned views_count;
     struct view *views;
     const struct option_sets *sets;
-    struct job *all; /* that run, or are to run: the oldest first */
+    void (*replaced)(void *context, int fd); /* takes what is the image now; NULL: it is closed */
+    void *context;
+    int64_t look_until; /* so long jobs look for another file, or somebody does; ms */
+    struct job *all;    /* that run, or are to run: the oldest first */
 };
 
 /* monitor: the socket, which becomes the jobs'; sets: those that tasks are about. Returns 0 or
@@ -85,6 +103,12 @@ void jobs_end(struct jobs *jobs);
  * results. */
 bool jobs_is_known(const struct jobs *jobs, const struct place *place);
 
+/* Whether a job computes what the place contains, or is to. */
+bool jobs_is_running(const struct jobs *jobs, const struct place *place);
+
+/* Bytes that the jobs of a view have read. */
+uint64_t jobs_bytes_read(const struct view *view);
+
 /* Queues the waiter and sees to it that a job runs. May resume it before it returns. */
 void jobs_wait(struct jobs *jobs, struct waiter *waiter);
 
@@ -93,10 +117,16 @@ void jobs_leave(struct jobs *jobs, struct waiter *waiter);
 
 /*
  * Forgets all results, as the image has changed. Who waits goes on to wait, for a new job; but only
- * once, lest an image that is being written starves its readers: after that they get what the job
- * finds, and `problems` says so.
+ * JOBS_RESTARTS_MAX times: after that they get what the job finds, and `problems` says so.
  */
 void jobs_forget(struct jobs *jobs);
+
+/* Has somebody look whether another file has the image's name by now, and ask the file system
+ * whether those that are open have changed. */
+void jobs_look(struct jobs *jobs);
+
+/* Whether there is nothing to wait for. */
+bool jobs_are_idle(const struct jobs *jobs);
 
 /* Fills in fds (JOBS_POLLFDS of them) for poll(2), and how many that are. Returns how long it may
  * wait, in ms, -1: for ever. */

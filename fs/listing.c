@@ -11,6 +11,7 @@
 /* A listing in the making. */
 struct listing {
     fuse_req_t req;
+    bool eager; /* as the directory */
     char *buffer;
     size_t size, used;
     bool fits; /* all so far */
@@ -20,7 +21,7 @@ struct listing {
 static void add_entry(struct listing *l, const char *name, const struct place *place, off_t next)
 {
     struct stat st = {
-        .st_ino = place_ino(place),
+        .st_ino = inode_number(place, l->eager),
         .st_mode = place->node->pass == PASS_DIRECTORY ? S_IFDIR : S_IFREG,
     };
     size_t room = l->size - l->used;
@@ -60,10 +61,11 @@ static void add_nodes(struct front *front, struct listing *l, const struct place
 }
 
 /* Offsets: 1 is after ".", 2 after "..", 3 + i after nodes[i], or after the entry of number i. */
-void listing_reply(fuse_req_t req, struct front *front, const struct place *directory, size_t size,
+void listing_reply(fuse_req_t req, struct front *front, const struct inode *directory, size_t size,
                    off_t offset)
 {
-    struct listing l = {.req = req, .buffer = malloc(size), .size = size, .fits = true};
+    struct listing l = {
+        .req = req, .eager = directory->eager, .buffer = malloc(size), .size = size, .fits = true};
     uint64_t from = offset < 3 ? 0 : (uint64_t)offset - 2;
 
     if (!l.buffer) {
@@ -71,13 +73,13 @@ void listing_reply(fuse_req_t req, struct front *front, const struct place *dire
         return;
     }
     if (offset < 1)
-        add_entry(&l, ".", directory, 1);
+        add_entry(&l, ".", &directory->place, 1);
     if (l.fits && offset < 2)
         add_entry(&l, "..", &front->inodes.root.place, 2);
-    if (directory->node->count)
-        add_numbers(front, &l, directory, from);
+    if (directory->place.node->count)
+        add_numbers(front, &l, &directory->place, from);
     else
-        add_nodes(front, &l, directory, from);
+        add_nodes(front, &l, &directory->place, from);
     fuse_reply_buf(req, l.buffer, l.used);
     free(l.buffer);
 }

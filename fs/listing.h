@@ -6,7 +6,7 @@
 #include "front.h"
 
 /* Answers READDIR with up to size bytes of what is in the directory from offset on. */
-void listing_reply(fuse_req_t req, struct front *front, const struct place *directory, size_t size,
+void listing_reply(fuse_req_t req, struct front *front, const struct inode *directory, size_t size,
                    off_t offset);
 
 #endif

@@ -30,6 +30,8 @@ struct monitor {
     pid_t front_pid;
     bool front_ended;
     int signals, socket; /* socket: -1: the front said nonsense, or is gone */
+    int news[2];         /* of files that were found: to read, and for those who look to write */
+    pid_t looker;        /* 0: none */
     int ready;           /* -1: nobody waits */
     unsigned asked_to_end;
     struct child children[JOBS_MAX];
@@ -70,6 +72,7 @@ static void become_child(const struct monitor *m)
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     close(m->signals);
+    close(m->news[0]);
     if (m->ready >= 0)
         close(m->ready);
 }
@@ -87,6 +90,7 @@ static int start_front(struct monitor *m)
     if (m->front_pid == 0) {
         close(pair[0]);
         become_child(m);
+        close(m->news[1]);
         exit(front_run(m->front, pair[1]));
     }
     close(pair[1]);
@@ -114,6 +118,19 @@ static struct child *find_child(struct monitor *m, pid_t pid)
     return NULL;
 }
 
+/* In a new process: looks for another file of the image's name, takes it, and tells of it. */
+static void look(struct monitor *m)
+{
+    struct layers *layers = &m->front->layers;
+    struct stat st;
+    int fd = layers_look(layers, &st);
+
+    if (fd < 0)
+        return;
+    wire_send(m->news[1], "", 1, fd);
+    layers_replace(layers, fd);
+}
+
 /* In a new process: runs the job that r asks for; socket: on which it asks for parts, or -1. */
 static void run_job(struct monitor *m, const struct wire_request *r, int fd, int socket)
 {
@@ -123,6 +140,9 @@ static void run_job(struct monitor *m, const struct wire_request *r, int fd, int
 
     close(m->socket);
     become_child(m);
+    if (r->look)
+        look(m);
+    close(m->news[1]);
     if (task.set) {
         set.directory = &nodes[r->directory];
         set.target = targets[r->target];
@@ -206,6 +226,7 @@ static void start_opener(struct monitor *m, struct job_ends *ends)
         close(m->socket);
         close(ends->pipe[0]);
         become_child(m);
+        close(m->news[1]);
         open_parts(&m->front->layers, ends->socket[0]);
         _exit(0);
     }
@@ -257,8 +278,41 @@ static int start_job(struct monitor *m, const struct wire_request *r)
     return ends.pipe[0];
 }
 
+/* Forks a process that looks for another file of the image's name, one at a time. */
+static void start_looker(struct monitor *m)
+{
+    pid_t monitor = getpid();
+
+    if (m->looker)
+        return;
+    m->looker = fork();
+    if (m->looker < 0)
+        m->looker = 0;
+    if (m->looker || getpid() == monitor)
+        return;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    close(m->socket);
+    become_child(m);
+    look(m);
+    _exit(0);
+}
+
+/* Takes the files that were found: each is the image from now on. */
+static void read_news(struct monitor *m)
+{
+    struct layers *layers = &m->front->layers;
+    char byte;
+    int fd;
+
+    while (wire_receive(m->news[0], &byte, 1, &fd) == 1)
+        if (fd >= 0 && layers_replace(layers, fd) == 0)
+            answer(m, WIRE_REPLACED, 0, 0, layers->items[0].fd);
+}
+
 static void take_request(struct monitor *m, const struct wire_request *r)
 {
+    if (r->kind == WIRE_LOOK)
+        start_looker(m);
     if (r->kind == WIRE_START) {
         int fd = start_job(m, r);
 
@@ -299,6 +353,8 @@ static void reap(struct monitor *m)
 
         if (pid == m->front_pid)
             m->front_ended = true;
+        if (pid == m->looker)
+            m->looker = 0;
         if (child) {
             answer(m, WIRE_ENDED, child->job, status, -1);
             *child = (struct child){.pid = 0};
@@ -327,10 +383,13 @@ static void watch(struct monitor *m)
 {
     while (!m->front_ended) {
         struct pollfd fds[] = {{.fd = m->signals, .events = POLLIN},
-                               {.fd = m->socket, .events = POLLIN}};
+                               {.fd = m->socket, .events = POLLIN},
+                               {.fd = m->news[0], .events = POLLIN}};
 
-        if (poll(fds, 2, -1) < 0 && errno != EINTR)
+        if (poll(fds, 3, -1) < 0 && errno != EINTR)
             break;
+        if (fds[2].revents)
+            read_news(m);
         if (fds[1].revents)
             read_requests(m);
         if (fds[0].revents)
@@ -367,7 +426,8 @@ int monitor_run(struct front *front, const struct mount *mount, int ready)
 
     signals_taken(&set);
     m.signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-    if (m.signals < 0 || start_front(&m) < 0) {
+    if (m.signals < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, m.news) < 0 ||
+        start_front(&m) < 0) {
         complain("cannot start a process: %s", strerror(errno));
         mount_end(mount);
         return EXIT_SYSTEM;

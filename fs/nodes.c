@@ -15,22 +15,32 @@ enum { PATH_BYTES = 128 }; /* no path is longer */
 
 /* The two files of a target. */
 #define MEASURE(name, pass_)                                                                       \
-    {.path = "measure/" name, .pass = (pass_), .render = render_measure, .target = (name)},        \
+    {.path = "measure/" name,                                                                      \
+     .pass = (pass_),                                                                              \
+     .kind = KIND_LINES,                                                                           \
+     .render = render_measure,                                                                     \
+     .target = (name)},                                                                            \
     {                                                                                              \
-        .path = "measure/" name ".json", .pass = (pass_), .render = render_measure_json,           \
-        .target = (name)                                                                           \
+        .path = "measure/" name ".json", .pass = (pass_), .kind = KIND_JSON,                       \
+        .render = render_measure_json, .target = (name)                                            \
     }
 
 static const struct node table[] = {
     {.path = "", .pass = PASS_DIRECTORY},
     {.path = "format", .pass = PASS_HEADER, .render = render_format},
     {.path = "subformat", .pass = PASS_HEADER, .render = render_subformat},
-    {.path = "virtual_size", .pass = PASS_HEADER, .render = render_virtual_size},
+    {.path = "virtual_size",
+     .pass = PASS_HEADER,
+     .kind = KIND_BYTES,
+     .render = render_virtual_size},
     {.path = "content", .pass = PASS_CONTENT, .render = render_content},
-    {.path = "file_size", .pass = PASS_STATUS, .render = render_file_size},
-    {.path = "disk_size", .pass = PASS_STATUS, .render = render_disk_size},
-    {.path = "allocated_size", .pass = PASS_SCAN, .render = render_allocated_size},
-    {.path = "candidates", .pass = PASS_HEADER, .render = render_candidates},
+    {.path = "file_size", .pass = PASS_STATUS, .kind = KIND_BYTES, .render = render_file_size},
+    {.path = "disk_size", .pass = PASS_STATUS, .kind = KIND_BYTES, .render = render_disk_size},
+    {.path = "allocated_size",
+     .pass = PASS_SCAN,
+     .kind = KIND_BYTES,
+     .render = render_allocated_size},
+    {.path = "candidates", .pass = PASS_HEADER, .kind = KIND_LINES, .render = render_candidates},
     {.path = "measure", .pass = PASS_DIRECTORY, .parse = target_options_parse},
     MEASURE("raw", PASS_HEADER),
     MEASURE("qcow2", PASS_MEASURE),
@@ -57,16 +67,41 @@ static const struct node table[] = {
      .count = count_layers,
      .of_mount = true},
     {.path = "layers/#", .pass = PASS_DIRECTORY, .after = "format", .of_mount = true},
-    {.path = "problems", .pass = PASS_STATUS, .render = render_problems, .after = "format"},
+    {.path = "problems",
+     .pass = PASS_STATUS,
+     .kind = KIND_LINES,
+     .render = render_problems,
+     .after = "format"},
     {.path = "status", .pass = PASS_DIRECTORY, .of_mount = true},
     {.path = "status/version", .pass = PASS_STATUS, .render = render_version, .of_mount = true},
     {.path = "status/image", .pass = PASS_STATUS, .render = render_image, .of_mount = true},
     {.path = "status/options", .pass = PASS_STATUS, .render = render_options, .of_mount = true},
     {.path = "status/bytes_read",
      .pass = PASS_STATUS,
+     .kind = KIND_BYTES,
      .render = render_bytes_read,
      .of_mount = true},
-    {.path = "status/progress", .pass = PASS_STATUS, .render = render_progress, .of_mount = true},
+    {.path = "status/generation",
+     .pass = PASS_STATUS,
+     .kind = KIND_NUMBER,
+     .render = render_generation,
+     .of_mount = true},
+    {.path = "status/in_use", .pass = PASS_STATUS, .render = render_in_use, .of_mount = true},
+    {.path = "status/progress",
+     .pass = PASS_STATUS,
+     .kind = KIND_LINES,
+     .render = render_progress,
+     .of_mount = true},
+    {.path = "status/jobs",
+     .pass = PASS_STATUS,
+     .kind = KIND_LINES,
+     .render = render_jobs,
+     .of_mount = true},
+    {.path = "status/passes",
+     .pass = PASS_STATUS,
+     .kind = KIND_LINES,
+     .render = render_passes,
+     .of_mount = true},
     {.path = "header", .pass = PASS_DIRECTORY},
 };
 
@@ -148,11 +183,16 @@ static const struct node *add_header_node(const struct node *directory, const ch
     return add(&node, directory, slot);
 }
 
+static enum kind kind_of(const struct field *field)
+{
+    return field->print == field_be || field->print == field_le ? KIND_NUMBER : KIND_STRING;
+}
+
 /* Adds the fields of the parts, all of which pass tells; after is a file that it tells, too. */
 static void add_parts(const struct header_part *parts, enum pass pass, const char *after)
 {
     const struct node directory = {.pass = PASS_DIRECTORY, .after = after};
-    const struct node file = {
+    struct node file = {
         .pass = pass,
         .render = pass == PASS_HEADER ? render_header_field : render_content_field,
     };
@@ -163,8 +203,10 @@ static void add_parts(const struct header_part *parts, enum pass pass, const cha
         assert(p - parts < HEADER_PARTS_MAX);
         if (*p->directory)
             in = add_header_node(in, p->directory, directory);
-        for (size_t i = 0; i < p->count; i++)
+        for (size_t i = 0; i < p->count; i++) {
+            file.kind = kind_of(&p->fields[i]);
             add_header_node(in, p->fields[i].name, file);
+        }
     }
 }
 

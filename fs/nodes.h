@@ -30,10 +30,14 @@ struct status {
     const char *image;           /* absolute path */
     const char *options;         /* as -o takes them */
     const struct text *problems; /* lines of all passes so far */
-    const struct text *progress; /* of the jobs, a line each; NULL: there are none */
-    uint64_t file_size;          /* bytes */
-    uint64_t disk_size;          /* bytes */
-    uint64_t bytes_read;         /* of the image, by all passes so far */
+    uint64_t generation;
+    int fd; /* of the image */
+
+    /* Of the jobs, a line each; NULL: there are none. */
+    const struct text *progress, *jobs, *passes;
+    uint64_t file_size;  /* bytes */
+    uint64_t disk_size;  /* bytes */
+    uint64_t bytes_read; /* of the image, by all passes so far */
 };
 
 enum {
@@ -98,9 +102,19 @@ struct facts {
                                     MEASURED_UNIT only if scanned_all */
 };
 
+/* What a file's text is, for programs. */
+enum kind {
+    KIND_STRING, /* one line */
+    KIND_NUMBER,
+    KIND_BYTES, /* a number of bytes */
+    KIND_LINES,
+    KIND_JSON,
+};
+
 struct node {
     const char *path; /* below the mount point; "" is the root; "#" stands for a number */
     enum pass pass;
+    enum kind kind; /* of a file */
 
     /* Writes the file's text. 0; -ENOENT: does not apply to this image; another -errno: what open()
      * then says. */

@@ -18,7 +18,7 @@
 #include "tree.h"
 #include "xattrs.h"
 
-/* Attributes of what cannot change are the kernel's for so long, seconds. */
+/* What cannot change is the kernel's for so long, seconds. */
 #define FOR_LONG 3600.0
 
 enum {
@@ -32,6 +32,7 @@ struct request {
     fuse_req_t req;
     struct inode *inode; /* OPEN, OPENDIR */
     struct place place;
+    bool eager; /* LOOKUP */
     struct fuse_file_info fi;
     void (*answer)(struct request *r, int error);
     bool queued, interrupted;
@@ -90,7 +91,8 @@ static void when_known(const struct place *place, const struct request *r)
         return;
     }
     *waiting = *r;
-    waiting->waiter = (struct waiter){.task = place_task(place), .resume = resume};
+    waiting->waiter = (struct waiter){
+        .task = place_task(place), .resume = resume, .pid = fuse_req_ctx(r->req)->pid};
     fuse_req_interrupt_func(r->req, on_interrupt, waiting);
     if (waiting->interrupted) {
         fuse_req_interrupt_func(r->req, NULL, NULL);
@@ -113,15 +115,19 @@ static struct result *render_status(struct front *front, const struct place *pla
 {
     const struct layer *layer = layer_of(front, place->view);
     const struct view *view = &front->jobs.views[place->view];
-    struct text progress = {.bytes = NULL};
+    struct text progress = {.bytes = NULL}, jobs = {.bytes = NULL}, passes = {.bytes = NULL};
     struct status status = {
         .image = layer->path,
         .options = front->options_text,
         .problems = &view->problems,
         .file_size = (uint64_t)layer->st.st_size,
         .disk_size = (uint64_t)layer->st.st_blocks * 512,
-        .bytes_read = view->bytes_read,
+        .bytes_read = jobs_bytes_read(view),
+        .generation = front->generation,
+        .fd = layer->fd,
         .progress = &progress,
+        .jobs = &jobs,
+        .passes = &passes,
     };
     struct facts *facts = calloc(1, sizeof *facts);
     struct text text = {.bytes = NULL};
@@ -132,12 +138,16 @@ static struct result *render_status(struct front *front, const struct place *pla
 
         facts->status = &status;
         progress_add(&progress, &front->jobs);
+        progress_add_waiting(&jobs, &front->jobs);
+        progress_add_done(&passes, &front->jobs);
         error = place->node->render(facts, place, &text);
         error = error ? error : text.error;
         result = result_new(error, text.bytes, error ? 0 : text.length);
     }
     text_free(&text);
     text_free(&progress);
+    text_free(&jobs);
+    text_free(&passes);
     free(facts);
     return result;
 }
@@ -161,7 +171,7 @@ static double fill_stat(struct front *front, struct inode *inode, struct stat *s
     bool is_directory = inode->place.node->pass == PASS_DIRECTORY;
 
     *st = (struct stat){
-        .st_ino = place_ino(&inode->place),
+        .st_ino = inode_number(&inode->place, inode->eager),
         .st_mode = is_directory ? S_IFDIR | (0555U & ~o->umask) : S_IFREG | (0444U & ~o->umask),
         .st_nlink = is_directory ? 2 : 1,
         .st_uid = o->uid,
@@ -206,7 +216,7 @@ static void answer_lookup(struct request *r, int error)
         result_drop(result);
         return;
     }
-    inode = inodes_lookup(&front->inodes, &r->place, result);
+    inode = inodes_lookup(&front->inodes, &r->place, r->eager, result);
     result_drop(result);
     if (!inode) {
         fuse_reply_err(r->req, ENOMEM);
@@ -253,21 +263,42 @@ static int find_place(struct front *front, struct inode *directory, const char *
     return error;
 }
 
+/* Whether that is the second view of the tree, in which looking computes. It is not listed. */
+static bool is_now(const struct inode *directory, const char *name)
+{
+    const struct place *place = &directory->place;
+
+    return !place->view && place->node == nodes && !directory->eager && strcmp(name, ".now") == 0;
+}
+
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
     struct front *front = front_of(req);
-    struct request r = {.front = front, .req = req, .answer = answer_lookup};
+    struct inode *directory = inode_of(front, parent);
+    struct request r = {
+        .front = front, .req = req, .answer = answer_lookup, .eager = directory->eager};
     struct place teller;
-    int error;
+    int error = 0;
 
     refresh(front);
-    error = find_place(front, inode_of(front, parent), name, &r.place);
+    if (is_now(directory, name)) {
+        r.eager = true;
+        r.place = directory->place;
+    } else {
+        error = find_place(front, directory, name, &r.place);
+    }
+    if (error == -ENOENT) { /* and never will be there */
+        fuse_reply_entry(req, &(struct fuse_entry_param){.entry_timeout = FOR_LONG});
+        return;
+    }
     if (error) {
         fuse_reply_err(req, -error);
         return;
     }
     teller = tree_told_by(&r.place);
-    if (r.place.node->after || r.place.node->pass == PASS_HEADER)
+    if (r.eager && r.place.node->pass > PASS_HEADER)
+        when_known(&r.place, &r);
+    else if (r.place.node->after || r.place.node->pass == PASS_HEADER)
         when_known(&teller, &r);
     else
         answer_lookup(&r, 0);
@@ -405,7 +436,7 @@ static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset
     struct front *front = front_of(req);
 
     (void)fi;
-    listing_reply(req, front, &inode_of(front, ino)->place, size, offset);
+    listing_reply(req, front, inode_of(front, ino), size, offset);
 }
 
 static void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)

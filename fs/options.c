@@ -17,7 +17,7 @@ struct parsed {
     struct options *options;
     char *uid, *gid, *umask;
     int foreground, long_foreground, sloppy, remount;
-    int allow_other, nonempty, debug, verbose, help, version;
+    int allow_other, nonempty, debug, verbose, progress, help, version;
     int arguments; /* that are not options */
     bool failed;
 };
@@ -57,6 +57,7 @@ static const struct fuse_opt specification[] = {
     FLAG("remount", remount),
     FLAG("-d", debug),
     FLAG("--debug", debug),
+    FLAG("--progress", progress),
     FLAG("-v", verbose),
     FLAG("--verbose", verbose),
     FLAG("-h", help),
@@ -193,10 +194,11 @@ static int accept_parsed(struct options *o, const struct parsed *p, bool by_moun
     o->nonempty = p->nonempty;
     o->debug = p->debug;
     o->verbose = p->verbose;
+    o->progress = p->progress;
     o->help = p->help;
     o->version = p->version;
     o->fake = p->foreground && by_mount;
-    o->foreground = (p->foreground && !by_mount) || p->long_foreground || p->debug;
+    o->foreground = (p->foreground && !by_mount) || p->long_foreground || p->debug || p->progress;
     o->has_uid = p->uid != NULL;
     o->has_gid = p->gid != NULL;
     if ((p->uid && !parse_number("uid", p->uid, 10, UINT32_MAX - 1, &o->uid)) ||
@@ -278,6 +280,7 @@ void options_help(void)
            "\n"
            "  -f, --foreground  stay in the foreground\n"
            "  -d, --debug       print what the kernel asks; implies -f\n"
+           "      --progress    draw a bar of what is being computed; implies -f\n"
            "  -v, --verbose     say what was mounted\n"
            "  -h, --help        this text\n"
            "  -V, --version     the version\n"

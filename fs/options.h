@@ -25,7 +25,7 @@ struct options {
     bool nonempty; /* -o nonempty: hide what the directory holds */
     bool has_uid, has_gid;
     unsigned uid, gid, umask;
-    bool foreground, debug, verbose;
+    bool foreground, debug, verbose, progress;
     bool fake; /* check all, mount nothing */
     bool help, version;
 };

@@ -12,7 +12,10 @@
 #include "formats/checked.h"
 #include "render.h"
 
-enum { PROGRESS_EXTENTS = 4096 }; /* looking at the clock for each would take longer than itself */
+enum {
+    PROGRESS_EXTENTS = 4096, /* looking at the clock for each would take longer than itself */
+    PROGRESS_PARTS = 512,    /* of the disk */
+};
 
 /* Begins the counters: of the set of options, or of all targets. */
 static void begin_counts(struct facts *facts)
@@ -27,19 +30,28 @@ static void begin_counts(struct facts *facts)
                                facts->disk.virtual_size);
 }
 
-/* Tells how far a walk is, every so many extents. 0 or the sink's -errno. */
-static int tell_progress(const struct pass_sink *sink, const struct facts *facts, uint64_t told,
-                         uint64_t done)
+/* How far a walk is, told every so many extents, and every so many bytes of the disk. */
+struct teller {
+    const struct pass_sink *sink;
+    uint64_t total, next; /* bytes */
+    unsigned extents;     /* until the next time */
+};
+
+/* 0 or the sink's -errno. */
+static int tell_progress(struct teller *t, uint64_t done)
 {
-    if (told % PROGRESS_EXTENTS || !sink->progress)
+    if (t->extents-- && done < t->next)
         return 0;
-    return sink->progress(sink->context, done, facts->disk.virtual_size);
+    t->extents = PROGRESS_EXTENTS;
+    t->next = done + t->total / PROGRESS_PARTS;
+    return t->sink->progress ? t->sink->progress(t->sink->context, done, t->total) : 0;
 }
 
 /* Feeds all consumers of allocation from one stream; all: without leaving anything out. */
 static int scan(struct facts *facts, const struct pass_sink *sink, bool all)
 {
-    uint64_t least = facts->set ? 0 : MEASURED_UNIT, told = 0;
+    uint64_t least = facts->set ? 0 : MEASURED_UNIT;
+    struct teller teller = {.sink = sink, .total = facts->disk.virtual_size};
     struct extents stream;
     struct extent extent;
     int more, failed;
@@ -52,7 +64,7 @@ static int scan(struct facts *facts, const struct pass_sink *sink, bool all)
     while ((more = extents_next(&stream, &extent)) == 1) {
         uint64_t counted;
 
-        failed = tell_progress(sink, facts, told++, extent.offset);
+        failed = tell_progress(&teller, extent.offset);
         if (failed)
             return failed;
         if (extent.kind != EXTENT_DATA)
@@ -210,6 +222,7 @@ int task_run(const struct task *task, const struct option_set *set, const struct
         error = emit_all(task, facts, sink);
         snprintf(report->problems, sizeof report->problems, "%s", image_problems(img));
         report->bytes_read = image_bytes_read(img);
+        report->reads = image_reads(img);
     }
     image_close(img);
     free(facts);

@@ -22,7 +22,7 @@ struct pass_sink {
 /* What a pass says besides its files. */
 struct pass_report {
     char problems[IMAGE_PROBLEMS_MAX];
-    uint64_t bytes_read;
+    uint64_t bytes_read, reads;
 };
 
 /*

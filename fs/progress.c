@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* How far the jobs are, a line each. */
+/* How far the jobs are, who waits for them, and what they took: a line each. */
 #include "progress.h"
 
 #include <inttypes.h>
@@ -9,8 +9,7 @@
 #include "clock.h"
 #include "formats/escape.h"
 
-/* What the job computes: a pass, or the file whose name has options. */
-static void add_name(struct text *text, const struct jobs *jobs, const struct task *task)
+void progress_add_name(struct text *text, const struct jobs *jobs, const struct task *task)
 {
     const struct option_set *set = option_sets_get(jobs->sets, task->set);
     char name[4 * OPTION_NAME_BYTES];
@@ -40,6 +39,43 @@ void progress_add(struct text *text, const struct jobs *jobs)
             text_add(text, "%.0f ", seconds * (total - done) / done);
         else
             text_add(text, "- ");
-        add_name(text, jobs, &job->task);
+        progress_add_name(text, jobs, &job->task);
     }
+}
+
+static void add_readers(struct text *text, const struct waiter *waiters)
+{
+    const char *before = "";
+
+    for (const struct waiter *w = waiters; w; w = w->next) {
+        text_add(text, w->pid ? "%s%d" : "%s?", before, (int)w->pid);
+        before = ",";
+    }
+    text_add(text, waiters ? " " : "- ");
+}
+
+void progress_add_waiting(struct text *text, const struct jobs *jobs)
+{
+    for (const struct job *job = jobs->all; job; job = job->next) {
+        if (job->id)
+            text_add(text, "running %" PRId64 " ", (now_ms() - job->started) / 1000);
+        else
+            text_add(text, "waiting - ");
+        add_readers(text, job->waiters);
+        progress_add_name(text, jobs, &job->task);
+    }
+}
+
+void progress_add_done(struct text *text, const struct jobs *jobs)
+{
+    for (unsigned view = 0; view < jobs->views_count; view++)
+        for (enum pass pass = PASS_HEADER; pass < PASSES; pass++) {
+            const struct pass_cost *cost = &jobs->views[view].costs[pass];
+
+            if (!cost->runs)
+                continue;
+            text_add(text, "%" PRIu64 " %" PRIu64 " %" PRIu64 " %.3f ", cost->runs, cost->bytes,
+                     cost->reads, (double)cost->ms / 1000);
+            progress_add_name(text, jobs, &(struct task){.view = view, .pass = pass});
+        }
 }

@@ -11,4 +11,14 @@
  */
 void progress_add(struct text *text, const struct jobs *jobs);
 
+/* Adds what a task computes, a line: a pass, or the file whose name has options. */
+void progress_add_name(struct text *text, const struct jobs *jobs, const struct task *task);
+
+/* Adds a line for each job: whether it runs or waits for its turn, seconds since it was started,
+ * the processes that wait for it, and what it computes; - is what is not known, or nobody. */
+void progress_add_waiting(struct text *text, const struct jobs *jobs);
+
+/* Adds a line for each pass that was done: how often, bytes read, reads, seconds, and its name. */
+void progress_add_done(struct text *text, const struct jobs *jobs);
+
 #endif

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "detect/image_file.h"
 #include "formats/escape.h"
 
 /* One number and a newline. */
@@ -295,14 +296,43 @@ int render_problems(const struct facts *facts, const struct place *place, struct
     return 0;
 }
 
+int render_generation(const struct facts *facts, const struct place *place, struct text *text)
+{
+    (void)place;
+    return number(text, facts->status->generation);
+}
+
+int render_in_use(const struct facts *facts, const struct place *place, struct text *text)
+{
+    (void)place;
+    text_add(text, "%s\n", image_file_use(facts->status->fd));
+    return 0;
+}
+
+/* Lines of the jobs, if there are any. */
+static int add_lines(struct text *text, const struct text *lines)
+{
+    if (lines)
+        text_add(text, "%.*s", (int)lines->length, lines->bytes);
+    return 0;
+}
+
 int render_progress(const struct facts *facts, const struct place *place, struct text *text)
 {
-    const struct text *progress = facts->status->progress;
-
     (void)place;
-    if (progress)
-        text_add(text, "%.*s", (int)progress->length, progress->bytes);
-    return 0;
+    return add_lines(text, facts->status->progress);
+}
+
+int render_jobs(const struct facts *facts, const struct place *place, struct text *text)
+{
+    (void)place;
+    return add_lines(text, facts->status->jobs);
+}
+
+int render_passes(const struct facts *facts, const struct place *place, struct text *text)
+{
+    (void)place;
+    return add_lines(text, facts->status->passes);
 }
 
 int render_version(const struct facts *facts, const struct place *place, struct text *text)

@@ -8,17 +8,21 @@
 int render_allocated_size(const struct facts *facts, const struct place *place, struct text *text);
 int render_bytes_read(const struct facts *facts, const struct place *place, struct text *text);
 int render_content(const struct facts *facts, const struct place *place, struct text *text);
+int render_generation(const struct facts *facts, const struct place *place, struct text *text);
 int render_header_field(const struct facts *facts, const struct place *place, struct text *text);
 int render_content_field(const struct facts *facts, const struct place *place, struct text *text);
 int render_candidates(const struct facts *facts, const struct place *place, struct text *text);
 int render_disk_size(const struct facts *facts, const struct place *place, struct text *text);
 int render_file_size(const struct facts *facts, const struct place *place, struct text *text);
 int render_format(const struct facts *facts, const struct place *place, struct text *text);
+int render_in_use(const struct facts *facts, const struct place *place, struct text *text);
+int render_jobs(const struct facts *facts, const struct place *place, struct text *text);
 int render_image(const struct facts *facts, const struct place *place, struct text *text);
 int render_measure(const struct facts *facts, const struct place *place, struct text *text);
 int render_measure_json(const struct facts *facts, const struct place *place, struct text *text);
 int render_options(const struct facts *facts, const struct place *place, struct text *text);
 int render_progress(const struct facts *facts, const struct place *place, struct text *text);
+int render_passes(const struct facts *facts, const struct place *place, struct text *text);
 int render_problems(const struct facts *facts, const struct place *place, struct text *text);
 int render_reference_kind(const struct facts *facts, const struct place *place, struct text *text);
 int render_reference_source(const struct facts *facts, const struct place *place,

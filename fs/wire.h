@@ -3,10 +3,12 @@
  * What the processes of a mount say to each other, in fixed frames.
  *
  * Front to monitor, on a sequenced-packet socket: struct wire_request. Monitor to front: struct
- * wire_answer, with the job's pipe as a descriptor when it says WIRE_STARTED. Job to front, on that
- * pipe: struct wire_frame, each followed by its bytes; the last is WIRE_END. Each side takes what
- * the other says as possibly wrong. Job to its opener, on a socket of its own, where parts of the
- * image are opened when they are needed: struct wire_part, and struct wire_part_answer.
+ * wire_answer, with the job's pipe as a descriptor when it says WIRE_STARTED. Whoever looks for
+ * another file of the image's name to monitor: a byte, with that file as a descriptor. Job to
+ * front, on that pipe: struct wire_frame, each followed by its bytes; the last is WIRE_END. Each
+ * side takes what the other says as possibly wrong. Job to its opener, on a socket of its own,
+ * where parts of the image are opened when they are needed: struct wire_part, and struct
+ * wire_part_answer.
  */
 #ifndef FS_WIRE_H
 #define FS_WIRE_H
@@ -17,13 +19,18 @@
 
 #include "formats/targets.h"
 
-enum wire_request_kind { WIRE_START = 1, WIRE_KILL };
+enum wire_request_kind {
+    WIRE_START = 1,
+    WIRE_KILL,
+    WIRE_LOOK, /* whether another file has the image's name by now */
+};
 
 struct wire_request {
     uint32_t kind;
     uint32_t job;  /* a number that the front chose */
     uint32_t view; /* WIRE_START */
     uint32_t pass; /* WIRE_START: enum pass */
+    uint32_t look; /* WIRE_START: WIRE_LOOK first, and take that file */
 
     /* WIRE_START: for the files of that set of options alone; set is 0: of none. */
     uint32_t set;
@@ -32,7 +39,11 @@ struct wire_request {
     struct target_options options;
 };
 
-enum wire_answer_kind { WIRE_STARTED = 1, WIRE_ENDED };
+enum wire_answer_kind {
+    WIRE_STARTED = 1,
+    WIRE_ENDED,
+    WIRE_REPLACED, /* another file is the image now: the descriptor that comes with it */
+};
 
 struct wire_answer {
     uint32_t kind;
@@ -41,13 +52,13 @@ struct wire_answer {
 };
 
 enum wire_frame_kind {
-    WIRE_FILE = 1,   /* a node's text, or its error */
-    WIRE_COUNT,      /* the entries of a numbered directory are number */
-    WIRE_REFERENCE,  /* a struct wire_reference and its words: for who decides on them */
-    WIRE_PROBLEMS,   /* lines for `problems` */
-    WIRE_BYTES_READ, /* a uint64_t */
-    WIRE_PROGRESS,   /* a struct wire_progress */
-    WIRE_END,        /* nothing follows: the pass is done */
+    WIRE_FILE = 1,  /* a node's text, or its error */
+    WIRE_COUNT,     /* the entries of a numbered directory are number */
+    WIRE_REFERENCE, /* a struct wire_reference and its words: for who decides on them */
+    WIRE_PROBLEMS,  /* lines for `problems` */
+    WIRE_COST,      /* a struct wire_cost */
+    WIRE_PROGRESS,  /* a struct wire_progress */
+    WIRE_END,       /* nothing follows: the pass is done */
 };
 
 struct wire_frame {
@@ -61,6 +72,11 @@ struct wire_frame {
 /* How much of the disk has been looked at. */
 struct wire_progress {
     uint64_t done, total; /* bytes */
+};
+
+/* What the task has read of the image. */
+struct wire_cost {
+    uint64_t bytes, reads;
 };
 
 /* A reference; behind it, one after the other: kind, source, format and path. */

@@ -16,7 +16,8 @@ import traceback
 
 import mount_harness as harness
 
-NEEDED = ["qemu-img", "busybox", "rsync", "tar", "fusermount3", "umount", "mount", "setfattr", "mkfifo", "xxd", "find",
+NEEDED = ["qemu-img", "busybox", "rsync", "tar", "fusermount3", "umount", "mount", "setfattr", "mkfifo", "xxd", "find", "cpio", "7z",
+          "bsdtar", "mksquashfs", "zip",
           "du", "grep", "sed", "awk", "dd", "od", "gzip", "sha256sum", "install"]
 
 
@@ -44,6 +45,9 @@ def load():
     import mount_errors  # noqa: F401
     import mount_references  # noqa: F401
     import mount_targets  # noqa: F401
+    import mount_status  # noqa: F401
+    import mount_now  # noqa: F401
+    import mount_soak  # noqa: F401
     import mount_changes  # noqa: F401
 
 
@@ -75,10 +79,10 @@ def run_test(name, function):
     return not words
 
 
-def run_all(only):
+def run_all(asked):
     passed = failed = 0
-    for name, function in harness.TESTS:
-        if only in name:
+    for name, function, module in harness.TESTS:
+        if asked.only in name and asked.module in module:
             good = run_test(name, function)
             passed, failed = passed + good, failed + (not good)
     return passed, failed
@@ -88,11 +92,12 @@ def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--build", default="build/sanitize")
     arguments.add_argument("--only", default="", metavar="WORDS", help="only tests with these words in their names")
+    arguments.add_argument("--module", default="", metavar="NAME", help="only tests of this file")
     arguments.add_argument("--list", action="store_true")
     asked = arguments.parse_args()
     load()
     if asked.list:
-        print("\n".join(name for name, _ in harness.TESTS))
+        print("\n".join(name for name, _, _ in harness.TESTS))
         return 0
     lacking = missing(asked.build)
     for words in lacking:
@@ -102,7 +107,7 @@ def main():
         return 1
     harness.Place.begin(asked.build)
     try:
-        passed, failed = run_all(asked.only)
+        passed, failed = run_all(asked)
     finally:
         harness.kill_all_started()
         shutil.rmtree(harness.Place.work, ignore_errors=True)

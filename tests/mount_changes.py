@@ -6,8 +6,8 @@ import signal
 import time
 
 import mount_images as images
-from mount_harness import (Mount, Place, check, children, equal, expected, fails, finish, good, mounts, start, state, test,
-                           wait_until)
+from mount_harness import (Mount, Place, Storage, check, children, equal, expected, fails, finish, good, mounts, start,
+                           state, test, wait_until)
 
 COLD = "measure/qcow2"
 
@@ -110,8 +110,11 @@ def a_change_while_a_job_runs_gives_the_new_truth():
     os.unlink(image)
 
 
+GONE = "the image has been deleted: what is shown is of the deleted file\n"
+
+
 @test
-def a_deleted_image_still_answers():
+def a_deleted_image_still_answers_and_heals_when_it_is_back():
     image = images.qcow2()
     texts = expected(image)
     with Mount(image) as m:
@@ -120,16 +123,106 @@ def a_deleted_image_still_answers():
         equal(m.read(COLD), texts[COLD], COLD)
         equal(m.read("file_size"), texts["file_size"], "file_size")
         check(image in m.read("status/image"), "status/image")
+        check(GONE in m.read("problems"), "problems say that it is deleted")
+        os.rename(images.raw(), image)
+        wait_until(lambda: m.read("format") == "raw\n", "the mount has found the new file", 2)
+        check_truth(m, image)
+        equal(m.read("problems"), "", "problems")
 
 
 @test
-def an_image_that_is_replaced_is_not_mistaken():
-    """The mount shows the file that was mounted, whatever has its name now."""
+def an_image_that_is_replaced_is_seen_at_the_next_look():
     image = images.qcow2()
-    text = expected(image)[COLD]
     with Mount(image) as m:
+        fd = os.open(m.path(COLD), os.O_RDONLY)
+        text = m.read(COLD)
+        for make in (images.raw, images.fixed_vhd, images.qcow2):
+            os.replace(make(), image)
+            wanted = good(Place.cat, image, "format")
+            equal(m.read("format"), wanted, "format, at once")
+            check_truth(m, image)
+        equal(os.pread(fd, 4096, 0).decode(), text, "text of a file that was open")
+        os.close(fd)
+        # What is read first may as well be what takes a walk.
         os.replace(images.raw(), image)
-        equal((m.read("format"), m.read(COLD)), ("qcow2\n", text), "format and measure")
+        check_truth(m, image)
+        write(image, 4 << 20, b"x" * (1 << 20))
+        check_truth(m, image)
+
+
+@test
+def what_has_the_name_but_may_not_be_opened_is_not_followed():
+    image = images.raw()
+    secret = images.qcow2()
+    fifo, stranger = Place.new("fifo"), images.qcow2()
+    os.mkfifo(fifo)
+    os.chown(stranger, 12345, 12345)
+    with Mount(image) as m:
+        for make in (lambda: os.symlink(secret, image), lambda: os.mkdir(image), lambda: os.rename(fifo, image),
+                     lambda: os.rename(stranger, image)):
+            if os.path.isdir(image):
+                os.rmdir(image)
+            elif os.path.lexists(image):
+                os.unlink(image)
+            make()
+            equal(m.read("format"), "raw\n", "format")
+            time.sleep(0.6)
+            m.read("virtual_size")
+            m.settle()
+            equal(m.read("format"), "raw\n", "format, later")
+            check(GONE in m.read("problems"), "problems say that the image is gone")
+
+
+@test
+def a_reader_that_waits_gets_the_truth_of_the_new_image():
+    image = images.slow()
+    new = images.qcow2()
+    with Mount(image) as m:
+        m.read("format")
+        m.settle()
+        reader = start("cat", m.path(COLD))
+        m.stop_job()
+        os.replace(new, image)
+        equal(m.read("virtual_size"), good(Place.cat, image, "virtual_size"), "virtual_size")
+        status, out, err = finish(reader)
+        equal((status, out), (0, expected(image)[COLD]), f"reader ({err.strip()})")
+
+
+@test
+def storage_that_hangs_holds_up_only_those_who_need_it():
+    with Storage() as storage, Mount(storage.image) as m:
+        text = m.read("candidates")
+        os.listdir(m.path("measure"))
+        m.settle()
+        storage.stop()
+        reader = start("cat", m.path(COLD))
+        for name in ("format", "virtual_size", "status/progress", "problems", "candidates"):
+            began = time.monotonic()
+            m.read(name)
+            check(time.monotonic() - began < 1, f"{name} comes at once")
+        equal(m.read("candidates"), text, "text")
+        good("ls", "-l", m.path("measure"), timeout=2)
+        os.statvfs(m.path())
+        time.sleep(0.5)
+        equal(reader.poll(), None, "the reader waits")
+        reader.terminate()
+        finish(reader, 2)
+        good("umount", m.directory, timeout=2)
+        storage.go_on()
+        m.check_gone("umount")
+
+
+@test
+def storage_that_comes_back_is_read_on():
+    with Storage() as storage, Mount(storage.image) as m:
+        text = good(Place.cat, storage.image, COLD)
+        storage.stop()
+        reader = start("cat", m.path(COLD))
+        time.sleep(0.5)
+        equal(reader.poll(), None, "the reader waits")
+        storage.go_on()
+        status, out, err = finish(reader)
+        equal((status, out), (0, text), f"reader ({err.strip()})")
 
 
 @test

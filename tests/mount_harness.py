@@ -27,12 +27,12 @@ HANG = 20.0  # seconds: a test or a command that takes longer hangs
 
 PYTHON = sys.executable
 
-TESTS = []  # (name, function)
+TESTS = []  # (name, function, module)
 
 
 def test(function):
     """Takes a function as a test; its name says what it proves."""
-    TESTS.append((function.__name__.replace("_", " "), function))
+    TESTS.append((function.__name__.replace("_", " "), function, function.__module__))
     return function
 
 
@@ -41,7 +41,7 @@ def test_each(prefix, cases):
 
     def take(function):
         for name, argument in cases:
-            TESTS.append((f"{prefix} {name}", lambda argument=argument: function(argument)))
+            TESTS.append((f"{prefix} {name}", lambda argument=argument: function(argument), function.__module__))
         return function
 
     return take
@@ -86,7 +86,7 @@ def wait_until(condition, what, seconds=5.0):
 class Place:
     """Where the programs and the scratch files are; begin() fills it in."""
 
-    program = cat = work = None
+    program = cat = hello = work = None
     count = 0
 
     @classmethod
@@ -98,8 +98,11 @@ class Place:
         os.chmod(cls.work + "/logs", 0o1777)
         cls.program = shutil.copy(os.path.join(build, "mount.instar"), cls.work)
         cls.cat = shutil.copy(os.path.join(build, "instar-cat"), cls.work)
+        cls.hello = shutil.copy(os.path.join(build, "hello_ll"), cls.work)
         log = f"log_path={cls.work}/logs/sanitizer"
-        os.environ["ASAN_OPTIONS"] = os.environ["UBSAN_OPTIONS"] = log
+        # What is freed is not kept long, so that memory can be looked at.
+        os.environ["ASAN_OPTIONS"] = f"{log}:quarantine_size_mb=4"
+        os.environ["UBSAN_OPTIONS"] = log
         os.environ["LC_ALL"] = "C"
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
@@ -427,6 +430,32 @@ class Mount:
                 os.waitpid(pid, os.WNOHANG)
             except (ChildProcessError, TypeError):
                 pass
+
+
+class Storage:
+    """Another file system in user space, for a with statement, with the image on it; it can be stopped."""
+
+    def __enter__(self):
+        self.directory = Place.new_directory("below")
+        good(Place.hello, self.directory)
+        self.server = next(p for p in children(os.getpid()) if os.fsencode(self.directory) in command_line(p))
+        self.image = f"{self.directory}/hello"
+        return self
+
+    def stop(self):
+        """What the kernel knows of the file is then gone, or too old."""
+        with open(self.image, "rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        os.kill(self.server, signal.SIGSTOP)
+        time.sleep(1.2)
+
+    def go_on(self):
+        os.kill(self.server, signal.SIGCONT)
+
+    def __exit__(self, *_):
+        self.go_on()
+        good("umount", self.directory)
+        reap(self.server, "the file system below")
 
 
 def expected(image, *arguments):

@@ -26,9 +26,14 @@ TREE = {
     "status/options": "status",
     "status/bytes_read": "status",
     "status/progress": "status",
+    "status/jobs": "status",
+    "status/passes": "status",
+    "status/generation": "status",
+    "status/in_use": "status",
 }
 DIRECTORIES = ["", "measure", "status", "header", "references"]
 REFERENCE = ("format", "kind", "path", "reason", "resolved", "source", "state")
+TIMES = "status/passes"  # which no two programs have alike
 SCANNED = [name for name, kind in TREE.items() if kind == "scan"]
 COLD = "measure/qcow2.json"  # the file that the tools read: several lines, known after a scan only
 
@@ -110,6 +115,8 @@ def each_file_says_what_instar_cat_says():
         texts = expected(image)
         with Mount(image) as m:
             for name, text in texts.items():
+                if name == TIMES:
+                    continue
                 equal(m.read(name), text, f"{os.path.basename(image)}: {name}")
                 equal(m.size(name), len(text), f"{os.path.basename(image)}: size of {name}")
 

@@ -89,7 +89,7 @@ static void test_round_trip(void **state)
         assert_false(references.items[0].is_windows);
         assert_int_equal(references.items[0].length, strlen(names[i]));
         assert_memory_equal(references.items[0].path, names[i], strlen(names[i]));
-        assert_true(collected.bytes_read >= 104);
+        assert_true(collected.cost.bytes >= 104);
         assert_non_null(
             results_get(&collected.results, &(struct place){.node = node_by_path("format")}));
         assert_no_children();
@@ -106,7 +106,7 @@ static void test_nothing_named(void **state)
     make_file("raw", "raw");
     collect("raw");
     assert_int_equal(references.count, 0);
-    assert_true(collected.bytes_read > 0);
+    assert_true(collected.cost.bytes > 0);
     make_overlay("bad", "x", 1);
     assert_int_equal(truncate(in_top("bad"), 60), 0);
     collect("bad");
@@ -325,11 +325,11 @@ static void test_odd_frames(void **state)
     (void)state;
     begin_saying();
     say((struct wire_frame){.kind = 99, .node = 99, .length = 4}, "what");
-    say((struct wire_frame){.kind = WIRE_BYTES_READ, .length = 3}, "abc");
+    say((struct wire_frame){.kind = WIRE_COST, .length = 3}, "abc");
     say((struct wire_frame){.kind = WIRE_PROBLEMS, .length = 7}, "a\x1b[2Jb\n");
     say_end();
     assert_int_equal(end_saying(), 1);
-    assert_int_equal(collected.bytes_read, 0);
+    assert_int_equal(collected.cost.bytes, 0);
     assert_null(memchr(collected.problems.bytes, '\x1b', collected.problems.length));
     forget();
 }

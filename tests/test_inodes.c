@@ -30,7 +30,7 @@ static int end(void **state)
 static struct inode *lookup(const struct node *node, int error, const char *text)
 {
     struct result *result = text ? result_new(error, text, strlen(text)) : NULL;
-    struct inode *inode = inodes_lookup(&inodes, &(struct place){.node = node}, result);
+    struct inode *inode = inodes_lookup(&inodes, &(struct place){.node = node}, false, result);
 
     assert_non_null(inode);
     assert_ptr_equal(inode->place.node, node);
@@ -149,19 +149,35 @@ static void test_places(void **state)
     (void)state;
     for (unsigned view = 0; view < 3; view++)
         for (uint32_t i = 0; i < 500; i++)
-            got[view][i] = inodes_lookup(&inodes, &(struct place){view, i, path}, NULL);
+            got[view][i] = inodes_lookup(&inodes, &(struct place){view, i, path}, false, NULL);
     for (unsigned view = 0; view < 3; view++)
         for (uint32_t i = 0; i < 500; i++) {
             const struct place place = {view, i, path};
 
-            assert_ptr_equal(inodes_lookup(&inodes, &place, NULL), got[view][i]);
+            assert_ptr_equal(inodes_lookup(&inodes, &place, false, NULL), got[view][i]);
             assert_int_equal(got[view][i]->place.view, view);
             assert_int_equal(got[view][i]->place.number, i);
             if (i % 2)
                 inodes_forget(&inodes, got[view][i], 2);
         }
-    assert_int_equal(inodes_lookup(&inodes, &(struct place){1, 1, path}, NULL)->lookups, 1);
-    assert_int_equal(inodes_lookup(&inodes, &(struct place){1, 2, path}, NULL)->lookups, 3);
+    assert_int_equal(inodes_lookup(&inodes, &(struct place){1, 1, path}, false, NULL)->lookups, 1);
+    assert_int_equal(inodes_lookup(&inodes, &(struct place){1, 2, path}, false, NULL)->lookups, 3);
+}
+
+/* The same place below .now/ is another file. */
+static void test_eager(void **state)
+{
+    const struct place place = {.node = node_by_path("format")};
+    struct inode *lazy = inodes_lookup(&inodes, &place, false, NULL),
+                 *eager = inodes_lookup(&inodes, &place, true, NULL);
+
+    (void)state;
+    assert_ptr_not_equal(lazy, eager);
+    assert_false(lazy->eager);
+    assert_true(eager->eager);
+    assert_ptr_equal(inodes_lookup(&inodes, &place, true, NULL), eager);
+    assert_ptr_equal(inodes_lookup(&inodes, &place, false, NULL), lazy);
+    assert_int_not_equal(inode_number(&place, true), inode_number(&place, false));
 }
 
 int main(void)
@@ -174,6 +190,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_computed_later, begin, end),
         cmocka_unit_test_setup_teardown(test_forget_more, begin, end),
         cmocka_unit_test_setup_teardown(test_open_file, begin, end),
+        cmocka_unit_test_setup_teardown(test_eager, begin, end),
     };
 
     nodes_begin();

@@ -34,7 +34,7 @@ static void test_end_then_pipe(void **state)
     assert_resumed(&reader, -EIO);
     assert_null(known("allocated_size"));
     assert_problems("said before\nthe scan job was killed by signal 11\n");
-    assert_int_equal(jobs.views[0].bytes_read, 0);
+    assert_int_equal(jobs_bytes_read(&jobs.views[0]), 0);
 }
 
 static void test_pipe_then_end(void **state)
@@ -185,9 +185,9 @@ static void test_nonsense(void **state)
     assert_nonsense(WIRE_FILE, "format", INT32_MIN, 0);
     assert_nonsense(WIRE_FILE, "format", 0, TEXT_BYTES_MAX + 1);
     assert_nonsense(WIRE_FILE, "format", 0, UINT32_MAX);
-    assert_nonsense(WIRE_BYTES_READ, "format", 0, 7);
-    assert_nonsense(WIRE_BYTES_READ, "format", 0, 9);
-    assert_nonsense(WIRE_BYTES_READ, "format", 0, 0);
+    assert_nonsense(WIRE_COST, "format", 0, 7);
+    assert_nonsense(WIRE_COST, "format", 0, 9);
+    assert_nonsense(WIRE_COST, "format", 0, 0);
 }
 
 /* What is just allowed. */

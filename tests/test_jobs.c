@@ -7,7 +7,7 @@
 
 static void test_whole_job(void **state)
 {
-    uint64_t bytes_read = 1234;
+    const struct wire_cost cost = {1234, 5};
     struct reader reader;
     uint32_t job;
     int out;
@@ -21,7 +21,7 @@ static void test_whole_job(void **state)
     say_frame(out, WIRE_FILE, index_of("subformat"), -ENOENT, NULL, 0);
     say_file(out, "candidates", "");
     say_frame(out, WIRE_PROBLEMS, 0, 0, "one\ntwo\n", 8);
-    say_frame(out, WIRE_BYTES_READ, 0, 0, &bytes_read, sizeof bytes_read);
+    say_frame(out, WIRE_COST, 0, 0, &cost, sizeof cost);
     settle();
     /* Nothing is known before all is. */
     assert_waits(&reader);
@@ -35,7 +35,7 @@ static void test_whole_job(void **state)
     assert_int_equal(known("subformat")->error, -ENOENT);
     assert_null(known("virtual_size"));
     assert_problems("one\ntwo\n");
-    assert_int_equal(jobs.views[0].bytes_read, 1234);
+    assert_int_equal(jobs_bytes_read(&jobs.views[0]), 1234);
     /* Its end is no news. */
     close(out);
     answer(WIRE_ENDED, job, 1 << 8, -1);
@@ -524,7 +524,7 @@ static void test_wait_in_resume(void **state)
 /* Results are replaced by those of a later job; problems are kept once, sums grow. */
 static void test_twice(void **state)
 {
-    uint64_t bytes_read = 10;
+    const struct wire_cost cost = {10, 2};
 
     (void)state;
     for (unsigned i = 0; i < 2; i++) {
@@ -536,7 +536,7 @@ static void test_twice(void **state)
         out = start_requested(PASS_MEASURE, &job);
         say_file(out, "measure/qcow2", i ? "second\n" : "first\n");
         say_frame(out, WIRE_PROBLEMS, 0, 0, "same\n", 5);
-        say_frame(out, WIRE_BYTES_READ, 0, 0, &bytes_read, sizeof bytes_read);
+        say_frame(out, WIRE_COST, 0, 0, &cost, sizeof cost);
         say_end(out);
         settle();
         assert_resumed(&reader, 0);
@@ -544,7 +544,7 @@ static void test_twice(void **state)
     }
     assert_known("measure/qcow2", "second\n");
     assert_problems("same\n");
-    assert_int_equal(jobs.views[0].bytes_read, 20);
+    assert_int_equal(jobs_bytes_read(&jobs.views[0]), 20);
 }
 
 /* A true job, for the headers of the file. */
@@ -579,7 +579,8 @@ static void test_true_job(void **state)
     assert_known("format", "vpc\n");
     assert_int_equal(known("virtual_size")->error, -EUCLEAN);
     /* The head, and all of the file as its tail; its footers again, for their fields. */
-    assert_true(jobs.views[0].bytes_read >= 512 + 1024 && jobs.views[0].bytes_read <= 3 * 1024);
+    assert_true(jobs_bytes_read(&jobs.views[0]) >= 512 + 1024 &&
+                jobs_bytes_read(&jobs.views[0]) <= 3 * 1024);
     assert_problems(
         "vpc: checksum of the leading footer is 0x00000000, its bytes make 0xfffffca2\n");
     sample_end(&s);

@@ -49,6 +49,58 @@ static void test_lines(void **state)
     assert_progress("- - - - header\n- - - - layers/1/content\n");
 }
 
+static void assert_text(const char *expected)
+{
+    text_add(&text, "%c", '\0');
+    assert_string_equal(text.bytes, expected);
+    text_free(&text);
+}
+
+static void test_waiting(void **state)
+{
+    static struct reader first, second, scan;
+    uint32_t job;
+
+    (void)state;
+    progress_add_waiting(&text, &jobs);
+    assert_text("");
+    wait_for(&first, PASS_HEADER);
+    start_requested(PASS_HEADER, &job);
+    jobs.all->started -= 2000;
+    second.waiter =
+        (struct waiter){.task = {0, PASS_HEADER, 0}, .pid = 77, .resume = resume_reader};
+    jobs_wait(&jobs, &second.waiter);
+    wait_for(&scan, PASS_SCAN);
+    jobs_leave(&jobs, &scan.waiter);
+    progress_add_waiting(&text, &jobs);
+    assert_text("running 2 77,? header\nrunning 0 - scan\n");
+}
+
+static void test_done(void **state)
+{
+    const struct wire_cost cost = {100, 3};
+    struct reader reader;
+    uint32_t job;
+
+    (void)state;
+    progress_add_done(&text, &jobs);
+    assert_text("");
+    for (unsigned i = 0; i < 2; i++) {
+        int out;
+
+        wait_for(&reader, PASS_SCAN);
+        out = start_requested(PASS_SCAN, &job);
+        jobs.all->started -= 2000;
+        say_frame(out, WIRE_COST, 0, 0, &cost, sizeof cost);
+        say_end(out);
+        settle();
+        close(out);
+    }
+    jobs.views[0].costs[PASS_SCAN].ms = 4001;
+    progress_add_done(&text, &jobs);
+    assert_text("2 200 6 4.001 scan\n");
+}
+
 /* A job about options is called by the name that was asked for, whatever is in it. */
 static void test_options(void **state)
 {
@@ -90,6 +142,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_lines, begin_jobs, end_jobs),
+        cmocka_unit_test_setup_teardown(test_waiting, begin_jobs, end_jobs),
+        cmocka_unit_test_setup_teardown(test_done, begin_jobs, end_jobs),
         cmocka_unit_test_setup_teardown(test_options, begin_jobs, end_jobs),
         cmocka_unit_test_setup_teardown(test_nonsense, begin_jobs, end_jobs),
     };

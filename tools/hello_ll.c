@@ -119,6 +119,7 @@ int main(int argc, char **argv)
         return 2;
     }
     session = fuse_session_new(&args, &operations, sizeof operations, NULL);
+    fuse_opt_free_args(&args);
     if (!session)
         return 1;
     status = serve(session, argv[1]);

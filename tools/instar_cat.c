@@ -6,16 +6,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "detect/image_file.h"
 #include "fs/cat.h"
 
 static const char usage[] =
-    "usage: instar-cat [-o OPTIONS] IMAGE NODE...   print files of the "
-    "mount, e.g. measure/qcow2\n"
-    "       instar-cat [-o OPTIONS] -a IMAGE       print all of them, each "
-    "under a line == NODE\n"
+    "usage: instar-cat [-p] [-o OPTIONS] IMAGE NODE...   print files of the mount, e.g. "
+    "measure/qcow2\n"
+    "       instar-cat [-p] [-o OPTIONS] -a IMAGE   print all of them, each under a line == NODE\n"
     "       instar-cat -l                          list them\n"
+    "-p draws a bar on the terminal while something takes long\n"
     "OPTIONS: format=, qemu=, follow=, ref= and so on, as of mount.instar\n";
 
 /* Finds the file of that path. Returns whether there is one; if not, says so. */
@@ -54,12 +55,13 @@ static bool print_file(struct cat *cat, const char *path)
 }
 
 /* Prints what the arguments ask for. Returns the exit status. */
-static int run(struct cat *cat, const struct image_options *options, bool all, int argc,
-               char **argv)
+static int run(struct cat *cat, const struct image_options *options, struct bar *bar, bool all,
+               int argc, char **argv)
 {
     int error = cat_begin(cat, argv[0], options);
     bool good = true;
 
+    cat->bar = bar;
     if (error) {
         fprintf(stderr, "instar-cat: cannot read image '%s': %s\n", argv[0],
                 image_file_error(error));
@@ -103,13 +105,14 @@ int main(int argc, char **argv)
 {
     struct image_options options = {.open = {.format = NULL}};
     static struct cat cat;
-    bool all = false;
+    struct bar bar;
+    bool all = false, progress = false;
     int option, status;
 
     nodes_begin();
     if (argc == 2 && strcmp(argv[1], "--help") == 0)
         return fputs(usage, stdout) < 0;
-    while ((option = getopt(argc, argv, "alho:")) != -1) {
+    while ((option = getopt(argc, argv, "alpho:")) != -1) {
         if (option == 'l')
             return list();
         if (option == 'h')
@@ -117,6 +120,7 @@ int main(int argc, char **argv)
         if (option == '?' || (option == 'o' && !take_options(&options, optarg)))
             return 1;
         all |= option == 'a';
+        progress |= option == 'p';
     }
     argc -= optind;
     argv += optind;
@@ -124,7 +128,8 @@ int main(int argc, char **argv)
         fputs(usage, stderr);
         return 1;
     }
-    status = run(&cat, &options, all, argc, argv);
+    bar_begin(&bar, STDERR_FILENO);
+    status = run(&cat, &options, progress ? &bar : NULL, all, argc, argv);
     cat_end(&cat);
     return status;
 }

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Whether another file has the image's name by now. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <string.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "image_file.h"
+#include "layers.h"
+
+static bool is_same_file(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* What has the image's name may have been put there by somebody else: it is not followed where a
+ * link leads, and must be of the owner of the image, which was granted. */
+static int check_rules(int place, const struct stat *image)
+{
+    struct stat st;
+
+    if (fstat(place, &st) < 0)
+        return -errno;
+    if (is_same_file(&st, image))
+        return -EALREADY;
+    return S_ISREG(st.st_mode) && st.st_uid == image->st_uid ? 0 : -EPERM;
+}
+
+int layers_look(const struct layers *layers, struct stat *st)
+{
+    const struct layer *image = &layers->items[0];
+    int place, error;
+
+    for (unsigned i = 0; i < layers->count; i++)
+        image_file_stat(layers->items[i].fd, st);
+    if (!S_ISREG(image->st.st_mode))
+        return -EALREADY;
+    place = openat(image->home_fd, strrchr(image->path, '/') + 1, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (place < 0)
+        return -errno;
+    error = check_rules(place, &image->st);
+    if (!error)
+        return image_file_reopen(place, false, st);
+    close(place);
+    return error;
+}
+
+int layers_replace(struct layers *layers, int fd)
+{
+    struct layer *image = &layers->items[0];
+    struct stat st;
+    int error = image_file_stat(fd, &st);
+
+    if (!error && !S_ISREG(st.st_mode))
+        error = -EPROTO;
+    if (error) {
+        close(fd);
+        return error;
+    }
+    close(image->fd);
+    image->fd = fd;
+    image->st = st;
+    return 0;
+}
+
+bool layers_are_remote(const struct layers *layers)
+{
+    static const long remote[] = {FUSE_SUPER_MAGIC, NFS_SUPER_MAGIC,  CIFS_SUPER_MAGIC,
+                                  SMB2_SUPER_MAGIC, CEPH_SUPER_MAGIC, V9FS_MAGIC,
+                                  AFS_SUPER_MAGIC,  CODA_SUPER_MAGIC};
+    struct statfs st;
+
+    for (unsigned i = 0; i < layers->count; i++)
+        for (size_t k = 0; k < sizeof remote / sizeof *remote; k++)
+            if (fstatfs(layers->items[i].fd, &st) == 0 && st.f_type == remote[k])
+                return true;
+    return false;
+}
