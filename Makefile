@@ -63,6 +63,9 @@ $(BUILD)/tests/read-chain: $(BUILD)/tests/read_chain.o $(CORE)
 $(BUILD)/tests/measure-target: $(BUILD)/tests/measure_target.o $(CORE)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lz
 
+$(BUILD)/tests/convert-size: $(BUILD)/tests/convert_size.o $(CORE)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lz
+
 $(BUILD)/fs/%.o: ALL_CPPFLAGS += $(FUSE_CFLAGS)
 $(BUILD)/tests/%.o: ALL_CPPFLAGS += $(FUSE_CFLAGS)
 
@@ -83,7 +86,7 @@ test: all $(BUILD)/make-image $(BUILD)/map-image
 	@tests/run build/sanitize
 
 test-programs: all $(BUILD)/make-image $(BUILD)/map-image $(BUILD)/make-bench-images $(BUILD)/hello_ll \
-	$(BUILD)/tests/read-chain $(BUILD)/tests/measure-target $(TESTS)
+	$(BUILD)/tests/read-chain $(BUILD)/tests/measure-target $(BUILD)/tests/convert-size $(TESTS)
 
 # Which lines of formats/ and detect/ the unit tests and the fixtures reach.
 coverage:

@@ -88,12 +88,16 @@ static void count(struct unit_count *c, uint64_t offset, uint64_t end)
     c->counted = (last + 1) * c->unit;
 }
 
+void unit_count_range(struct unit_count *c, uint64_t offset, uint64_t length)
+{
+    if (offset + length > c->counted)
+        count(c, offset, offset + length);
+}
+
 void unit_count_add(struct unit_count *c, const struct extent *extent)
 {
-    uint64_t end = extent->offset + extent->length;
-
-    if (extent->kind == EXTENT_DATA && end > c->counted)
-        count(c, extent->offset, end);
+    if (extent->kind == EXTENT_DATA)
+        unit_count_range(c, extent->offset, extent->length);
 }
 
 void target_counts_begin(struct target_counts *counts)
