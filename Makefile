@@ -41,30 +41,30 @@ TESTS = $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 all: $(BUILD)/mount.instar $(BUILD)/instar-cat
 
 $(BUILD)/mount.instar: $(BUILD)/fs/main.o $(DAEMON) $(CORE)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(FUSE_LIBS) -lz
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(FUSE_LIBS) -lz -lzstd
 
 $(BUILD)/instar-cat: $(BUILD)/tools/instar_cat.o $(CORE)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lz
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lz -lzstd
 
 $(BUILD)/make-image: $(MAKER)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lz
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lz -lzstd
 
 # The extent stream as qemu-img prints it, for tests/oracle.py.
 $(BUILD)/map-image: $(BUILD)/tests/map_image.o $(CORE)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lz
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lz -lzstd
 
 $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(BUILD)/tests/support.o $(DAEMON) $(CORE)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(FUSE_LIBS) -lcmocka -lz
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(FUSE_LIBS) -lcmocka -lz -lzstd
 
 # What tests compare other readers with.
 $(BUILD)/tests/read-chain: $(BUILD)/tests/read_chain.o $(CORE)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lz
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lz -lzstd
 
 $(BUILD)/tests/measure-target: $(BUILD)/tests/measure_target.o $(CORE)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lz
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lz -lzstd
 
 $(BUILD)/tests/convert-size: $(BUILD)/tests/convert_size.o $(CORE)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lz
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lz -lzstd
 
 $(BUILD)/fs/%.o: ALL_CPPFLAGS += $(FUSE_CFLAGS)
 $(BUILD)/tests/%.o: ALL_CPPFLAGS += $(FUSE_CFLAGS)

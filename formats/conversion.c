@@ -4,6 +4,25 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
+
+#include "checked.h"
+#include "image.h"
+
+int conversion_units(uint64_t offset, const uint8_t *bytes, size_t length, uint64_t unit,
+                     int (*take)(void *, uint64_t, const uint8_t *, size_t), void *context)
+{
+    int error = 0;
+
+    for (size_t at = 0; at < length && !error; at += (size_t)unit) {
+        const uint8_t *begin = bytes + at;
+        size_t n = (size_t)min_u64(unit, length - at);
+
+        if (*begin || memcmp(begin, begin + 1, n - 1) != 0)
+            error = take(context, offset + at, begin, n);
+    }
+    return error;
+}
 
 int conversion_begin(struct conversion *c, struct image *img, const struct target *target,
                      const struct target_options *options, uint64_t virtual_size, const char *name,

@@ -49,6 +49,15 @@ struct conversion_model {
 };
 
 /*
+ * For models: takes the units of a slab that have a byte that is not zero, of unit bytes from a
+ * multiple of these on, to the end of the slab. 0, or what take() has returned first.
+ */
+int conversion_units(uint64_t offset, const uint8_t *bytes, size_t length, uint64_t unit,
+                     int (*take)(void *context, uint64_t offset, const uint8_t *bytes,
+                                 size_t length),
+                     void *context);
+
+/*
  * Begins the conversion of a disk of virtual_size bytes to a file of that name. All that is pointed
  * to must live as long as it. 0; or -errno, why says, in qemu's words where qemu refuses it. Then
  * there is nothing to end.

@@ -321,5 +321,6 @@ bool target_options_equal(const struct target_options *a, const struct target_op
            a->is_v2 == b->is_v2 && a->force_size == b->force_size &&
            a->zero_blocks == b->zero_blocks && a->whole == b->whole &&
            a->compressed == b->compressed && a->zstd == b->zstd && a->encrypted == b->encrypted &&
-           a->preallocation == b->preallocation;
+           a->preallocation == b->preallocation && a->many_heads == b->many_heads &&
+           a->text_bytes == b->text_bytes;
 }

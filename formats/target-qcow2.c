@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "checked.h"
+#include "qcow2-writer.h"
 #include "target-options.h"
 
 static const struct target_key keys[] = {
@@ -206,6 +207,8 @@ static int check_conversion(const struct target_values *v, struct target_options
 
 static const struct conversion_model *model(const struct target_options *o)
 {
+    if (o->compressed)
+        return &qcow2_compressed;
     if (o->compressed)
         return &qcow2_compressed;
     return o->preallocation == QCOW2_PREALLOCATION_OFF ? &qcow2_written : &qcow2_preallocated;

@@ -36,6 +36,8 @@ struct target_options {
     bool compressed;        /* each unit is written compressed; qcow2, qcow */
     bool zstd;              /* qcow2, compression_type */
     bool encrypted;         /* qcow2, by whatever cipher */
+    bool many_heads;        /* vmdk, as adapters other than ide have */
+    uint64_t text_bytes;    /* vmdk; of values in the descriptor */
     unsigned preallocation; /* qcow2, as in its own enumeration; its default is 0 */
 };
 
