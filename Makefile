@@ -99,9 +99,10 @@ unit-tests: $(TESTS)
 N ?= 300
 SEED ?= 1
 SOURCES ?= 40
-oracle: all $(BUILD)/map-image $(BUILD)/tests/measure-target
+oracle: all $(BUILD)/map-image $(BUILD)/tests/measure-target $(BUILD)/tests/convert-size
 	python3 tests/oracle.py -n $(N) --seed $(SEED) --instar-cat $(BUILD)/instar-cat
 	python3 tests/targets.py -n $(SOURCES) --seed $(SEED) --build $(BUILD)
+	python3 tests/convert_sizes.py -n $(SOURCES) --seed $(SEED) --build $(BUILD)
 
 bench: all $(BUILD)/make-bench-images $(BUILD)/hello_ll
 	tools/bench

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Compressed sizes, by zlib and zstd. What is made is dropped; only zstd has to have a place for
- * it, since what it makes depends on how large that is. */
+/*
+ * Compressed sizes, by zlib and zstd. What is made is dropped, but there is a place for it of just
+ * the limit: whether something fits, and how zstd does it, depends on that.
+ */
 #include "compressor.h"
 
 #include <errno.h>
@@ -10,14 +12,15 @@
 #include "checked.h"
 #include "image.h"
 
-enum { PIECE = 64 << 10, MEMORY_LEVEL_DEFLATE = 9, WINDOW_DEFLATE = -12 };
+enum { MEMORY_LEVEL_DEFLATE = 9, WINDOW_DEFLATE = -12 };
 
 struct compressor {
     struct image *img;
     enum compression kind;
     z_stream z;
     ZSTD_CCtx *zstd;
-    uint8_t *made; /* PIECE bytes; for zstd a unit */
+    uint8_t *made; /* limit bytes */
+    size_t limit;
 };
 
 static bool begin_library(struct compressor *c)
@@ -35,14 +38,14 @@ static bool begin_library(struct compressor *c)
     return deflateInit(&c->z, Z_DEFAULT_COMPRESSION) == Z_OK;
 }
 
-struct compressor *compressor_begin(struct image *img, enum compression kind, size_t unit)
+struct compressor *compressor_begin(struct image *img, enum compression kind, size_t limit)
 {
     struct compressor *c = image_alloc(img, sizeof *c);
 
     if (!c)
         return NULL;
-    *c = (struct compressor){.img = img, .kind = kind};
-    c->made = image_alloc(img, kind == COMPRESSION_ZSTD ? unit : PIECE);
+    *c = (struct compressor){.img = img, .kind = kind, .limit = limit};
+    c->made = image_alloc(img, limit);
     if (!c->made)
         return NULL;
     if (begin_library(c))
@@ -52,29 +55,22 @@ struct compressor *compressor_begin(struct image *img, enum compression kind, si
     return NULL;
 }
 
-static int64_t deflated(struct compressor *c, const uint8_t *bytes, size_t length, size_t limit)
+static int64_t deflated(struct compressor *c, const uint8_t *bytes, size_t length)
 {
-    uint64_t made = 0;
-    int result;
-
     if (deflateReset(&c->z) != Z_OK)
         return image_fail(c->img, ENOMEM, "no memory to compress");
     /* zlib takes no pointer to const, and does not write there. */
     c->z.next_in = (z_const Bytef *)bytes;
     c->z.avail_in = (unsigned)length;
-    do {
-        c->z.next_out = c->made;
-        c->z.avail_out = PIECE;
-        result = deflate(&c->z, Z_FINISH);
-        made += PIECE - c->z.avail_out;
-    } while (result == Z_OK && made <= limit);
-    return result == Z_STREAM_END && made <= limit ? (int64_t)made : 0;
+    c->z.next_out = c->made;
+    c->z.avail_out = (unsigned)c->limit;
+    return deflate(&c->z, Z_FINISH) == Z_STREAM_END ? (int64_t)c->z.total_out : 0;
 }
 
-static int64_t zstd_made(struct compressor *c, const uint8_t *bytes, size_t length, size_t limit)
+static int64_t zstd_made(struct compressor *c, const uint8_t *bytes, size_t length)
 {
     ZSTD_inBuffer in = {bytes, length, 0};
-    ZSTD_outBuffer out = {c->made, limit, 0};
+    ZSTD_outBuffer out = {c->made, c->limit, 0};
     size_t left;
 
     ZSTD_CCtx_reset(c->zstd, ZSTD_reset_session_only);
@@ -84,10 +80,9 @@ static int64_t zstd_made(struct compressor *c, const uint8_t *bytes, size_t leng
     return left ? 0 : (int64_t)out.pos;
 }
 
-int64_t compressor_size(struct compressor *c, const uint8_t *bytes, size_t length, size_t limit)
+int64_t compressor_size(struct compressor *c, const uint8_t *bytes, size_t length)
 {
-    return c->kind == COMPRESSION_ZSTD ? zstd_made(c, bytes, length, limit)
-                                       : deflated(c, bytes, length, limit);
+    return c->kind == COMPRESSION_ZSTD ? zstd_made(c, bytes, length) : deflated(c, bytes, length);
 }
 
 void compressor_end(struct compressor *c)

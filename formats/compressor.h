@@ -17,12 +17,11 @@ enum compression {
 
 struct compressor; /* holds what the library has allocated */
 
-/* Begins one for units of at most unit bytes. NULL, said: out of memory. */
-struct compressor *compressor_begin(struct image *img, enum compression kind, size_t unit);
+/* Begins one, for what takes at most limit bytes. NULL, said: out of memory. */
+struct compressor *compressor_begin(struct image *img, enum compression kind, size_t limit);
 
-/* The bytes that length bytes take, if they are at most limit (for zstd below unit); 0: they are
- * more. -ENOMEM, said. */
-int64_t compressor_size(struct compressor *c, const uint8_t *bytes, size_t length, size_t limit);
+/* The bytes that length bytes take; 0: more than the limit. -ENOMEM, said. */
+int64_t compressor_size(struct compressor *c, const uint8_t *bytes, size_t length);
 
 /* Gives the memory of the library back. NULL is allowed. */
 void compressor_end(struct compressor *c);

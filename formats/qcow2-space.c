@@ -11,7 +11,7 @@
 #include "checked.h"
 
 enum {
-    RANGES_ROOM = 8192,  /* holes between two tables; qemu leaves some hundreds */
+    RANGES_ROOM = 512,   /* holes; a new table leaves one or two, and there are few tables */
     TABLE_MAX = 8 << 20, /* bytes of a refcount table, as many as qemu opens */
     ENTRY = 8,           /* bytes of an entry of the table */
 };

@@ -40,7 +40,7 @@ static int begin(struct conversion *c, struct reason *why)
         return target_refuse(why, ENOMEM, "out of memory");
     w->end = size.required;
     c->state = w;
-    w->compressor = compressor_begin(c->img, COMPRESSION_DEFLATE, QCOW_CLUSTER);
+    w->compressor = compressor_begin(c->img, COMPRESSION_DEFLATE, QCOW_CLUSTER - 1);
     return w->compressor ? 0 : target_refuse(why, ENOMEM, "out of memory");
 }
 
@@ -51,7 +51,7 @@ static int take_cluster(void *context, uint64_t offset, const uint8_t *bytes, si
     int64_t made;
 
     memcpy(padded, bytes, length);
-    made = compressor_size(w->compressor, padded, QCOW_CLUSTER, QCOW_CLUSTER - 1);
+    made = compressor_size(w->compressor, padded, QCOW_CLUSTER);
     if (made < 0)
         return (int)made;
     if (offset / QCOW_RANGE >= w->ranges) {

@@ -128,7 +128,7 @@ static int take_cluster(void *context, uint64_t offset, const uint8_t *bytes, si
         memset(p->padded + length, 0, cluster - length);
         bytes = p->padded;
     }
-    made = compressor_size(p->compressor, bytes, cluster, cluster - 1);
+    made = compressor_size(p->compressor, bytes, cluster);
     if (made < 0)
         return (int)made;
     if (!made) {
@@ -153,7 +153,7 @@ static int compressed_begin(struct conversion *c, struct reason *why)
     p->refcount_max = o->refcount_bits < 64 ? (UINT64_C(1) << o->refcount_bits) - 1 : UINT64_MAX;
     p->padded = image_alloc(c->img, cluster);
     p->compressor =
-        compressor_begin(c->img, o->zstd ? COMPRESSION_ZSTD : COMPRESSION_DEFLATE, cluster);
+        compressor_begin(c->img, o->zstd ? COMPRESSION_ZSTD : COMPRESSION_DEFLATE, cluster - 1);
     return p->padded && p->compressor ? 0 : target_refuse(why, ENOMEM, "out of memory");
 }
 

@@ -53,7 +53,7 @@ static int stream_begin(struct conversion *c, struct reason *why)
         return error;
     s->next = s->end;
     c->state = s;
-    s->compressor = compressor_begin(c->img, COMPRESSION_ZLIB, VMDK_GRAIN);
+    s->compressor = compressor_begin(c->img, COMPRESSION_ZLIB, 2 * VMDK_GRAIN);
     return s->compressor ? 0 : out_of_memory(why);
 }
 
@@ -61,7 +61,7 @@ static int stream_begin(struct conversion *c, struct reason *why)
 static int stream_grain(void *context, uint64_t offset, const uint8_t *bytes, size_t length)
 {
     struct stream *s = context;
-    int64_t made = compressor_size(s->compressor, bytes, length, 2 * VMDK_GRAIN);
+    int64_t made = compressor_size(s->compressor, bytes, length);
     uint64_t stored;
 
     (void)offset;

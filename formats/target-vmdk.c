@@ -40,6 +40,11 @@ static bool is_flat(unsigned subformat)
     return subformat == VMDK_FLAT || subformat == VMDK_SPLIT_FLAT;
 }
 
+static bool has_descriptor_file(unsigned subformat)
+{
+    return is_flat(subformat) || subformat == VMDK_SPLIT_SPARSE;
+}
+
 /* The values of keys that stand for one of several, in the order in which qemu looks. */
 static int check_choices(const struct target_values *v, struct target_options *o,
                          struct reason *why)
@@ -74,9 +79,9 @@ static void describe(const struct target_values *v, struct target_options *o)
 
 static const struct conversion_model *model(const struct target_options *o)
 {
-    if (o->subformat == VMDK_STREAM)
-        return &vmdk_stream;
-    return o->subformat == VMDK_SPARSE ? NULL : &vmdk_extents;
+    if (has_descriptor_file(o->subformat))
+        return &vmdk_extents;
+    return o->subformat == VMDK_STREAM ? &vmdk_stream : NULL;
 }
 
 static int check(const struct target_values *v, struct target_options *o, struct reason *why)
@@ -92,7 +97,8 @@ static int check(const struct target_values *v, struct target_options *o, struct
     if (is_flat(o->subformat) && target_value(v, "backing_file")->text)
         return target_refuse(why, EINVAL, "Flat image can't have backing file");
     o->whole = target_value(v, "backing_file")->text;
-    describe(v, o);
+    if (has_descriptor_file(o->subformat))
+        describe(v, o);
     return target_check_preallocation(v, why);
 }
 
@@ -126,7 +132,7 @@ static int overheads(const struct target_options *o, uint64_t disk, uint64_t *by
     *bytes = 0;
     if (is_split(o->subformat) && div_up(disk, VMDK_SPLIT_BYTES) > VMDK_EXTENTS_MAX)
         return target_refuse(why, EFBIG, "more than %d extents", VMDK_EXTENTS_MAX);
-    if (is_flat(o->subformat) || o->subformat == VMDK_SPLIT_SPARSE)
+    if (has_descriptor_file(o->subformat))
         *bytes = div_up(vmdk_descriptor_bytes(o, disk, NULL), 512) * 512;
     if (is_flat(o->subformat))
         return 0;
@@ -166,7 +172,6 @@ static int size(const struct target_options *o, uint64_t virtual_size,
 
 const struct target vmdk_target = {
     .name = "vmdk",
-    .defaults = {.text_bytes = sizeof "ide" - 1 + sizeof "4" - 1 + sizeof "2147483647" - 1},
     .keys = keys,
     .check = check,
     .model = model,

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "checked.h"
+#include "target-options.h"
 
 /* raw: the virtual size in whole sectors, whatever the data. */
 static int raw_size(const struct target_options *options, uint64_t virtual_size,
@@ -24,7 +25,18 @@ static int raw_size(const struct target_options *options, uint64_t virtual_size,
     return 0;
 }
 
-const struct target raw_target = {.name = "raw", .size = raw_size};
+static int raw_check(const struct target_values *values, struct target_options *options,
+                     struct reason *why)
+{
+    (void)options;
+    return target_check_preallocation(values, why);
+}
+
+const struct target raw_target = {
+    .name = "raw",
+    .check_conversion = raw_check,
+    .size = raw_size,
+};
 
 const struct target *const targets[] = {
     &raw_target, &qcow2_target, &luks_target,      &vmdk_target, &vhd_target, &vhdx_target,
