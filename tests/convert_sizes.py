@@ -105,7 +105,9 @@ def source_options(rng, size):
     clusters = [c for c in (512, 4 * KIB, 64 * KIB, 2 * MIB) if size <= c * c * 512 * KIB]
     formats = [("qcow2", ["-o", f"cluster_size={rng.choice(clusters)}"]), ("qcow2", ["-c"]), ("vmdk", []), ("vdi", [])]
     if size < 2000 * GIB:
-        formats += [("vpc", ["-o", "force_size=on"]), ("qcow", []), ("parallels", []), ("qed", []), ("vhdx", [])]
+        formats += [("vpc", ["-o", "force_size=on"]), ("parallels", []), ("qed", []), ("vhdx", [])]
+    if size < GIB:  # whose clusters qemu-img takes one by one
+        formats += [("qcow", [])]
     return rng.choice(formats)
 
 
@@ -230,7 +232,7 @@ def affordable(pair, size):
     if "preallocation=falloc" in options:
         return size < 9 * GIB and size / cluster < 1e6
     if "preallocation=metadata" in options:
-        return size / cluster < 1e6
+        return size / cluster < 3e5
     if target == "vmdk" and "twoGb" in options:
         return size < 200 * GIB
     if "vhdx" == target and "fixed" in options:
@@ -245,7 +247,10 @@ def above_measured(args, layers, pairs, lines):
         return []
     asked = [(t, ",".join(o for o in options.split(",") if o and o != "compressed=on")) for t, options in pairs]
     reports = []
-    for pair, line, measured in zip(pairs, lines, ours(f"{args.build}/tests/measure-target", *layers[0], asked)):
+    for pair, line, one in zip(pairs, lines, asked):
+        if line.startswith("-"):
+            continue
+        measured = ours(f"{args.build}/tests/measure-target", *layers[0], [one])[0]
         bound = int(measured.split()[1 if "preallocation=metadata" in pair[1] else 0])
         if int(line.split()[0]) > bound:
             reports.append(f"FAILED {pair}: {line}, above what is measured: {measured}")
@@ -276,7 +281,7 @@ def one_source(args, base, index):
         layers = make_source(rng, directory)
         form, source = layers[0]
         size = int(run("qemu-img", "info", "-f", form, source)[1].split("(")[1].split()[0])
-        pairs = list(FIXED) + rng.sample(OTHERS, 5) + [random_qcow2(rng) for _ in range(10)]
+        pairs = list(FIXED) + rng.sample(OTHERS, 4) + [random_qcow2(rng) for _ in range(8)]
         if args.targets:
             pairs = [p for p in pairs if p[0] in args.targets.split(",")]
         pairs = [p for p in pairs if affordable(p, size)]
