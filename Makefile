@@ -49,7 +49,7 @@ $(BUILD)/instar-cat: $(BUILD)/tools/instar_cat.o $(CORE)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CORE_LIBS)
 
 $(BUILD)/make-image: $(MAKER)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lz
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CORE_LIBS)
 
 # The extent stream as qemu-img prints it, for tests/oracle.py.
 $(BUILD)/map-image: $(BUILD)/tests/map_image.o $(CORE)
@@ -63,6 +63,9 @@ $(BUILD)/tests/read-chain: $(BUILD)/tests/read_chain.o $(CORE)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CORE_LIBS)
 
 $(BUILD)/tests/measure-target: $(BUILD)/tests/measure_target.o $(CORE)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CORE_LIBS)
+
+$(BUILD)/tests/convert-size: $(BUILD)/tests/convert_size.o $(CORE)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CORE_LIBS)
 
 $(BUILD)/fs/%.o: ALL_CPPFLAGS += $(FUSE_CFLAGS)
@@ -85,7 +88,7 @@ test: all $(BUILD)/make-image $(BUILD)/map-image
 	@tests/run build/sanitize
 
 test-programs: all $(BUILD)/make-image $(BUILD)/map-image $(BUILD)/make-bench-images $(BUILD)/hello_ll \
-	$(BUILD)/tests/read-chain $(BUILD)/tests/measure-target $(TESTS)
+	$(BUILD)/tests/read-chain $(BUILD)/tests/measure-target $(BUILD)/tests/convert-size $(TESTS)
 
 # Which lines of formats/ and detect/ the unit tests and the fixtures reach.
 coverage:
@@ -98,10 +101,11 @@ unit-tests: $(TESTS)
 N ?= 300
 SEED ?= 1
 SOURCES ?= 40
-oracle: all $(BUILD)/map-image $(BUILD)/tests/measure-target
+oracle: all $(BUILD)/map-image $(BUILD)/tests/measure-target $(BUILD)/tests/convert-size
 	python3 tests/oracle.py -n $(N) --seed $(SEED) --instar-cat $(BUILD)/instar-cat
 	python3 tests/targets.py -n $(SOURCES) --seed $(SEED) --build $(BUILD)
 	python3 tests/contents.py --seed $(SEED) --build $(BUILD)
+	python3 tests/convert_sizes.py -n $(SOURCES) --seed $(SEED) --build $(BUILD)
 
 # Many readers while things go wrong, a minute each.
 soak:

@@ -9,13 +9,21 @@
 #include "format.h"
 
 enum {
-    CONTENTS_BLOCK = 4096,   /* bytes; zeros are left out in whole blocks of this size */
-    CONTENTS_SLAB = 2 << 20, /* bytes; the largest unit of any target lies in one */
+    CONTENTS_BLOCK = 4096,     /* bytes; zeros are left out in whole blocks of this size */
+    CONTENTS_BUFFER = 2 << 20, /* bytes of a run that are read at once */
+    CONTENTS_SLAB = 2 << 20,   /* bytes; the largest unit of any target lies in one */
 };
 
 /* Takes what the walk finds, in ascending order. Each returns 0 or -errno, which ends the walk. */
 struct contents_sink {
     void *context;
+    /*
+     * A run of data begins, guest bytes [offset, offset + length): from its start on it is read in
+     * buffers of CONTENTS_BUFFER, and what is written of one buffer is written by itself. Told in
+     * front of its pieces, which then are not told as one with those of another run. NULL: nobody
+     * wants to know.
+     */
+    int (*run)(void *context, uint64_t offset, uint64_t length);
     /*
      * Guest bytes [offset, offset + length) are written: each piece of them that lies in one run of
      * data and in one block (CONTENTS_BLOCK, aligned) has a byte that is not zero. Neighbouring

@@ -96,6 +96,8 @@ struct disk {
     uint64_t virtual_size;
     const char *subformat; /* NULL: does not apply */
     bool is_encrypted;     /* guest bytes cannot be read without a key, which we never ask for */
+    uint64_t told_at_once; /* qemu tells at most so many guest bytes of this image at once, between
+                              multiples of them; 0: as many as an extent has */
     void *state;           /* the driver's own */
 
     /* What the headers name, in the image's order. */

@@ -104,6 +104,7 @@ static int open_basics(struct disk *disk, const uint8_t *header)
         return image_fail(disk->img, ENOTSUP, "qcow: unknown crypt_method %u", crypt_method);
     disk->is_encrypted = crypt_method == CRYPT_AES;
     q->cluster_size = UINT64_C(1) << q->cluster_bits;
+    disk->told_at_once = q->cluster_size;
     q->l2_bytes = (UINT64_C(1) << l2_bits) * ENTRY_BYTES;
     q->l2_guest_bytes = q->cluster_size << l2_bits;
     return 0;

@@ -101,6 +101,14 @@ static int check(const struct target_values *values, struct target_options *o, s
     return target_luks_header(values, "", &o->header_size, why);
 }
 
+static int check_conversion(const struct target_values *values, struct target_options *o,
+                            struct reason *why)
+{
+    int error = check(values, o, why);
+
+    return error ? error : target_check_preallocation(values, why);
+}
+
 static int size(const struct target_options *o, uint64_t virtual_size,
                 const uint64_t touched[TARGET_UNITS_MAX], struct target_size *size,
                 struct reason *why)
@@ -118,5 +126,6 @@ const struct target luks_target = {
     .defaults = {.header_size = ALIGNMENT + SLOTS * 258048}, /* aes-256 in mode xts */
     .keys = keys,
     .check = check,
+    .check_conversion = check_conversion,
     .size = size,
 };

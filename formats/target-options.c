@@ -22,6 +22,9 @@ static const struct target_key common[] = {
     {"extent_size_hint", KEY_SIZE},
 };
 
+/* Keys of which the size of a conversion depends on a file that they name. */
+static const char *const other_files[] = {"backing_file", "data_file"};
+
 static struct target_value *find(struct target_values *values, const char *key)
 {
     for (size_t i = 0; i < values->count; i++)
@@ -257,25 +260,56 @@ static void add_keys(struct target_values *values, const struct target_key *keys
     }
 }
 
+/* Reads the text into the values of the target's keys, of more keys, and of those that all have. 0
+ * or -EINVAL. */
+static int parse_values(const struct target *target, const struct target_key *more,
+                        const char *text, struct target_values *values, struct reason *why)
+{
+    /* Keys and values take as much of the pool as they are long, and a byte more at most each: that
+     * of the comma or the equals sign between them. A last one may add one. */
+    if (strlen(text) + 2 > sizeof values->pool)
+        return target_refuse(why, EINVAL, "options are longer than %zu bytes",
+                             sizeof values->pool - 2);
+    if (!is_list(text))
+        return target_refuse(why, EINVAL, "Invalid option list: %s", text);
+    if (target->keys)
+        add_keys(values, target->keys, TARGET_KEYS_MAX);
+    if (more)
+        add_keys(values, more, TARGET_KEYS_MAX);
+    add_keys(values, common, sizeof common / sizeof *common);
+    return parse_all(values, text, why);
+}
+
 int target_options_parse(const struct target *target, const char *text,
                          struct target_options *options, struct reason *why)
 {
     struct target_values values = {.count = 0};
-    int error;
+    int error = parse_values(target, NULL, text, &values, why);
 
     *options = target->defaults;
-    /* Keys and values take as much of the pool as they are long, and a byte more at most each: that
-     * of the comma or the equals sign between them. A last one may add one. */
-    if (strlen(text) + 2 > sizeof values.pool)
-        return target_refuse(why, EINVAL, "options are longer than %zu bytes",
-                             sizeof values.pool - 2);
-    if (!is_list(text))
-        return target_refuse(why, EINVAL, "Invalid option list: %s", text);
-    if (target->keys)
-        add_keys(&values, target->keys, TARGET_KEYS_MAX);
-    add_keys(&values, common, sizeof common / sizeof *common);
-    error = parse_all(&values, text, why);
     return error || !target->check ? error : target->check(&values, options, why);
+}
+
+int target_options_parse_conversion(const struct target *target, const char *text,
+                                    struct target_options *options, struct reason *why)
+{
+    int (*check)(const struct target_values *, struct target_options *, struct reason *) =
+        target->check_conversion ? target->check_conversion : target->check;
+    struct target_values values = {.count = 0};
+    int error = parse_values(target, target->conversion_keys, text, &values, why);
+
+    *options = target->defaults;
+    error = error || !check ? error : check(&values, options, why);
+    for (size_t i = 0; i < sizeof other_files / sizeof *other_files && !error; i++) {
+        const struct target_value *value = find(&values, other_files[i]);
+
+        if (value && value->text)
+            return target_refuse(why, ENOTSUP,
+                                 "%s: how much is written depends on another file, which is not "
+                                 "looked at",
+                                 other_files[i]);
+    }
+    return error;
 }
 
 bool target_options_equal(const struct target_options *a, const struct target_options *b)
@@ -285,5 +319,8 @@ bool target_options_equal(const struct target_options *a, const struct target_op
            a->header_size == b->header_size && a->refcount_bits == b->refcount_bits &&
            a->subformat == b->subformat && a->extended_l2 == b->extended_l2 &&
            a->is_v2 == b->is_v2 && a->force_size == b->force_size &&
-           a->zero_blocks == b->zero_blocks && a->whole == b->whole;
+           a->zero_blocks == b->zero_blocks && a->whole == b->whole &&
+           a->compressed == b->compressed && a->zstd == b->zstd && a->encrypted == b->encrypted &&
+           a->preallocation == b->preallocation && a->many_heads == b->many_heads &&
+           a->text_bytes == b->text_bytes;
 }

@@ -3,9 +3,13 @@
  * The size of a qcow2 image (docs/interop/qcow2.txt), as `qemu-img measure` computes it: all tables
  * of the whole disk, and the data clusters.
  */
+#include "target-qcow2.h"
+
 #include <errno.h>
+#include <string.h>
 
 #include "checked.h"
+#include "qcow2-writer.h"
 #include "target-options.h"
 
 static const struct target_key keys[] = {
@@ -21,7 +25,6 @@ static const struct target_key keys[] = {
 static const char *const compat_names[] = {"1.1", "0.10", NULL};
 static const char *const encrypt_formats[] = {"luks", NULL};
 
-enum { PREALLOCATION_FALLOC = 2 };
 static const char *const preallocation_names[] = {"off", "metadata", "falloc", "full", NULL};
 
 static int check_clusters(struct target_options *o, struct reason *why)
@@ -73,10 +76,142 @@ static int check(const struct target_values *v, struct target_options *o, struct
         return target_refuse(why, EINVAL, "invalid parameter value: %s",
                              target_value(v, "preallocation")->text);
     /* What the source has to say of a cluster it then says over a backing file's bytes. */
-    o->whole = choice >= PREALLOCATION_FALLOC || target_value(v, "backing_file")->text;
+    o->whole = choice >= QCOW2_PREALLOCATION_FALLOC || target_value(v, "backing_file")->text;
     if (target_choice(v, "encrypt.format", encrypt_formats, -1) == 0)
         return target_luks_header(v, "encrypt.", &o->header_size, why);
     return 0;
+}
+
+/* A value that is one of names, else refused in the words of the key's other name. -1: the key was
+ * not given. */
+static int choose(const struct target_values *v, const char *key, const char *name,
+                  const char *const *names, int *choice, struct reason *why)
+{
+    *choice = -1;
+    if (!target_value(v, key)->text)
+        return 0;
+    *choice = target_choice(v, key, names, 0);
+    return *choice < 0 ? target_not_accepted(v, key, name, why) : 0;
+}
+
+/* Sets the encryption, of which everything but its format stands behind the other keys. */
+static int check_encryption(const struct target_values *v, struct target_options *o,
+                            struct reason *why)
+{
+    static const struct target_key cipher[] = {TARGET_CIPHER_KEYS("encrypt."), {NULL, KEY_TEXT}};
+    static const char *const known[] = {"luks", "aes", "qcow", NULL};
+    bool has_format = target_value(v, "encrypt.format")->text;
+    int format, error;
+
+    if (has_format && target_value(v, "encryption")->text)
+        return target_refuse(why, EINVAL,
+                             "'encrypt.format' and its alias 'encryption' can't be used at the "
+                             "same time");
+    error = choose(v, "encrypt.format", "format", known, &format, why);
+    if (error)
+        return error;
+    o->encrypted = has_format || target_number(v, "encryption", 0);
+    for (const struct target_key *key = cipher; key->name && format != 0; key++) {
+        if (!target_value(v, key->name)->text)
+            continue;
+        if (!o->encrypted)
+            return target_refuse(why, EINVAL, "Parameter 'encrypt.format' is missing");
+        if (strcmp(key->name, "encrypt.key-secret") != 0)
+            return target_refuse(why, EINVAL, "Parameter '%s' is unexpected", key->name);
+    }
+    return format == 0 ? target_luks_header(v, "encrypt.", &o->header_size, why) : 0;
+}
+
+/* What stands for one of several names, in the order in which a creation looks. */
+static int check_choices(const struct target_values *v, struct target_options *o,
+                         struct reason *why)
+{
+    static const char *const versions[] = {"1.1", "0.10", "v3", "v2", NULL};
+    static const char *const compressions[] = {"zlib", "zstd", NULL};
+    int choice, error;
+
+    error = choose(v, "compat", "version", versions, &choice, why);
+    if (error)
+        return error;
+    o->is_v2 = choice == 1 || choice == 3;
+    error = check_encryption(v, o, why);
+    if (error)
+        return error;
+    error = choose(v, "preallocation", "preallocation", preallocation_names, &choice, why);
+    if (error)
+        return error;
+    o->preallocation = choice < 0 ? QCOW2_PREALLOCATION_OFF : (unsigned)choice;
+    error = choose(v, "compression_type", "compression-type", compressions, &choice, why);
+    o->zstd = choice == 1;
+    return error;
+}
+
+/* What version 2 has not, in the order in which a creation looks. */
+static int check_version(const struct target_values *v, struct target_options *o,
+                         struct reason *why)
+{
+    static const char words[] = "compatibility level 1.1 and above (use version=v3 or greater)";
+    int error;
+
+    if (o->is_v2 && o->extended_l2)
+        return target_refuse(why, EINVAL, "Extended L2 entries are only supported with %s", words);
+    error = check_clusters(o, why);
+    if (error)
+        return error;
+    if (o->is_v2 && target_number(v, "lazy_refcounts", 0))
+        return target_refuse(why, EINVAL, "Lazy refcounts only supported with %s", words);
+    if (!is_power_of_two(o->refcount_bits) || o->refcount_bits > 64)
+        return target_refuse(why, EINVAL,
+                             "Refcount width must be a power of two and may not exceed 64 bits");
+    if (o->is_v2 && o->refcount_bits != 16)
+        return target_refuse(why, EINVAL,
+                             "Different refcount widths than 16 bits require compatibility level "
+                             "1.1 or above (use version=v3 or greater)");
+    if (o->is_v2 && o->zstd)
+        return target_refuse(why, EINVAL, "Non-zlib compression type is only supported with %s",
+                             words);
+    return 0;
+}
+
+static const struct target_key conversion_keys[] = {{"compressed", KEY_BOOL}, {NULL, KEY_TEXT}};
+
+/* What a creation takes, which is not all that a measurement takes. */
+static int check_conversion(const struct target_values *v, struct target_options *o,
+                            struct reason *why)
+{
+    const char *preallocation = target_value(v, "preallocation")->text;
+    int error;
+
+    o->compressed = target_number(v, "compressed", 0);
+    if (o->compressed &&
+        (target_number(v, "encryption", 0) || target_value(v, "encrypt.format")->text))
+        return target_refuse(why, EINVAL,
+                             "Compression and encryption not supported at the same time");
+    if (o->compressed && preallocation && strcmp(preallocation, "off") != 0)
+        return target_refuse(why, EINVAL,
+                             "Compression and preallocation not supported at the same time");
+    o->cluster_size = target_number(v, "cluster_size", o->cluster_size);
+    o->extended_l2 = target_number(v, "extended_l2", 0);
+    o->refcount_bits = target_number(v, "refcount_bits", o->refcount_bits);
+    error = check_choices(v, o, why);
+    if (!error)
+        error = check_version(v, o, why);
+    if (error)
+        return error;
+    if (target_number(v, "data_file_raw", 0) && !target_value(v, "data_file")->text)
+        return target_refuse(why, EINVAL, "data-file-raw requires data-file");
+    if (target_value(v, "backing_fmt")->text && !target_value(v, "backing_file")->text)
+        return target_refuse(why, EINVAL, "Backing format cannot be used without backing file");
+    return 0;
+}
+
+static const struct conversion_model *model(const struct target_options *o)
+{
+    if (o->compressed)
+        return &qcow2_compressed;
+    if (o->compressed)
+        return &qcow2_compressed;
+    return o->preallocation == QCOW2_PREALLOCATION_OFF ? &qcow2_written : &qcow2_preallocated;
 }
 
 static bool keeps_bitmaps(const struct target_options *o)
@@ -140,6 +275,9 @@ const struct target qcow2_target = {
     .defaults = {.cluster_size = 65536, .refcount_bits = 16},
     .keys = keys,
     .check = check,
+    .conversion_keys = conversion_keys,
+    .check_conversion = check_conversion,
+    .model = model,
     .keeps_bitmaps = keeps_bitmaps,
     .units = units,
     .size = size,

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "checked.h"
+#include "target-options.h"
 
 /* raw: the virtual size in whole sectors, whatever the data. */
 static int raw_size(const struct target_options *options, uint64_t virtual_size,
@@ -24,7 +25,18 @@ static int raw_size(const struct target_options *options, uint64_t virtual_size,
     return 0;
 }
 
-const struct target raw_target = {.name = "raw", .size = raw_size};
+static int raw_check(const struct target_values *values, struct target_options *options,
+                     struct reason *why)
+{
+    (void)options;
+    return target_check_preallocation(values, why);
+}
+
+const struct target raw_target = {
+    .name = "raw",
+    .check_conversion = raw_check,
+    .size = raw_size,
+};
 
 const struct target *const targets[] = {
     &raw_target, &qcow2_target, &luks_target,      &vmdk_target, &vhd_target, &vhdx_target,
@@ -93,12 +105,16 @@ static void count(struct unit_count *c, uint64_t offset, uint64_t end)
     c->counted = (last + 1) * c->unit;
 }
 
+void unit_count_range(struct unit_count *c, uint64_t offset, uint64_t length)
+{
+    if (offset + length > c->counted)
+        count(c, offset, offset + length);
+}
+
 void unit_count_add(struct unit_count *c, const struct extent *extent)
 {
-    uint64_t end = extent->offset + extent->length;
-
-    if (extent->kind == EXTENT_DATA && end > c->counted)
-        count(c, extent->offset, end);
+    if (extent->kind == EXTENT_DATA)
+        unit_count_range(c, extent->offset, extent->length);
 }
 
 void target_counts_begin(struct target_counts *counts)

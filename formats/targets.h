@@ -33,6 +33,12 @@ struct target_options {
     bool force_size;        /* vpc */
     bool zero_blocks;       /* vhdx, block_state_zero */
     bool whole;             /* every unit is written, whatever the data */
+    bool compressed;        /* each unit is written compressed; qcow2, qcow */
+    bool zstd;              /* qcow2, compression_type */
+    bool encrypted;         /* qcow2, by whatever cipher */
+    bool many_heads;        /* vmdk, as adapters other than ide have */
+    uint64_t text_bytes;    /* vmdk; of values in the descriptor */
+    unsigned preallocation; /* qcow2, as in its own enumeration; its default is 0 */
 };
 
 struct target_size {
@@ -42,6 +48,7 @@ struct target_size {
 
 struct target_values;
 struct target_key;
+struct conversion_model;
 
 struct target {
     const char *name;
@@ -55,6 +62,16 @@ struct target {
      * do not matter, and are not looked at. */
     int (*check)(const struct target_values *values, struct target_options *options,
                  struct reason *why);
+
+    /* The same for a conversion, which takes more keys (NULL: the same) and refuses more. NULL: it
+     * is as above. */
+    const struct target_key *conversion_keys;
+    int (*check_conversion)(const struct target_values *values, struct target_options *options,
+                            struct reason *why);
+
+    /* How to tell the size of a conversion with these options (conversion.h). NULL, or NULL from
+     * it: touched units tell, and size() below. */
+    const struct conversion_model *(*model)(const struct target_options *options);
 
     /* Whether it can hold the persistent bitmaps of a source. NULL: never. */
     bool (*keeps_bitmaps)(const struct target_options *options);
@@ -97,6 +114,11 @@ int target_too_large(struct reason *why, uint64_t virtual_size);
 int target_options_parse(const struct target *target, const char *text,
                          struct target_options *options, struct reason *why);
 
+/* The same of `qemu-img convert -O TARGET -o TEXT`, and compressed=on for its -c. Also -ENOTSUP:
+ * the size depends on another file. */
+int target_options_parse_conversion(const struct target *target, const char *text,
+                                    struct target_options *options, struct reason *why);
+
 /* Whether all sizes are the same with both. */
 bool target_options_equal(const struct target_options *a, const struct target_options *b);
 
@@ -108,6 +130,7 @@ struct unit_count {
     uint64_t touched; /* units */
 };
 void unit_count_begin(struct unit_count *count, uint64_t unit);
+void unit_count_range(struct unit_count *count, uint64_t offset, uint64_t length);
 void unit_count_add(struct unit_count *count, const struct extent *extent);
 
 /* Counts for several targets; equal units are counted once. */

@@ -158,6 +158,7 @@ static int take_header(struct disk *disk, struct vdi *vdi, const uint8_t *header
 
     /* Odd sizes are made by VBoxManage convertfromraw; VirtualBox and qemu round them up. */
     checked_round_up(le64(header + DISK_SIZE), SECTOR, &disk->virtual_size);
+    disk->told_at_once = BLOCK;
     disk->subformat = type_name(type);
     vdi->is_static = type == TYPE_STATIC;
     vdi->header = header;

@@ -139,7 +139,7 @@ REFUSED("vmdk", "zeroed_grain=on,subformat=monolithicFlat", "Flat image can't en
 REFUSED("vmdk", "preallocation=foo", "invalid parameter value: foo")
 REFUSED("vmdk", "preallocation=metadata", "Unsupported preallocation mode: metadata")
 TAKEN("vmdk", "subformat=monolithicSparse,adapter_type=legacyESX,hwversion=foo", "preallocation=full")
-TAKEN("vmdk", "subformat=twoGbMaxExtentFlat,compat6", "subformat=twoGbMaxExtentFlat,toolsversion=1")
+TAKEN("vmdk", "subformat=twoGbMaxExtentFlat,compat6", "subformat=twoGbMaxExtentFlat,toolsversion=1234567890")
 REFUSED("vpc", "foo=1", "Invalid parameter 'foo'")
 REFUSED("vpc", "subformat=foo", "Parameter 'subformat' does not accept value 'foo'")
 REFUSED("vpc", "subformat=", "Parameter 'subformat' does not accept value ''")

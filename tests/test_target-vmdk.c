@@ -19,14 +19,10 @@ static const struct size_vector vectors[] = {
      8606777344,
      8606777344 + (UINT64_C(66048) << 30)},
     {"subformat=streamOptimized", 64 * MIB, {1}, 131584, 67698688},
-    {"subformat=monolithicFlat", 12345, {1}, 12800, 12800},
-    {"subformat=twoGbMaxExtentFlat", 5 * GIB, {0}, 5 * GIB, 5 * GIB},
-    {"subformat=twoGbMaxExtentSparse", 4 * GIB, {3}, 2 * 327680 + 3 * 65536, 2 * 327680 + 4 * GIB},
-    {"subformat=twoGbMaxExtentSparse",
-     4 * GIB + 512,
-     {0},
-     2 * 327680 + 65536,
-     2 * 327680 + 131072 + 4 * GIB},
+    {"subformat=monolithicFlat", 12345, {1}, 13824, 13824},
+    {"subformat=twoGbMaxExtentFlat", 5 * GIB, {0}, 5 * GIB + 1536, 5 * GIB + 1536},
+    {"subformat=twoGbMaxExtentSparse", 4 * GIB, {3}, 656384 + 3 * 65536, 656384 + 4 * GIB},
+    {"subformat=twoGbMaxExtentSparse", 4 * GIB + 512, {0}, 722432, 722432 + 65536 + 4 * GIB},
     {"backing_file=x", 64 * MIB, {1}, 67174400, 67174400},
 
 };
@@ -37,7 +33,7 @@ static const struct refused_vector refused[] = {
     {"subformat=monolithicFlat", 0, ENOTSUP, "an empty disk cannot be read again"},
     {"", (UINT64_C(1) << 50) + 1, EFBIG, "L1 size too big"},
     {"subformat=streamOptimized", (UINT64_C(1) << 50) + 1, EFBIG, "L1 size too big"},
-    {"subformat=twoGbMaxExtentSparse", UINT64_C(1) << 60, EFBIG, "L1 size too big"},
+    {"subformat=twoGbMaxExtentSparse", (UINT64_C(1) << 46) + 1, EFBIG, "more than 32768 extents"},
     {"", UINT64_MAX, EFBIG, "a disk of 18446744073709551615 bytes is too large"},
     {"backing_file=x", UINT64_C(1) << 41, EFBIG, "a sparse extent has at most 2 TiB"},
 
