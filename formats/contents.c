@@ -16,8 +16,12 @@
 #include "zeros.h"
 
 enum {
-    BUFFER_BYTES = 2 << 20,
     PROGRESS_EXTENTS = 64, /* a few milliseconds, even if each takes a table to be read */
+    RUNS_MAX = CONTENTS_SLAB / CONTENTS_BLOCK, /* that are read together: none is shorter then */
+};
+
+struct run {
+    uint64_t offset, length;
 };
 
 struct walk {
@@ -32,8 +36,10 @@ struct walk {
     bool is_written;      /* something of it was told */
     uint64_t offset, end; /* what is to be told next; both the same: nothing */
 
-    struct extent part; /* of the slab, that is to be read next; length 0: none */
-    uint64_t run;       /* where its run begins */
+    struct extent part;           /* of the slab, that is to be read next; length 0: none */
+    uint64_t run;                 /* where its run begins */
+    struct run runs[RUNS_MAX];    /* that begin in the part: which, */
+    size_t runs_told, runs_count; /* and how many were told */
 };
 
 static int tell_progress(const struct walk *w, uint64_t offset)
@@ -68,9 +74,22 @@ static int take_piece(struct walk *w, uint64_t offset, uint64_t end)
 static uint64_t piece_end(const struct walk *w, uint64_t offset)
 {
     uint64_t block = CONTENTS_BLOCK - offset % CONTENTS_BLOCK;
-    uint64_t buffer = BUFFER_BYTES - (offset - w->run) % BUFFER_BYTES;
+    uint64_t buffer = CONTENTS_BUFFER - (offset - w->run) % CONTENTS_BUFFER;
 
     return offset + min_u64(block, buffer);
+}
+
+/* Tells of the run that begins there, if one does: what was found before is of another. */
+static int tell_run(struct walk *w, uint64_t offset)
+{
+    const struct run *run = &w->runs[w->runs_told];
+    int error;
+
+    if (w->runs_told == w->runs_count || run->offset != offset)
+        return 0;
+    w->runs_told++;
+    error = tell(w);
+    return error ? error : w->sink->run(w->sink->context, run->offset, run->length);
 }
 
 /* Looks through the part, which has been read. */
@@ -81,9 +100,11 @@ static int look_through(struct walk *w)
 
     for (uint64_t at = w->part.offset, next; at < end && !error; at = next) {
         next = min_u64(piece_end(w, at), end);
-        if (!are_zeros(w->bytes + (at - w->slab), (size_t)(next - at)))
+        error = tell_run(w, at);
+        if (!error && !are_zeros(w->bytes + (at - w->slab), (size_t)(next - at)))
             error = take_piece(w, at, next);
     }
+    w->runs_told = w->runs_count = 0;
     return error;
 }
 
@@ -146,7 +167,8 @@ static bool can_join(const struct walk *w, const struct extent *e)
            e->offset % CONTENTS_BLOCK == 0;
 }
 
-/* What of a run of data lies in one slab. */
+/* The part that follows, or more of the one that is to be read: what of a run of data lies in one
+ * slab. */
 static int take_part(struct walk *w, const struct extent *e, uint64_t run)
 {
     uint64_t slab = e->offset - e->offset % CONTENTS_SLAB;
@@ -173,15 +195,44 @@ static int take_part(struct walk *w, const struct extent *e, uint64_t run)
 /* A run of data, in parts. */
 static int take_run(struct walk *w, struct extent e)
 {
-    uint64_t run = e.offset, end = e.offset + e.length;
+    const struct run run = {e.offset, e.length};
+    uint64_t end = e.offset + e.length;
     int error = 0;
 
     while (e.offset < end && !error) {
         e.length = min_u64(end - e.offset, CONTENTS_SLAB - e.offset % CONTENTS_SLAB);
-        error = take_part(w, &e, run);
+        error = take_part(w, &e, run.offset);
+        if (e.offset == run.offset && w->sink->run)
+            w->runs[w->runs_count++] = run;
         e.offset += e.length;
         if (e.host != EXTENT_NO_HOST)
             e.host += e.length;
+    }
+    return error;
+}
+
+/* Where the run ends that begins there: with the extent, or where qemu tells no more at once. */
+static uint64_t run_end(struct walk *w, const struct extent *e, uint64_t offset)
+{
+    uint64_t most = disk_layer(w->disk, e->layer)->told_at_once, end = e->offset + e->length;
+
+    return most ? min_u64(end, offset - offset % most + most) : end;
+}
+
+/* What the stream tells, which qemu may be told in several runs. */
+static int take_data(struct walk *w, const struct extent *e)
+{
+    int error = 0;
+
+    for (uint64_t at = e->offset, next; at < e->offset + e->length && !error; at = next) {
+        struct extent run = *e;
+
+        next = run_end(w, e, at);
+        run.offset = at;
+        run.length = next - at;
+        if (e->host != EXTENT_NO_HOST)
+            run.host += at - e->offset;
+        error = take_run(w, run);
     }
     return error;
 }
@@ -196,7 +247,7 @@ static int walk(struct walk *w)
     extents_begin(&w->stream, w->disk, EXTENTS_WANT_HOST);
     while (!error && (found = extents_next(&w->stream, &e)) == 1) {
         if (e.kind == EXTENT_DATA)
-            error = take_run(w, e);
+            error = take_data(w, &e);
         if (!error && ++extents % PROGRESS_EXTENTS == 0)
             error = read_part(w);
         if (!error && extents % PROGRESS_EXTENTS == 0)

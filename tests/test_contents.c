@@ -11,6 +11,8 @@ enum { BLOCK = CONTENTS_BLOCK, SLAB = CONTENTS_SLAB, PIECES_MAX = 100 };
 /* What was told. */
 static struct {
     uint64_t offsets[PIECES_MAX], lengths[PIECES_MAX];
+    uint64_t run_offsets[PIECES_MAX], run_lengths[PIECES_MAX], run_at[PIECES_MAX];
+    unsigned runs;                   /* run_at: pieces that were told before them */
     unsigned pieces, slabs, slab_at; /* slab_at: pieces that were told before the last slab */
     uint64_t slab_offset, progress;
     size_t slab_length;
@@ -18,6 +20,8 @@ static struct {
     unsigned fails_at; /* the call, of any, that returns an error; 0: none */
     unsigned calls;
 } told;
+
+static bool with_runs; /* they are wanted */
 
 static int call(void)
 {
@@ -46,6 +50,16 @@ static int take_slab(void *context, uint64_t offset, const uint8_t *bytes, size_
     return call();
 }
 
+static int take_run(void *context, uint64_t offset, uint64_t length)
+{
+    assert_ptr_equal(context, &told);
+    assert_true(told.runs < PIECES_MAX && length > 0);
+    told.run_offsets[told.runs] = offset;
+    told.run_lengths[told.runs] = length;
+    told.run_at[told.runs++] = told.pieces;
+    return call();
+}
+
 static int take_progress(void *context, uint64_t offset)
 {
     assert_ptr_equal(context, &told);
@@ -56,7 +70,11 @@ static int take_progress(void *context, uint64_t offset)
 
 static int walk(void)
 {
-    const struct contents_sink sink = {&told, take_written, take_slab, take_progress};
+    const struct contents_sink sink = {.context = &told,
+                                       .run = with_runs ? take_run : NULL,
+                                       .written = take_written,
+                                       .slab = take_slab,
+                                       .progress = take_progress};
     unsigned fails_at = told.fails_at;
 
     memset(&told, 0, sizeof told);
@@ -83,6 +101,7 @@ static int begin(void **state)
 {
     (void)state;
     memset(&told, 0, sizeof told);
+    with_runs = false;
     sample_begin(&s);
     return 0;
 }
@@ -208,6 +227,50 @@ static void test_neighbours(void **state)
     assert_int_equal(image_bytes_read(s.img), 4096 * 2 + 1000 + 20000);
 }
 
+/* The run of that number, which was told in front of that piece. */
+static void assert_run(size_t number, uint64_t offset, uint64_t length, size_t piece)
+{
+    assert_true(number < told.runs);
+    assert_int_equal(told.run_offsets[number], offset);
+    assert_int_equal(told.run_lengths[number], length);
+    assert_int_equal(told.run_at[number], piece);
+}
+
+/* Who wants to know of runs is told, and hears of the pieces of each by themselves; the file is
+ * read as it is without that. */
+static void test_runs(void **state)
+{
+    (void)state;
+    with_runs = true;
+    PUT_BYTES(8 * MIB, 100, 5000, 8192, 12000, 5 * MIB);
+    PLAY(8 * MIB, DATA(4096, 0), DATA(4096, 4096), DATA(8192, 8192), HOLE(MIB),
+         DATA(3 * MIB, 3 * MIB), HOLE(8 * MIB));
+    ASSERT_WRITTEN(0, BLOCK, BLOCK, BLOCK, 2 * BLOCK, BLOCK, 16384 + 3 * MIB, BLOCK);
+    assert_int_equal(told.runs, 4);
+    assert_run(0, 0, 4096, 0);
+    assert_run(1, 4096, 4096, 1);
+    assert_run(2, 8192, 8192, 2);
+    assert_run(3, 16384 + MIB, 3 * MIB, 3);
+    assert_int_equal(image_reads(s.img), 1 + 3);
+}
+
+/* Of formats of which qemu is told no more than a cluster, or so, at once. */
+static void test_told_at_once(void **state)
+{
+    (void)state;
+    with_runs = true;
+    PUT_BYTES(MIB, 0, 8192, 100000);
+    PLAY(MIB, DATA(10000, 0), DATA(190000, 10000), HOLE(MIB));
+    s.disk.told_at_once = 65536;
+    ASSERT_WRITTEN(0, BLOCK, 8192, 10000 - 8192, 98304, BLOCK);
+    assert_int_equal(told.runs, 5);
+    assert_run(0, 0, 10000, 0);
+    assert_run(1, 10000, 55536, 2);
+    assert_run(2, 65536, 65536, 2);
+    assert_run(3, 131072, 65536, 3);
+    assert_run(4, 196608, 3392, 3);
+}
+
 /* Nothing is told of what is behind an error. */
 static void test_errors(void **state)
 {
@@ -301,11 +364,11 @@ static void test_same_bytes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_blocks),     TEST(test_unaligned_runs), TEST(test_buffers),
-        TEST(test_slabs),      TEST(test_gaps),           TEST(test_end_of_disk),
-        TEST(test_neighbours), TEST(test_errors),         TEST(test_unreadable),
-        TEST(test_compressed), TEST(test_sink_ends),      TEST(test_pieces_alone),
-        TEST(test_same_bytes),
+        TEST(test_runs),           TEST(test_told_at_once), TEST(test_blocks),
+        TEST(test_unaligned_runs), TEST(test_buffers),      TEST(test_slabs),
+        TEST(test_gaps),           TEST(test_end_of_disk),  TEST(test_neighbours),
+        TEST(test_errors),         TEST(test_unreadable),   TEST(test_compressed),
+        TEST(test_sink_ends),      TEST(test_pieces_alone), TEST(test_same_bytes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
