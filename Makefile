@@ -34,7 +34,7 @@ ALL_LDFLAGS  = -pie -Wl,-z,relro,-z,now $(SANITIZERS) $(LDFLAGS)
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 
 # All but the daemon: what instar-cat, tests and fuzzers use. Knows no FUSE.
-CORE = $(call objects,$(wildcard formats/*.c detect/*.c) fs/bar.c fs/cat.c fs/image_options.c fs/nodes.c fs/option_sets.c fs/passes.c fs/render.c fs/results.c fs/text.c)
+CORE = $(call objects,$(wildcard formats/*.c detect/*.c) fs/bar.c fs/cat.c fs/conversions.c fs/image_options.c fs/nodes.c fs/option_sets.c fs/passes.c fs/render.c fs/results.c fs/text.c)
 # The daemon, but for its main().
 DAEMON = $(filter-out $(CORE) $(BUILD)/fs/main.o,$(call objects,$(wildcard fs/*.c)))
 MAKER = $(call objects,tools/maker.c $(filter-out tools/make_bench_%.c,$(wildcard tools/make_*.c)) formats/crc32c.c)

@@ -207,8 +207,8 @@ static void print_node(struct cat *cat, const struct node *node, unsigned view, 
 
 static void print_view(struct cat *cat, unsigned view, FILE *out)
 {
-    static const enum pass order[] = {PASS_HEADER, PASS_CONTENT, PASS_MEASURE, PASS_SCAN,
-                                      PASS_STATUS};
+    static const enum pass order[] = {PASS_HEADER, PASS_CONTENT, PASS_MEASURE,
+                                      PASS_SCAN,   PASS_DATA,    PASS_STATUS};
 
     for (size_t k = 0; k < sizeof order / sizeof *order; k++)
         for (const struct node *n = nodes; n->path; n++)

@@ -14,16 +14,18 @@
 enum { PATH_BYTES = 128 }; /* no path is longer */
 
 /* The two files of a target. */
-#define MEASURE(name, pass_)                                                                       \
-    {.path = "measure/" name,                                                                      \
+#define FILES(directory, name, pass_, kind_, render_)                                              \
+    {.path = directory name,                                                                       \
      .pass = (pass_),                                                                              \
-     .kind = KIND_LINES,                                                                           \
-     .render = render_measure,                                                                     \
+     .kind = (kind_),                                                                              \
+     .render = render_,                                                                            \
      .target = (name)},                                                                            \
     {                                                                                              \
-        .path = "measure/" name ".json", .pass = (pass_), .kind = KIND_JSON,                       \
-        .render = render_measure_json, .target = (name)                                            \
+        .path = directory name ".json", .pass = (pass_), .kind = KIND_JSON,                        \
+        .render = render_##_json, .target = (name)                                                 \
     }
+#define MEASURE(name, pass) FILES("measure/", name, pass, KIND_LINES, render_measure)
+#define CONVERT(name, pass) FILES("convert_size/", name, pass, KIND_BYTES, render_convert_size)
 
 static const struct node table[] = {
     {.path = "", .pass = PASS_DIRECTORY},
@@ -52,6 +54,17 @@ static const struct node table[] = {
     MEASURE("qed", PASS_MEASURE),
     MEASURE("parallels", PASS_MEASURE),
     MEASURE("qcow", PASS_SCAN),
+    {.path = "convert_size", .pass = PASS_DIRECTORY, .parse = target_options_parse_conversion},
+    CONVERT("raw", PASS_HEADER),
+    CONVERT("qcow2", PASS_DATA),
+    CONVERT("luks", PASS_HEADER),
+    CONVERT("vmdk", PASS_DATA),
+    CONVERT("vpc", PASS_DATA),
+    CONVERT("vhdx", PASS_DATA),
+    CONVERT("vdi", PASS_DATA),
+    CONVERT("qed", PASS_DATA),
+    CONVERT("parallels", PASS_DATA),
+    CONVERT("qcow", PASS_DATA),
     {.path = "references", .pass = PASS_DIRECTORY, .count = count_references},
     {.path = "references/#", .pass = PASS_DIRECTORY, .after = "format"},
     {.path = "references/#/kind", .pass = PASS_HEADER, .render = render_reference_kind},
@@ -106,10 +119,8 @@ static const struct node table[] = {
 };
 
 static const char *const pass_names[PASSES] = {
-    [PASS_HEADER] = "header",
-    [PASS_CONTENT] = "content",
-    [PASS_MEASURE] = "measure",
-    [PASS_SCAN] = "scan",
+    [PASS_HEADER] = "header", [PASS_CONTENT] = "content", [PASS_MEASURE] = "measure",
+    [PASS_SCAN] = "scan",     [PASS_DATA] = "data",
 };
 
 static struct node all[NODES_MAX + 1]; /* the last ends them */

@@ -11,6 +11,7 @@
 #include "detect/chain.h"
 #include "detect/content.h"
 #include "detect/detect.h"
+#include "formats/conversion.h"
 #include "formats/targets.h"
 #include "text.h"
 
@@ -22,6 +23,7 @@ enum pass {
     PASS_CONTENT,   /* the guest's first bytes */
     PASS_MEASURE,   /* the walk over the extents, as far as measure/ has to know them */
     PASS_SCAN,      /* the same walk, over every one of them */
+    PASS_DATA,      /* the guest's data, all of it */
     PASSES,
 };
 
@@ -79,6 +81,14 @@ struct task {
     uint32_t set; /* its number, 0: none */
 };
 
+/* A conversion to one target. */
+struct converted {
+    bool begun;
+    int error; /* why it could not be */
+    struct conversion conversion;
+    char name[256 + 16]; /* of the file that would be written */
+};
+
 /* Everything a render function may use. Of a pass that was not run, nothing is set. */
 struct facts {
     const struct status *status; /* PASS_STATUS only */
@@ -94,12 +104,14 @@ struct facts {
     struct content content;                       /* PASS_CONTENT: it, or content_error */
     int content_error;
 
-    int measure_error;           /* of the walk that counted units */
-    int scan_error;              /* of the walk over everything */
-    bool scanned_all;            /* it was one: allocated is right, or scan_error */
-    uint64_t allocated;          /* guest bytes that hold data */
-    struct target_counts counts; /* by row of targets[]; of smaller units than
-                                    MEASURED_UNIT only if scanned_all */
+    int measure_error;                         /* of the walk that counted units */
+    int scan_error;                            /* of the walk over everything */
+    bool scanned_all;                          /* it was one: allocated is right, or scan_error */
+    uint64_t allocated;                        /* guest bytes that hold data */
+    struct converted conversions[TARGETS_MAX]; /* by row of targets[] */
+    int data_error;                            /* of the walk that fed them */
+    struct target_counts counts;               /* by row of targets[]; of smaller units than
+                                                  MEASURED_UNIT only if scanned_all */
 };
 
 /* What a file's text is, for programs. */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conversions.h"
 #include "detect/content.h"
 #include "formats/checked.h"
 #include "render.h"
@@ -112,26 +113,41 @@ static void open_disk(struct image *img, const struct open_options *options, str
     chain_open(&facts->chain, &facts->disk, facts->layers, facts->layer, options);
 }
 
-static void gather(enum pass pass, struct image *img, const struct open_options *options,
+/* Walks over the extents; all: over every one of them. What makes that fail need not concern
+ * measure/: it says the same whatever was read before. */
+static void walk(struct facts *facts, const struct pass_sink *sink, bool all)
+{
+    facts->measure_error = facts->scan_error = scan(facts, sink, all);
+    if (!all || !facts->scan_error)
+        return;
+    facts->measure_error = scan(facts, sink, false);
+    facts->scanned_all = true;
+}
+
+static void gather(const struct task *task, struct image *img, const struct open_options *options,
                    const struct pass_sink *sink, struct facts *facts)
 {
+    enum pass pass = task->pass;
+
     open_disk(img, options, facts);
-    facts->content_error = facts->open_error;
-    facts->scan_error = facts->measure_error = facts->open_error;
+    facts->content_error = facts->scan_error = facts->measure_error = facts->open_error;
     facts->scanned_all = true;
-    if (pass < PASS_MEASURE && !facts->set && !facts->detect_error)
+    if (pass <= PASS_CONTENT && !facts->set && !facts->detect_error)
         find_headers(facts);
-    if (pass == PASS_CONTENT && !facts->open_error)
-        facts->content_error = content_detect(&facts->disk, &facts->content);
-    if (pass < PASS_MEASURE || facts->open_error)
+    if (facts->open_error)
         return;
-    facts->measure_error = facts->scan_error = scan(facts, sink, pass == PASS_SCAN);
-    /* What makes the full walk fail need not concern measure/: it says the same whatever was read
-     * before. */
-    if (pass == PASS_SCAN && facts->scan_error) {
-        facts->measure_error = scan(facts, sink, false);
-        facts->scanned_all = true;
-    }
+    conversions_begin(facts, task);
+    if (pass == PASS_CONTENT)
+        facts->content_error = content_detect(&facts->disk, &facts->content);
+    else if (pass == PASS_DATA)
+        conversions_walk(facts, sink);
+    else if (pass != PASS_HEADER)
+        walk(facts, sink, pass == PASS_SCAN);
+}
+
+static bool is_walk(enum pass pass)
+{
+    return pass == PASS_MEASURE || pass == PASS_SCAN;
 }
 
 bool task_may_tell(const struct task *task, const struct place *place)
@@ -141,7 +157,7 @@ bool task_may_tell(const struct task *task, const struct place *place)
     if (task->set || asked.set)
         return task->set == asked.set && task->pass == asked.pass;
     return task->pass == asked.pass || (task->pass == PASS_CONTENT && asked.pass == PASS_HEADER) ||
-           (task->pass >= PASS_MEASURE && asked.pass >= PASS_MEASURE);
+           (is_walk(task->pass) && is_walk(asked.pass));
 }
 
 static int emit_file(const struct facts *facts, const struct place *place,
@@ -218,11 +234,12 @@ int task_run(const struct task *task, const struct option_set *set, const struct
         facts->layers = layers;
         facts->layer = layer;
         facts->set = set;
-        gather(task->pass, img, &o, sink, facts);
+        gather(task, img, &o, sink, facts);
         error = emit_all(task, facts, sink);
         snprintf(report->problems, sizeof report->problems, "%s", image_problems(img));
         report->bytes_read = image_bytes_read(img);
         report->reads = image_reads(img);
+        conversions_end(facts);
     }
     image_close(img);
     free(facts);

@@ -271,6 +271,59 @@ int render_measure_json(const struct facts *facts, const struct place *place, st
     return 0;
 }
 
+/* How large what a conversion writes would be. */
+static int convert_size(const struct facts *facts, const struct node *node, struct conversion *c,
+                        uint64_t *size)
+{
+    const struct target *target = target_by_name(node->target);
+    const struct converted *converted = &facts->conversions[target_row(target)];
+    const struct disk *disk = &facts->disk;
+    struct reason why = {.words = ""};
+    int error = facts->open_error ? facts->open_error : converted->error;
+
+    *c = converted->conversion;
+    if (!error && conversion_reads(c))
+        error = facts->data_error;
+    if (error)
+        return error;
+    error = conversion_size(c, size, &why);
+    if (error && *why.words)
+        image_fail(disk->img, -error, "%s: as a %s image: %s", disk->driver->name, target->name,
+                   why.words);
+    return error;
+}
+
+int render_convert_size(const struct facts *facts, const struct place *place, struct text *text)
+{
+    struct conversion c;
+    uint64_t size;
+    int error = convert_size(facts, place->node, &c, &size);
+
+    return error ? error : number(text, size);
+}
+
+int render_convert_size_json(const struct facts *facts, const struct place *place,
+                             struct text *text)
+{
+    struct conversion c;
+    uint64_t size;
+    int error = convert_size(facts, place->node, &c, &size);
+
+    if (error)
+        return error;
+    text_add(text, "{\n    \"size\": %" PRIu64 ",\n    \"files\": [", size);
+    for (uint64_t i = 0; i < conversion_files(&c); i++) {
+        struct conversion_file file;
+
+        conversion_file(&c, i, &file);
+        text_add(text, "%s\n        {\n            \"name\": ", i ? "," : "");
+        text_add_json_string(text, file.name);
+        text_add(text, ",\n            \"size\": %" PRIu64 "\n        }", file.size);
+    }
+    text_add(text, "\n    ]\n}\n");
+    return 0;
+}
+
 int render_file_size(const struct facts *facts, const struct place *place, struct text *text)
 {
     (void)place;

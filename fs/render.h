@@ -14,6 +14,9 @@ int render_content_field(const struct facts *facts, const struct place *place, s
 int render_candidates(const struct facts *facts, const struct place *place, struct text *text);
 int render_disk_size(const struct facts *facts, const struct place *place, struct text *text);
 int render_file_size(const struct facts *facts, const struct place *place, struct text *text);
+int render_convert_size(const struct facts *facts, const struct place *place, struct text *text);
+int render_convert_size_json(const struct facts *facts, const struct place *place,
+                             struct text *text);
 int render_format(const struct facts *facts, const struct place *place, struct text *text);
 int render_in_use(const struct facts *facts, const struct place *place, struct text *text);
 int render_jobs(const struct facts *facts, const struct place *place, struct text *text);

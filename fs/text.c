@@ -83,6 +83,17 @@ void text_add_lines_once(struct text *t, const char *lines, size_t length)
     }
 }
 
+void text_add_json_string(struct text *t, const char *string)
+{
+    char escaped[4 * 1024];
+
+    escape_text(escaped, sizeof escaped, string, strlen(string));
+    text_add(t, "\"");
+    for (const char *c = escaped; *c; c++)
+        text_add(t, *c == '"' || *c == '\\' ? "\\%c" : "%c", *c);
+    text_add(t, "\"");
+}
+
 void text_free(struct text *t)
 {
     free(t->bytes);

@@ -23,6 +23,9 @@ void text_add(struct text *t, const char *format, ...) __attribute__((format(pri
  */
 void text_add_lines_once(struct text *t, const char *lines, size_t length);
 
+/* Adds a string of JSON; what is no printable UTF-8 in it is escaped first, as everywhere. */
+void text_add_json_string(struct text *t, const char *string);
+
 /* Frees the bytes and empties the text. */
 void text_free(struct text *t);
 

@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Options in the names of files: looked up, never listed; what is the same is computed once; what is refused says so."""
+"""
+Files about targets: what a conversion writes; and options in their names, which are looked up and never listed: what is
+the same is computed once, what is refused says so.
+"""
 import concurrent.futures
 import errno
+import json
 import os
 import random
+import signal
 
 import mount_images as images
 from mount_harness import Mount, Place, check, equal, expected, fails, good, run, start, finish, test
@@ -68,7 +73,7 @@ def many_readers_of_one_set_share_its_job():
         job = m.stop_job()
         readers += [start("cat", m.path("measure/qcow2,cluster_size=1M")) for _ in range(20)]
         equal(m.jobs(), [job], "jobs")
-        os.kill(job, 18)
+        os.kill(job, signal.SIGCONT)
         for reader in readers:
             status, out, err = finish(reader)
             equal((status, out, err), (0, text, ""), "reader")
@@ -163,3 +168,76 @@ def layers_take_options_too():
         fails(errno.EINVAL, lambda: os.stat(m.path("layers/1/measure/qcow2,x")), "a bad option")
         equal(m.read("problems"), "", "problems of all of it")
         equal(m.read("layers/1/problems"), "layers/1/measure/qcow2,x: Invalid parameter 'x'\n", "problems")
+
+
+WRITTEN = ("raw", "qcow2", "vmdk", "vpc", "vhdx", "vdi", "qed", "parallels", "qcow")
+
+
+def converted(image, target, options="", *more):
+    """The size of the file that a conversion writes."""
+    path = Place.new(f"{target}.out")
+    good("qemu-img", "convert", "-O", target, *(("-o", options) if options else ()), *more, image, path)
+    size = os.stat(path).st_size
+    os.unlink(path)
+    return size
+
+
+@test
+def convert_size_is_that_of_the_file_that_is_written():
+    image = images.qcow2()
+    with Mount(image) as m:
+        for target in WRITTEN:
+            size = converted(image, target)
+            equal(m.read(f"convert_size/{target}"), f"{size}\n", target)
+            told = json.loads(m.read(f"convert_size/{target}.json"))
+            equal((told["size"], [f["size"] for f in told["files"]]), (size, [size]), f"{target}.json")
+            check(int(m.read(f"measure/{target}").split()[2]) >= size, f"{target}: measure is not less")
+        for options in ("cluster_size=4k", "extended_l2=on", "preallocation=metadata"):
+            equal(m.read(f"convert_size/qcow2,{options}"), f"{converted(image, 'qcow2', options)}\n", options)
+        equal(m.read("convert_size/qcow2,compressed"), f"{converted(image, 'qcow2', '', '-c')}\n", "-c")
+
+
+@test
+def one_read_of_the_data_serves_all_conversions():
+    with Mount(images.qcow2()) as m:
+        m.read("convert_size/qcow2")
+        jobs, read = m.settle(), m.bytes_read()
+        for target in WRITTEN + ("luks",):
+            m.read(f"convert_size/{target}")
+            m.read(f"convert_size/{target}.json")
+        equal((m.settle(), m.bytes_read()), (jobs, read), "faults of jobs, status/bytes_read")
+
+
+@test
+def a_conversion_of_several_files_tells_each():
+    image = images.qcow2()
+    directory = Place.new_directory("several")
+    name = os.path.splitext(os.path.basename(image))[0] + ".vmdk"
+    good("qemu-img", "convert", "-O", "vmdk", "-o", "subformat=twoGbMaxExtentSparse", image, f"{directory}/{name}")
+    sizes = {n: os.stat(f"{directory}/{n}").st_size for n in os.listdir(directory)}
+    with Mount(image) as m:
+        told = json.loads(m.read("convert_size/vmdk,subformat=twoGbMaxExtentSparse.json"))
+        equal({f["name"]: f["size"] for f in told["files"]}, sizes, "files")
+        equal(told["size"], sum(sizes.values()), "sum")
+
+
+@test
+def a_read_of_the_data_ends_when_nobody_waits():
+    with Mount(images.qcow2()) as m:
+        reader = start("cat", m.path("convert_size/qcow2"))
+        pid = m.stop_job()
+        check(m.read("status/progress").endswith(" data\n"), "it is the data pass")
+        reader.kill()
+        finish(reader)
+        m.settle()
+        check(not os.path.exists(f"/proc/{pid}"), "the job is gone")
+
+
+@test
+def what_cannot_be_converted_says_so():
+    with Mount(images.qcow2()) as m:
+        fails(errno.ENOTSUP, lambda: m.read("convert_size/qcow2,backing_file=x"), "another file")
+        check("another file" in os.getxattr(m.path("convert_size"), "user.instar.error").decode(), "words")
+        fails(errno.EINVAL, lambda: m.read("convert_size/qcow2,compat=0.10,extended_l2=on,cluster_size=16k"), "refused")
+        m.read("measure/qcow2,compat=0.10,extended_l2=on,cluster_size=16k")
+        fails(errno.EINVAL, lambda: m.read("measure/qcow2,compressed"), "a key of conversions alone")

@@ -6,8 +6,8 @@ import stat
 import mount_images as images
 from mount_harness import PYTHON, Mount, Place, check, equal, expected, good, run, test, test_each
 
-# What a file needs before it can be read: the headers, the guest's first bytes ("content"), a scan of the tables, or
-# nothing ("status"). Files in header/ are those of the image's format.
+# What a file needs before it can be read: the headers, the guest's first bytes ("content"), a scan of the tables, all
+# of the guest's data, or nothing ("status"). Files in header/ are those of the image's format.
 TREE = {
     "format": "header",
     "subformat": "header",
@@ -17,8 +17,10 @@ TREE = {
     "disk_size": "status",
     "allocated_size": "scan",
     "candidates": "header",
-    **{f"measure/{target}{suffix}": "header" for suffix in ("", ".json") for target in ("raw", "luks")},
-    **{f"measure/{target}{suffix}": "scan" for suffix in ("", ".json")
+    **{f"{directory}/{target}{suffix}": "header" for directory in ("measure", "convert_size")
+       for suffix in ("", ".json") for target in ("raw", "luks")},
+    **{f"{directory}/{target}{suffix}": kind for directory, kind in (("measure", "scan"), ("convert_size", "data"))
+       for suffix in ("", ".json")
        for target in ("qcow2", "vmdk", "vpc", "vhdx", "vdi", "qed", "parallels", "qcow")},
     "problems": "status",
     "status/version": "status",
@@ -31,10 +33,10 @@ TREE = {
     "status/generation": "status",
     "status/in_use": "status",
 }
-DIRECTORIES = ["", "measure", "status", "header", "references"]
+DIRECTORIES = ["", "measure", "convert_size", "status", "header", "references"]
 REFERENCE = ("format", "kind", "path", "reason", "resolved", "source", "state")
 TIMES = "status/passes"  # which no two programs have alike
-SCANNED = [name for name, kind in TREE.items() if kind == "scan"]
+SCANNED = [name for name, kind in TREE.items() if kind in ("scan", "data")]
 COLD = "measure/qcow2.json"  # the file that the tools read: several lines, known after a scan only
 
 

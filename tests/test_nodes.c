@@ -154,6 +154,8 @@ static void test_targets(void **state)
         strcat(path, ".json");
         assert_string_equal(must_find(path)->target, t->name);
         assert_int_equal(must_find(path)->pass, pass);
+        snprintf(path, sizeof path, "convert_size/%s", t->name);
+        assert_int_equal(must_find(path)->pass, kinds ? PASS_DATA : PASS_HEADER);
     }
     assert_true(count <= TARGETS_MAX);
 }

@@ -106,6 +106,11 @@ static void assert_passes(unsigned passes)
             fail_msg("%s was %s", n->path, emitted[node_index(n)].seen ? "emitted" : "not emitted");
 }
 
+static bool is_walk(enum pass pass)
+{
+    return pass == PASS_MEASURE || pass == PASS_SCAN;
+}
+
 static void test_may_tell(void **state)
 {
     (void)state;
@@ -114,7 +119,22 @@ static void test_may_tell(void **state)
             assert_int_equal(
                 task_may_tell(&(struct task){.pass = pass}, &(struct place){.node = n}),
                 pass == n->pass || (pass == PASS_CONTENT && n->pass == PASS_HEADER) ||
-                    (pass >= PASS_MEASURE && n->pass >= PASS_MEASURE));
+                    (is_walk(pass) && is_walk(n->pass)));
+}
+
+/* All conversions come out of one walk over the data. */
+static void test_data(void **state)
+{
+    (void)state;
+    make_qcow2(&s, GIB, 16);
+    assert_int_equal(run(PASS_DATA, NULL), 0);
+    assert_passes(1 << PASS_DATA);
+    assert_file("convert_size/qcow2", "196624\n");
+    assert_file("convert_size/vdi", "4608\n");
+    assert_file("convert_size/qcow2.json", "{\n    \"size\": 196624,\n    \"files\": [\n        {\n"
+                                           "            \"name\": \"image.qcow2\",\n            "
+                                           "\"size\": 196624\n        }\n    ]\n}\n");
+    assert_string_equal(report.problems, "");
 }
 
 /* A task with options tells of files with these options, and no others. */
@@ -392,21 +412,14 @@ static void test_no_session(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_may_tell),
-        cmocka_unit_test(test_may_tell_of_a_set),
-        cmocka_unit_test(test_sets),
-        cmocka_unit_test(test_header),
-        cmocka_unit_test(test_measure),
-        cmocka_unit_test(test_scan),
-        cmocka_unit_test(test_allocated),
-        cmocka_unit_test(test_bad_header),
-        cmocka_unit_test(test_bad_table),
-        cmocka_unit_test(test_same_answer),
-        cmocka_unit_test(test_given),
-        cmocka_unit_test(test_emit_fails),
-        cmocka_unit_test(test_no_session),
-        cmocka_unit_test(test_content),
-        cmocka_unit_test(test_content_not_opened),
+        cmocka_unit_test(test_may_tell),     cmocka_unit_test(test_may_tell_of_a_set),
+        cmocka_unit_test(test_sets),         cmocka_unit_test(test_data),
+        cmocka_unit_test(test_header),       cmocka_unit_test(test_measure),
+        cmocka_unit_test(test_scan),         cmocka_unit_test(test_allocated),
+        cmocka_unit_test(test_bad_header),   cmocka_unit_test(test_bad_table),
+        cmocka_unit_test(test_same_answer),  cmocka_unit_test(test_given),
+        cmocka_unit_test(test_emit_fails),   cmocka_unit_test(test_no_session),
+        cmocka_unit_test(test_content),      cmocka_unit_test(test_content_not_opened),
         cmocka_unit_test(test_short_header),
     };
 
