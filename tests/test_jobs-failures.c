@@ -63,7 +63,8 @@ static void test_names(void **state)
     static const char *const names[PASSES] = {[PASS_HEADER] = "header",
                                               [PASS_CONTENT] = "content",
                                               [PASS_MEASURE] = "measure",
-                                              [PASS_SCAN] = "scan"};
+                                              [PASS_SCAN] = "scan",
+                                              [PASS_DATA] = "data"};
 
     (void)state;
     for (enum pass pass = PASS_HEADER; pass < PASSES; pass++) {
