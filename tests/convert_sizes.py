@@ -103,11 +103,13 @@ def write_pieces(rng, f, size, most):
 def source_options(rng, size):
     """A format that can hold the disk, and options."""
     clusters = [c for c in (512, 4 * KIB, 64 * KIB, 2 * MIB) if size <= c * c * 512 * KIB]
-    formats = [("qcow2", ["-o", f"cluster_size={rng.choice(clusters)}"]), ("qcow2", ["-c"]), ("vmdk", []), ("vdi", [])]
+    formats = [("qcow2", ["-o", f"cluster_size={rng.choice(clusters)}"]), ("qcow2", ["-c"]), ("vdi", [])]
     if size < 2000 * GIB:
         formats += [("vpc", ["-o", "force_size=on"]), ("parallels", []), ("qed", []), ("vhdx", [])]
     if size < GIB:  # whose clusters qemu-img takes one by one
         formats += [("qcow", [])]
+    if size < 64 * GIB:  # whose grains it does
+        formats += [("vmdk", [])]
     return rng.choice(formats)
 
 
