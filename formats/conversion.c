@@ -87,12 +87,13 @@ int conversion_size(struct conversion *c, uint64_t *size, struct reason *why)
     struct target_size sizes = {0, 0};
     int error;
 
-    if (c->model)
-        return c->model->size(c, size, why);
     for (size_t i = 0; i < c->kinds; i++)
         touched[i] = c->counts[i].touched;
-    error = c->target->size(c->options, c->virtual_size, touched, &sizes, why);
-    *size = sizes.required;
+    if (c->model)
+        error = c->model->size(c, &sizes.required, why);
+    else
+        error = c->target->size(c->options, c->virtual_size, touched, &sizes, why);
+    c->size = *size = sizes.required;
     return error;
 }
 
@@ -103,17 +104,12 @@ uint64_t conversion_files(const struct conversion *c)
 
 void conversion_file(const struct conversion *c, uint64_t number, struct conversion_file *file)
 {
-    /* By value: a model's size is only looked up again once all is told. */
-    struct conversion again = *c;
-    struct reason why;
-
     if (c->model && c->model->file) {
         c->model->file(c, number, file);
         return;
     }
     snprintf(file->name, sizeof file->name, "%s", c->name);
-    if (conversion_size(&again, &file->size, &why))
-        file->size = 0;
+    file->size = c->size;
 }
 
 void conversion_end(struct conversion *c)

@@ -28,7 +28,8 @@ struct conversion {
     const struct conversion_model *model; /* NULL: the units tell */
     void *state;                          /* the model's own */
     struct unit_count counts[TARGET_UNITS_MAX];
-    size_t kinds; /* of units */
+    size_t kinds;  /* of units */
+    uint64_t size; /* bytes of all files, once it is told */
 };
 
 /* How a target tells its size that touched units do not tell. What is NULL it has no need of. */

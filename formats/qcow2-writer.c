@@ -11,8 +11,9 @@
 #include "image.h"
 
 enum {
-    SLICE = 65536,       /* bytes of an L2 table that are looked at together */
-    CRYPT_CLUSTERS = 32, /* that are encrypted together */
+    SLICE = 65536,        /* bytes of an L2 table that are looked at together */
+    CRYPT_CLUSTERS = 32,  /* that are encrypted together */
+    SLICES_MAX = 1 << 24, /* that are looked at when there is no data: ours, about a second */
     SUBCLUSTERS = 32,
     NO_CLUSTER = 0, /* a host cluster that holds no data: the header's */
 };
@@ -141,6 +142,10 @@ int qcow2_writer_begin(struct qcow2_writer *w, struct image *img, const struct t
     if (div_up(disk / w->cluster, w->table_entries) > QCOW2_L1_MAX / QCOW2_L1_ENTRY)
         return target_refuse(why, EFBIG,
                              "Could not resize image: Failed to grow the L1 table: File too large");
+    if (o->preallocation == QCOW2_PREALLOCATION_METADATA &&
+        disk / w->cluster / w->slice_entries > SLICES_MAX)
+        return target_refuse(why, EFBIG, "a disk of %llu bytes is too large to be preallocated",
+                             (unsigned long long)virtual_size);
     if (qcow2_space_begin(&w->space, img, o->cluster_size, o->refcount_bits))
         return target_refuse(why, ENOMEM, "out of memory");
     make(w, o, virtual_size);

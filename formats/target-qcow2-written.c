@@ -97,7 +97,7 @@ struct packer {
 static void pack(struct packer *p, uint64_t bytes)
 {
     struct qcow2_space *space = &p->writer.space;
-    uint64_t cluster = p->writer.cluster, at, next, first;
+    uint64_t cluster = p->writer.cluster, at, next;
 
     do {
         uint64_t room = p->free % cluster ? cluster - p->free % cluster : 0;
@@ -108,11 +108,11 @@ static void pack(struct packer *p, uint64_t bytes)
             break;
         }
         p->refcount = 1;
-        first = next = qcow2_space_search(space, 1);
+        next = qcow2_space_search(space, 1);
         if (!at || at + room != next * cluster)
             at = next * cluster;
         p->free = 0; /* should a refcount block come between */
-    } while (!qcow2_space_claim(space, first, 1));
+    } while (!qcow2_space_claim(space, next, 1));
     qcow2_space_written(space, at + bytes);
     p->free = (at + bytes) % cluster ? at + bytes : 0;
 }

@@ -31,116 +31,34 @@ static struct order {
 } orders[CONVERSIONS_MAX];
 static size_t count;
 
-/* The walk as contents_walk() has it, without its speed. */
-static uint8_t bytes[CONTENTS_SLAB];
-
-static int tell_run(uint64_t offset, uint64_t length)
+static int tell_run(void *context, uint64_t offset, uint64_t length)
 {
     int error = 0;
 
+    (void)context;
     for (size_t i = 0; i < count && !error; i++)
         error = orders[i].error ? 0 : conversion_run(&orders[i].conversion, offset, length);
     return error;
 }
 
-static int tell_written(uint64_t offset, uint64_t length)
+static int tell_written(void *context, uint64_t offset, uint64_t length)
 {
     int error = 0;
 
+    (void)context;
     for (size_t i = 0; i < count && !error; i++)
         error = orders[i].error ? 0 : conversion_written(&orders[i].conversion, offset, length);
     return error;
 }
 
-static int tell_slab(uint64_t offset, size_t length)
+static int tell_slab(void *context, uint64_t offset, const uint8_t *bytes, size_t length)
 {
     int error = 0;
 
+    (void)context;
     for (size_t i = 0; i < count && !error; i++)
         error = orders[i].error ? 0 : conversion_slab(&orders[i].conversion, offset, bytes, length);
     return error;
-}
-
-static bool is_zero(const uint8_t *at, size_t length)
-{
-    return !length || (!*at && memcmp(at, at + 1, length - 1) == 0);
-}
-
-/* Tells the pieces of [offset, end), which is of one run and one slab. Whether there are any. */
-static int tell_pieces(uint64_t offset, uint64_t end, uint64_t slab, bool *any)
-{
-    uint64_t begin = end;
-    int error = 0;
-
-    for (uint64_t at = offset, next; at < end && !error; at = next) {
-        next = at - at % CONTENTS_BLOCK + CONTENTS_BLOCK;
-        next = next < end ? next : end;
-        if (!is_zero(bytes + (at - slab), next - at)) {
-            begin = begin < at ? begin : at;
-            *any = true;
-        } else if (begin < at) {
-            error = tell_written(begin, at - begin);
-            begin = end;
-        }
-    }
-    return error || begin == end ? error : tell_written(begin, end - begin);
-}
-
-/* What is written of a run, which lies in one or more slabs; *slab is the one that is read. */
-static int tell_data(struct disk *disk, uint64_t offset, uint64_t end, uint64_t *slab, bool *any)
-{
-    int error = tell_run(offset, end - offset);
-
-    while (offset < end && !error) {
-        uint64_t first = offset / CONTENTS_SLAB * CONTENTS_SLAB, next = first + CONTENTS_SLAB;
-        uint64_t length = disk->virtual_size - first;
-
-        next = next < end ? next : end;
-        length = length < CONTENTS_SLAB ? length : CONTENTS_SLAB;
-        if (first != *slab) {
-            if (*any)
-                error = tell_slab(*slab, CONTENTS_SLAB);
-            *any = false;
-            *slab = first;
-            if (!error)
-                error = disk_read(disk, first, bytes, (size_t)length);
-        }
-        if (!error)
-            error = tell_pieces(offset, next, first, any);
-        offset = next;
-    }
-    return error;
-}
-
-/* Where what is told at once from offset on ends. */
-static uint64_t told_end(struct disk *disk, const struct extent *e, uint64_t offset)
-{
-    uint64_t most = disk_layer(disk, e->layer)->told_at_once, end = e->offset + e->length;
-
-    if (!most || end - offset <= most - offset % most)
-        return end;
-    return offset - offset % most + most;
-}
-
-static int walk(struct disk *disk)
-{
-    static struct extents stream;
-    uint64_t slab = UINT64_MAX, rest;
-    struct extent e;
-    bool any = false;
-    int more, error = 0;
-
-    extents_begin(&stream, disk, EXTENTS_WANT_HOST);
-    while (!error && (more = extents_next(&stream, &e)) == 1)
-        for (uint64_t at = e.offset, end; at < e.offset + e.length && !error; at = end) {
-            end = told_end(disk, &e, at);
-            if (e.kind == EXTENT_DATA)
-                error = tell_data(disk, at, end, &slab, &any);
-        }
-    if (error || more)
-        return error ? error : more;
-    rest = any ? disk->virtual_size - slab : 0;
-    return any ? tell_slab(slab, (size_t)(rest < CONTENTS_SLAB ? rest : CONTENTS_SLAB)) : 0;
 }
 
 /* Begins what an argument asks for. */
@@ -225,6 +143,7 @@ static int open_layers(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    const struct contents_sink sink = {.run = tell_run, .written = tell_written, .slab = tell_slab};
     int error = open_layers(argc, argv);
     bool reads = false;
 
@@ -237,7 +156,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < count; i++)
         reads |= !orders[i].error && conversion_reads(&orders[i].conversion);
     if (!error && reads)
-        error = walk(&disks[0]);
+        error = contents_walk(&disks[0], &sink);
     for (size_t i = 0; i < count && !error; i++)
         answer(&orders[i]);
     if (img)

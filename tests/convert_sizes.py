@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 
-from targets import BLOCK, GIB, HERE, KIB, MIB, first_words, ours, run, table_rows
+from targets import BLOCK, GIB, HERE, KIB, MIB, first_words, ours, refused_alike, run, table_rows
 
 TIB = 1 << 40
 SECRET = ("--object", "secret,id=key,data=x")
@@ -103,11 +103,13 @@ def write_pieces(rng, f, size, most):
 def source_options(rng, size):
     """A format that can hold the disk, and options."""
     clusters = [c for c in (512, 4 * KIB, 64 * KIB, 2 * MIB) if size <= c * c * 512 * KIB]
-    formats = [("qcow2", ["-o", f"cluster_size={rng.choice(clusters)}"]), ("qcow2", ["-c"]), ("vmdk", []), ("vdi", [])]
+    formats = [("qcow2", ["-o", f"cluster_size={rng.choice(clusters)}"]), ("qcow2", ["-c"]), ("vdi", [])]
     if size < 2000 * GIB:
         formats += [("vpc", ["-o", "force_size=on"]), ("parallels", []), ("qed", []), ("vhdx", [])]
     if size < GIB:  # whose clusters qemu-img takes one by one
         formats += [("qcow", [])]
+    if size < 64 * GIB:  # whose grains it does
+        formats += [("vmdk", [])]
     return rng.choice(formats)
 
 
@@ -209,8 +211,7 @@ def differs(line, error, files, descriptor):
     """In words how a line of convert-size and the files differ, "" if they do not."""
     words = line.split()
     if error:
-        said = first_words(error)
-        return "" if line.startswith("-") and line.partition(" ")[2] == said else f"qemu-img fails: {said}; ours: {line}"
+        return "" if refused_alike(line, error) else f"qemu-img fails: {error.strip()}; ours: {line}"
     if line.startswith("-"):
         return f"qemu-img writes it, ours: {line}"
     if len(words) > 1:
@@ -240,9 +241,20 @@ def affordable(pair, size):
     return True
 
 
+def value_of(options, key, otherwise):
+    """A number among the options."""
+    return next((int(o[len(key) + 1:]) for o in options.split(",") if o.startswith(key + "=")), otherwise)
+
+
+def table_grows(options, size):
+    """Whether a qcow2 file of that size needs a refcount table of more than the one cluster that it begins with."""
+    cluster = value_of(options, "cluster_size", 65536)
+    return size // cluster > cluster // 8 * cluster * 8 // value_of(options, "refcount_bits", 16)
+
+
 def above_measured(args, layers, pairs, lines):
-    """Reports of sizes above what is measured, for disks in one file. What qemu measures of preallocated metadata lacks
-    the data, although the file is as long as with it."""
+    """Reports of sizes above what is measured, for disks in one file. qemu-img itself measures too little of preallocated
+    metadata, where it leaves out the data, and of a qcow2 whose refcount table grows, which leaves the old blocks."""
     if len(layers) > 1:
         return []
     asked = [(t, ",".join(o for o in options.split(",") if o and o != "compressed=on")) for t, options in pairs]
@@ -252,7 +264,7 @@ def above_measured(args, layers, pairs, lines):
             continue
         measured = ours(f"{args.build}/tests/measure-target", *layers[0], [one])[0]
         bound = int(measured.split()[1 if "preallocation=metadata" in pair[1] else 0])
-        if int(line.split()[0]) > bound:
+        if int(line.split()[0]) > bound and not (pair[0] == "qcow2" and table_grows(pair[1], int(line.split()[0]))):
             reports.append(f"FAILED {pair}: {line}, above what is measured: {measured}")
     return reports
 

@@ -182,6 +182,8 @@ static const struct {
      "Could not resize image: Failed to grow the L1 table: File too large"},
     {"qcow2", "cluster_size=2M", UINT64_MAX, EFBIG,
      "a disk of 18446744073709551615 bytes is too large"},
+    {"qcow2", "preallocation=metadata,cluster_size=2M", UINT64_C(1) << 60, EFBIG,
+     "a disk of 1152921504606846976 bytes is too large to be preallocated"},
     {"vpc", "force_size=on", UINT64_C(1) << 42, EFBIG,
      "Disk size is too large, max size is 2040 GiB"},
     {"vmdk", "subformat=twoGbMaxExtentFlat", (UINT64_C(1) << 46) + 1, EFBIG,
