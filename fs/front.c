@@ -13,6 +13,11 @@
 #include <string.h>
 #include <unistd.h>
 
+struct layer *front_layer(struct front *front, unsigned view)
+{
+    return &front->layers.items[view ? view - 1 : 0];
+}
+
 /* Everything is computed anew. */
 static void begin_generation(struct front *front)
 {

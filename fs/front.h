@@ -48,6 +48,9 @@ extern const struct fuse_lowlevel_ops front_operations;
  */
 int front_run(struct front *front, int monitor);
 
+/* The image that a view tells of. */
+struct layer *front_layer(struct front *front, unsigned view);
+
 /* Returns whether a file that is open has changed; if so, everything is computed anew. */
 bool front_refresh(struct front *front);
 

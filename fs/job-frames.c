@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What a job sends, taken as possibly wrong: whatever it is, it only makes results of its own task.
- */
+/* What a job sends, taken as possibly wrong: whatever it is, it only makes results of its own task;
+ * and what a view keeps of it. */
 #include <errno.h>
 #include <string.h>
 
+#include "clock.h"
 #include "jobs.h"
 #include "passes.h"
 
@@ -80,4 +81,38 @@ int job_take_frames(struct job *job)
     while (!taken && (more = frames_next(&job->frames, &frame, &bytes)) != 0)
         taken = more < 0 ? more : take_frame(job, &frame, bytes);
     return taken;
+}
+
+uint64_t view_bytes_read(const struct view *view)
+{
+    uint64_t bytes = 0;
+
+    for (enum pass pass = 0; pass < PASSES; pass++)
+        bytes += view->costs[pass].bytes;
+    return bytes;
+}
+
+int view_publish(struct view *view, struct job *job)
+{
+    struct pass_cost *cost = &view->costs[job->task.pass];
+
+    text_add_lines_once(&view->problems, job->problems.bytes, job->problems.length);
+    cost->runs++;
+    cost->bytes += job->cost.bytes;
+    cost->reads += job->cost.reads;
+    cost->ms += now_ms() - job->started;
+    return results_move(&view->results, &job->results);
+}
+
+void view_forget_told(struct view *view, const struct task *task)
+{
+    for (const struct node *n = nodes; n->path; n++)
+        if (task_may_tell(task, &(struct place){task->view, n->target ? task->set : 0, n}))
+            results_forget_node(&view->results, n);
+}
+
+void view_forget(struct view *view)
+{
+    results_forget(&view->results);
+    text_free(&view->problems);
 }

@@ -89,18 +89,12 @@ static struct waiter *job_free(struct jobs *jobs, struct job *job)
     return waiters;
 }
 
-static void forget_view(struct view *view)
-{
-    results_forget(&view->results);
-    text_free(&view->problems);
-}
-
 void jobs_end(struct jobs *jobs)
 {
     while (jobs->all)
         resume_all(job_free(jobs, jobs->all), -EIO);
     for (unsigned i = 0; i < jobs->views_count; i++)
-        forget_view(&jobs->views[i]);
+        view_forget(&jobs->views[i]);
     free(jobs->views);
     if (jobs->monitor >= 0)
         close(jobs->monitor);
@@ -110,37 +104,6 @@ bool jobs_is_known(const struct jobs *jobs, const struct place *place)
 {
     return place_task(place).pass < PASS_HEADER ||
            results_get(&jobs->views[place->view].results, place);
-}
-
-uint64_t jobs_bytes_read(const struct view *view)
-{
-    uint64_t bytes = 0;
-
-    for (enum pass pass = 0; pass < PASSES; pass++)
-        bytes += view->costs[pass].bytes;
-    return bytes;
-}
-
-/* Publishes what the job computed. 0 or -ENOMEM. */
-static int publish(struct jobs *jobs, struct job *job)
-{
-    struct view *view = &jobs->views[job->task.view];
-    struct pass_cost *cost = &view->costs[job->task.pass];
-
-    text_add_lines_once(&view->problems, job->problems.bytes, job->problems.length);
-    cost->runs++;
-    cost->bytes += job->cost.bytes;
-    cost->reads += job->cost.reads;
-    cost->ms += now_ms() - job->started;
-    return results_move(&view->results, &job->results);
-}
-
-/* Forgets what a job has published. */
-static void forget_published(struct jobs *jobs, const struct task *task)
-{
-    for (const struct node *n = nodes; n->path; n++)
-        if (task_may_tell(task, &(struct place){task->view, n->target ? task->set : 0, n}))
-            results_forget_node(&jobs->views[task->view].results, n);
 }
 
 /* The job is over. */
@@ -153,11 +116,11 @@ static void finish(struct jobs *jobs, struct job *job, int error)
         text_add(&job->problems, "the image changed while it was read, again and again: what was "
                                  "read may not fit together\n");
     if (!error)
-        error = publish(jobs, job);
+        error = view_publish(&jobs->views[task.view], job);
     /* They may wait again: for another job. */
     resume_all(job_free(jobs, job), error);
     if (torn)
-        forget_published(jobs, &task);
+        view_forget_told(&jobs->views[task.view], &task);
 }
 
 static void request(struct jobs *jobs, enum wire_request_kind kind, struct job *job)
@@ -325,7 +288,7 @@ void jobs_forget(struct jobs *jobs)
 
     jobs->look_until = now_ms() + JOBS_LOOK_MS;
     for (unsigned i = 0; i < jobs->views_count; i++)
-        forget_view(&jobs->views[i]);
+        view_forget(&jobs->views[i]);
     for (struct job *job = jobs->all; job; job = next) {
         next = job->next;
         restart(jobs, job);

@@ -107,7 +107,14 @@ bool jobs_is_known(const struct jobs *jobs, const struct place *place);
 bool jobs_is_running(const struct jobs *jobs, const struct place *place);
 
 /* Bytes that the jobs of a view have read. */
-uint64_t jobs_bytes_read(const struct view *view);
+uint64_t view_bytes_read(const struct view *view);
+
+/* Keeps what a job has found, which leaves it. 0 or -ENOMEM. */
+int view_publish(struct view *view, struct job *job);
+
+/* Forgets what such a task has told, or all that is known. */
+void view_forget_told(struct view *view, const struct task *task);
+void view_forget(struct view *view);
 
 /* Queues the waiter and sees to it that a job runs. May resume it before it returns. */
 void jobs_wait(struct jobs *jobs, struct waiter *waiter);

@@ -14,7 +14,7 @@
 #include "formats/escape.h"
 #include "front.h"
 #include "listing.h"
-#include "progress.h"
+#include "status.h"
 #include "tree.h"
 #include "xattrs.h"
 
@@ -104,61 +104,13 @@ static void when_known(const struct place *place, const struct request *r)
     jobs_wait(&r->front->jobs, &waiting->waiter);
 }
 
-/* The image that a view tells of. */
-static struct layer *layer_of(struct front *front, unsigned view)
-{
-    return &front->layers.items[view ? view - 1 : 0];
-}
-
-/* Renders a file that needs no pass. NULL: out of memory. */
-static struct result *render_status(struct front *front, const struct place *place)
-{
-    const struct layer *layer = layer_of(front, place->view);
-    const struct view *view = &front->jobs.views[place->view];
-    struct text progress = {.bytes = NULL}, jobs = {.bytes = NULL}, passes = {.bytes = NULL};
-    struct status status = {
-        .image = layer->path,
-        .options = front->options_text,
-        .problems = &view->problems,
-        .file_size = (uint64_t)layer->st.st_size,
-        .disk_size = (uint64_t)layer->st.st_blocks * 512,
-        .bytes_read = jobs_bytes_read(view),
-        .generation = front->generation,
-        .fd = layer->fd,
-        .progress = &progress,
-        .jobs = &jobs,
-        .passes = &passes,
-    };
-    struct facts *facts = calloc(1, sizeof *facts);
-    struct text text = {.bytes = NULL};
-    struct result *result = NULL;
-
-    if (facts) {
-        int error;
-
-        facts->status = &status;
-        progress_add(&progress, &front->jobs);
-        progress_add_waiting(&jobs, &front->jobs);
-        progress_add_done(&passes, &front->jobs);
-        error = place->node->render(facts, place, &text);
-        error = error ? error : text.error;
-        result = result_new(error, text.bytes, error ? 0 : text.length);
-    }
-    text_free(&text);
-    text_free(&progress);
-    text_free(&jobs);
-    text_free(&passes);
-    free(facts);
-    return result;
-}
-
 /* The text of a place as far as it is known, with a reference; NULL: not computed. */
 static struct result *known_result(struct front *front, const struct place *place)
 {
     if (place->node->pass == PASS_DIRECTORY)
         return NULL;
     if (place->node->pass == PASS_STATUS)
-        return render_status(front, place);
+        return status_render(front, place);
     return result_hold(tree_computed(front, place));
 }
 
@@ -167,7 +119,7 @@ static double fill_stat(struct front *front, struct inode *inode, struct stat *s
 {
     const struct options *o = front->options;
     const struct result *result = inode->result;
-    const struct stat *image = &layer_of(front, inode->place.view)->st;
+    const struct stat *image = &front_layer(front, inode->place.view)->st;
     bool is_directory = inode->place.node->pass == PASS_DIRECTORY;
 
     *st = (struct stat){

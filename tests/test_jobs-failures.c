@@ -34,7 +34,7 @@ static void test_end_then_pipe(void **state)
     assert_resumed(&reader, -EIO);
     assert_null(known("allocated_size"));
     assert_problems("said before\nthe scan job was killed by signal 11\n");
-    assert_int_equal(jobs_bytes_read(&jobs.views[0]), 0);
+    assert_int_equal(view_bytes_read(&jobs.views[0]), 0);
 }
 
 static void test_pipe_then_end(void **state)

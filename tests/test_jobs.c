@@ -35,7 +35,7 @@ static void test_whole_job(void **state)
     assert_int_equal(known("subformat")->error, -ENOENT);
     assert_null(known("virtual_size"));
     assert_problems("one\ntwo\n");
-    assert_int_equal(jobs_bytes_read(&jobs.views[0]), 1234);
+    assert_int_equal(view_bytes_read(&jobs.views[0]), 1234);
     /* Its end is no news. */
     close(out);
     answer(WIRE_ENDED, job, 1 << 8, -1);
@@ -544,7 +544,7 @@ static void test_twice(void **state)
     }
     assert_known("measure/qcow2", "second\n");
     assert_problems("same\n");
-    assert_int_equal(jobs_bytes_read(&jobs.views[0]), 20);
+    assert_int_equal(view_bytes_read(&jobs.views[0]), 20);
 }
 
 /* A true job, for the headers of the file. */
@@ -579,8 +579,8 @@ static void test_true_job(void **state)
     assert_known("format", "vpc\n");
     assert_int_equal(known("virtual_size")->error, -EUCLEAN);
     /* The head, and all of the file as its tail; its footers again, for their fields. */
-    assert_true(jobs_bytes_read(&jobs.views[0]) >= 512 + 1024 &&
-                jobs_bytes_read(&jobs.views[0]) <= 3 * 1024);
+    assert_true(view_bytes_read(&jobs.views[0]) >= 512 + 1024 &&
+                view_bytes_read(&jobs.views[0]) <= 3 * 1024);
     assert_problems(
         "vpc: checksum of the leading footer is 0x00000000, its bytes make 0xfffffca2\n");
     sample_end(&s);
