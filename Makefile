@@ -4,6 +4,7 @@
 #   make demo       mount a fixed VHD (or IMAGE=...) and look around
 #   make test       everything, with AddressSanitizer and UndefinedBehaviorSanitizer
 #   make coverage   lines of formats/ and detect/ that unit tests and fixtures reach
+#   make fuzz       TIME=...: looks for inputs that break what tests/fuzz_*.c say, so many seconds each (needs clang)
 #   make oracle     N=... SEED=...: random images compared with qemu-img
 #   make bench      speed and memory against qemu-img, as ratios of one run
 #   make fixtures   makes fixtures/ anew (needs qemu-img)
@@ -16,7 +17,11 @@ WARNINGS  = -Wall -Wextra -Wshadow -Wvla -Wconversion -Wstrict-prototypes -Wmiss
 HARDEN    = -fstack-protector-strong -fPIE
 VERSION   = 0.1.0
 
-ifeq ($(SANITIZE),1)
+ifeq ($(FUZZ),1)
+# The kernel's own structures are used so.
+WARNINGS  += -Wno-gnu-variable-sized-type-not-at-end
+SANITIZERS = -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all -fno-omit-frame-pointer
+else ifeq ($(SANITIZE),1)
 SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 else
 FORTIFY = -D_FORTIFY_SOURCE=2
@@ -36,6 +41,7 @@ CORE = $(call objects,$(wildcard formats/*.c detect/*.c) fs/cat.c fs/image_optio
 # The daemon, but for its main().
 DAEMON = $(filter-out $(CORE) $(BUILD)/fs/main.o,$(call objects,$(wildcard fs/*.c)))
 MAKER = $(call objects,tools/maker.c $(filter-out tools/make_bench_%.c,$(wildcard tools/make_*.c)) formats/crc32c.c)
+FUZZERS = $(patsubst tests/%.c,$(BUILD)/tests/%,$(filter-out tests/fuzz_replay.c,$(wildcard tests/fuzz_*.c)))
 TESTS = $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 
 all: $(BUILD)/mount.instar $(BUILD)/instar-cat
@@ -55,6 +61,18 @@ $(BUILD)/map-image: $(BUILD)/tests/map_image.o $(CORE)
 
 $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(BUILD)/tests/support.o $(DAEMON) $(CORE)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(FUSE_LIBS) -lcmocka -lz
+
+# A fuzzer replays inputs; with FUZZ=1 it looks for more.
+ifeq ($(FUZZ),1)
+$(BUILD)/tests/fuzz_%: $(BUILD)/tests/fuzz_%.o $(CORE)
+	$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ -lz
+
+# A sum of sizes that wraps around is wrong, though C defines what it is.
+$(BUILD)/formats/target%.o: SANITIZERS += -fsanitize=unsigned-integer-overflow
+else
+$(BUILD)/tests/fuzz_%: $(BUILD)/tests/fuzz_%.o $(BUILD)/tests/fuzz_replay.o $(CORE)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lz
+endif
 
 # What tests compare other readers with.
 $(BUILD)/tests/read-chain: $(BUILD)/tests/read_chain.o $(CORE)
@@ -83,7 +101,7 @@ test: all $(BUILD)/make-image $(BUILD)/map-image
 	@tests/run build/sanitize
 
 test-programs: all $(BUILD)/make-image $(BUILD)/map-image $(BUILD)/make-bench-images $(BUILD)/hello_ll \
-	$(BUILD)/tests/read-chain $(BUILD)/tests/measure-target $(TESTS)
+	$(BUILD)/tests/read-chain $(BUILD)/tests/measure-target $(TESTS) $(FUZZERS)
 
 # Which lines of formats/ and detect/ the unit tests and the fixtures reach.
 coverage:
@@ -91,6 +109,14 @@ coverage:
 	@tests/coverage build/coverage
 
 unit-tests: $(TESTS)
+
+# Inputs of tests/fuzz/<name>/ and what grows of them in build/fuzz/; one that breaks something is kept there too.
+TIME ?= 60
+fuzz:
+	@$(MAKE) --no-print-directory CC=clang FUZZ=1 BUILD=build/fuzz fuzz-programs
+	@tests/fuzz/run build/fuzz $(TIME)
+
+fuzz-programs: $(FUZZERS)
 
 # Random images against qemu-img: make oracle N=1000 SEED=7; and random disks that it converts: SOURCES=1000.
 N ?= 300
@@ -139,4 +165,4 @@ format:
 clean:
 	rm -rf build
 
-.PHONY: all demo test test-programs coverage unit-tests oracle bench fixtures install uninstall format clean
+.PHONY: all demo test test-programs coverage unit-tests fuzz fuzz-programs oracle bench fixtures install uninstall format clean
