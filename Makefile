@@ -118,13 +118,15 @@ fuzz:
 
 fuzz-programs: $(FUZZERS)
 
-# Random images against qemu-img: make oracle N=1000 SEED=7; and random disks that it converts: SOURCES=1000.
+# Random images against qemu-img: make oracle N=1000 SEED=7; and random disks that it converts, and
+# sets of options that it measures: SOURCES=1000 SETS=5000.
 N ?= 300
 SEED ?= 1
 SOURCES ?= 40
+SETS ?= 1000
 oracle: all $(BUILD)/map-image $(BUILD)/tests/measure-target
 	python3 tests/oracle.py -n $(N) --seed $(SEED) --instar-cat $(BUILD)/instar-cat
-	python3 tests/targets.py -n $(SOURCES) --seed $(SEED) --build $(BUILD)
+	python3 tests/targets.py -n $(SOURCES) --sets $(SETS) --seed $(SEED) --build $(BUILD)
 
 bench: all $(BUILD)/make-bench-images $(BUILD)/hello_ll
 	tools/bench

@@ -22,6 +22,7 @@ static const char *const compat_names[] = {"1.1", "0.10", NULL};
 static const char *const encrypt_formats[] = {"luks", NULL};
 
 enum { PREALLOCATION_FALLOC = 2 };
+enum { L1_MAX = (32 << 20) / 8 }; /* entries, as many as qemu opens */
 static const char *const preallocation_names[] = {"off", "metadata", "falloc", "full", NULL};
 
 static int check_clusters(struct target_options *o, struct reason *why)
@@ -45,6 +46,21 @@ static int check_refcounts(struct target_options *o, struct reason *why)
         return target_refuse(why, EINVAL,
                              "Different refcount widths than 16 bits require compatibility level "
                              "1.1 or above (use compat=1.1 or greater)");
+    return 0;
+}
+
+/* The size that is asked for, though that of the source counts then, must have an L1 table that
+ * qemu opens. In whole clusters that do not fit in 64 bits it is nothing to qemu. */
+static int check_size(const struct target_values *v, const struct target_options *o,
+                      struct reason *why)
+{
+    uint64_t disk, clusters_per_table = o->cluster_size / (o->extended_l2 ? 16 : 8);
+
+    if (!checked_round_up(target_number(v, "size", 0), o->cluster_size, &disk))
+        return 0;
+    if (div_up(disk / o->cluster_size, clusters_per_table) > L1_MAX)
+        return target_refuse(why, EINVAL,
+                             "The image size is too large (try using a larger cluster size)");
     return 0;
 }
 
@@ -75,8 +91,8 @@ static int check(const struct target_values *v, struct target_options *o, struct
     /* What the source has to say of a cluster it then says over a backing file's bytes. */
     o->whole = choice >= PREALLOCATION_FALLOC || target_value(v, "backing_file")->text;
     if (target_choice(v, "encrypt.format", encrypt_formats, -1) == 0)
-        return target_luks_header(v, "encrypt.", &o->header_size, why);
-    return 0;
+        error = target_luks_header(v, "encrypt.", &o->header_size, why);
+    return error ? error : check_size(v, o, why);
 }
 
 static bool keeps_bitmaps(const struct target_options *o)
