@@ -4,6 +4,7 @@
 #   make demo       mount a fixed VHD (or IMAGE=...) and look around
 #   make test       everything, with AddressSanitizer and UndefinedBehaviorSanitizer
 #   make coverage   lines of formats/ and detect/ that unit tests and fixtures reach
+#   make fuzz       TIME=...: looks for inputs that break what tests/fuzz_*.c say, so many seconds each (needs clang)
 #   make oracle     N=... SEED=...: random images compared with qemu-img
 #   make soak       many readers of a mount while things go wrong, for minutes
 #   make bench      speed and memory against qemu-img, as ratios of one run
@@ -17,7 +18,11 @@ WARNINGS  = -Wall -Wextra -Wshadow -Wvla -Wconversion -Wstrict-prototypes -Wmiss
 HARDEN    = -fstack-protector-strong -fPIE
 VERSION   = 0.1.0
 
-ifeq ($(SANITIZE),1)
+ifeq ($(FUZZ),1)
+# The kernel's own structures are used so.
+WARNINGS  += -Wno-gnu-variable-sized-type-not-at-end
+SANITIZERS = -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all -fno-omit-frame-pointer
+else ifeq ($(SANITIZE),1)
 SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 else
 FORTIFY = -D_FORTIFY_SOURCE=2
@@ -38,6 +43,7 @@ CORE = $(call objects,$(wildcard formats/*.c detect/*.c) fs/bar.c fs/cat.c fs/co
 # The daemon, but for its main().
 DAEMON = $(filter-out $(CORE) $(BUILD)/fs/main.o,$(call objects,$(wildcard fs/*.c)))
 MAKER = $(call objects,tools/maker.c $(filter-out tools/make_bench_%.c,$(wildcard tools/make_*.c)) formats/crc32c.c)
+FUZZERS = $(patsubst tests/%.c,$(BUILD)/tests/%,$(filter-out tests/fuzz_replay.c,$(wildcard tests/fuzz_*.c)))
 TESTS = $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 
 all: $(BUILD)/mount.instar $(BUILD)/instar-cat
@@ -57,6 +63,18 @@ $(BUILD)/map-image: $(BUILD)/tests/map_image.o $(CORE)
 
 $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(BUILD)/tests/support.o $(DAEMON) $(CORE)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(FUSE_LIBS) -lcmocka $(CORE_LIBS)
+
+# A fuzzer replays inputs; with FUZZ=1 it looks for more.
+ifeq ($(FUZZ),1)
+$(BUILD)/tests/fuzz_%: $(BUILD)/tests/fuzz_%.o $(CORE)
+	$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(CORE_LIBS)
+
+# A sum of sizes that wraps around is wrong, though C defines what it is.
+$(BUILD)/formats/target%.o: SANITIZERS += -fsanitize=unsigned-integer-overflow
+else
+$(BUILD)/tests/fuzz_%: $(BUILD)/tests/fuzz_%.o $(BUILD)/tests/fuzz_replay.o $(CORE)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CORE_LIBS)
+endif
 
 # What tests compare other readers with.
 $(BUILD)/tests/read-chain: $(BUILD)/tests/read_chain.o $(CORE)
@@ -88,7 +106,7 @@ test: all $(BUILD)/make-image $(BUILD)/map-image $(BUILD)/tests/convert-size $(B
 	@tests/run build/sanitize
 
 test-programs: all $(BUILD)/make-image $(BUILD)/map-image $(BUILD)/make-bench-images $(BUILD)/hello_ll \
-	$(BUILD)/tests/read-chain $(BUILD)/tests/measure-target $(BUILD)/tests/convert-size $(TESTS)
+	$(BUILD)/tests/read-chain $(BUILD)/tests/measure-target $(BUILD)/tests/convert-size $(TESTS) $(FUZZERS)
 
 # Which lines of formats/ and detect/ the unit tests and the fixtures reach.
 coverage:
@@ -97,13 +115,23 @@ coverage:
 
 unit-tests: $(TESTS)
 
-# Random images against qemu-img: make oracle N=1000 SEED=7; and random disks that it converts: SOURCES=1000.
+# Inputs of tests/fuzz/<name>/ and what grows of them in build/fuzz/; one that breaks something is kept there too.
+TIME ?= 60
+fuzz:
+	@$(MAKE) --no-print-directory CC=clang FUZZ=1 BUILD=build/fuzz fuzz-programs
+	@tests/fuzz/run build/fuzz $(TIME)
+
+fuzz-programs: $(FUZZERS)
+
+# Random images against qemu-img: make oracle N=1000 SEED=7; and random disks that it converts, and
+# sets of options that it measures: SOURCES=1000 SETS=5000.
 N ?= 300
 SEED ?= 1
 SOURCES ?= 40
+SETS ?= 1000
 oracle: all $(BUILD)/map-image $(BUILD)/tests/measure-target $(BUILD)/tests/convert-size
 	python3 tests/oracle.py -n $(N) --seed $(SEED) --instar-cat $(BUILD)/instar-cat
-	python3 tests/targets.py -n $(SOURCES) --seed $(SEED) --build $(BUILD)
+	python3 tests/targets.py -n $(SOURCES) --sets $(SETS) --seed $(SEED) --build $(BUILD)
 	python3 tests/contents.py --seed $(SEED) --build $(BUILD)
 	python3 tests/convert_sizes.py -n $(SOURCES) --seed $(SEED) --build $(BUILD)
 
@@ -154,4 +182,4 @@ format:
 clean:
 	rm -rf build
 
-.PHONY: all demo test test-programs coverage unit-tests oracle bench fixtures install uninstall format clean
+.PHONY: all demo test test-programs coverage unit-tests fuzz fuzz-programs oracle bench fixtures install uninstall format clean

@@ -38,7 +38,7 @@ const struct target_value *target_value(const struct target_values *values, cons
     for (size_t i = 0; i < values->count; i++)
         if (strcmp(values->keys[i].name, key) == 0)
             return &values->values[i];
-    assert(!"the target has no such key");
+    assert(false && "the target has no such key");
     return NULL;
 }
 

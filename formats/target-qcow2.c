@@ -51,6 +51,21 @@ static int check_refcounts(struct target_options *o, struct reason *why)
     return 0;
 }
 
+/* The size that is asked for, though that of the source counts then, must have an L1 table that
+ * qemu opens. In whole clusters that do not fit in 64 bits it is nothing to qemu. */
+static int check_size(const struct target_values *v, const struct target_options *o,
+                      struct reason *why)
+{
+    uint64_t disk, clusters_per_table = o->cluster_size / (o->extended_l2 ? 16 : 8);
+
+    if (!checked_round_up(target_number(v, "size", 0), o->cluster_size, &disk))
+        return 0;
+    if (div_up(disk / o->cluster_size, clusters_per_table) > QCOW2_L1_MAX / QCOW2_L1_ENTRY)
+        return target_refuse(why, EINVAL,
+                             "The image size is too large (try using a larger cluster size)");
+    return 0;
+}
+
 /* In the order in which qemu looks. What only a creation refuses (a compression that does not
  * exist, what version 2 cannot have) a measurement takes. */
 static int check(const struct target_values *v, struct target_options *o, struct reason *why)
@@ -78,8 +93,8 @@ static int check(const struct target_values *v, struct target_options *o, struct
     /* What the source has to say of a cluster it then says over a backing file's bytes. */
     o->whole = choice >= QCOW2_PREALLOCATION_FALLOC || target_value(v, "backing_file")->text;
     if (target_choice(v, "encrypt.format", encrypt_formats, -1) == 0)
-        return target_luks_header(v, "encrypt.", &o->header_size, why);
-    return 0;
+        error = target_luks_header(v, "encrypt.", &o->header_size, why);
+    return error ? error : check_size(v, o, why);
 }
 
 /* A value that is one of names, else refused in the words of the key's other name. -1: the key was

@@ -67,10 +67,10 @@ static int size(const struct target_options *o, uint64_t virtual_size,
                 const uint64_t touched[TARGET_UNITS_MAX], struct target_size *size,
                 struct reason *why)
 {
-    /* As qemu has it, in 64 bits: of clusters of 4 MiB and more 0 is left. */
-    uint64_t max = o->table_size * o->cluster_size / 8 * range_of(o);
-    uint64_t clusters, ranges, cluster = o->cluster_size, before;
+    uint64_t clusters, ranges, cluster = o->cluster_size, before, max;
 
+    /* As qemu has it, what of the product fits in 64 bits: of large clusters 0 is left. */
+    checked_mul(o->table_size * o->cluster_size / 8, range_of(o), &max);
     if (virtual_size > max || virtual_size > DISK_BYTES_MAX)
         return target_refuse(why, EFBIG,
                              "QED image size must be a non-zero multiple of cluster size and "

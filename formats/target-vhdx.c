@@ -94,8 +94,9 @@ static int size(const struct target_options *o, uint64_t virtual_size,
         return target_refuse(why, EFBIG, "Image size too large; max of 64TB");
     disk = div_up(virtual_size, 512) * 512;
     blocks = div_up(disk, block);
-    /* In 32 bits, as qemu has it: of an empty disk the table is large. */
-    entries = (uint32_t)(blocks + (uint32_t)(blocks - 1) / chunk);
+    /* The block before none has the largest number of 32 bits, as qemu has it: of an empty disk the
+     * table is large. */
+    entries = blocks + (blocks ? blocks - 1 : UINT32_MAX) / chunk;
     start = REGIONS_MIB * MIB + o->log_size + div_up(entries * 8, MIB) * MIB;
     if (o->subformat == FIXED)
         start += disk;
