@@ -12,10 +12,12 @@
 #include "fs/cat.h"
 
 static const char usage[] =
-    "usage: instar-cat [-p] [-o OPTIONS] IMAGE NODE...   print files of the mount, e.g. "
-    "measure/qcow2\n"
-    "       instar-cat [-p] [-o OPTIONS] -a IMAGE   print all of them, each under a line == NODE\n"
-    "       instar-cat -l                          list them\n"
+    "usage: instar-cat [-p] [-o OPTIONS] IMAGE NODE...\n"
+    "           print files of the mount, e.g. measure/qcow2\n"
+    "       instar-cat [-p] [-o OPTIONS] -a IMAGE\n"
+    "           print all of them, each under a line == NODE; this reads all of the guest's data\n"
+    "       instar-cat -l\n"
+    "           list them\n"
     "-p draws a bar on the terminal while something takes long\n"
     "OPTIONS: format=, qemu=, follow=, ref= and so on, as of mount.instar\n";
 
