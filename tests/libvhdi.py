@@ -69,6 +69,28 @@ class Chains:
         return found
 
 
+    def check_conversions(self, fmt, paths, right, context):
+        """
+        What a conversion of the chain writes is as large as what qemu-img writes of the same bytes in a raw file, where
+        clusters are not smaller than the blocks in which it looks for zeros.
+        """
+        targets = ['qcow2', 'qcow2,cluster_size=4k', 'vdi', 'vhdx,block_size=1M', 'qcow']
+        layers = [word for path in paths for word in ('-l', f'{fmt}:{path}')]
+        ours = subprocess.run([self.build / 'tests/convert-size', *layers, 'x', *targets], capture_output=True, check=True)
+        raw, out = self.directory / 'right.raw', self.directory / 'right.out'
+        raw.write_bytes(right)
+        theirs = []
+        for target in targets:
+            name, _, option = target.partition(',')
+            subprocess.run(['qemu-img', 'convert', '-f', 'raw', '-O', name, *(['-o', option] if option else []), raw, out],
+                           check=True)
+            theirs.append(out.stat().st_size)
+        sizes = [int(line) for line in ours.stdout.split()]
+        if sizes != theirs:
+            raise AssertionError(f'{context}: conversions to {targets} are {theirs}, ours {sizes}')
+        self.count('chains converted to the byte')
+
+
 def model(layers, size, has=lambda layer: layer.sectors):
     """What the guest of layers[0] sees."""
     guest = bytearray(size)
@@ -217,6 +239,7 @@ def compare(chains, fmt, layers, paths, context, theirs=None, alone=False):
     ours = chains.read_chain(*arguments).stdout
     check('read-chain and the model', ours, right, context)
     check('the extents and the model', by_extents(chains, arguments, paths, size), right, context)
+    chains.check_conversions(fmt, paths, right, context)
     if alone or any(layer.size > below.size for layer, below in zip(layers, layers[1:])):
         chains.count(f'{fmt} chains as the model alone has them')
         return
@@ -325,6 +348,7 @@ def vhdx_chain(chains, rng, number, empty_states):
         return
     ours = chains.read_chain(*[word for path in paths for word in ('vhdx', str(path))]).stdout
     check('read-chain and the model', ours, model(layers, layers[0].size), context)
+    chains.check_conversions('vhdx', paths, ours, context)
     for layer in layers:
         layer.zeros = set()
     check('libvhdi and what it is known to read', read_with_libvhdi(paths), model(layers, layers[0].size), context)
@@ -384,7 +408,7 @@ def main():
                 make(random.Random(f'{options.seed} {kind} {number}'), number)
     print('; '.join(f'{count} {what}' for what, count in sorted(chains.counts.items())))
     # Each comparison was made, none was lost to sizes.
-    return 0 if len(chains.counts) == 10 else 1
+    return 0 if len(chains.counts) == 11 else 1
 
 
 if __name__ == '__main__':
