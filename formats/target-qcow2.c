@@ -224,8 +224,6 @@ static const struct conversion_model *model(const struct target_options *o)
 {
     if (o->compressed)
         return &qcow2_compressed;
-    if (o->compressed)
-        return &qcow2_compressed;
     return o->preallocation == QCOW2_PREALLOCATION_OFF ? &qcow2_written : &qcow2_preallocated;
 }
 

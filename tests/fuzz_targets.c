@@ -139,6 +139,18 @@ static void check_counts(const struct target *t, const struct target_options *o,
     }
 }
 
+/* A conversion takes other options, or refuses them in words. */
+static void check_conversion(const struct target *t, const char *text)
+{
+    struct target_options o;
+    struct reason why = {""};
+    int error = target_options_parse_conversion(t, text, &o, &why);
+
+    assert(!error || error == -EINVAL || error == -ENOTSUP);
+    if (error)
+        check_words(&why);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static char text[TEXT_MAX];
@@ -165,6 +177,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         o = t->defaults;
     if (!take_options(t, others, &other))
         other = t->defaults;
+    check_conversion(t, options);
     check_options(t, &o);
     check_equal(t, &o, &other, n.virtual_size, n.touched);
     check_sizes(t, &o, n.virtual_size, n.touched);
