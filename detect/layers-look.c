@@ -55,6 +55,8 @@ int layers_replace(struct layers *layers, int fd)
 
     if (!error && !S_ISREG(st.st_mode))
         error = -EPROTO;
+    if (!error && is_same_file(&st, &image->st)) /* others have found it, too */
+        error = -EALREADY;
     if (error) {
         close(fd);
         return error;

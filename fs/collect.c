@@ -86,6 +86,8 @@ static int take_result(struct collected *c, const struct wire_frame *f, const ch
 
     if (!c)
         return 0;
+    if (f->kind == WIRE_PROBLEMS && f->length > IMAGE_PROBLEMS_MAX)
+        return -EPROTO;
     if (f->kind == WIRE_PROBLEMS)
         text_add_lines_once(&c->problems, bytes, f->length);
     if (f->kind == WIRE_COST && f->length == sizeof c->cost)

@@ -41,11 +41,14 @@ int frames_read(struct frames *frames, int fd)
     if (n < 0)
         return -errno;
     frames->length += (size_t)n;
+    frames->total += (size_t)n;
     return n > 0;
 }
 
 int frames_next(struct frames *frames, struct wire_frame *frame, const char **bytes)
 {
+    if (frames->total > FRAMES_BYTES_MAX)
+        return -EPROTO;
     if (frames->length < sizeof *frame)
         return 0;
     memcpy(frame, frames->buffer + frames->start, sizeof *frame);

@@ -18,25 +18,38 @@ struct layer *front_layer(struct front *front, unsigned view)
     return &front->layers.items[view ? view - 1 : 0];
 }
 
+/* Says that what is shown has no name any more. */
+static void say_away(struct front *front)
+{
+    static const char words[] =
+        "the image is no longer there under its name: what is shown is of the "
+        "file that was";
+
+    text_add_lines_once(&front->jobs.views[0].problems, words, strlen(words));
+}
+
 /* Everything is computed anew. */
 static void begin_generation(struct front *front)
 {
-    static const char gone[] = "the image has been deleted: what is shown is of the deleted file";
-
     jobs_forget(&front->jobs);
     front->generation++;
     front->changed = true;
     if (front->layers.items[0].st.st_nlink == 0)
-        text_add_lines_once(&front->jobs.views[0].problems, gone, strlen(gone));
+        say_away(front);
 }
 
-/* Another file has the image's name: that is the image now. */
-static void take_image(void *context, int fd)
+/* What looking for another file with the image's name has told: that is the image now, or none may
+ * be. */
+static void take_look(void *context, int error, int fd)
 {
     struct front *front = context;
 
-    if (layers_replace(&front->layers, fd) < 0)
+    front->is_away = error && error != -EALREADY;
+    if (front->is_away)
+        say_away(front);
+    if (fd < 0 || layers_replace(&front->layers, fd) < 0)
         return;
+    front->is_remote = layers_are_remote(&front->layers);
     watch_file(&front->watch, fd);
     begin_generation(front);
 }
@@ -44,7 +57,7 @@ static void take_image(void *context, int fd)
 /* Looks further where the files that are open do not tell all. */
 static void look(struct front *front)
 {
-    bool is_due = front->is_remote || front->layers.items[0].st.st_nlink == 0;
+    bool is_due = front->is_remote || front->is_away || front->layers.items[0].st.st_nlink == 0;
 
     if (!is_due || now_ms() - front->looked_at < LOOK_MS)
         return;
@@ -174,7 +187,7 @@ static int begin_jobs(struct front *front, int monitor)
 
     if (error)
         return error;
-    front->jobs.replaced = take_image;
+    front->jobs.looked = take_look;
     front->jobs.context = front;
     view = &front->jobs.views[0];
     text_add_lines_once(&view->problems, front->known.problems.bytes, front->known.problems.length);

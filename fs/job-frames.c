@@ -43,6 +43,22 @@ static int take_progress(struct job *job, const struct wire_frame *f, const char
     return 0;
 }
 
+/* As many as a session keeps: each line is looked for among all. */
+static int take_problems(struct job *job, const char *bytes, size_t length)
+{
+    if (length > IMAGE_PROBLEMS_MAX - job->problem_bytes)
+        return -EPROTO;
+    job->problem_bytes += length;
+    text_add_lines_once(&job->problems, bytes, length);
+    return 0;
+}
+
+/* Whether such a task tells how many entries numbered directories have. */
+static bool tells_headers(const struct task *task)
+{
+    return task->pass <= PASS_CONTENT && !task->set;
+}
+
 /* Takes one whole frame. Returns 0; 1: it was the last; -EPROTO: it makes no sense. */
 static int take_frame(struct job *job, const struct wire_frame *f, const char *bytes)
 {
@@ -55,12 +71,12 @@ static int take_frame(struct job *job, const struct wire_frame *f, const char *b
     case WIRE_FILE:
         return take_file(job, &place, f, bytes);
     case WIRE_COUNT:
-        return results_set_count(&job->results, &place, f->number);
+        return tells_headers(&job->task) ? results_set_count(&job->results, &place, f->number)
+                                         : -EPROTO;
     case WIRE_REFERENCE: /* it was decided on them before */
         return 0;
     case WIRE_PROBLEMS:
-        text_add_lines_once(&job->problems, bytes, f->length);
-        return 0;
+        return take_problems(job, bytes, f->length);
     case WIRE_COST:
         return take_fixed(&job->cost, sizeof job->cost, f, bytes);
     case WIRE_PROGRESS:
@@ -107,7 +123,8 @@ int view_publish(struct view *view, struct job *job)
 void view_forget_told(struct view *view, const struct task *task)
 {
     for (const struct node *n = nodes; n->path; n++)
-        if (task_may_tell(task, &(struct place){task->view, n->target ? task->set : 0, n}))
+        if (task_may_tell(task, &(struct place){task->view, n->target ? task->set : 0, n}) ||
+            (n->count && tells_headers(task)))
             results_forget_node(&view->results, n);
 }
 

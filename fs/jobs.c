@@ -35,13 +35,14 @@ static struct job *find_task(const struct jobs *jobs, const struct task *task)
     return job;
 }
 
-/* A new job, which is not started yet. NULL: out of memory. */
+/* A new job, which is not started yet. NULL: out of memory, or there are too many. */
 static struct job *job_new(struct jobs *jobs, const struct task *task)
 {
-    struct job *job = calloc(1, sizeof *job), **link = &jobs->all;
+    struct job *job = jobs->count < JOBS_MAX ? calloc(1, sizeof *job) : NULL, **link = &jobs->all;
 
     if (!job)
         return NULL;
+    jobs->count++;
     *job = (struct job){.task = *task, .fd = -1, .left_at = -1};
     while (*link)
         link = &(*link)->next;
@@ -49,9 +50,17 @@ static struct job *job_new(struct jobs *jobs, const struct task *task)
     return job;
 }
 
-/* Forgets what has come from the job so far, and its pipe: it may be started again. */
-static void forget_job(struct job *job)
+/* Whether the job is one of those that take turns: walks, and what there may be any number of. */
+static bool takes_turns(const struct job *job)
 {
+    return job->task.pass >= PASS_MEASURE || job->task.set;
+}
+
+/* Forgets what has come from the job so far, and its pipe: it may be started again. */
+static void forget_job(struct jobs *jobs, struct job *job)
+{
+    if (job->id && takes_turns(job))
+        jobs->turns--;
     if (job->fd >= 0)
         close(job->fd);
     job->fd = -1;
@@ -61,6 +70,7 @@ static void forget_job(struct job *job)
     job->cost = (struct wire_cost){.bytes = 0};
     job->done = job->total = 0;
     text_free(&job->problems);
+    job->problem_bytes = 0;
     results_forget(&job->results);
 }
 
@@ -84,8 +94,9 @@ static struct waiter *job_free(struct jobs *jobs, struct job *job)
     while (*link != job)
         link = &(*link)->next;
     *link = job->next;
-    forget_job(job);
+    forget_job(jobs, job);
     free(job);
+    jobs->count--;
     return waiters;
 }
 
@@ -154,27 +165,12 @@ static void fail(struct jobs *jobs, struct job *job, const char *format, int num
     finish(jobs, job, -EIO);
 }
 
-/* Whether the job is one of those that take turns: walks, and what there may be any number of. */
-static bool takes_turns(const struct job *job)
-{
-    return job->task.pass >= PASS_MEASURE || job->task.set;
-}
-
-/* Whether the job may be started. */
-static bool has_turn(const struct jobs *jobs, const struct job *job)
-{
-    unsigned running = 0;
-
-    for (const struct job *j = jobs->all; j; j = j->next)
-        running += j->id && takes_turns(j);
-    return !takes_turns(job) || running < JOBS_TURNS_MAX;
-}
-
 /* Starts the job, now or when it has its turn. It may be over then. */
 static void start(struct jobs *jobs, struct job *job)
 {
-    if (!has_turn(jobs, job))
+    if (takes_turns(job) && jobs->turns == JOBS_TURNS_MAX)
         return;
+    jobs->turns += takes_turns(job);
     job->id = ++jobs->last_id;
     job->started = now_ms();
     request(jobs, WIRE_START, job);
@@ -187,7 +183,7 @@ static void start_waiting(struct jobs *jobs)
 {
     struct job *job = jobs->all;
 
-    while (job) {
+    while (job && jobs->turns < JOBS_TURNS_MAX) {
         struct job *next = job->next;
 
         if (!job->id)
@@ -201,7 +197,7 @@ static void stop(struct jobs *jobs, struct job *job)
 {
     if (job->id)
         request(jobs, WIRE_KILL, job);
-    forget_job(job);
+    forget_job(jobs, job);
 }
 
 /* Takes all frames that have come: the job may be over, or be none any more. */
@@ -242,7 +238,7 @@ void jobs_wait(struct jobs *jobs, struct waiter *waiter)
     if (!job)
         job = job_new(jobs, &waiter->task);
     if (!job) {
-        waiter->resume(waiter, -ENOMEM);
+        waiter->resume(waiter, -EAGAIN);
         return;
     }
     waiter->next = job->waiters;
@@ -355,8 +351,8 @@ static void take_answer(struct jobs *jobs, const struct wire_answer *a, int fd)
 {
     struct job *job = a->job ? find_job(jobs, a->job) : NULL;
 
-    if (fd >= 0 && a->kind == WIRE_REPLACED && jobs->replaced) {
-        jobs->replaced(jobs->context, fd);
+    if (a->kind == WIRE_LOOKED && jobs->looked) {
+        jobs->looked(jobs->context, a->status, fd);
         return;
     }
     if (fd >= 0 && !(job && a->kind == WIRE_STARTED && job->fd < 0)) {
@@ -450,6 +446,8 @@ static void lose_patience(struct jobs *jobs, struct job *job, int64_t now)
         }
         *link = w->next;
         w->resume(w, -EINTR);
+        if (!job->waiters) /* they have as long again to come back in */
+            job->left_at = now + jobs->patience_ms;
     }
 }
 

@@ -32,6 +32,8 @@ enum {
        takes memory and the disk. What looks at headers never waits. */
     JOBS_TURNS_MAX = 16,
 
+    JOBS_MAX = 4096, /* that run or wait for their turn; each is somebody who waits */
+
     /* Descriptors that jobs_poll() fills in at most: the monitor's, and those of jobs. */
     JOBS_POLLFDS = 1 + VIEWS_MAX * (PASS_MEASURE - PASS_HEADER) + JOBS_TURNS_MAX,
 };
@@ -57,6 +59,7 @@ struct job {
     struct frames frames;   /* what has come and is no whole frame yet */
     struct results results; /* what came; published when all has */
     struct text problems;
+    size_t problem_bytes; /* that have come */
     struct wire_cost cost;
     uint64_t done, total; /* bytes of the disk; total 0: not known */
     int64_t started;      /* ms */
@@ -87,7 +90,11 @@ struct jobs {
     unsigned views_count;
     struct view *views;
     const struct option_sets *sets;
-    void (*replaced)(void *context, int fd); /* takes what is the image now; NULL: it is closed */
+    unsigned count; /* of all, at most JOBS_MAX */
+    unsigned turns; /* that run of those that take turns */
+    /* Somebody has looked whether another file has the image's name, as layers_look(); takes the
+     * descriptor, if it is one. NULL: nobody wants to know. */
+    void (*looked)(void *context, int error, int fd);
     void *context;
     int64_t look_until; /* so long jobs look for another file, or somebody does; ms */
     struct job *all;    /* that run, or are to run: the oldest first */
@@ -116,7 +123,8 @@ int view_publish(struct view *view, struct job *job);
 void view_forget_told(struct view *view, const struct task *task);
 void view_forget(struct view *view);
 
-/* Queues the waiter and sees to it that a job runs. May resume it before it returns. */
+/* Queues the waiter and sees to it that a job runs. May resume it before it returns, with -EAGAIN:
+ * too many wait. */
 void jobs_wait(struct jobs *jobs, struct waiter *waiter);
 
 /* Takes the waiter out again: it is not resumed. */

@@ -11,16 +11,20 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "job.h"
 #include "wire.h"
 
 /* So many run; others have said all and are ending, which may take them a moment. */
-enum { JOBS_MAX = JOBS_POLLFDS + 64 };
+enum { CHILDREN_MAX = JOBS_POLLFDS + 64 };
+
+enum { END_TRIES = 1000 }; /* milliseconds for the last of them to end in */
 
 struct child {
-    pid_t pid;    /* 0: free */
+    pid_t pid;    /* 0: it has ended, or there was none */
+    pid_t opener; /* the process that opens parts for it; 0: none */
     uint32_t job; /* the front's number for it */
 };
 
@@ -34,7 +38,7 @@ struct monitor {
     pid_t looker;        /* 0: none */
     int ready;           /* -1: nobody waits */
     unsigned asked_to_end;
-    struct child children[JOBS_MAX];
+    struct child children[CHILDREN_MAX];
 };
 
 static void signals_taken(sigset_t *set)
@@ -112,10 +116,27 @@ static void answer(struct monitor *m, enum wire_answer_kind kind, uint32_t job, 
 
 static struct child *find_child(struct monitor *m, pid_t pid)
 {
-    for (size_t i = 0; i < JOBS_MAX; i++)
+    for (size_t i = 0; i < CHILDREN_MAX; i++)
         if (m->children[i].pid == pid)
             return &m->children[i];
     return NULL;
+}
+
+/* A free place for a child; NULL: none. */
+static struct child *find_room(struct monitor *m)
+{
+    for (size_t i = 0; i < CHILDREN_MAX; i++)
+        if (!m->children[i].pid && !m->children[i].opener)
+            return &m->children[i];
+    return NULL;
+}
+
+static void kill_child(const struct child *child)
+{
+    if (child->pid)
+        kill(child->pid, SIGKILL);
+    if (child->opener)
+        kill(child->opener, SIGKILL);
 }
 
 /* In a new process: looks for another file of the image's name, takes it, and tells of it. */
@@ -124,11 +145,11 @@ static void look(struct monitor *m)
     struct layers *layers = &m->front->layers;
     struct stat st;
     int fd = layers_look(layers, &st);
+    int32_t status = fd < 0 ? fd : 0;
 
-    if (fd < 0)
-        return;
-    wire_send(m->news[1], "", 1, fd);
-    layers_replace(layers, fd);
+    wire_send(m->news[1], &status, sizeof status, fd);
+    if (fd >= 0)
+        layers_replace(layers, fd);
 }
 
 /* In a new process: runs the job that r asks for; socket: on which it asks for parts, or -1. */
@@ -168,6 +189,7 @@ static int open_ends(struct job_ends *ends, bool with_socket)
     ends->socket[0] = ends->socket[1] = -1;
     if (pipe2(ends->pipe, O_CLOEXEC) < 0)
         return -errno;
+    fcntl(ends->pipe[0], F_SETFL, O_NONBLOCK); /* the front never waits for a job */
     if (with_socket && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends->socket) < 0) {
         error = -errno;
         close(ends->pipe[0]);
@@ -215,11 +237,11 @@ static void open_parts(const struct layers *layers, int socket)
  * Forks the process that opens parts for a job, as opening a file may take as long as its file
  * system likes, and the monitor never waits. Without it, the job's questions fail.
  */
-static void start_opener(struct monitor *m, struct job_ends *ends)
+static pid_t start_opener(struct monitor *m, struct job_ends *ends)
 {
-    pid_t monitor = getpid();
+    pid_t monitor = getpid(), pid = fork();
 
-    if (fork() == 0) {
+    if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (getppid() != monitor)
             _exit(1);
@@ -232,6 +254,7 @@ static void start_opener(struct monitor *m, struct job_ends *ends)
     }
     close(ends->socket[0]);
     ends->socket[0] = -1;
+    return pid < 0 ? 0 : pid;
 }
 
 /* Whether there is what the request is about. */
@@ -245,7 +268,7 @@ static bool is_possible(const struct monitor *m, const struct wire_request *r)
 /* Forks a job. Returns the read end of its pipe, or -errno. */
 static int start_job(struct monitor *m, const struct wire_request *r)
 {
-    struct child *child = find_child(m, 0);
+    struct child *child = find_room(m);
     pid_t pid, monitor = getpid();
     struct job_ends ends;
     int error;
@@ -272,9 +295,9 @@ static int start_job(struct monitor *m, const struct wire_request *r)
         close_ends(&ends, 0);
         return -EAGAIN;
     }
-    *child = (struct child){pid, r->job};
+    *child = (struct child){.pid = pid, .job = r->job};
     if (ends.socket[0] >= 0)
-        start_opener(m, &ends);
+        child->opener = start_opener(m, &ends);
     return ends.pipe[0];
 }
 
@@ -297,16 +320,18 @@ static void start_looker(struct monitor *m)
     _exit(0);
 }
 
-/* Takes the files that were found: each is the image from now on. */
+/* Takes what was found: another file is the image from now on. */
 static void read_news(struct monitor *m)
 {
     struct layers *layers = &m->front->layers;
-    char byte;
+    int32_t status;
     int fd;
 
-    while (wire_receive(m->news[0], &byte, 1, &fd) == 1)
-        if (fd >= 0 && layers_replace(layers, fd) == 0)
-            answer(m, WIRE_REPLACED, 0, 0, layers->items[0].fd);
+    while (wire_receive(m->news[0], &status, sizeof status, &fd) == 1) {
+        if (fd >= 0)
+            status = layers_replace(layers, fd);
+        answer(m, WIRE_LOOKED, 0, status, status == 0 ? layers->items[0].fd : -1);
+    }
 }
 
 static void take_request(struct monitor *m, const struct wire_request *r)
@@ -320,9 +345,9 @@ static void take_request(struct monitor *m, const struct wire_request *r)
         if (fd >= 0)
             close(fd);
     } else if (r->kind == WIRE_KILL) {
-        for (size_t i = 0; i < JOBS_MAX; i++)
-            if (m->children[i].pid && m->children[i].job == r->job)
-                kill(m->children[i].pid, SIGKILL);
+        for (size_t i = 0; i < CHILDREN_MAX; i++)
+            if (m->children[i].job == r->job)
+                kill_child(&m->children[i]);
     }
 }
 
@@ -357,8 +382,12 @@ static void reap(struct monitor *m)
             m->looker = 0;
         if (child) {
             answer(m, WIRE_ENDED, child->job, status, -1);
-            *child = (struct child){.pid = 0};
+            child->pid = 0;
+            kill_child(child);
         }
+        for (size_t i = 0; i < CHILDREN_MAX; i++)
+            if (m->children[i].opener == pid)
+                m->children[i].opener = 0;
     }
 }
 
@@ -397,13 +426,15 @@ static void watch(struct monitor *m)
     }
 }
 
+/* Those that hang in storage end when that does, without us. */
 static void end_jobs(struct monitor *m)
 {
-    for (size_t i = 0; i < JOBS_MAX; i++)
-        if (m->children[i].pid) {
-            kill(m->children[i].pid, SIGKILL);
-            waitpid(m->children[i].pid, NULL, 0);
-        }
+    const struct timespec moment = {.tv_nsec = 1000000};
+
+    for (size_t i = 0; i < CHILDREN_MAX; i++)
+        kill_child(&m->children[i]);
+    for (unsigned i = 0; i < END_TRIES && waitpid(-1, NULL, WNOHANG) >= 0; i++)
+        nanosleep(&moment, NULL);
 }
 
 /* Tells whoever waits for it that the front runs. If nobody does any more, nobody needs to know. */

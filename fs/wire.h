@@ -4,7 +4,7 @@
  *
  * Front to monitor, on a sequenced-packet socket: struct wire_request. Monitor to front: struct
  * wire_answer, with the job's pipe as a descriptor when it says WIRE_STARTED. Whoever looks for
- * another file of the image's name to monitor: a byte, with that file as a descriptor. Job to
+ * another file of the image's name to monitor: an int32_t, as the status of WIRE_LOOKED. Job to
  * front, on that pipe: struct wire_frame, each followed by its bytes; the last is WIRE_END. Each
  * side takes what the other says as possibly wrong. Job to its opener, on a socket of its own,
  * where parts of the image are opened when they are needed: struct wire_part, and struct
@@ -42,7 +42,7 @@ struct wire_request {
 enum wire_answer_kind {
     WIRE_STARTED = 1,
     WIRE_ENDED,
-    WIRE_REPLACED, /* another file is the image now: the descriptor that comes with it */
+    WIRE_LOOKED, /* status: as layers_look(); 0: the descriptor that comes with it is the image */
 };
 
 struct wire_answer {

@@ -110,7 +110,7 @@ def a_change_while_a_job_runs_gives_the_new_truth():
     os.unlink(image)
 
 
-GONE = "the image has been deleted: what is shown is of the deleted file\n"
+GONE = "the image is no longer there under its name: what is shown is of the file that was\n"
 
 
 @test
@@ -128,6 +128,35 @@ def a_deleted_image_still_answers_and_heals_when_it_is_back():
         wait_until(lambda: m.read("format") == "raw\n", "the mount has found the new file", 2)
         check_truth(m, image)
         equal(m.read("problems"), "", "problems")
+
+
+@test
+def an_image_that_is_moved_away_and_written_anew_is_found():
+    image, old = images.qcow2(), Place.new("old")
+    with Mount(image) as m:
+        m.read("format")
+        os.rename(image, old)
+        equal(m.read("format"), "qcow2\n", "format, in between")
+        wait_until(lambda: GONE in m.read("problems"), "problems say that it is away", 2)
+        os.link(images.raw(), image)
+        wait_until(lambda: m.read("format") == "raw\n", "the mount has found the new file", 2)
+        equal(m.read("problems"), "", "problems")
+
+
+@test
+def one_replacement_is_one_generation_or_two():
+    """However many jobs run that find the other file."""
+    image, new = images.slow(), images.qcow2()
+    with Mount(image) as m:
+        readers = [start("cat", m.path(f"measure/qcow2,cluster_size={size}")) for size in ("4k", "8k", "16k", "32k")]
+        wait_until(lambda: m.read("status/jobs").count("running") == 4, "they wait")
+        os.replace(new, image)
+        m.read("format")
+        for reader in readers:
+            equal(finish(reader)[0], 0, "status of a reader")
+        m.settle()
+        check(int(m.read("status/generation")) <= 3, f"generation {m.read('status/generation')}")
+        check("again and again" not in m.read("problems"), m.read("problems"))
 
 
 @test

@@ -192,6 +192,51 @@ static void test_nonsense(void **state)
 }
 
 /* What is just allowed. */
+/* More than a job has to say is not taken, however often it is said. */
+static void test_too_much(void **state)
+{
+    static char lines[IMAGE_PROBLEMS_MAX], text[TEXT_BYTES_MAX];
+    struct reader reader;
+    uint32_t job;
+    int out;
+
+    (void)state;
+    memset(lines, 'x', sizeof lines);
+    wait_for(&reader, PASS_HEADER);
+    out = start_requested(PASS_HEADER, &job);
+    say_frame(out, WIRE_PROBLEMS, 0, 0, lines, sizeof lines - 10);
+    settle();
+    assert_waits(&reader);
+    say_frame(out, WIRE_PROBLEMS, 0, 0, lines, 11);
+    settle();
+    assert_resumed(&reader, -EIO);
+    close(out);
+    assert_request(WIRE_KILL, PASS_HEADER);
+    wait_for(&reader, PASS_HEADER);
+    out = start_requested(PASS_HEADER, &job);
+    for (size_t sent = 0; sent <= FRAMES_BYTES_MAX && !reader.resumed; sent += sizeof text)
+        say_frame(out, WIRE_FILE, index_of("format"), 0, text, sizeof text);
+    settle();
+    assert_resumed(&reader, -EIO);
+    close(out);
+}
+
+/* Only who reads headers tells how many entries a directory has. */
+static void test_count_of_others(void **state)
+{
+    struct reader reader;
+    uint32_t job;
+    int out;
+
+    (void)state;
+    wait_for(&reader, PASS_SCAN);
+    out = start_requested(PASS_SCAN, &job);
+    say_frame(out, WIRE_COUNT, index_of("references"), 0, NULL, 0);
+    settle();
+    assert_resumed(&reader, -EIO);
+    close(out);
+}
+
 static void test_odd(void **state)
 {
     struct reader reader;
@@ -370,6 +415,8 @@ int main(void)
         TEST(test_cut_off),
         cmocka_unit_test(test_nonsense),
         TEST(test_odd),
+        TEST(test_too_much),
+        TEST(test_count_of_others),
         TEST(test_not_started),
         TEST(test_started_twice),
         TEST(test_unknown_job),
