@@ -20,6 +20,11 @@ enum {
     RUNS_MAX = CONTENTS_SLAB / CONTENTS_BLOCK, /* that are read together: none is shorter then */
 };
 
+/* Compressed data may make so many times the bytes of all files, and this much more, if each of its
+ * bytes is looked at again, as to compress it: ours. What makes more repeats itself. */
+enum { UNPACKED_TIMES = 256 };
+#define UNPACKED_BYTES (UINT64_C(4) << 30)
+
 struct run {
     uint64_t offset, length;
 };
@@ -28,6 +33,7 @@ struct walk {
     struct disk *disk;
     const struct contents_sink *sink;
     uint64_t plain; /* bytes that were read as they stand in files */
+    uint64_t unpacked;
     struct extents stream;
 
     uint64_t slab;        /* where the one begins that is at hand */
@@ -116,6 +122,18 @@ static void fill(struct walk *w, size_t end)
     w->filled = end;
 }
 
+static int check_unpacked(const struct walk *w)
+{
+    uint64_t all = image_total_size(w->disk->img), most;
+
+    if (!w->sink->slab || !checked_mul(all, UNPACKED_TIMES, &most) ||
+        !checked_add(most, UNPACKED_BYTES, &most) || w->unpacked <= most)
+        return 0;
+    return image_fail(w->disk->img, EFBIG,
+                      "%s: compressed data makes more than %d times the bytes of the file",
+                      w->disk->driver->name, UNPACKED_TIMES);
+}
+
 /* Reads the part, if there is one, and looks through it. 0 or -errno. */
 static int read_part(struct walk *w)
 {
@@ -126,7 +144,10 @@ static int read_part(struct walk *w)
     if (!length)
         return 0;
     fill(w, within);
-    if (!(e->flags & EXTENT_COMPRESSED)) {
+    if (e->flags & EXTENT_COMPRESSED) {
+        w->unpacked += length;
+        error = check_unpacked(w);
+    } else {
         w->plain += length;
         error = disk_check_told(w->disk, w->plain);
     }

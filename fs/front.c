@@ -92,6 +92,26 @@ bool front_refresh(struct front *front)
     return changed;
 }
 
+static bool has_job(void *context, uint32_t set)
+{
+    const struct job *job = ((const struct jobs *)context)->all;
+
+    while (job && job->task.set != set)
+        job = job->next;
+    return job;
+}
+
+void front_reclaim_sets(struct front *front)
+{
+    struct jobs *jobs = &front->jobs;
+
+    option_sets_reclaim(&front->sets, has_job, jobs);
+    for (unsigned i = 0; i < jobs->views_count; i++)
+        results_forget_sets(&jobs->views[i].results, &front->sets);
+    inodes_forget_sets(&front->inodes, &front->sets);
+    jobs->set_bytes = 0;
+}
+
 static void begin_watch(struct front *front)
 {
     struct layers *layers = &front->layers;

@@ -52,6 +52,10 @@ int front_run(struct front *front, int monitor);
 /* The image that a view tells of. */
 struct layer *front_layer(struct front *front, unsigned view);
 
+/* Makes room for other sets of options: forgets all that no job is about, and what is known of
+ * files with them. */
+void front_reclaim_sets(struct front *front);
+
 /* Returns whether a file that is open has changed; if so, everything is computed anew. */
 bool front_refresh(struct front *front);
 

@@ -67,6 +67,19 @@ void inodes_end(struct inodes *inodes)
     inodes->root.refused = NULL;
 }
 
+void inodes_forget_sets(struct inodes *inodes, const struct option_sets *sets)
+{
+    for (size_t i = 0; i < INODE_BUCKETS; i++)
+        for (struct inode *inode = inodes->buckets[i]; inode; inode = inode->next) {
+            const struct place *place = &inode->place;
+
+            if (!place->node->target || !place->number || option_sets_has(sets, place->number))
+                continue;
+            inode->is_stale = true;
+            inode->is_current = false;
+        }
+}
+
 void inode_refuse(struct inode *inode, const char *why)
 {
     free(inode->refused);

@@ -9,6 +9,7 @@
 
 #include <stdint.h>
 
+#include "option_sets.h"
 #include "results.h"
 
 struct inode {
@@ -18,6 +19,7 @@ struct inode {
     uint64_t lookups;      /* how often the kernel was told of it */
     uint64_t generation;   /* never used twice */
     bool size_told;        /* the kernel knows the true size */
+    bool is_stale;         /* its place is none any more */
     bool is_current;       /* what the next lookup of its place gives */
     char *refused;         /* why a name in the directory was, the last time; NULL: none was */
     struct inode *next;    /* of its bucket */
@@ -37,6 +39,9 @@ struct inodes {
     struct open_file *open_files;
     uint64_t generation;
 };
+
+/* Files with options whose set is none any more lead nowhere. */
+void inodes_forget_sets(struct inodes *inodes, const struct option_sets *sets);
 
 void inodes_begin(struct inodes *inodes);
 /* Ends with all that the kernel has neither forgotten nor closed: it does neither when the mount is

@@ -126,6 +126,8 @@ static void finish(struct jobs *jobs, struct job *job, int error)
     if (torn && !error)
         text_add(&job->problems, "the image changed while it was read, again and again: what was "
                                  "read may not fit together\n");
+    if (task.set)
+        jobs->set_bytes += job->frames.total;
     if (!error)
         error = view_publish(&jobs->views[task.view], job);
     /* They may wait again: for another job. */

@@ -90,8 +90,9 @@ struct jobs {
     unsigned views_count;
     struct view *views;
     const struct option_sets *sets;
-    unsigned count; /* of all, at most JOBS_MAX */
-    unsigned turns; /* that run of those that take turns */
+    unsigned count;     /* of all, at most JOBS_MAX */
+    uint64_t set_bytes; /* that have come from jobs about sets of options */
+    unsigned turns;     /* that run of those that take turns */
     /* Somebody has looked whether another file has the image's name, as layers_look(); takes the
      * descriptor, if it is one. NULL: nobody wants to know. */
     void (*looked)(void *context, int error, int fd);

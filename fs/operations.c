@@ -22,8 +22,9 @@
 #define FOR_LONG 3600.0
 
 enum {
-    REFUSALS_BYTES = 64 << 10
-}; /* with so much in `problems` names that are refused add nothing */
+    REFUSALS_BYTES = 64 << 10, /* with so much in `problems` names that are refused add nothing */
+    SETS_BYTES_MAX = 8 << 20,  /* of what is known of files with options, before it is forgotten */
+};
 
 /* A request of the kernel that may have to wait for a pass. */
 struct request {
@@ -209,7 +210,13 @@ static int find_place(struct front *front, struct inode *directory, const char *
 
     if (place_in(&directory->place, name, place))
         return place->view > front->layers.count ? -ENOENT : 0;
+    if (front->jobs.set_bytes > SETS_BYTES_MAX)
+        front_reclaim_sets(front);
     error = option_sets_place(&front->sets, &directory->place, name, place, &why);
+    if (error == -ENOSPC) {
+        front_reclaim_sets(front);
+        error = option_sets_place(&front->sets, &directory->place, name, place, &why);
+    }
     if (error && *why.words)
         refuse_name(front, directory, name, &why);
     return error;
@@ -339,6 +346,8 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
     if ((fi->flags & O_ACCMODE) != O_RDONLY)
         fuse_reply_err(req, EROFS);
+    else if (inode->is_stale)
+        fuse_reply_err(req, ESTALE);
     else if (inode->result)
         answer_open(&r, 0);
     else

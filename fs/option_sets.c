@@ -29,23 +29,36 @@ static bool is_same_set(const struct option_set *a, const struct option_set *b)
            target_options_equal(&a->options, &b->options);
 }
 
-/* Adds a set, under that name. 0 or -ENOMEM. */
-static int add_set(struct option_sets *sets, const struct option_set *set, const char *name)
+/* Makes room for one more. 0 or -ENOMEM. */
+static int make_room(struct option_sets *sets)
 {
     uint32_t room = sets->room ? 2 * sets->room : 16;
-    struct option_set *items = sets->items;
+    struct option_set *items;
+
+    if (sets->count < sets->room)
+        return 0;
+    items = realloc(sets->items, room * sizeof *items);
+    if (!items)
+        return -ENOMEM;
+    sets->items = items;
+    sets->room = room;
+    return 0;
+}
+
+/* Keeps the set under that name, in the place of that index, which is free, or the next. 0 or
+ * -ENOMEM. */
+static int add_set(struct option_sets *sets, uint32_t index, const struct option_set *set,
+                   const char *name)
+{
     char *copy = strdup(name);
 
-    if (copy && sets->count == sets->room)
-        items = realloc(items, room * sizeof *items);
-    if (!copy || !items) {
+    if (!copy || (index == sets->count && make_room(sets))) {
         free(copy);
         return -ENOMEM;
     }
-    sets->room = sets->count == sets->room ? room : sets->room;
-    sets->items = items;
-    items[sets->count] = *set;
-    items[sets->count++].name = copy;
+    sets->count += index == sets->count;
+    sets->items[index] = *set;
+    sets->items[index].name = copy;
     return 0;
 }
 
@@ -53,13 +66,20 @@ static int add_set(struct option_sets *sets, const struct option_set *set, const
 static int number_of(struct option_sets *sets, const struct option_set *set, const char *name,
                      uint32_t *number, struct reason *why)
 {
-    for (*number = 1; *number <= sets->count; ++*number)
-        if (is_same_set(&sets->items[*number - 1], set))
+    uint32_t room = sets->count;
+
+    for (uint32_t i = 0; i < sets->count; i++) {
+        *number = i + 1;
+        if (is_same_set(&sets->items[i], set))
             return 0;
-    if (sets->count >= OPTION_SETS_MAX)
+        if (!sets->items[i].target && room == sets->count)
+            room = i;
+    }
+    if (room >= OPTION_SETS_MAX)
         return target_refuse(why, ENOSPC, "%d other sets of options were asked for",
                              OPTION_SETS_MAX);
-    return add_set(sets, set, name) ? target_refuse(why, ENOMEM, "out of memory") : 0;
+    *number = room + 1;
+    return add_set(sets, room, set, name) ? target_refuse(why, ENOMEM, "out of memory") : 0;
 }
 
 int option_sets_place(struct option_sets *sets, const struct place *directory, const char *name,
@@ -96,6 +116,22 @@ int option_sets_path(struct option_sets *sets, const char *path, struct place *p
     if (!place_by_path(parent, &directory))
         return -ENOENT;
     return option_sets_place(sets, &directory, slash + 1, place, why);
+}
+
+void option_sets_reclaim(struct option_sets *sets, bool (*is_used)(void *context, uint32_t number),
+                         void *context)
+{
+    for (uint32_t i = 0; i < sets->count; i++) {
+        if (is_used(context, i + 1))
+            continue;
+        free(sets->items[i].name);
+        sets->items[i] = (struct option_set){.target = NULL};
+    }
+}
+
+bool option_sets_has(const struct option_sets *sets, uint32_t number)
+{
+    return number && number <= sets->count && sets->items[number - 1].target;
 }
 
 const struct option_set *option_sets_get(const struct option_sets *sets, uint32_t number)

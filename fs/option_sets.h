@@ -11,7 +11,7 @@
 enum { OPTION_NAME_BYTES = 256 }; /* no name in a directory is longer */
 
 struct option_sets {
-    struct option_set *items;
+    struct option_set *items; /* without a target: free */
     uint32_t count, room;
 };
 
@@ -26,6 +26,13 @@ int option_sets_place(struct option_sets *sets, const struct place *directory, c
 /* The place with that path, with or without options. As option_sets_place(). */
 int option_sets_path(struct option_sets *sets, const char *path, struct place *place,
                      struct reason *why);
+
+/* Gives the numbers of all sets back, to be those of others, but of those that are in use. */
+void option_sets_reclaim(struct option_sets *sets, bool (*is_used)(void *context, uint32_t number),
+                         void *context);
+
+/* Whether there is a set of that number. */
+bool option_sets_has(const struct option_sets *sets, uint32_t number);
 
 /* The set of that number; NULL for 0: no options. */
 const struct option_set *option_sets_get(const struct option_sets *sets, uint32_t number);

@@ -2,6 +2,8 @@
 /* Results by node and number. */
 #include "results.h"
 
+#include "option_sets.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -136,6 +138,20 @@ int results_move(struct results *to, struct results *from)
         error = move_list(to, &from->lists[i], &nodes[i]);
     results_forget(from);
     return error;
+}
+
+void results_forget_sets(struct results *results, const struct option_sets *sets)
+{
+    for (size_t i = 0; results->lists && i < nodes_count(); i++) {
+        struct result_list *list = &results->lists[i];
+
+        for (uint32_t k = 1; nodes[i].target && k < list->count; k++) {
+            if (option_sets_has(sets, k))
+                continue;
+            result_drop(list->items[k]);
+            list->items[k] = NULL;
+        }
+    }
 }
 
 void results_forget_node(struct results *results, const struct node *node)

@@ -48,6 +48,10 @@ int results_set_count(struct results *results, const struct place *directory, ui
  * -ENOMEM. */
 int results_move(struct results *to, struct results *from);
 
+/* Forgets what is known of files with options whose set is none any more. */
+struct option_sets;
+void results_forget_sets(struct results *results, const struct option_sets *sets);
+
 /* Forgets what is known of a node, or of all. */
 void results_forget_node(struct results *results, const struct node *node);
 void results_forget(struct results *results);

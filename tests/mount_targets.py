@@ -158,6 +158,24 @@ def thousands_of_bad_names_cost_no_memory():
 
 
 @test
+def more_sets_than_are_kept_take_the_place_of_others():
+    image = images.raw()
+    with Mount(image) as m:
+        first = "measure/vhdx,block_size=1M,log_size=2M"
+        text = m.read(first)
+        held = os.open(m.path(first), os.O_PATH)
+        opened = os.open(m.path(first), os.O_RDONLY)
+        for i in range(17000):
+            os.stat(m.path(f"measure/vhdx,block_size={1 << i // 4000}M,log_size={i % 4000 + 3}M"))
+        equal(m.read("measure/qcow2,cluster_size=4k"), measured(image, "qcow2", "cluster_size=4k"), "another")
+        equal(os.pread(opened, 4096, 0).decode(), text, "text of a file that is open")
+        fails(errno.ESTALE, lambda: os.open(f"/proc/self/fd/{held}", os.O_RDONLY), "what led to options that are forgotten")
+        equal(m.read(first), text, "text, asked for anew")
+        os.close(held)
+        os.close(opened)
+
+
+@test
 def layers_take_options_too():
     image = images.qcow2()
     over = Place.new("over.qcow2")

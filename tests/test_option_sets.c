@@ -146,6 +146,32 @@ static void test_too_many(void **state)
     assert_int_equal(place.number, 1);
 }
 
+static bool is_second(void *context, uint32_t number)
+{
+    assert_null(context);
+    return number == 2;
+}
+
+/* Numbers that are given back are those of others then. */
+static void test_reclaim(void **state)
+{
+    (void)state;
+    assert_int_equal(number_of("qed,cluster_size=4k", "measure/qed"), 1);
+    assert_int_equal(number_of("qed,cluster_size=8k", "measure/qed"), 2);
+    assert_int_equal(number_of("qed,cluster_size=16k", "measure/qed"), 3);
+    assert_true(option_sets_has(&sets, 3));
+    assert_false(option_sets_has(&sets, 0));
+    assert_false(option_sets_has(&sets, 4));
+    option_sets_reclaim(&sets, is_second, NULL);
+    assert_false(option_sets_has(&sets, 1));
+    assert_true(option_sets_has(&sets, 2));
+    assert_false(option_sets_has(&sets, 3));
+    assert_int_equal(number_of("qed,cluster_size=32k", "measure/qed"), 1);
+    assert_int_equal(number_of("qed,cluster_size=8k", "measure/qed"), 2);
+    assert_int_equal(number_of("qed,cluster_size=4k", "measure/qed"), 3);
+    assert_int_equal(number_of("qed,cluster_size=16k", "measure/qed"), 4);
+}
+
 static void test_path(void **state)
 {
     struct place place;
@@ -175,6 +201,7 @@ int main(void)
         cmocka_unit_test_teardown(test_refused, end),
         cmocka_unit_test_teardown(test_long_name, end),
         cmocka_unit_test_teardown(test_too_many, end),
+        cmocka_unit_test_teardown(test_reclaim, end),
         cmocka_unit_test_teardown(test_path, end),
     };
 
