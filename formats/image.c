@@ -20,10 +20,8 @@
 enum {
     PROBLEM_BYTES = 512, /* the longest problem, before a byte of it may become four ("\x0a") */
 
-    /*
-     * A walk that reads more than the whole file and this much again reads some of it over and
-     * over: tables that refer to themselves or to each other.
-     */
+    /* A walk that reads more than the whole file and this much again reads some of it over and
+     * over: tables that refer to themselves or to each other. */
     REREAD_BYTES = 64 << 20,
 
     /*
