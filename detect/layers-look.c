@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <linux/openat2.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -28,6 +30,20 @@ static int check_rules(int place, const struct stat *image)
     return S_ISREG(st.st_mode) && st.st_uid == image->st_uid ? 0 : -EPERM;
 }
 
+/* What has that path, in which there were no links when it was found. A descriptor or -errno. */
+static int find_place(const char *path)
+{
+    const struct open_how how = {
+        .flags = O_PATH | O_CLOEXEC | O_NOFOLLOW,
+        .resolve = RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS,
+    };
+    long fd = syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
+
+    if (fd < 0 && errno == ENOSYS) /* then it is not looked for */
+        return -EALREADY;
+    return fd < 0 ? -errno : (int)fd;
+}
+
 int layers_look(const struct layers *layers, struct stat *st)
 {
     const struct layer *image = &layers->items[0];
@@ -37,9 +53,9 @@ int layers_look(const struct layers *layers, struct stat *st)
         image_file_stat(layers->items[i].fd, st);
     if (!S_ISREG(image->st.st_mode))
         return -EALREADY;
-    place = openat(image->home_fd, strrchr(image->path, '/') + 1, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    place = find_place(image->path);
     if (place < 0)
-        return -errno;
+        return place;
     error = check_rules(place, &image->st);
     if (!error)
         return image_file_reopen(place, false, st);

@@ -35,23 +35,13 @@ static uint64_t fingerprint_of(const struct reference *references, size_t count)
     return hash;
 }
 
-/* The directory of an absolute path. A descriptor, or -1. */
-static int open_home(const char *path)
-{
-    char *home = strndup(path, (size_t)(strrchr(path, '/') - path) + 1);
-    int fd = home ? open(home, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
-
-    free(home);
-    return fd;
-}
-
 int layers_begin(struct layers *layers, const char *path, bool block_devices)
 {
     struct layer *layer = &layers->items[0];
     const char *slash = strrchr(path, '/');
     char *directory = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
 
-    *layer = (struct layer){.directory_fd = -1, .home_fd = -1};
+    *layer = (struct layer){.directory_fd = -1};
     layers->count = 1;
     layer->fd = image_file_open(path, block_devices, &layer->st);
     if (layer->fd >= 0 && directory) {
@@ -62,9 +52,7 @@ int layers_begin(struct layers *layers, const char *path, bool block_devices)
     free(directory);
     if (layer->fd < 0)
         return layer->fd;
-    if (layer->path)
-        layer->home_fd = open_home(layer->path);
-    return layer->directory && layer->directory_fd >= 0 && layer->home_fd >= 0 ? 0 : -errno;
+    return layer->path && layer->directory && layer->directory_fd >= 0 ? 0 : -errno;
 }
 
 static void close_directory(int *fd)
@@ -91,7 +79,6 @@ static void layer_end(struct layer *layer)
     if (layer->fd >= 0)
         close(layer->fd);
     close_directory(&layer->directory_fd);
-    close_directory(&layer->home_fd);
 }
 
 void layers_end(struct layers *layers)
@@ -226,7 +213,7 @@ static const struct format_driver *format_of(const struct policy *policy,
 static int begin_layer(const struct policy *policy, struct layer *layer,
                        const struct policy_file_found *found)
 {
-    *layer = (struct layer){.fd = found->fd, .home_fd = -1, .st = found->st};
+    *layer = (struct layer){.fd = found->fd, .st = found->st};
     layer->directory_fd = policy_open_directory(policy, found->base, found->name);
     if (layer->directory_fd < 0)
         return layer->directory_fd;
@@ -407,10 +394,8 @@ int layers_open_part(const struct layers *layers, unsigned number, size_t refere
 
 void layers_close_directories(struct layers *layers)
 {
-    for (unsigned i = 0; i < layers->count; i++) {
+    for (unsigned i = 0; i < layers->count; i++)
         close_directory(&layers->items[i].directory_fd);
-        close_directory(&layers->items[i].home_fd);
-    }
     for (size_t i = 0; i < layers->policy.under_count; i++)
         close_directory(&layers->policy.under[i].fd);
 }

@@ -48,7 +48,6 @@ struct grant {
 struct layer {
     int fd;
     int directory_fd;
-    int home_fd; /* of layer 0: the directory that its path tells; -1: none */
     struct stat st;
     char *path;                         /* absolute, without links */
     char *directory;                    /* in which names are looked for */

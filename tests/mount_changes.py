@@ -6,8 +6,8 @@ import signal
 import time
 
 import mount_images as images
-from mount_harness import (Mount, Place, Storage, check, children, equal, expected, fails, finish, good, mounts, start,
-                           state, test, wait_until)
+from mount_harness import (Mount, Place, Storage, check, children, equal, expected, fails, finish, good, mounts, reap,
+                           run, start, state, test, wait_until)
 
 COLD = "measure/qcow2"
 
@@ -252,6 +252,22 @@ def storage_that_comes_back_is_read_on():
         storage.go_on()
         status, out, err = finish(reader)
         equal((status, out), (0, text), f"reader ({err.strip()})")
+
+
+@test
+def storage_that_dies_is_an_error_and_heals_when_it_is_back():
+    with Storage() as storage, Mount(storage.image) as m:
+        text = good(Place.cat, storage.image, COLD)
+        m.read("format")
+        storage.forget()
+        os.kill(storage.server, signal.SIGKILL)
+        reap(storage.server, "the file system below")
+        fails((errno.EIO, errno.ENOTCONN), lambda: m.read(COLD), "what has to be read")
+        equal(m.read("format"), "raw\n", "what is known")
+        check(m.read("problems"), "problems say why")
+        good("umount", "-l", storage.directory)
+        storage.begin()
+        wait_until(lambda: run("cat", m.path(COLD)).stdout == text, "it heals", 5)
 
 
 @test

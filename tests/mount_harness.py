@@ -438,25 +438,34 @@ class Storage:
 
     def __enter__(self):
         self.directory = Place.new_directory("below")
+        self.image = f"{self.directory}/hello"
+        self.begin()
+        return self
+
+    def begin(self):
         good(Place.hello, self.directory)
         self.server = next(p for p in children(os.getpid()) if os.fsencode(self.directory) in command_line(p))
-        self.image = f"{self.directory}/hello"
-        return self
+
+    def forget(self):
+        """What the kernel has of the file is gone."""
+        with open(self.image, "rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
     def stop(self):
         """What the kernel knows of the file is then gone, or too old."""
-        with open(self.image, "rb") as file:
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        self.forget()
         os.kill(self.server, signal.SIGSTOP)
         time.sleep(1.2)
 
     def go_on(self):
-        os.kill(self.server, signal.SIGCONT)
+        if state(self.server):
+            os.kill(self.server, signal.SIGCONT)
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
         self.go_on()
-        good("umount", self.directory)
-        reap(self.server, "the file system below")
+        (run if kind else good)("umount", self.directory)
+        if not kind:
+            reap(self.server, "the file system below")
 
 
 def expected(image, *arguments):

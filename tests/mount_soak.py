@@ -158,8 +158,7 @@ def storage_that_stops_and_goes_on_loses_nothing():
         with Readers(m, list(texts), 30) as readers:
             end = time.monotonic() + SECONDS
             while time.monotonic() < end:
-                with open(storage.image, "rb") as file:
-                    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+                storage.forget()
                 os.kill(storage.server, signal.SIGSTOP)
                 time.sleep(0.2)
                 storage.go_on()

@@ -216,8 +216,8 @@ static void test_parts_held(void **state)
     layers_end(&layers);
     before = open_descriptors();
     grant_parts();
-    /* The image, the two directories of its names, and as many parts. */
-    assert_int_equal(open_descriptors() - before, 3 + LAYERS_PARTS_HELD);
+    /* The image, its directory, and as many parts. */
+    assert_int_equal(open_descriptors() - before, 2 + LAYERS_PARTS_HELD);
     assert_true(layers.has_parts_to_open);
     for (size_t i = 0; i < PARTS; i++) {
         char bytes[32] = "";
