@@ -146,7 +146,7 @@ bench: all $(BUILD)/make-bench-images $(BUILD)/hello_ll $(BUILD)/static_ll $(BUI
 $(BUILD)/make-bench-images: $(call objects,tools/bench_images.c $(wildcard tools/make_bench_*.c))
 	$(CC) $(ALL_LDFLAGS) -o $@ $^
 
-$(BUILD)/%_ll: $(BUILD)/tools/%_ll.o
+$(BUILD)/%_ll: $(BUILD)/tools/%_ll.o $(BUILD)/tools/serve_ll.o
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(FUSE_LIBS)
 
 $(BUILD)/tools/%_ll.o: ALL_CPPFLAGS += $(FUSE_CFLAGS)

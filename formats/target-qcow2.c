@@ -39,7 +39,8 @@ static int check_clusters(struct target_options *o, struct reason *why)
     return 0;
 }
 
-static int check_refcounts(struct target_options *o, struct reason *why)
+/* newer: what asks for a version that has them, in the words of who is asked. */
+static int check_refcounts(const struct target_options *o, const char *newer, struct reason *why)
 {
     if (!is_power_of_two(o->refcount_bits) || o->refcount_bits > 64)
         return target_refuse(why, EINVAL,
@@ -47,7 +48,8 @@ static int check_refcounts(struct target_options *o, struct reason *why)
     if (o->is_v2 && o->refcount_bits != 16)
         return target_refuse(why, EINVAL,
                              "Different refcount widths than 16 bits require compatibility level "
-                             "1.1 or above (use compat=1.1 or greater)");
+                             "1.1 or above (use %s or greater)",
+                             newer);
     return 0;
 }
 
@@ -83,7 +85,7 @@ static int check(const struct target_values *v, struct target_options *o, struct
                              target_value(v, "compat")->text);
     o->is_v2 = choice;
     o->refcount_bits = target_number(v, "refcount_bits", o->refcount_bits);
-    error = check_refcounts(o, why);
+    error = check_refcounts(o, "compat=1.1", why);
     if (error)
         return error;
     choice = target_choice(v, "preallocation", preallocation_names, 0);
@@ -175,13 +177,9 @@ static int check_version(const struct target_values *v, struct target_options *o
         return error;
     if (o->is_v2 && target_number(v, "lazy_refcounts", 0))
         return target_refuse(why, EINVAL, "Lazy refcounts only supported with %s", words);
-    if (!is_power_of_two(o->refcount_bits) || o->refcount_bits > 64)
-        return target_refuse(why, EINVAL,
-                             "Refcount width must be a power of two and may not exceed 64 bits");
-    if (o->is_v2 && o->refcount_bits != 16)
-        return target_refuse(why, EINVAL,
-                             "Different refcount widths than 16 bits require compatibility level "
-                             "1.1 or above (use version=v3 or greater)");
+    error = check_refcounts(o, "version=v3", why);
+    if (error)
+        return error;
     if (o->is_v2 && o->zstd)
         return target_refuse(why, EINVAL, "Non-zlib compression type is only supported with %s",
                              words);

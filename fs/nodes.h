@@ -35,11 +35,10 @@ struct status {
     uint64_t generation;
     int fd; /* of the image */
 
-    /* Of the jobs, a line each; NULL: there are none. */
-    const struct text *progress, *jobs, *passes;
-    uint64_t file_size;  /* bytes */
-    uint64_t disk_size;  /* bytes */
-    uint64_t bytes_read; /* of the image, by all passes so far */
+    const struct text *lines; /* of the jobs, that the file is to show; NULL: there are none */
+    uint64_t file_size;       /* bytes */
+    uint64_t disk_size;       /* bytes */
+    uint64_t bytes_read;      /* of the image, by all passes so far */
 };
 
 enum {

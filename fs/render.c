@@ -362,30 +362,14 @@ int render_in_use(const struct facts *facts, const struct place *place, struct t
     return 0;
 }
 
-/* Lines of the jobs, if there are any. */
-static int add_lines(struct text *text, const struct text *lines)
+int render_lines(const struct facts *facts, const struct place *place, struct text *text)
 {
+    const struct text *lines = facts->status->lines;
+
+    (void)place;
     if (lines)
         text_add(text, "%.*s", (int)lines->length, lines->bytes);
     return 0;
-}
-
-int render_progress(const struct facts *facts, const struct place *place, struct text *text)
-{
-    (void)place;
-    return add_lines(text, facts->status->progress);
-}
-
-int render_jobs(const struct facts *facts, const struct place *place, struct text *text)
-{
-    (void)place;
-    return add_lines(text, facts->status->jobs);
-}
-
-int render_passes(const struct facts *facts, const struct place *place, struct text *text)
-{
-    (void)place;
-    return add_lines(text, facts->status->passes);
 }
 
 int render_version(const struct facts *facts, const struct place *place, struct text *text)

@@ -19,13 +19,11 @@ int render_convert_size_json(const struct facts *facts, const struct place *plac
                              struct text *text);
 int render_format(const struct facts *facts, const struct place *place, struct text *text);
 int render_in_use(const struct facts *facts, const struct place *place, struct text *text);
-int render_jobs(const struct facts *facts, const struct place *place, struct text *text);
 int render_image(const struct facts *facts, const struct place *place, struct text *text);
 int render_measure(const struct facts *facts, const struct place *place, struct text *text);
 int render_measure_json(const struct facts *facts, const struct place *place, struct text *text);
 int render_options(const struct facts *facts, const struct place *place, struct text *text);
-int render_progress(const struct facts *facts, const struct place *place, struct text *text);
-int render_passes(const struct facts *facts, const struct place *place, struct text *text);
+int render_lines(const struct facts *facts, const struct place *place, struct text *text);
 int render_problems(const struct facts *facts, const struct place *place, struct text *text);
 int render_reference_kind(const struct facts *facts, const struct place *place, struct text *text);
 int render_reference_source(const struct facts *facts, const struct place *place,

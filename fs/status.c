@@ -3,14 +3,33 @@
 #include "status.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "progress.h"
+
+/* Files of lines about jobs. */
+static const struct {
+    const char *path;
+    void (*add)(struct text *text, const struct jobs *jobs);
+} tables[] = {
+    {"status/progress", progress_add},
+    {"status/jobs", progress_add_waiting},
+    {"status/passes", progress_add_done},
+};
+
+/* The lines of such a file; of another none. */
+static void add_lines(struct text *lines, const struct front *front, const struct place *place)
+{
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
+        if (strcmp(place->node->path, tables[i].path) == 0)
+            tables[i].add(lines, &front->jobs);
+}
 
 struct result *status_render(struct front *front, const struct place *place)
 {
     const struct layer *layer = front_layer(front, place->view);
     const struct view *view = &front->jobs.views[place->view];
-    struct text progress = {.bytes = NULL}, jobs = {.bytes = NULL}, passes = {.bytes = NULL};
+    struct text lines = {.bytes = NULL};
     struct status status = {
         .image = layer->path,
         .options = front->options_text,
@@ -20,9 +39,7 @@ struct result *status_render(struct front *front, const struct place *place)
         .bytes_read = view_bytes_read(view),
         .generation = front->generation,
         .fd = layer->fd,
-        .progress = &progress,
-        .jobs = &jobs,
-        .passes = &passes,
+        .lines = &lines,
     };
     struct facts *facts = calloc(1, sizeof *facts);
     struct text text = {.bytes = NULL};
@@ -32,17 +49,13 @@ struct result *status_render(struct front *front, const struct place *place)
         int error;
 
         facts->status = &status;
-        progress_add(&progress, &front->jobs);
-        progress_add_waiting(&jobs, &front->jobs);
-        progress_add_done(&passes, &front->jobs);
+        add_lines(&lines, front, place);
         error = place->node->render(facts, place, &text);
         error = error ? error : text.error;
         result = result_new(error, text.bytes, error ? 0 : text.length);
     }
     text_free(&text);
-    text_free(&progress);
-    text_free(&jobs);
-    text_free(&passes);
+    text_free(&lines);
     free(facts);
     return result;
 }

@@ -11,16 +11,15 @@ Exit code 0: all agree, 1: not all, 2: a tool is missing.
 """
 
 import argparse
-import concurrent.futures
 import json
 import os
 import random
-import shutil
 import subprocess
 import sys
 import tempfile
-import time
 import zlib
+
+from targets import campaign
 
 KIB, MIB = 1 << 10, 1 << 20
 BLOCK, SLAB, BUFFER = 4 * KIB, 2 * MIB, 2 * MIB
@@ -216,26 +215,16 @@ def one_image(args, base, index, number):
     rng = random.Random(f"{args.seed}:{index}:{number}")
     with tempfile.TemporaryDirectory(dir=base) as directory:
         words = compare(args.build, directory, *make_image(rng, directory, KINDS[number]))
-    return f"FAILED --seed {args.seed} --only {index}: {KINDS[number]}: {words}" if words else ""
+    return [f"FAILED --seed {args.seed} --only {index}: {KINDS[number]}: {words}"] if words else [], 1
 
 
 def main():
     args = arguments()
-    begin = time.monotonic()
-    missing = [t for t in ("qemu-img", "qemu-io", f"{args.build}/map-image") if not shutil.which(t)]
-    if missing:
-        print(f"contents.py: missing: {', '.join(missing)}", file=sys.stderr)
-        return 2
-    rounds = range(args.n) if args.only is None else [args.only]
-    with tempfile.TemporaryDirectory(prefix="contents-") as base:
-        with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-            jobs = [pool.submit(one_image, args, base, index, number) for index in rounds for number in range(len(KINDS))]
-            reports = [job.result() for job in jobs]
-    failed = [report for report in reports if report]
-    for report in failed:
-        print(report)
-    print(f"seed {args.seed}, {time.monotonic() - begin:.0f} s: {len(reports) - len(failed)} passed, {len(failed)} failed")
-    return 1 if failed or not reports else 0
+
+    def submit(pool, base, rounds):
+        return [pool.submit(one_image, args, base, index, number) for index in rounds for number in range(len(KINDS))]
+
+    return campaign(args, "contents.py", ("qemu-img", "qemu-io", f"{args.build}/map-image"), submit)
 
 
 if __name__ == "__main__":

@@ -11,17 +11,14 @@ tests/conversion-options-table.h. Exit code 0: all agree, 1: not all, 2: a tool 
 """
 
 import argparse
-import concurrent.futures
 import glob
 import os
 import random
 import re
-import shutil
 import sys
 import tempfile
-import time
 
-from targets import BLOCK, GIB, HERE, KIB, MIB, first_words, ours, refused_alike, run, table_rows
+from targets import BLOCK, GIB, HERE, KIB, MIB, campaign, first_words, ours, refused_alike, run, table_rows
 
 TIB = 1 << 40
 SECRET = ("--object", "secret,id=key,data=x")
@@ -311,25 +308,12 @@ def one_source(args, base, index):
 
 def main():
     args = arguments()
-    begin = time.monotonic()
-    missing = [t for t in ("qemu-img", "qemu-io", f"{args.build}/tests/convert-size") if not shutil.which(t)]
-    if missing:
-        print(f"convert_sizes.py: missing: {', '.join(missing)}", file=sys.stderr)
-        return 2
-    indices = range(args.n) if args.only is None else [args.only]
-    failed = count = 0
-    with tempfile.TemporaryDirectory(prefix="convert-sizes-") as base:
-        with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-            jobs = [pool.submit(refusals, base)] if args.only is None else []
-            jobs += [pool.submit(one_source, args, base, index) for index in indices]
-            for job in jobs:
-                reports, done = job.result()
-                count += done
-                failed += len(reports)
-                for report in reports:
-                    print(report, flush=True)
-    print(f"seed {args.seed}, {time.monotonic() - begin:.0f} s: {count - failed} passed, {failed} failed")
-    return 1 if failed or not count else 0
+
+    def submit(pool, base, indices):
+        jobs = [pool.submit(refusals, base)] if args.only is None else []
+        return jobs + [pool.submit(one_source, args, base, index) for index in indices]
+
+    return campaign(args, "convert_sizes.py", ("qemu-img", "qemu-io", f"{args.build}/tests/convert-size"), submit)
 
 
 if __name__ == "__main__":

@@ -269,21 +269,20 @@ def check_rows(base, rows):
     return reports, len(rows)
 
 
-def main():
-    args = arguments()
+def campaign(args, program, needed, submit):
+    """
+    Runs what submit(pool, base, indices) gives, jobs that return reports and how many comparisons they made, and prints
+    what comes of it. Returns the exit code.
+    """
     begin = time.monotonic()
-    missing = [t for t in ("qemu-img", f"{args.build}/tests/measure-target") if not shutil.which(t)]
+    missing = [t for t in needed if not shutil.which(t)]
     if missing:
-        print(f"targets.py: missing: {', '.join(missing)}", file=sys.stderr)
+        print(f"{program}: missing: {', '.join(missing)}", file=sys.stderr)
         return 2
-    indices = range(args.n) if args.only is None else [args.only]
     failed = count = 0
-    with tempfile.TemporaryDirectory(prefix="targets-") as base:
+    with tempfile.TemporaryDirectory(prefix=f"{program}-") as base:
         with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-            rows = table_rows(HERE / "target-options-table.h", 100) if args.only is None else []
-            jobs = [pool.submit(check_rows, base, rows[i:i + 20]) for i in range(0, len(rows), 20)]
-            jobs += [pool.submit(one_source, args, base, index) for index in indices]
-            for job in jobs:
+            for job in submit(pool, base, range(args.n) if args.only is None else [args.only]):
                 reports, done = job.result()
                 count += done
                 failed += len(reports)
@@ -291,6 +290,17 @@ def main():
                     print(report, flush=True)
     print(f"seed {args.seed}, {time.monotonic() - begin:.0f} s: {count - failed} passed, {failed} failed")
     return 1 if failed or not count else 0
+
+
+def main():
+    args = arguments()
+
+    def submit(pool, base, indices):
+        rows = table_rows(HERE / "target-options-table.h", 100) if args.only is None else []
+        jobs = [pool.submit(check_rows, base, rows[i:i + 20]) for i in range(0, len(rows), 20)]
+        return jobs + [pool.submit(one_source, args, base, index) for index in indices]
+
+    return campaign(args, "targets.py", ("qemu-img", f"{args.build}/tests/measure-target"), submit)
 
 
 if __name__ == "__main__":

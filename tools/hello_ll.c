@@ -6,10 +6,11 @@
  */
 
 #include <errno.h>
-#include <fuse_lowlevel.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#include "serve_ll.h"
 
 enum { HELLO_INO = 2 };
 
@@ -92,37 +93,7 @@ static const struct fuse_lowlevel_ops operations = {
     .read = hello_read,
 };
 
-/* Mounts, goes to the background, serves until the file system is unmounted. */
-static int serve(struct fuse_session *session, const char *directory)
-{
-    int status = 1;
-
-    if (fuse_set_signal_handlers(session) != 0)
-        return 1;
-    if (fuse_session_mount(session, directory) == 0) {
-        fuse_daemonize(0);
-        status = fuse_session_loop(session) != 0;
-        fuse_session_unmount(session);
-    }
-    fuse_remove_signal_handlers(session);
-    return status;
-}
-
 int main(int argc, char **argv)
 {
-    struct fuse_args args = FUSE_ARGS_INIT(1, argv);
-    struct fuse_session *session;
-    int status;
-
-    if (argc != 2) {
-        fputs("usage: hello_ll DIR\n", stderr);
-        return 2;
-    }
-    session = fuse_session_new(&args, &operations, sizeof operations, NULL);
-    fuse_opt_free_args(&args);
-    if (!session)
-        return 1;
-    status = serve(session, argv[1]);
-    fuse_session_destroy(session);
-    return status;
+    return serve_ll(argc, argv, &operations);
 }

@@ -7,11 +7,12 @@
  */
 
 #include <errno.h>
-#include <fuse_lowlevel.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#include "serve_ll.h"
 
 enum { DIRECTORY_INO = 2, FILE_INO, FILES = 20 };
 
@@ -122,37 +123,7 @@ static const struct fuse_lowlevel_ops operations = {
     .read = static_read,
 };
 
-/* Mounts, goes to the background, serves until the file system is unmounted. */
-static int serve(struct fuse_session *session, const char *where)
-{
-    int status = 1;
-
-    if (fuse_set_signal_handlers(session) != 0)
-        return 1;
-    if (fuse_session_mount(session, where) == 0) {
-        fuse_daemonize(0);
-        status = fuse_session_loop(session) != 0;
-        fuse_session_unmount(session);
-    }
-    fuse_remove_signal_handlers(session);
-    return status;
-}
-
 int main(int argc, char **argv)
 {
-    struct fuse_args args = FUSE_ARGS_INIT(1, argv);
-    struct fuse_session *session;
-    int status;
-
-    if (argc != 2) {
-        fputs("usage: static_ll DIR\n", stderr);
-        return 2;
-    }
-    session = fuse_session_new(&args, &operations, sizeof operations, NULL);
-    fuse_opt_free_args(&args);
-    if (!session)
-        return 1;
-    status = serve(session, argv[1]);
-    fuse_session_destroy(session);
-    return status;
+    return serve_ll(argc, argv, &operations);
 }
