@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "formats/host.h"
+
 static int check_type(mode_t mode, bool block_devices)
 {
     if (S_ISREG(mode) || (S_ISBLK(mode) && block_devices))
@@ -57,8 +59,10 @@ int image_file_open(const char *path, bool block_devices, struct stat *st)
 
 int image_file_stat(int fd, struct stat *st)
 {
-    if (fstat(fd, st) < 0)
-        return -errno;
+    int error = host_stat(fd, st);
+
+    if (error)
+        return error;
     if (S_ISBLK(st->st_mode))
         st->st_size = lseek(fd, 0, SEEK_END);
     return st->st_size < 0 ? -errno : 0;

@@ -75,7 +75,7 @@ struct image {
     struct host host;
 };
 
-/* Bytes of the file, which fstat() does not tell of a block device. 0 or -errno. */
+/* Bytes of the file, which fstat(2) does not tell of a block device. 0 or -errno. */
 static int find_size(int fd, const struct stat *st, uint64_t *size)
 {
     off_t end = S_ISBLK(st->st_mode) ? lseek(fd, 0, SEEK_END) : st->st_size;
@@ -90,9 +90,11 @@ static int begin(struct image **out, int fd)
     struct stat st;
     struct image *img;
     uint64_t size = 0;
-    int error = fstat(fd, &st) < 0 ? -errno : find_size(fd, &st, &size);
+    int error = host_stat(fd, &st);
 
     *out = NULL;
+    if (!error)
+        error = find_size(fd, &st, &size);
     if (error)
         return error;
     img = calloc(1, sizeof *img);

@@ -50,7 +50,6 @@ static void take_look(void *context, int error, int fd)
     if (fd < 0 || layers_replace(&front->layers, fd) < 0)
         return;
     front->is_remote = layers_are_remote(&front->layers);
-    watch_file(&front->watch, fd);
     begin_generation(front);
 }
 
@@ -110,17 +109,6 @@ void front_reclaim_sets(struct front *front)
         results_forget_sets(&jobs->views[i].results, &front->sets);
     inodes_forget_sets(&front->inodes, &front->sets);
     jobs->set_bytes = 0;
-}
-
-static void begin_watch(struct front *front)
-{
-    struct layers *layers = &front->layers;
-
-    watch_begin(&front->watch);
-    for (unsigned i = 0; i < layers->count; i++)
-        watch_file(&front->watch, layers->items[i].fd);
-    for (size_t i = 0; i < layers->held_count; i++)
-        watch_file(&front->watch, layers->held[i]->fd);
 }
 
 /* Takes one request of the kernel. Returns false when the session is over. */
@@ -229,7 +217,7 @@ int front_run(struct front *front, int monitor)
     if (begin_jobs(front, monitor) < 0)
         return EXIT_SYSTEM;
     front->waits_for_kernel = true; /* as it was opened */
-    begin_watch(front);
+    watch_listen(&front->watch);
     bar_begin(&front->bar, STDERR_FILENO);
     front->generation = 1;
     front->is_remote = layers_are_remote(&front->layers);

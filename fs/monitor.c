@@ -139,7 +139,20 @@ static void kill_child(const struct child *child)
         kill(child->opener, SIGKILL);
 }
 
-/* In a new process: looks for another file of the image's name, takes it, and tells of it. */
+/* Watches all files that are open. */
+static void begin_watch(struct front *front)
+{
+    struct layers *layers = &front->layers;
+
+    watch_begin(&front->watch);
+    for (unsigned i = 0; i < layers->count; i++)
+        watch_file(&front->watch, layers->items[i].fd);
+    for (size_t i = 0; i < layers->held_count; i++)
+        watch_file(&front->watch, layers->held[i]->fd);
+}
+
+/* In a new process: looks for another file of the image's name, takes and watches it, and tells of
+ * it. */
 static void look(struct monitor *m)
 {
     struct layers *layers = &m->front->layers;
@@ -147,6 +160,8 @@ static void look(struct monitor *m)
     int fd = layers_look(layers, &st);
     int32_t status = fd < 0 ? fd : 0;
 
+    if (fd >= 0)
+        watch_file(&m->front->watch, fd);
     wire_send(m->news[1], &status, sizeof status, fd);
     if (fd >= 0)
         layers_replace(layers, fd);
@@ -455,6 +470,7 @@ int monitor_run(struct front *front, const struct mount *mount, int ready)
     struct monitor m = {.front = front, .mount = mount, .socket = -1, .ready = ready};
     sigset_t set;
 
+    begin_watch(front);
     signals_taken(&set);
     m.signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     if (m.signals < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, m.news) < 0 ||
