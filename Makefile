@@ -29,6 +29,7 @@ FORTIFY = -D_FORTIFY_SOURCE=2
 endif
 
 FUSE_CFLAGS = $(shell pkg-config --cflags fuse3)
+SANDBOX_LIBS = $(shell pkg-config --libs libseccomp)
 FUSE_LIBS   = $(shell pkg-config --libs fuse3)
 CORE_LIBS   = $(shell pkg-config --libs zlib libzstd)
 
@@ -49,7 +50,7 @@ TESTS = $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 all: $(BUILD)/mount.instar $(BUILD)/instar-cat
 
 $(BUILD)/mount.instar: $(BUILD)/fs/main.o $(DAEMON) $(CORE)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(FUSE_LIBS) $(CORE_LIBS)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(FUSE_LIBS) $(SANDBOX_LIBS) $(CORE_LIBS)
 
 $(BUILD)/instar-cat: $(BUILD)/tools/instar_cat.o $(CORE)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CORE_LIBS)
@@ -62,7 +63,7 @@ $(BUILD)/map-image: $(BUILD)/tests/map_image.o $(CORE)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CORE_LIBS)
 
 $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(BUILD)/tests/support.o $(DAEMON) $(CORE)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(FUSE_LIBS) -lcmocka $(CORE_LIBS)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(FUSE_LIBS) $(SANDBOX_LIBS) -lcmocka $(CORE_LIBS)
 
 # A fuzzer replays inputs; with FUZZ=1 it looks for more.
 ifeq ($(FUZZ),1)

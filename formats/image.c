@@ -52,6 +52,8 @@ struct common {
     uint64_t total_size, bytes_read, reads, work;
     unsigned walks;    /* over all data, that were begun */
     unsigned sessions; /* that were begun */
+    void (*tell_read)(void *context); /* NULL: nobody wants to know */
+    void *tell_context;
     struct unpacker *unpacker;
     size_t memory;
     unsigned layers; /* that share the memory for windows */
@@ -261,6 +263,12 @@ uint64_t image_bytes_read(const struct image *img)
     return img->common->bytes_read;
 }
 
+void image_tell_reads(struct image *img, void (*tell)(void *context), void *context)
+{
+    img->common->tell_read = tell;
+    img->common->tell_context = context;
+}
+
 uint64_t image_reads(const struct image *img)
 {
     return img->common->reads;
@@ -331,6 +339,8 @@ static int read_inside(struct image *img, uint64_t offset, size_t length, uint8_
         length -= (size_t)n;
         img->common->bytes_read += (uint64_t)n;
         img->common->reads++;
+        if (img->common->tell_read)
+            img->common->tell_read(img->common->tell_context);
     }
     return 0;
 }

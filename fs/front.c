@@ -201,18 +201,46 @@ static int begin_jobs(struct front *front, int monitor)
     text_add_lines_once(&view->problems, front->known.problems.bytes, front->known.problems.length);
     view->costs[PASS_HEADER] = (struct pass_cost){
         .runs = 1, .bytes = front->known.cost.bytes, .reads = front->known.cost.reads};
+    front->jobs.sandbox = front->known.sandbox;
     error = results_move(&view->results, &front->known.results);
     collected_end(&front->known);
     return error;
 }
 
-int front_run(struct front *front, int monitor)
+/* Closes what the front does not need, and enters the sandbox. 0 or -errno. */
+static int enter_sandbox(struct front *front, int ready)
+{
+    const struct sandbox_process process = {
+        .kind = SANDBOX_FRONT,
+        .keeps_user = layers_answer_one_user(&front->layers),
+        .writes_files = front->options->debug,
+    };
+    int keep[SANDBOX_KEPT_MAX];
+    unsigned count = layers_descriptors(&front->layers, keep);
+
+    keep[count++] = fuse_session_fd(front->session);
+    keep[count++] = front->jobs.monitor;
+    keep[count++] = front->watch.fd;
+    keep[count++] = ready;
+    sandbox_close_others(keep, count);
+    return sandbox_enter(front->options->sandbox.mode, &process, &front->sandbox);
+}
+
+/* Tells whoever waits for it that the mount answers. If nobody does any more, nobody needs to know.
+ */
+static void tell_ready(int ready)
+{
+    if (ready < 0 || write(ready, "", 1) < 0)
+        return;
+    close(ready);
+}
+
+int front_run(struct front *front, int monitor, int ready)
 {
     /* Whoever asks all of our processes to end asks the monitor, too: it unmounts, and that ends
      * this one. */
     signal(SIGTERM, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
-    layers_close_directories(&front->layers);
     inodes_begin(&front->inodes);
     if (begin_jobs(front, monitor) < 0)
         return EXIT_SYSTEM;
@@ -221,7 +249,11 @@ int front_run(struct front *front, int monitor)
     bar_begin(&front->bar, STDERR_FILENO);
     front->generation = 1;
     front->is_remote = layers_are_remote(&front->layers);
+    front->jobs.stall_ms = (int64_t)front->options->stall_seconds * 1000;
     front->jobs.patience_ms = (int64_t)front->request_timeout * 1000 / 2;
+    if (enter_sandbox(front, ready) < 0)
+        return EXIT_SYSTEM;
+    tell_ready(ready);
     serve(front);
     watch_end(&front->watch);
     jobs_end(&front->jobs);

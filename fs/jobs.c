@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -129,6 +128,8 @@ static void finish(struct jobs *jobs, struct job *job, int error)
     if (task.set)
         jobs->set_bytes += job->frames.total;
     if (!error)
+        jobs->sandbox = job->sandbox;
+    if (!error)
         error = view_publish(&jobs->views[task.view], job);
     /* They may wait again: for another job. */
     resume_all(job_free(jobs, job), error);
@@ -159,22 +160,27 @@ static void request(struct jobs *jobs, enum wire_request_kind kind, struct job *
  */
 static void fail(struct jobs *jobs, struct job *job, const char *format, int number)
 {
-    struct view *view = &jobs->views[job->task.view];
-
-    text_add(&job->problems, "the %s job ", pass_name(job->task.pass));
-    text_add(&job->problems, format, number);
-    text_add_lines_once(&view->problems, job->problems.bytes, job->problems.length);
+    job_note_failure(jobs, job, format, number);
     finish(jobs, job, -EIO);
+}
+
+static bool is_given_up(const struct jobs *jobs, const struct task *task)
+{
+    return jobs->views[task->view].failures[task->pass].given_up;
 }
 
 /* Starts the job, now or when it has its turn. It may be over then. */
 static void start(struct jobs *jobs, struct job *job)
 {
+    if (is_given_up(jobs, &job->task)) {
+        finish(jobs, job, -EIO);
+        return;
+    }
     if (takes_turns(job) && jobs->turns == JOBS_TURNS_MAX)
         return;
     jobs->turns += takes_turns(job);
     job->id = ++jobs->last_id;
-    job->started = now_ms();
+    job->started = job->heard = now_ms();
     request(jobs, WIRE_START, job);
     if (job->ended)
         fail(jobs, job, "could not be started: the monitor is gone", 0);
@@ -305,10 +311,8 @@ void jobs_look(struct jobs *jobs)
 /* Says how a job without its last frame ended. */
 static void fail_ended(struct jobs *jobs, struct job *job)
 {
-    if (WIFSIGNALED(job->status))
-        fail(jobs, job, "was killed by signal %d", WTERMSIG(job->status));
-    else
-        fail(jobs, job, "failed with status %d", WEXITSTATUS(job->status));
+    job_note_end(jobs, job);
+    finish(jobs, job, -EIO);
 }
 
 /* Reads a piece of what the job says. */
@@ -319,6 +323,7 @@ static void read_job(struct jobs *jobs, struct job *job)
     if (more == -EINTR || more == -EAGAIN)
         return;
     if (more > 0) {
+        job->heard = now_ms();
         take_frames(jobs, job);
         return;
     }
@@ -395,6 +400,11 @@ static void read_monitor(struct jobs *jobs)
         lose_monitor(jobs);
 }
 
+static int64_t min_ms(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 /* The time at which something has to be done about a job without an event; INT64_MAX: never. */
 static int64_t deadline(const struct jobs *jobs, const struct job *job)
 {
@@ -402,8 +412,10 @@ static int64_t deadline(const struct jobs *jobs, const struct job *job)
 
     if (job->left_at >= 0)
         first = job->left_at + JOBS_LINGER_MS;
+    if (job->id && jobs->stall_ms)
+        first = min_ms(first, job->heard + jobs->stall_ms);
     for (const struct waiter *w = job->waiters; w && jobs->patience_ms; w = w->next)
-        first = w->since + jobs->patience_ms < first ? w->since + jobs->patience_ms : first;
+        first = min_ms(first, w->since + jobs->patience_ms);
     return first;
 }
 
@@ -419,9 +431,7 @@ int jobs_poll(struct jobs *jobs, struct pollfd *fds, nfds_t *count)
     *count = 0;
     fds[(*count)++] = (struct pollfd){.fd = jobs->monitor, .events = POLLIN};
     for (const struct job *job = jobs->all; job; job = job->next) {
-        int64_t next = deadline(jobs, job);
-
-        first = next < first ? next : first;
+        first = min_ms(first, deadline(jobs, job));
         if (job->fd < 0)
             continue;
         assert(*count < JOBS_POLLFDS);
@@ -458,6 +468,11 @@ static void look_after(struct jobs *jobs, struct job *job, int64_t now)
 {
     if (jobs->patience_ms)
         lose_patience(jobs, job, now);
+    if (job->id && jobs->stall_ms && now - job->heard >= jobs->stall_ms) {
+        request(jobs, WIRE_KILL, job);
+        fail(jobs, job, "told nothing for %d s, and was given up", (int)(jobs->stall_ms / 1000));
+        return;
+    }
     if (job->left_at < 0 || now - job->left_at < JOBS_LINGER_MS)
         return;
     stop(jobs, job);
