@@ -141,7 +141,7 @@ soak:
 	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=build/sanitize test-programs
 	SOAK_SECONDS=60 python3 tests/mount.py --build build/sanitize --module mount_soak
 
-bench: all $(BUILD)/make-bench-images $(BUILD)/hello_ll $(BUILD)/static_ll $(BUILD)/time_files
+bench: all $(BUILD)/make-bench-images $(BUILD)/hello_ll $(BUILD)/static_ll $(BUILD)/time_files $(BUILD)/time_reads
 	tools/bench
 
 $(BUILD)/make-bench-images: $(call objects,tools/bench_images.c $(wildcard tools/make_bench_*.c))
@@ -154,6 +154,9 @@ $(BUILD)/tools/%_ll.o: ALL_CPPFLAGS += $(FUSE_CFLAGS)
 
 $(BUILD)/time_files: $(BUILD)/tools/time_files.o
 	$(CC) $(ALL_LDFLAGS) -o $@ $^
+
+$(BUILD)/time_reads: $(call objects,tools/time_reads.c fs/sandbox.c fs/sandbox-calls.c detect/image_file.c formats/host.c)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(SANDBOX_LIBS)
 
 # Images anew, then their expectations: review what changed before you commit it.
 fixtures: $(BUILD)/instar-cat $(BUILD)/make-image
