@@ -6,6 +6,7 @@
 #   make coverage   lines of formats/ and detect/ that unit tests and fixtures reach
 #   make fuzz       TIME=...: looks for inputs that break what tests/fuzz_*.c say, so many seconds each (needs clang)
 #   make oracle     N=... SEED=...: random images compared with qemu-img
+#   make faults     EVERY=... SEED=...: one call fails at a time, every one of them
 #   make soak       many readers of a mount while things go wrong, for minutes
 #   make bench      speed and memory against qemu-img, as ratios of one run
 #   make fixtures   makes fixtures/ anew (needs qemu-img)
@@ -107,7 +108,7 @@ test: all $(BUILD)/make-image $(BUILD)/map-image $(BUILD)/tests/convert-size $(B
 	@tests/run build/sanitize
 
 test-programs: all $(BUILD)/make-image $(BUILD)/map-image $(BUILD)/make-bench-images $(BUILD)/hello_ll \
-	$(BUILD)/tests/read-chain $(BUILD)/tests/measure-target $(BUILD)/tests/convert-size $(TESTS) $(FUZZERS)
+	$(BUILD)/tests/read-chain $(BUILD)/tests/measure-target $(BUILD)/tests/convert-size $(BUILD)/tests/faults.so $(TESTS) $(FUZZERS)
 
 # Which lines of formats/ and detect/ the unit tests and the fixtures reach.
 coverage:
@@ -140,6 +141,16 @@ oracle: all $(BUILD)/map-image $(BUILD)/tests/measure-target $(BUILD)/tests/conv
 soak:
 	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=build/sanitize test-programs
 	SOAK_SECONDS=60 python3 tests/mount.py --build build/sanitize --module mount_soak
+
+# What fails one at a time; EVERY=10: of allocations every tenth only.
+EVERY ?= 1
+faults:
+	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=build/sanitize test-programs
+	python3 tests/faults.py --every $(EVERY) --seed $(SEED)
+
+$(BUILD)/tests/faults.so: tests/faults.c
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) -O1 -g -fPIC -shared -o $@ $<
 
 bench: all $(BUILD)/make-bench-images $(BUILD)/hello_ll $(BUILD)/static_ll $(BUILD)/time_files $(BUILD)/time_reads
 	tools/bench

@@ -115,7 +115,7 @@ int sandbox_limit_calls(const struct sandbox_process *process, uint32_t *calls)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
     uint32_t number = 0;
-    int error = filter ? ALLOW(filter, common, &number) : -ENOMEM;
+    int error = filter ? ALLOW(filter, common, &number) : -ENOSYS;
 
     if (!error && process->kind == SANDBOX_JOB)
         error = allow_job(filter, process, &number);

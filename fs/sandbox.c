@@ -55,6 +55,13 @@ static int keep_death_signal(int number, pid_t parent)
     return number && getppid() != parent ? -ESRCH : 0;
 }
 
+/* What root could have again by starting a program. */
+static void drop_bounding_set(void)
+{
+    for (int i = 0; prctl(PR_CAPBSET_READ, i) >= 0; i++)
+        prctl(PR_CAPBSET_DROP, i);
+}
+
 static int enter_user(const struct sandbox_process *process, struct sandbox_state *state)
 {
     pid_t parent = getppid();
@@ -66,6 +73,7 @@ static int enter_user(const struct sandbox_process *process, struct sandbox_stat
     if (process->keeps_user)
         return -EPERM;
     prctl(PR_GET_PDEATHSIG, &number);
+    drop_bounding_set();
     if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
         setresuid(NOBODY, NOBODY, NOBODY) < 0)
         return -errno;
@@ -73,8 +81,6 @@ static int enter_user(const struct sandbox_process *process, struct sandbox_stat
     return keep_death_signal(number, parent);
 }
 
-/* Those that are in force, and those that could come back. Who may not drop them from the bounding
- * set gets none of it by starting a program either: no_new_privs. */
 static int enter_capabilities(const struct sandbox_process *process, struct sandbox_state *state)
 {
     struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -82,8 +88,7 @@ static int enter_capabilities(const struct sandbox_process *process, struct sand
 
     (void)process;
     (void)state;
-    for (int i = 0; prctl(PR_CAPBSET_READ, i) >= 0; i++)
-        prctl(PR_CAPBSET_DROP, i);
+    drop_bounding_set();
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
     return syscall(SYS_capset, &head, none) < 0 ? -errno : 0;
 }

@@ -7,7 +7,8 @@
  *
  * FAULT_KIND: alloc (ENOMEM), read, write (EIO; also of messages), fork (EAGAIN), pipe (EMFILE; also
  * sockets and others without a name), open (EMFILE), short (reads of a file give one byte), interrupt
- * (EINTR, before anything was read or written).
+ * (EINTR, before anything was read or written). Answers to the kernel (writev) never fail: nobody
+ * could tell it so.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -23,7 +24,6 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 /* What the next library has of that name. */
@@ -177,12 +177,6 @@ ssize_t write(int fd, const void *bytes, size_t length)
     FAIL_AS("write", EIO)
     FAIL_AS("interrupt", EINTR)
     return NEXT(write)(fd, bytes, length);
-}
-
-ssize_t writev(int fd, const struct iovec *pieces, int count)
-{
-    FAIL_AS("write", EIO)
-    return NEXT(writev)(fd, pieces, count);
 }
 
 ssize_t sendmsg(int socket, const struct msghdr *message, int flags)
