@@ -7,6 +7,7 @@
 #   make fuzz       TIME=...: looks for inputs that break what tests/fuzz_*.c say, so many seconds each (needs clang)
 #   make oracle     N=... SEED=...: random images compared with qemu-img
 #   make faults     EVERY=... SEED=...: one call fails at a time, every one of them
+#   make valgrind   EVERY=...: instar-cat over all fixtures, and a mount
 #   make soak       many readers of a mount while things go wrong, for minutes
 #   make bench      speed and memory against qemu-img, as ratios of one run
 #   make fixtures   makes fixtures/ anew (needs qemu-img)
@@ -44,6 +45,8 @@ objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 CORE = $(call objects,$(wildcard formats/*.c detect/*.c) fs/bar.c fs/cat.c fs/conversions.c fs/image_options.c fs/nodes.c fs/option_sets.c fs/passes.c fs/render.c fs/results.c fs/text.c)
 # The daemon, but for its main().
 DAEMON = $(filter-out $(CORE) $(BUILD)/fs/main.o,$(call objects,$(wildcard fs/*.c)))
+# Of it, what listens to jobs, for fuzzers.
+LISTENER = $(call objects,$(wildcard fs/jobs*.c) fs/frames.c fs/job-frames.c fs/sandbox.c fs/sandbox-calls.c fs/wire.c)
 MAKER = $(call objects,tools/maker.c $(filter-out tools/make_bench_%.c,$(wildcard tools/make_*.c)) formats/crc32c.c)
 FUZZERS = $(patsubst tests/%.c,$(BUILD)/tests/%,$(filter-out tests/fuzz_replay.c,$(wildcard tests/fuzz_*.c)))
 TESTS = $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
@@ -68,14 +71,14 @@ $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(BUILD)/tests/support.o $(DAEMON
 
 # A fuzzer replays inputs; with FUZZ=1 it looks for more.
 ifeq ($(FUZZ),1)
-$(BUILD)/tests/fuzz_%: $(BUILD)/tests/fuzz_%.o $(CORE)
-	$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(CORE_LIBS)
+$(BUILD)/tests/fuzz_%: $(BUILD)/tests/fuzz_%.o $(LISTENER) $(CORE)
+	$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(SANDBOX_LIBS) $(CORE_LIBS)
 
 # A sum of sizes that wraps around is wrong, though C defines what it is.
 $(BUILD)/formats/target%.o: SANITIZERS += -fsanitize=unsigned-integer-overflow
 else
-$(BUILD)/tests/fuzz_%: $(BUILD)/tests/fuzz_%.o $(BUILD)/tests/fuzz_replay.o $(CORE)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CORE_LIBS)
+$(BUILD)/tests/fuzz_%: $(BUILD)/tests/fuzz_%.o $(BUILD)/tests/fuzz_replay.o $(LISTENER) $(CORE)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(SANDBOX_LIBS) $(CORE_LIBS)
 endif
 
 # What tests compare other readers with.
@@ -142,11 +145,14 @@ soak:
 	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=build/sanitize test-programs
 	SOAK_SECONDS=60 python3 tests/mount.py --build build/sanitize --module mount_soak
 
-# What fails one at a time; EVERY=10: of allocations every tenth only.
+# EVERY=10: of allocations that fail every tenth only; of fixtures every tenth.
 EVERY ?= 1
 faults:
 	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=build/sanitize test-programs
 	python3 tests/faults.py --every $(EVERY) --seed $(SEED)
+
+valgrind: all
+	python3 tests/valgrind.py --every $(EVERY) --seed $(SEED)
 
 $(BUILD)/tests/faults.so: tests/faults.c
 	@mkdir -p $(@D)
@@ -197,4 +203,4 @@ format:
 clean:
 	rm -rf build
 
-.PHONY: all demo test test-programs coverage unit-tests fuzz fuzz-programs oracle bench fixtures install uninstall format clean
+.PHONY: all demo test test-programs coverage unit-tests fuzz fuzz-programs oracle faults valgrind soak bench fixtures install uninstall format clean

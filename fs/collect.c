@@ -79,6 +79,19 @@ static int take_reference(struct reference_list *references, const char *bytes, 
     return error;
 }
 
+static int take_sandbox(struct collected *c, const struct wire_frame *f, const char *bytes)
+{
+    struct sandbox_state state;
+
+    if (f->length != sizeof state)
+        return -EPROTO;
+    memcpy(&state, bytes, sizeof state);
+    if (!sandbox_state_is_possible(&state))
+        return -EPROTO;
+    c->sandbox = state;
+    return 0;
+}
+
 /* Takes what is kept besides the references. */
 static int take_result(struct collected *c, const struct wire_frame *f, const char *bytes)
 {
@@ -92,8 +105,8 @@ static int take_result(struct collected *c, const struct wire_frame *f, const ch
         text_add_lines_once(&c->problems, bytes, f->length);
     if (f->kind == WIRE_COST && f->length == sizeof c->cost)
         memcpy(&c->cost, bytes, sizeof c->cost);
-    if (f->kind == WIRE_SANDBOX && f->length == sizeof c->sandbox)
-        memcpy(&c->sandbox, bytes, sizeof c->sandbox);
+    if (f->kind == WIRE_SANDBOX)
+        return take_sandbox(c, f, bytes);
     if (f->kind != WIRE_FILE && f->kind != WIRE_COUNT)
         return 0;
     if (f->node >= nodes_count() || f->error > 0)

@@ -31,12 +31,14 @@ static int take_fixed(void *thing, size_t size, const struct wire_frame *f, cons
     return 0;
 }
 
-static int take_sandbox(struct sandbox_state *state, const struct wire_frame *f, const char *bytes)
+static int take_sandbox(struct job *job, const struct wire_frame *f, const char *bytes)
 {
-    int error = take_fixed(state, sizeof *state, f, bytes);
+    struct sandbox_state state;
+    int error = take_fixed(&state, sizeof state, f, bytes);
 
-    if (error || state->failed > SANDBOX_LAYERS || state->error > 0 || state->error <= -ERRNOS)
+    if (error || !sandbox_state_is_possible(&state))
         return -EPROTO;
+    job->sandbox = state;
     return 0;
 }
 
@@ -93,7 +95,7 @@ static int take_frame(struct job *job, const struct wire_frame *f, const char *b
     case WIRE_ALIVE:
         return 0;
     case WIRE_SANDBOX:
-        return take_sandbox(&job->sandbox, f, bytes);
+        return take_sandbox(job, f, bytes);
     case WIRE_END:
         return 1;
     default:

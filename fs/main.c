@@ -162,11 +162,11 @@ static int run_in_background(struct front *front, const struct mount *mount)
         close(ready[1]);
         close(fuse_session_fd(front->session));
         status = wait_for_mount(front, mount, ready[0]);
-        if (!was_interrupted())
+        if (!was_interrupted() && status == EXIT_GOOD)
             return status;
         kill(pid, SIGTERM);
         waitpid(pid, NULL, 0); /* it unmounts */
-        return EXIT_INTERRUPTED;
+        return was_interrupted() ? EXIT_INTERRUPTED : status;
     }
     close(ready[0]);
     leave_terminal();
@@ -217,6 +217,8 @@ int main(int argc, char **argv)
     front.request_timeout = mount_request_timeout();
     front.options = &options;
     front.options_text = options_describe(&options);
+    if (!front.options_text)
+        complain("out of memory");
     status = front.options_text ? run(&front, &options) : EXIT_SYSTEM;
     layers_end(&front.layers);
     free(front.options_text);

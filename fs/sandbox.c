@@ -26,6 +26,7 @@ enum {
     JOB_DESCRIPTORS = 192,  /* those of the layers, and parts that are open at a time */
     FRONT_MEMORY = 1 << 30, /* results of all files, and what jobs are sending */
     FRONT_DESCRIPTORS = 320, /* pipes of jobs, layers, parts that are held */
+    ERRNOS = 4096,    /* no errno is as large */
     LANDLOCK_ABI = 7, /* the newest that is known here */
 };
 
@@ -234,6 +235,11 @@ int sandbox_enter(enum sandbox_mode mode, const struct sandbox_process *process,
         }
     }
     return 0;
+}
+
+bool sandbox_state_is_possible(const struct sandbox_state *state)
+{
+    return state->failed <= SANDBOX_LAYERS && state->error <= 0 && state->error > -ERRNOS;
 }
 
 static int compare(const void *a, const void *b)

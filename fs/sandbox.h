@@ -74,6 +74,9 @@ int sandbox_enter(enum sandbox_mode mode, const struct sandbox_process *process,
 int sandbox_enter_layer(enum sandbox_layer layer, const struct sandbox_process *process,
                         struct sandbox_state *state);
 
+/* Whether another process may have told that: its numbers can be used. */
+bool sandbox_state_is_possible(const struct sandbox_state *state);
+
 /* Closes all descriptors from 3 on but for these, at most SANDBOX_KEPT_MAX; what is negative is none. */
 void sandbox_close_others(const int *keep, unsigned count);
 

@@ -7,8 +7,8 @@
  *
  * FAULT_KIND: alloc (ENOMEM), read, write (EIO; also of messages), fork (EAGAIN), pipe (EMFILE; also
  * sockets and others without a name), open (EMFILE), short (reads of a file give one byte), interrupt
- * (EINTR, before anything was read or written). Answers to the kernel (writev) never fail: nobody
- * could tell it so.
+ * (EINTR, before anything was read or written). Answers to the kernel (writev) never fail, as
+ * nobody could tell it so; and neither do its requests, after which there are no more.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -23,7 +23,9 @@
 #include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 /* What the next library has of that name. */
@@ -141,8 +143,18 @@ void *realloc(void *bytes, size_t size)
     return next_realloc(bytes, size);
 }
 
+/* Whether requests of the kernel come from there. */
+static bool is_kernel(int fd)
+{
+    struct stat st;
+
+    return syscall(SYS_fstat, fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(10, 229);
+}
+
 ssize_t read(int fd, void *bytes, size_t length)
 {
+    if (is_kernel(fd))
+        return NEXT(read)(fd, bytes, length);
     FAIL_AS("read", EIO)
     FAIL_AS("interrupt", EINTR)
     return NEXT(read)(fd, bytes, length);
