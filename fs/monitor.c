@@ -274,12 +274,11 @@ static pid_t start_opener(struct monitor *m, struct job_ends *ends)
     return pid < 0 ? 0 : pid;
 }
 
-/* Whether there is what the request is about. */
-static bool is_possible(const struct monitor *m, const struct wire_request *r)
+bool monitor_can_start(const struct wire_request *r, unsigned layers)
 {
-    return r->pass >= PASS_HEADER && r->pass < PASSES && r->view <= m->front->layers.count &&
+    return r->pass >= PASS_HEADER && r->pass < PASSES && r->view <= layers &&
            (!r->set || (r->set <= OPTION_SETS_MAX && r->directory < nodes_count() &&
-                        r->target < targets_count()));
+                        nodes[r->directory].parse && r->target < targets_count()));
 }
 
 /* Forks a job. Returns the read end of its pipe, or -errno. */
@@ -290,7 +289,7 @@ static int start_job(struct monitor *m, const struct wire_request *r)
     struct job_ends ends;
     int error;
 
-    if (!is_possible(m, r))
+    if (!monitor_can_start(r, m->front->layers.count))
         return -EPROTO;
     if (!child)
         return -EAGAIN;
