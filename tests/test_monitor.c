@@ -45,17 +45,17 @@ static void test_sets(void **state)
 {
     const uint32_t measure = (uint32_t)node_index(node_by_path("measure"));
     const uint32_t format = (uint32_t)node_index(node_by_path("format"));
-    const uint32_t nodes = (uint32_t)nodes_count(), targets = (uint32_t)targets_count();
+    const uint32_t rows = (uint32_t)nodes_count(), target_rows = (uint32_t)targets_count();
 
     (void)state;
     assert_true(can_start(request(0, PASS_SCAN, 1, measure, 0)));
-    assert_true(can_start(request(0, PASS_SCAN, OPTION_SETS_MAX, measure, targets - 1)));
+    assert_true(can_start(request(0, PASS_SCAN, OPTION_SETS_MAX, measure, target_rows - 1)));
     assert_false(can_start(request(0, PASS_SCAN, OPTION_SETS_MAX + 1, measure, 0)));
     assert_false(can_start(request(0, PASS_SCAN, UINT32_MAX, measure, 0)));
-    assert_false(can_start(request(0, PASS_SCAN, 1, measure, targets)));
+    assert_false(can_start(request(0, PASS_SCAN, 1, measure, target_rows)));
     assert_false(can_start(request(0, PASS_SCAN, 1, measure, UINT32_MAX)));
     assert_false(can_start(request(0, PASS_SCAN, 1, format, 0)));
-    assert_false(can_start(request(0, PASS_SCAN, 1, nodes, 0)));
+    assert_false(can_start(request(0, PASS_SCAN, 1, rows, 0)));
     assert_false(can_start(request(0, PASS_SCAN, 1, UINT32_MAX, 0)));
     /* Of a job without options none of that is looked at. */
     assert_true(can_start(request(0, PASS_SCAN, 0, UINT32_MAX, UINT32_MAX)));
