@@ -85,7 +85,8 @@ bool image_file_has_changed(int fd, struct stat *st)
     struct stat now = *st;
     struct statx known;
 
-    if (statx(fd, image_file_no_path, AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &known) < 0)
+    if (statx(fd, image_file_no_path, AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_BASIC_STATS,
+              &known) < 0)
         return false;
     now.st_size = S_ISBLK(st->st_mode) ? lseek(fd, 0, SEEK_END) : (off_t)known.stx_size;
     now.st_blocks = (blkcnt_t)known.stx_blocks;

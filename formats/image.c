@@ -50,8 +50,8 @@ struct piece {
 /* What a session and its parts have in common. */
 struct common {
     uint64_t total_size, bytes_read, reads, work;
-    unsigned walks;    /* over all data, that were begun */
-    unsigned sessions; /* that were begun */
+    unsigned walks;                   /* over all data, that were begun */
+    unsigned sessions;                /* that were begun */
     void (*tell_read)(void *context); /* NULL: nobody wants to know */
     void *tell_context;
     struct unpacker *unpacker;

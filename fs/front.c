@@ -218,6 +218,7 @@ static int enter_sandbox(struct front *front, int ready)
     int keep[SANDBOX_KEPT_MAX];
     unsigned count = layers_descriptors(&front->layers, keep);
 
+    _Static_assert(LAYERS_MAX + LAYERS_PARTS_HELD + 4 <= SANDBOX_KEPT_MAX, "room for all of them");
     keep[count++] = fuse_session_fd(front->session);
     keep[count++] = front->jobs.monitor;
     keep[count++] = front->watch.fd;

@@ -29,8 +29,8 @@ struct front {
     char *options_text;
     struct watch watch;
     struct sandbox_state sandbox; /* of this process */
-    struct bar bar;      /* on a terminal, if it was asked for */
-    uint64_t generation; /* from 1 on; another when a file has changed */
+    struct bar bar;               /* on a terminal, if it was asked for */
+    uint64_t generation;          /* from 1 on; another when a file has changed */
     bool waits_for_kernel;
     bool changed;      /* it has, and the kernel was not told yet */
     bool is_remote;    /* not all changes are seen by the descriptors alone */
@@ -46,8 +46,8 @@ extern const struct fuse_lowlevel_ops front_operations;
 
 /*
  * Enters the sandbox, and serves the session until it is unmounted. monitor: the socket to the
- * monitor; ready: where it writes a byte to, and what it closes, once it serves; -1: nobody waits for
- * that. Returns the process's exit status.
+ * monitor; ready: where it writes a byte to, and what it closes, once it serves; -1: nobody waits
+ * for that. Returns the process's exit status.
  */
 int front_run(struct front *front, int monitor, int ready);
 

@@ -129,7 +129,7 @@ static void close_others(const struct job_order *order)
     int keep[LAYERS_MAX + LAYERS_PARTS_HELD + 2];
     unsigned count = layers_descriptors(order->layers, keep);
 
-    _Static_assert(sizeof keep / sizeof *keep <= SANDBOX_KEPT_MAX, "");
+    _Static_assert(sizeof keep / sizeof *keep <= SANDBOX_KEPT_MAX, "room for all of them");
     keep[count++] = order->out;
     if (order->layers->fetch)
         keep[count++] = order->layers->fetch_context;
@@ -160,8 +160,8 @@ static int enter_sandbox(const struct job_order *order, struct out *out)
 /* Does the task, and writes what it tells. 0 or -errno. */
 static int run(const struct job_order *order, struct out *out)
 {
-    const struct pass_sink sink = {out,           write_file, write_count, write_reference,
-                                   write_progress, write_alive};
+    const struct pass_sink sink = {
+        out, write_file, write_count, write_reference, write_progress, write_alive};
     const struct wire_frame cost = {.kind = WIRE_COST, .length = sizeof(struct wire_cost)};
     struct wire_frame problems = {.kind = WIRE_PROBLEMS};
     struct pass_report report;

@@ -17,8 +17,8 @@ struct job_order {
 };
 
 /*
- * Makes this process the job: it closes what it does not need, enters the sandbox, tells of it, does
- * its task (as task_run()) and ends, with status 0 if it has told all.
+ * Makes this process the job: it closes what it does not need, enters the sandbox, tells of it,
+ * does its task (as task_run()) and ends, with status 0 if it has told all.
  */
 _Noreturn void job_run(const struct job_order *order);
 

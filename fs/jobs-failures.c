@@ -5,27 +5,33 @@
 #include <sys/wait.h>
 
 #include "clock.h"
-#include "jobs.h"
+#include "jobs-list.h"
+
+void job_tell_failure(struct jobs *jobs, struct job *job, const char *format, int number)
+{
+    struct text *problems = &jobs->views[job->task.view].problems;
+
+    text_add(&job->problems, "the %s job ", pass_name(job->task.pass));
+    text_add(&job->problems, format, number);
+    text_add(&job->problems, "\n");
+    text_add_lines_once(problems, job->problems.bytes, job->problems.length);
+}
 
 void job_note_failure(struct jobs *jobs, struct job *job, const char *format, int number)
 {
     struct view *view = &jobs->views[job->task.view];
-    const char *pass = pass_name(job->task.pass);
     struct failures *f = &view->failures[job->task.pass];
 
-    text_add(&job->problems, "the %s job ", pass);
-    text_add(&job->problems, format, number);
-    text_add(&job->problems, "\n");
+    job_tell_failure(jobs, job, format, number);
     memmove(f->at + 1, f->at, sizeof f->at - sizeof *f->at);
     f->at[0] = now_ms();
-    if (f->at[JOBS_FAILURES_MAX - 1] && f->at[0] - f->at[JOBS_FAILURES_MAX - 1] < JOBS_FAILURES_MS) {
-        f->given_up = true;
-        text_add(&job->problems,
+    f->given_up =
+        f->at[JOBS_FAILURES_MAX - 1] && f->at[0] - f->at[JOBS_FAILURES_MAX - 1] < JOBS_FAILURES_MS;
+    if (f->given_up)
+        text_add(&view->problems,
                  "the %s pass has failed %d times within a minute: it is not tried again until the "
                  "image changes\n",
-                 pass, JOBS_FAILURES_MAX);
-    }
-    text_add_lines_once(&view->problems, job->problems.bytes, job->problems.length);
+                 pass_name(job->task.pass), JOBS_FAILURES_MAX);
 }
 
 /* By a signal. */

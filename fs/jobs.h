@@ -33,8 +33,8 @@ enum {
        takes memory and the disk. What looks at headers never waits. */
     JOBS_TURNS_MAX = 16,
 
-    /* So often the jobs of a pass may fail in so long a time: after that it is not tried again until
-       the image changes. */
+    /* So often the jobs of a pass may fail in so long a time: after that it is not tried again
+       until the image changes. */
     JOBS_FAILURES_MAX = 3,
     JOBS_FAILURES_MS = 60000,
 
@@ -68,7 +68,7 @@ struct job {
     size_t problem_bytes; /* that have come */
     struct wire_cost cost;
     struct sandbox_state sandbox;
-    int64_t heard; /* when something came from it, or it was started; ms */
+    int64_t heard;        /* when something came from it, or it was started; ms */
     uint64_t done, total; /* bytes of the disk; total 0: not known */
     int64_t started;      /* ms */
     struct waiter *waiters;
@@ -101,7 +101,7 @@ struct jobs {
     int monitor;         /* socket; -1: the monitor is gone */
     int64_t patience_ms; /* a waiter is resumed with -EINTR after that long, and its job goes on; 0:
                             never */
-    int64_t stall_ms; /* a job that tells nothing for so long is killed; 0: none is */
+    int64_t stall_ms;    /* a job that tells nothing for so long is killed; 0: none is */
     struct sandbox_state sandbox; /* of the last job that told of it */
     uint32_t last_id;
     unsigned views_count;
@@ -167,15 +167,6 @@ int jobs_poll(struct jobs *jobs, struct pollfd *fds, nfds_t *count);
 
 /* Does what poll(2) found to do. */
 void jobs_handle(struct jobs *jobs, const struct pollfd *fds, nfds_t count);
-
-/*
- * A job has failed: adds to its problems why, with number in the words of format, and takes it into
- * account (jobs-failures.c). Too many failures in too short a time: its pass is given up.
- */
-void job_note_failure(struct jobs *jobs, struct job *job, const char *format, int number);
-
-/* The same for one whose process ended before it had told all. */
-void job_note_end(struct jobs *jobs, struct job *job);
 
 /* Takes all whole frames that have come from a job. 0; 1: the last one did; -errno: they make no
  * sense, or no memory. */

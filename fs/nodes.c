@@ -127,10 +127,8 @@ static const struct {
     const char *name;
     unsigned cpu_seconds;
 } passes[PASSES] = {
-    [PASS_HEADER] = {"header", 60},
-    [PASS_CONTENT] = {"content", 60},
-    [PASS_MEASURE] = {"measure", 600},
-    [PASS_SCAN] = {"scan", 600},
+    [PASS_HEADER] = {"header", 60},    [PASS_CONTENT] = {"content", 60},
+    [PASS_MEASURE] = {"measure", 600}, [PASS_SCAN] = {"scan", 600},
     [PASS_DATA] = {"data", 6 * 3600}, /* some terabytes of compressed data */
 };
 

@@ -72,7 +72,8 @@ static const struct call of_front[] = {
     {SCMP_SYS(fcntl), 1, {RULE(1, EQ, F_OFD_GETLK, 0)}},
     {SCMP_SYS(statx),
      2,
-     {RULE(1, EQ, (scmp_datum_t)(uintptr_t)image_file_no_path, 0), RULE(2, MASKED_EQ, AT_EMPTY_PATH, AT_EMPTY_PATH)}},
+     {RULE(1, EQ, (scmp_datum_t)(uintptr_t)image_file_no_path, 0),
+      RULE(2, MASKED_EQ, AT_EMPTY_PATH, AT_EMPTY_PATH)}},
     CALL(fstatfs),
     CALL(rt_sigreturn), /* SIGIO */
 };

@@ -21,13 +21,13 @@
 #include "sanitizers.h"
 
 enum {
-    NOBODY = 65534,         /* the kernel's own number for "no user that is known here" */
-    JOB_MEMORY = 256 << 20, /* bytes of addresses: a session has 16 MiB, and programs their code */
-    JOB_DESCRIPTORS = 192,  /* those of the layers, and parts that are open at a time */
-    FRONT_MEMORY = 1 << 30, /* results of all files, and what jobs are sending */
+    NOBODY = 65534,          /* the kernel's own number for "no user that is known here" */
+    JOB_MEMORY = 256 << 20,  /* bytes of addresses: a session has 16 MiB, and programs their code */
+    JOB_DESCRIPTORS = 192,   /* those of the layers, and parts that are open at a time */
+    FRONT_MEMORY = 1 << 30,  /* results of all files, and what jobs are sending */
     FRONT_DESCRIPTORS = 320, /* pipes of jobs, layers, parts that are held */
-    ERRNOS = 4096,    /* no errno is as large */
-    LANDLOCK_ABI = 7, /* the newest that is known here */
+    ERRNOS = 4096,           /* no errno is as large */
+    LANDLOCK_ABI = 7,        /* the newest that is known here */
 };
 
 /* Rights by the ABI that brought them; headers may be older than the kernel. */
@@ -119,8 +119,7 @@ static size_t ruleset_bytes(int abi)
 /* All rights are handled, and none is granted. */
 static int enter_landlock(const struct sandbox_process *process, struct sandbox_state *state)
 {
-    long abi =
-        syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
     struct ruleset all = {.files = 0};
     int fd, error;
 
@@ -228,7 +227,8 @@ int sandbox_enter(enum sandbox_mode mode, const struct sandbox_process *process,
     for (enum sandbox_layer i = 0; i < SANDBOX_LAYERS && mode != SANDBOX_OFF; i++) {
         int error = sandbox_enter_layer(i, process, state);
 
-        if (error && (mode == SANDBOX_REQUIRE || (mode == SANDBOX_DEFAULT && layers[i].is_required))) {
+        if (error &&
+            (mode == SANDBOX_REQUIRE || (mode == SANDBOX_DEFAULT && layers[i].is_required))) {
             state->failed = i;
             state->error = error;
             return error;

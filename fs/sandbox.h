@@ -12,8 +12,8 @@
 
 /* Which layers must be there, or the process does not run. */
 enum sandbox_mode {
-    SANDBOX_DEFAULT, /* no_new_privs and seccomp; others where the system has them */
-    SANDBOX_REQUIRE, /* all */
+    SANDBOX_DEFAULT,     /* no_new_privs and seccomp; others where the system has them */
+    SANDBOX_REQUIRE,     /* all */
     SANDBOX_BEST_EFFORT, /* none: those that the system has */
     SANDBOX_OFF,         /* none is entered */
     SANDBOX_MODES,
@@ -57,7 +57,7 @@ struct sandbox_state {
     uint32_t layers;       /* a bit for each */
     uint32_t landlock_abi; /* the newest that both sides know */
     uint32_t user;
-    uint32_t calls; /* that are allowed */
+    uint32_t calls;  /* that are allowed */
     uint32_t failed; /* the layer that could not be entered and has to be; SANDBOX_LAYERS: none */
     int32_t error;   /* why: -errno */
 };
@@ -77,7 +77,8 @@ int sandbox_enter_layer(enum sandbox_layer layer, const struct sandbox_process *
 /* Whether another process may have told that: its numbers can be used. */
 bool sandbox_state_is_possible(const struct sandbox_state *state);
 
-/* Closes all descriptors from 3 on but for these, at most SANDBOX_KEPT_MAX; what is negative is none. */
+/* Closes all descriptors from 3 on but for these, at most SANDBOX_KEPT_MAX; what is negative is
+ * none. */
 void sandbox_close_others(const int *keep, unsigned count);
 
 /* Ends the process: what is called at exit, by sanitizers for one, needs what a sandbox forbids. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whether the program was built with AddressSanitizer, which needs addresses and system calls of its
- * own. */
+/* Whether the program was built with AddressSanitizer, which needs addresses and system calls of
+ * its own. */
 #ifndef FS_SANITIZERS_H
 #define FS_SANITIZERS_H
 

@@ -5,10 +5,10 @@
  * sanitizers not at all. FAULT_SEEN is a file that is made when it does: without it, the program
  * has made fewer such calls.
  *
- * FAULT_KIND: alloc (ENOMEM), read, write (EIO; also of messages), fork (EAGAIN), pipe (EMFILE; also
- * sockets and others without a name), open (EMFILE), short (reads of a file give one byte), interrupt
- * (EINTR, before anything was read or written). Answers to the kernel (writev) never fail, as
- * nobody could tell it so; and neither do its requests, after which there are no more.
+ * FAULT_KIND: alloc (ENOMEM), read, write (EIO; also of messages), fork (EAGAIN), pipe (EMFILE;
+ * also sockets and others without a name), open (EMFILE), short (reads of a file give one byte),
+ * interrupt (EINTR, before anything was read or written). Answers to the kernel (writev) never
+ * fail, as nobody could tell it so; and neither do its requests, after which there are no more.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -67,8 +67,8 @@ static bool fails(const char *wanted)
 
 __attribute__((constructor)) static void begin(void)
 {
-    void *shared = mmap(NULL, sizeof *calls, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
-                        0);
+    void *shared =
+        mmap(NULL, sizeof *calls, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
     if (shared == MAP_FAILED || !getenv("FAULT_KIND") || !getenv("FAULT_AT"))
         return;
@@ -148,7 +148,8 @@ static bool is_kernel(int fd)
 {
     struct stat st;
 
-    return syscall(SYS_fstat, fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(10, 229);
+    return syscall(SYS_fstat, fd, &st) == 0 && S_ISCHR(st.st_mode) &&
+           st.st_rdev == makedev(10, 229);
 }
 
 ssize_t read(int fd, void *bytes, size_t length)

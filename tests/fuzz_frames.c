@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Fuzzes what the front takes from a job that may be anybody's. An input is a byte that chooses the
- * job's pass, and what comes through its pipe. Whatever that is, results are of files that such a job
- * tells of, and nothing is longer than it may be.
+ * job's pass, and what comes through its pipe. Whatever that is, results are of files that such a
+ * job tells of, and nothing is longer than it may be.
  */
 #include "fuzz.h"
 
@@ -62,7 +62,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!size)
         return 0;
     job.task.pass = (enum pass)(PASS_HEADER + data[0] % (PASSES - PASS_HEADER));
-    require(ftruncate(fd, 0) == 0 && pwrite(fd, data + 1, size - 1, 0) == (ssize_t)size - 1, "pwrite");
+    require(ftruncate(fd, 0) == 0 && pwrite(fd, data + 1, size - 1, 0) == (ssize_t)size - 1,
+            "pwrite");
     taken = take_all(&job, fd);
     require(taken <= 1, "an answer that there is not");
     require(view_publish(&view, &job) == 0, "publish");

@@ -443,11 +443,13 @@ static void test_given_up(void **state)
     lose_a_job(PASS_SCAN);
     lose_a_job(PASS_MEASURE);
     lose_a_job(PASS_SCAN);
-    assert_problems("the scan job was killed by signal 11\nthe measure job was killed by signal 11\n");
+    assert_problems(
+        "the scan job was killed by signal 11\nthe measure job was killed by signal 11\n");
     lose_a_job(PASS_SCAN);
-    assert_problems("the scan job was killed by signal 11\nthe measure job was killed by signal 11\n"
-                    "the scan pass has failed 3 times within a minute: it is not tried again until "
-                    "the image changes\n");
+    assert_problems(
+        "the scan job was killed by signal 11\nthe measure job was killed by signal 11\n"
+        "the scan pass has failed 3 times within a minute: it is not tried again until "
+        "the image changes\n");
     wait_for(&reader, PASS_SCAN);
     assert_no_request();
     assert_resumed(&reader, -EIO);
@@ -470,6 +472,21 @@ static void test_old_failures(void **state)
     assert_tried(PASS_SCAN);
     lose_a_job(PASS_SCAN);
     assert_true(f->given_up);
+}
+
+/* That the monitor cannot start a job is no fault of the pass. */
+static void test_not_started_counts_not(void **state)
+{
+    struct reader reader;
+
+    (void)state;
+    for (unsigned i = 0; i < 2 * JOBS_FAILURES_MAX; i++) {
+        wait_for(&reader, PASS_SCAN);
+        answer(WIRE_STARTED, assert_request(WIRE_START, PASS_SCAN), -EAGAIN, -1);
+        settle();
+        assert_resumed(&reader, -EIO);
+    }
+    assert_tried(PASS_SCAN);
 }
 
 /* Who waits for the turn of a pass that is given up does not wait for ever. */
@@ -593,6 +610,7 @@ int main(void)
         TEST(test_monitor_talks_nonsense),
         TEST(test_given_up),
         TEST(test_old_failures),
+        TEST(test_not_started_counts_not),
         TEST(test_given_up_while_waiting),
         TEST(test_ends),
         TEST(test_no_sandbox),

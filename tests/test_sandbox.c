@@ -51,7 +51,8 @@ static int close_files(void **state)
     return 0;
 }
 
-/* Enters the layer (SANDBOX_LAYERS: all) in a process of its own, and tries. Returns its wait status. */
+/* Enters the layer (SANDBOX_LAYERS: all) in a process of its own, and tries. Returns its wait
+ * status. */
 static int run(enum sandbox_kind kind, enum sandbox_layer layer, attempt try)
 {
     struct sandbox_process process = {.kind = kind, .out = out[1]};
@@ -62,7 +63,7 @@ static int run(enum sandbox_kind kind, enum sandbox_layer layer, attempt try)
     assert_true(pid >= 0);
     if (pid == 0) {
         error = layer == SANDBOX_LAYERS ? sandbox_enter(SANDBOX_REQUIRE, &process, &state)
-                             : sandbox_enter_layer(layer, &process, &state);
+                                        : sandbox_enter_layer(layer, &process, &state);
         _exit(error ? ESCAPED : try());
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -161,8 +162,7 @@ static int try_kill_itself(void)
 
 static int try_executable_memory(void)
 {
-    void *memory =
-        mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *memory = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     return memory == MAP_FAILED ? errno : 0;
 }
@@ -276,10 +276,14 @@ static int tell_user(void)
 static void test_without(void **state)
 {
     static const attempt attempts[] = {
-        try_open,           try_openat2,         try_socket,    try_fork,
-        try_ptrace,         try_kill,            try_stat,      try_executable_memory,
-        try_map_image,      try_stat_with_flag,  try_exec,      try_duplicate,
-        try_kill_itself,    try_make_executable, try_write_file, try_much_memory,
+        try_open,        try_openat2,
+        try_socket,      try_fork,
+        try_ptrace,      try_kill,
+        try_stat,        try_executable_memory,
+        try_map_image,   try_stat_with_flag,
+        try_exec,        try_duplicate,
+        try_kill_itself, try_make_executable,
+        try_write_file,  try_much_memory,
     };
 
     (void)state;
@@ -350,12 +354,17 @@ static void test_limits(void **state)
 static void test_seccomp(void **state)
 {
     static const attempt attempts[] = {
-        try_open,        try_openat2,           try_create,     try_socket,
-        try_connect,     try_exec,              try_fork,       try_thread,
-        try_ptrace,      try_trace_parent,      try_kill,       try_kill_itself,
-        try_stat,        try_executable_memory, try_map_image,  try_stat_with_flag,
-        try_terminal,    try_duplicate,         try_setuid,     try_mount_namespace,
-        try_write_file,  try_raise_limit,
+        try_open,       try_openat2,
+        try_create,     try_socket,
+        try_connect,    try_exec,
+        try_fork,       try_thread,
+        try_ptrace,     try_trace_parent,
+        try_kill,       try_kill_itself,
+        try_stat,       try_executable_memory,
+        try_map_image,  try_stat_with_flag,
+        try_terminal,   try_duplicate,
+        try_setuid,     try_mount_namespace,
+        try_write_file, try_raise_limit,
     };
 
     (void)state;
