@@ -427,19 +427,19 @@ static void test_patience(void **state)
     int out;
 
     (void)state;
-    jobs.patience_ms = 200;
+    jobs.patience_ms = 1000;
     wait_for(&first, PASS_SCAN);
     out = start_requested(PASS_SCAN, &job);
-    run_for(100);
+    run_for(500);
     wait_for(&second, PASS_SCAN);
-    assert_true(timeout_now() > 0 && timeout_now() <= 100);
+    assert_true(timeout_now() > 0 && timeout_now() <= 500);
     assert_waits(&first);
-    run_for(150);
+    run_for(700);
     assert_resumed(&first, -EINTR);
     assert_waits(&second);
-    run_for(100);
+    run_for(500);
     assert_resumed(&second, -EINTR);
-    run_for(JOBS_LINGER_MS + 100);
+    run_for(JOBS_LINGER_MS + 300);
     assert_no_request();
     say_file(out, "allocated_size", "1\n");
     say_end(out);
