@@ -142,45 +142,43 @@ static int enter_landlock(const struct sandbox_process *process, struct sandbox_
     return error;
 }
 
-/* It can be lowered, and not raised again. 0 or -errno. */
-static int limit(int resource, rlim_t most)
+/* Lowers a limit: what is lower already stays so. 0 or -errno. */
+static int limit(int resource, rlim_t soft, rlim_t hard)
 {
     struct rlimit now;
 
     if (getrlimit((__rlimit_resource_t)resource, &now) < 0)
         return -errno;
-    if (now.rlim_max > most)
-        now.rlim_max = most;
-    if (now.rlim_cur > now.rlim_max)
-        now.rlim_cur = now.rlim_max;
+    if (now.rlim_cur > soft)
+        now.rlim_cur = soft;
+    if (now.rlim_max > hard)
+        now.rlim_max = hard;
     return setrlimit((__rlimit_resource_t)resource, &now) < 0 ? -errno : 0;
 }
 
-/* SIGXCPU says why it ends; who ignores it is killed a second later. */
+/* SIGXCPU says why a process ends; one that ignores it is killed a second later. */
 static int limit_cpu(uint64_t seconds)
 {
-    const struct rlimit cpu = {.rlim_cur = seconds, .rlim_max = seconds + 1};
-
-    return seconds && setrlimit(RLIMIT_CPU, &cpu) < 0 ? -errno : 0;
+    return seconds ? limit(RLIMIT_CPU, seconds, seconds + 1) : 0;
 }
 
 static int enter_limits(const struct sandbox_process *process, struct sandbox_state *state)
 {
     bool is_job = process->kind == SANDBOX_JOB;
-    rlim_t descriptors = FRONT_DESCRIPTORS;
-    int error = limit(RLIMIT_CORE, 0);
+    rlim_t descriptors = FRONT_DESCRIPTORS, memory = is_job ? JOB_MEMORY : FRONT_MEMORY;
+    int error = limit(RLIMIT_CORE, 0, 0);
 
     (void)state;
     if (is_job)
         descriptors = process->asks_for_parts ? JOB_DESCRIPTORS : 0;
     if (!error)
-        error = limit(RLIMIT_NPROC, 0);
+        error = limit(RLIMIT_NPROC, 0, 0);
     if (!error)
-        error = limit(RLIMIT_NOFILE, descriptors);
+        error = limit(RLIMIT_NOFILE, descriptors, descriptors);
     if (!error && !process->writes_files)
-        error = limit(RLIMIT_FSIZE, 0);
+        error = limit(RLIMIT_FSIZE, 0, 0);
     if (!error && !HAS_SANITIZERS) /* their shadow of the memory has terabytes of addresses */
-        error = limit(RLIMIT_AS, is_job ? JOB_MEMORY : FRONT_MEMORY);
+        error = limit(RLIMIT_AS, memory, memory);
     return error ? error : limit_cpu(process->cpu_seconds);
 }
 

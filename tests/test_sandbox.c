@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <poll.h>
@@ -245,6 +246,20 @@ static int tell_no_new_privs(void)
     return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 ? 0 : ESCAPED;
 }
 
+/* Limits that were lower before stay so. */
+static int tell_lower_limits(void)
+{
+    const struct sandbox_process process = {.out = out[1], .cpu_seconds = 600};
+    const struct rlimit lower = {.rlim_cur = 50, .rlim_max = 100};
+    struct sandbox_state state;
+    struct rlimit cpu;
+
+    if (setrlimit(RLIMIT_CPU, &lower) < 0 || setgroups(0, NULL) < 0 || setuid(65534) < 0 ||
+        sandbox_enter_layer(SANDBOX_LIMITS, &process, &state) < 0)
+        return ESCAPED;
+    return getrlimit(RLIMIT_CPU, &cpu) < 0 || cpu.rlim_cur != 50 || cpu.rlim_max != 100;
+}
+
 static int tell_core(void)
 {
     struct rlimit core;
@@ -341,6 +356,8 @@ static void test_limits(void **state)
     assert_errno(SANDBOX_LIMITS, try_socket, EMFILE);
     assert_errno(SANDBOX_LIMITS, try_duplicate, EMFILE);
     assert_errno(SANDBOX_LIMITS, tell_core, 0);
+    if (getuid() == 0)
+        assert_errno(SANDBOX_UNDUMPABLE, tell_lower_limits, 0);
     if (getuid() != 0)
         assert_errno(SANDBOX_LIMITS, try_raise_limit, EPERM);
     if (getuid() != 0)
