@@ -171,7 +171,7 @@ class Background(Mounted):
 
 def is_mounted(directory):
     """As the kernel has it, without a question to the file system."""
-    return f" {directory} " in pathlib.Path("/proc/self/mountinfo").read_text()
+    return f" {directory} " in pathlib.Path("/proc/self/mountinfo").read_text(errors="surrogateescape")
 
 
 def processes_of(marker):

@@ -55,7 +55,7 @@ def read(path):
 
 
 def is_mounted(directory):
-    return f" {directory} " in pathlib.Path("/proc/self/mountinfo").read_text()
+    return f" {directory} " in pathlib.Path("/proc/self/mountinfo").read_text(errors="surrogateescape")
 
 
 def check_mount(packed, work, build):
