@@ -13,11 +13,9 @@ import zlib
 
 import reference_names as names
 
-KIB, MIB = 1 << 10, 1 << 20
-
-
+MIB = 1 << 20
 ELSEWHERE = []  # files to be removed, too
-AS_NOBODY = ("unreadable",)
+AS_NOBODY = ("unreadable",)  # rows that are run by somebody else
 
 
 class Skip(Exception):
@@ -34,19 +32,20 @@ def write(directory, data, name="image"):
 # What is no file
 
 
-def fifo(directory):
-    os.mkfifo(f"{directory}/image")
-    return f"{directory}/image"
+def make_special(path, what):
+    if what == "fifo":
+        os.mkfifo(path)
+    elif what == "folder":
+        os.mkdir(path)
+    elif what == "link":
+        os.symlink("/etc/passwd", path)
+    else:
+        with socket.socket(socket.AF_UNIX) as s:
+            s.bind(path)
 
 
-def folder(directory):
-    os.mkdir(f"{directory}/image")
-    return f"{directory}/image"
-
-
-def unix_socket(directory):
-    with socket.socket(socket.AF_UNIX) as s:
-        s.bind(f"{directory}/image")
+def special(directory, what):
+    make_special(f"{directory}/image", what)
     return f"{directory}/image"
 
 
@@ -64,7 +63,6 @@ def dangling(directory):
 
 
 def unreadable(directory):
-    """For others than its owner: bad_inputs.py runs this row as nobody."""
     path = write(directory, bytes(512))
     os.chmod(path, 0)
     return path
@@ -92,8 +90,8 @@ def sparse(directory, size):
 
 
 def qcow2_header(cluster_bits, size, l1_size, l1_offset):
-    return struct.pack(">4sIQIIQIIQQIIQQQQII", b"QFI\xfb", 3, 0, 0, cluster_bits, size, 0, l1_size, l1_offset, 0, 1, 0, 0,
-                       0, 0, 0, 4, 104)
+    return struct.pack(">4sIQIIQIIQQIIQQQQII", b"QFI\xfb", 3, 0, 0, cluster_bits, size, 0, l1_size, l1_offset, 0, 1, 0,
+                       0, 0, 0, 0, 4, 104)
 
 
 def deflate(data):
@@ -102,7 +100,8 @@ def deflate(data):
 
 
 def qcow2_bomb(directory, count, length=2 * MIB, sectors=None):
-    """Clusters of 2 MiB, so many of which are one compressed run, which makes so many bytes; sectors, but one, that it has."""
+    """So many clusters of 2 MiB that are one compressed run, which makes so many bytes and has so many sectors, besides
+    the one that it begins in."""
     count = int(count)
     cluster = 2 * MIB
     run = deflate(bytes(int(length)))
@@ -146,11 +145,11 @@ def chain(directory, count, back_to=None):
 
 
 def vmdk_text(directory, *lines):
-    """A descriptor of monolithicFlat with these lines; LINE*N stands for N of them; \\n, \\t and so on are understood."""
+    """A descriptor of monolithicFlat with these lines, of which LINE*N stands for N."""
     text = b'# Disk DescriptorFile\nversion=1\nCID=12345678\nparentCID=ffffffff\ncreateType="monolithicFlat"\n'
     for line in lines:
         line, _, count = line.partition("*")
-        text += (line.encode("latin-1").decode("unicode_escape").encode("latin-1") + b"\n") * int(count or 1)
+        text += (line.encode() + b"\n") * int(count or 1)
     return write(directory, text)
 
 
@@ -218,8 +217,8 @@ def boot_records(directory, count):
 def fat(directory):
     """A FAT file system on the whole disk, whose boot sector ends as an MBR does."""
     disk = bytearray(MIB)
-    struct.pack_into("<3s8sHBHBHHBHHHII", disk, 0, b"\xeb\x3c\x90", b"MSWIN4.1", 512, 4, 1, 2, 512, 2048, 0xF8, 2, 63, 255,
-                     0, 0)
+    struct.pack_into("<3s8sHBHBHHBHHHII", disk, 0, b"\xeb\x3c\x90", b"MSWIN4.1", 512, 4, 1, 2, 512, 2048, 0xF8, 2, 63,
+                     255, 0, 0)
     disk[54:62] = b"FAT12   "
     disk[510:512] = b"\x55\xaa"
     return write(directory, disk)
@@ -252,15 +251,6 @@ def reference(directory, kind, name):
 
 
 def reference_to(directory, kind, what):
-    """An image that names its neighbour, which is no file to wait for, or holds a secret."""
-    path = f"{directory}/below"
-    if what == "fifo":
-        os.mkfifo(path)
-    elif what == "folder":
-        os.mkdir(path)
-    elif what == "socket":
-        with socket.socket(socket.AF_UNIX) as s:
-            s.bind(path)
-    elif what == "link":
-        os.symlink("/etc/passwd", path)
+    """An image that names its neighbour, which is no file to wait for, or leads to a secret."""
+    make_special(f"{directory}/below", what)
     return write(directory, KINDS[kind](b"below"))

@@ -223,8 +223,8 @@ def verdict_faults(row, seen):
 
 
 def opened_faults(row, seen):
-    """Whether nothing but the image was opened. By descriptors that cannot read (O_PATH), its directory is held, and what
-    is in it is looked at if it may be followed."""
+    """Whether nothing but the image was opened. With descriptors that cannot read (O_PATH), its directory is held, and
+    what is in it is looked at if it may be followed."""
     if not seen.was_traced:
         return ["strace has not seen it"]
     directory = os.path.dirname(seen.path)
@@ -314,7 +314,7 @@ def self_test(rows, found):
         missed += [f"{row.id}: {way}" for way, faults in cases if not faults]
         count += len(cases)
     if missed:
-        raise SystemExit("not found, though wrong:\n  " + "\n  ".join(missed))
+        raise SystemExit("wrong, and not found:\n  " + "\n  ".join(missed))
     return count
 
 
@@ -322,8 +322,8 @@ def show(row, seen):
     print(f"{row.id} {row.what}: status {seen.status}, {seen.seconds:.2f} s, {seen.kib} KiB {seen.said}")
     for node in ("format", "candidates", "references/0/state", *DISK):
         print(f"    {node}={value_of(seen, node)}")
-    print(*("    " + line for line in seen.nodes.get("problems", [])), *(f"    {call} {path}" for call, path in seen.opened),
-          sep="\n")
+    for words in (*seen.nodes.get("problems", []), *(f"{call} {path}" for call, path in seen.opened)):
+        print(f"    {words}")
 
 
 def report(rows, found, wrong):
@@ -334,9 +334,10 @@ def report(rows, found, wrong):
     opened = {(name, path) for name, s in seen.items() for call, path in s.opened if "O_PATH" not in call}
     others = sum(path != seen[name].path for name, path in opened)
     skipped = "".join(f"; {name} left out, {s.skipped}" for name, s in found.items() if s.skipped)
-    print(f"{len(rows)} rows, the slowest {seen[slowest].seconds:.2f} s ({slowest}), the largest "
-          f"{seen[largest].kib / 1024:.1f} MiB ({largest}), opened {len(opened) - others} images and {others} granted files"
-          + (f", {wrong} wrong things found" if wrong else "") + skipped)
+    print(f"{len(rows)} rows, the slowest {seen[slowest].seconds:.2f} s ({slowest}), "
+          f"the largest {seen[largest].kib / 1024:.1f} MiB ({largest}), "
+          f"opened: {len(opened) - others} images, {others} granted files, no others"
+          + (f"; {wrong} wrong things were found" if wrong else "") + skipped)
 
 
 def main():
