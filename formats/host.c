@@ -157,3 +157,18 @@ int host_range(struct host *host, uint64_t offset, bool *data, uint64_t *end)
     *end = host->data ? min_u64(host->end, host->size) : host->end;
     return error;
 }
+
+uint64_t host_holes(struct host *host)
+{
+    uint64_t holes = 0;
+
+    for (uint64_t at = 0, end; at < host->size; at = end) {
+        bool data;
+
+        if (host_range(host, at, &data, &end))
+            return 0;
+        end = min_u64(end, host->size);
+        holes += data ? 0 : end - at;
+    }
+    return holes;
+}

@@ -41,4 +41,7 @@ void host_begin(struct host *host, int fd, uint64_t size);
 /* As image_host_range(), without words. */
 int host_range(struct host *host, uint64_t offset, bool *data, uint64_t *end);
 
+/* Bytes of the file that are holes; 0 if that cannot be told. */
+uint64_t host_holes(struct host *host);
+
 #endif
