@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 enum { HOST_EXTENTS = 256 };
 
@@ -30,6 +31,10 @@ struct host {
     size_t count, next; /* next: the first extent that may end beyond the last question */
     struct host_extent list[HOST_EXTENTS];
 };
+
+/* fstat(2), by the system call of that name: C libraries take one that takes paths, too, which a
+ * process that may open nothing does without. 0 or -errno. */
+int host_stat(int fd, struct stat *st);
 
 void host_begin(struct host *host, int fd, uint64_t size);
 

@@ -39,7 +39,9 @@ struct piece {
 /* What a session and its parts have in common. */
 struct common {
     struct budget budget;
-    unsigned sessions; /* that were begun */
+    unsigned sessions;                /* that were begun */
+    void (*tell_read)(void *context); /* NULL: nobody wants to know */
+    void *tell_context;
     struct unpacker *unpacker;
     size_t memory;
     unsigned layers; /* that share the memory for windows */
@@ -63,7 +65,7 @@ struct image {
     struct host host;
 };
 
-/* Bytes of the file, which fstat() does not tell of a block device. 0 or -errno. */
+/* Bytes of the file, which fstat(2) does not tell of a block device. 0 or -errno. */
 static int find_size(int fd, const struct stat *st, uint64_t *size)
 {
     off_t end = S_ISBLK(st->st_mode) ? lseek(fd, 0, SEEK_END) : st->st_size;
@@ -78,9 +80,11 @@ static int begin(struct image **out, int fd)
     struct stat st;
     struct image *img;
     uint64_t size = 0;
-    int error = fstat(fd, &st) < 0 ? -errno : find_size(fd, &st, &size);
+    int error = host_stat(fd, &st);
 
     *out = NULL;
+    if (!error)
+        error = find_size(fd, &st, &size);
     if (error)
         return error;
     img = calloc(1, sizeof *img);
@@ -249,6 +253,12 @@ uint64_t image_bytes_read(const struct image *img)
     return img->common->budget.bytes_read;
 }
 
+void image_tell_reads(struct image *img, void (*tell)(void *context), void *context)
+{
+    img->common->tell_read = tell;
+    img->common->tell_context = context;
+}
+
 uint64_t image_reads(const struct image *img)
 {
     return img->common->budget.reads;
@@ -301,6 +311,8 @@ static int read_inside(struct image *img, uint64_t offset, size_t length, uint8_
         length -= (size_t)n;
         img->common->budget.bytes_read += (uint64_t)n;
         img->common->budget.reads++;
+        if (img->common->tell_read)
+            img->common->tell_read(img->common->tell_context);
     }
     return 0;
 }

@@ -90,6 +90,10 @@ uint64_t image_total_size(const struct image *img);
 /* Bytes read from the image and its parts so far. */
 uint64_t image_bytes_read(const struct image *img);
 
+/* Calls tell after each read of the session and its parts: it goes on, however long its tables are.
+ */
+void image_tell_reads(struct image *img, void (*tell)(void *context), void *context);
+
 /* How many reads that took. */
 uint64_t image_reads(const struct image *img);
 

@@ -79,6 +79,19 @@ static int take_reference(struct reference_list *references, const char *bytes, 
     return error;
 }
 
+static int take_sandbox(struct collected *c, const struct wire_frame *f, const char *bytes)
+{
+    struct sandbox_state state;
+
+    if (f->length != sizeof state)
+        return -EPROTO;
+    memcpy(&state, bytes, sizeof state);
+    if (!sandbox_state_is_possible(&state))
+        return -EPROTO;
+    c->sandbox = state;
+    return 0;
+}
+
 /* Takes what is kept besides the references. */
 static int take_result(struct collected *c, const struct wire_frame *f, const char *bytes)
 {
@@ -92,6 +105,8 @@ static int take_result(struct collected *c, const struct wire_frame *f, const ch
         text_add_lines_once(&c->problems, bytes, f->length);
     if (f->kind == WIRE_COST && f->length == sizeof c->cost)
         memcpy(&c->cost, bytes, sizeof c->cost);
+    if (f->kind == WIRE_SANDBOX)
+        return take_sandbox(c, f, bytes);
     if (f->kind != WIRE_FILE && f->kind != WIRE_COUNT)
         return 0;
     if (f->node >= nodes_count() || f->error > 0)
@@ -161,8 +176,13 @@ static void end_job(pid_t pid)
 }
 
 int collect_references(struct layers *layers, unsigned layer, const struct open_options *options,
-                       struct reference_list *references, struct collected *collected)
+                       const struct sandbox_options *sandbox, struct reference_list *references,
+                       struct collected *collected)
 {
+    struct job_order order = {.task = {.view = layer + 1, .pass = PASS_HEADER},
+                              .layers = layers,
+                              .options = options,
+                              .sandbox = *sandbox};
     int pipe_fds[2], taken;
     pid_t pid;
 
@@ -172,9 +192,8 @@ int collect_references(struct layers *layers, unsigned layer, const struct open_
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         close(pipe_fds[0]);
-        layers_close_directories(layers);
-        exit(job_run(&(struct task){.view = layer + 1, .pass = PASS_HEADER}, NULL, layers, options,
-                     pipe_fds[1]));
+        order.out = pipe_fds[1];
+        job_run(&order);
     }
     close(pipe_fds[1]);
     taken = pid < 0 ? -EAGAIN : collect_frames(pipe_fds[0], references, collected);

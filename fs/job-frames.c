@@ -31,6 +31,17 @@ static int take_fixed(void *thing, size_t size, const struct wire_frame *f, cons
     return 0;
 }
 
+static int take_sandbox(struct job *job, const struct wire_frame *f, const char *bytes)
+{
+    struct sandbox_state state;
+    int error = take_fixed(&state, sizeof state, f, bytes);
+
+    if (error || !sandbox_state_is_possible(&state))
+        return -EPROTO;
+    job->sandbox = state;
+    return 0;
+}
+
 static int take_progress(struct job *job, const struct wire_frame *f, const char *bytes)
 {
     struct wire_progress progress;
@@ -81,6 +92,10 @@ static int take_frame(struct job *job, const struct wire_frame *f, const char *b
         return take_fixed(&job->cost, sizeof job->cost, f, bytes);
     case WIRE_PROGRESS:
         return take_progress(job, f, bytes);
+    case WIRE_ALIVE:
+        return 0;
+    case WIRE_SANDBOX:
+        return take_sandbox(job, f, bytes);
     case WIRE_END:
         return 1;
     default:
@@ -132,4 +147,5 @@ void view_forget(struct view *view)
 {
     results_forget(&view->results);
     text_free(&view->problems);
+    memset(view->failures, 0, sizeof view->failures);
 }

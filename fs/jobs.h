@@ -13,6 +13,7 @@
 #include "frames.h"
 #include "option_sets.h"
 #include "results.h"
+#include "sandbox.h"
 #include "text.h"
 
 enum {
@@ -31,6 +32,11 @@ enum {
     /* So many walks, and jobs about options, run at a time; others wait for their turn, as each
        takes memory and the disk. What looks at headers never waits. */
     JOBS_TURNS_MAX = 16,
+
+    /* So often the jobs of a pass may fail in so long a time: after that it is not tried again
+       until the image changes. */
+    JOBS_FAILURES_MAX = 3,
+    JOBS_FAILURES_MS = 60000,
 
     JOBS_MAX = 4096, /* that run or wait for their turn; each is somebody who waits */
 
@@ -61,6 +67,8 @@ struct job {
     struct text problems;
     size_t problem_bytes; /* that have come */
     struct wire_cost cost;
+    struct sandbox_state sandbox;
+    int64_t heard;        /* when something came from it, or it was started; ms */
     uint64_t done, total; /* bytes of the disk; total 0: not known */
     int64_t started;      /* ms */
     struct waiter *waiters;
@@ -75,17 +83,26 @@ struct pass_cost {
     int64_t ms;
 };
 
+/* When the last jobs of a pass failed, ms; 0: not so many have. */
+struct failures {
+    int64_t at[JOBS_FAILURES_MAX]; /* the last first */
+    bool given_up;
+};
+
 /* What is known of a view. */
 struct view {
     struct results results;
     struct text problems; /* of all its jobs, each line once */
     struct pass_cost costs[PASSES];
+    struct failures failures[PASSES];
 };
 
 struct jobs {
     int monitor;         /* socket; -1: the monitor is gone */
     int64_t patience_ms; /* a waiter is resumed with -EINTR after that long, and its job goes on; 0:
                             never */
+    int64_t stall_ms;    /* a job that tells nothing for so long is killed; 0: none is */
+    struct sandbox_state sandbox; /* of the last job that told of it */
     uint32_t last_id;
     unsigned views_count;
     struct view *views;

@@ -115,12 +115,21 @@ static const struct node table[] = {
      .kind = KIND_LINES,
      .render = render_lines,
      .of_mount = true},
+    {.path = "status/sandbox",
+     .pass = PASS_STATUS,
+     .kind = KIND_LINES,
+     .render = render_lines,
+     .of_mount = true},
     {.path = "header", .pass = PASS_DIRECTORY},
 };
 
-static const char *const pass_names[PASSES] = {
-    [PASS_HEADER] = "header", [PASS_CONTENT] = "content", [PASS_MEASURE] = "measure",
-    [PASS_SCAN] = "scan",     [PASS_DATA] = "data",
+static const struct {
+    const char *name;
+    unsigned cpu_seconds;
+} passes[PASSES] = {
+    [PASS_HEADER] = {"header", 60},    [PASS_CONTENT] = {"content", 60},
+    [PASS_MEASURE] = {"measure", 600}, [PASS_SCAN] = {"scan", 600},
+    [PASS_DATA] = {"data", 6 * 3600}, /* some terabytes of compressed data */
 };
 
 static struct node all[NODES_MAX + 1]; /* the last ends them */
@@ -235,7 +244,12 @@ void nodes_begin(void)
 
 const char *pass_name(enum pass pass)
 {
-    return pass_names[pass];
+    return passes[pass].name;
+}
+
+unsigned pass_cpu_seconds(enum pass pass)
+{
+    return passes[pass].cpu_seconds;
 }
 
 size_t nodes_count(void)

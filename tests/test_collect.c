@@ -11,6 +11,7 @@
 #include "policy-files.h"
 #include "qcow2-image.h"
 
+static const struct sandbox_options sandbox; /* as usual */
 static struct layers layers;
 static struct reference_list references;
 static struct collected collected;
@@ -45,7 +46,7 @@ static void collect(const char *image)
 
     forget();
     assert_int_equal(layers_begin(&layers, in_top(image), false), 0);
-    assert_int_equal(collect_references(&layers, 0, &options, &references, &collected), 1);
+    assert_int_equal(collect_references(&layers, 0, &options, &sandbox, &references, &collected), 1);
 }
 
 /* Nothing is left of the job. */
@@ -124,7 +125,7 @@ static void test_references_alone(void **state)
     make_overlay("overlay", "base", 4);
     forget();
     assert_int_equal(layers_begin(&layers, in_top("overlay"), false), 0);
-    assert_int_equal(collect_references(&layers, 0, &options, &references, NULL), 1);
+    assert_int_equal(collect_references(&layers, 0, &options, &sandbox, &references, NULL), 1);
     assert_int_equal(references.count, 1);
 }
 
@@ -147,7 +148,7 @@ static void test_job_dies(void **state)
             _exit(2);
         close(layers.items[0].fd);
         layers.items[0].fd = -1;
-        status = collect_references(&layers, 0, &options, &references, NULL);
+        status = collect_references(&layers, 0, &options, &sandbox, &references, NULL);
         _exit(status || references.count ? 1 : 0);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -170,7 +171,7 @@ static void test_no_job(void **state)
     assert_int_equal(layers_begin(&layers, in_top("overlay"), false), 0);
     getrlimit(RLIMIT_NOFILE, &usual);
     setrlimit(RLIMIT_NOFILE, &(struct rlimit){none.rlim_cur, usual.rlim_max});
-    error = collect_references(&layers, 0, &options, &references, NULL);
+    error = collect_references(&layers, 0, &options, &sandbox, &references, NULL);
     setrlimit(RLIMIT_NOFILE, &usual);
     assert_int_equal(error, -EMFILE);
 }
