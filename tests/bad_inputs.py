@@ -65,8 +65,8 @@ class Row:
             raise SystemExit(f"{self.id}: there is no verdict {self.verdict}")
         if self.verdict == "silent" and (self.words or not self.remark):
             raise SystemExit(f"{self.id}: of a silent one it is told why, and no words are due")
-        if self.verdict != "silent" and not self.words:
-            raise SystemExit(f"{self.id}: no words")
+        if self.verdict != "silent" and not self.words or self.verdict != "none" and not self.answers:
+            raise SystemExit(f"{self.id}: too little is due")
 
 
 class Seen:
@@ -75,7 +75,8 @@ class Seen:
     def __init__(self):
         self.status, self.said, self.nodes = 0, "", {}
         self.seconds, self.kib = 0.0, 0
-        self.path, self.was_traced, self.opened = "", False, []  # (call, path)
+        self.path, self.is_following = "", False
+        self.was_traced, self.opened = False, []  # (call, path)
         self.skipped = ""
 
 
@@ -94,9 +95,9 @@ def read_rows(only):
 # Images
 
 
-def make_image(build, directory, words):
+def make_image(build, directory, recipes):
     """`FORMAT [FILE] key=value ...`, as many as there are, with `and` between them."""
-    for recipe in " ".join(words).split(" and "):
+    for recipe in recipes.split(" and "):
         form, *rest = shlex.split(recipe)
         name = rest.pop(0) if rest and "=" not in rest[0] else "image"
         subprocess.run([f"{build}/make-image", form, f"{directory}/{name}", *rest], check=True)
@@ -107,7 +108,7 @@ def lay_out(build, row, directory):
     """The image of a row, and the options it takes."""
     kind, _, rest = row.source.partition(" ")
     if kind == "make":
-        return make_image(build, directory, [rest]), row.options
+        return make_image(build, directory, rest), row.options
     if kind == "call":
         name, *arguments = shlex.split(rest)
         return getattr(bad_images, name)(directory, *arguments), row.options
@@ -126,8 +127,8 @@ class Place:
     def __init__(self, top, build, row):
         self.directory = f"{top}/{row.id}"
         os.mkdir(self.directory)
-        self.path, options = lay_out(build, row, self.directory)
-        self.command = [f"{top}/instar-cat", *options, "-a", self.path]
+        self.path, self.options = lay_out(build, row, self.directory)
+        self.command = [f"{top}/instar-cat", *self.options, "-a", self.path]
         if row.source.removeprefix("call ") in bad_images.AS_NOBODY:
             self.command[:0] = ["setpriv", f"--reuid={NOBODY}", "--clear-groups"]
 
@@ -135,7 +136,7 @@ class Place:
 def run_once(place, seen, runner):
     """Runs the program for a row, with a clock."""
     out, errors = (pathlib.Path(f"{place.directory}.{name}") for name in ("out", "err"))
-    print(KILL_SECONDS, out, errors, *place.command, sep="\t", file=runner.stdin, flush=True)
+    print(KILL_SECONDS, place.directory, out, errors, *place.command, sep="\t", file=runner.stdin, flush=True)
     status, seconds, kib = runner.stdout.readline().split()
     seen.status, seen.seconds, seen.kib = int(status), float(seconds), int(kib)
     seen.said = errors.read_text(errors="surrogateescape")
@@ -162,11 +163,13 @@ def run_share(top, build, number, rows):
                 seen.skipped = str(e)
                 continue
             by_path[place.path] = seen
+            seen.path, seen.is_following = place.path, any("follow=" in option for option in place.options)
             for _ in range(TRIES):
                 run_once(place, seen, runner)
                 if seen.seconds <= SECONDS:
                     break
-            script.write(f"cd {place.directory} && {shlex.join(place.command)} </dev/null >/dev/null 2>&1\n")
+            script.write(f"cd {place.directory} && timeout {KILL_SECONDS} {shlex.join(place.command)} "
+                         f"</dev/null >/dev/null 2>&1\n")
     log = f"{top}/log-{number}"
     subprocess.run(strace(log, "sh", f"{top}/script-{number}"), check=False, stdin=subprocess.DEVNULL,
                    timeout=KILL_SECONDS + len(rows) * SECONDS, env={**os.environ, "LC_ALL": "C"})
@@ -174,7 +177,7 @@ def run_share(top, build, number, rows):
         match = re.match(r'execve\("[^"]*instar-cat", \[.*"-a", "([^"]*)"\]', process.arguments)
         if match:
             seen = by_path[match[1]]
-            seen.path, seen.was_traced = match[1], True
+            seen.was_traced = True
             seen.opened = [(call, os.fsdecode(path)) for call, path in process.opened
                            if not OWN.fullmatch(os.fsdecode(path))]
     return found
@@ -194,7 +197,7 @@ def value_of(seen, node):
 
 
 def is_error(seen, node):
-    return seen.nodes.get(node, [""])[0].startswith("error: ") if seen.nodes.get(node) else False
+    return any(line.startswith("error: ") for line in seen.nodes.get(node, [])[:1])
 
 
 def problems_of(seen):
@@ -228,14 +231,13 @@ def opened_faults(row, seen):
     if not seen.was_traced:
         return ["strace has not seen it"]
     directory = os.path.dirname(seen.path)
-    is_following = any("follow=" in option for option in row.options)
     granted = {os.path.join(directory, name) for node, value in row.answers if node == "opens"
                for name in value.split(",")}
     opened = {path for call, path in seen.opened if "O_PATH" not in call}
     faults = []
     for call, path in seen.opened:
         is_held = "O_PATH" in call and (path.rstrip("/") == directory or
-                                        is_following and os.path.dirname(path) == directory)
+                                        seen.is_following and os.path.dirname(path) == directory)
         if WRITES.search(call) or (path not in granted | {seen.path} and not is_held):
             faults.append(f"opened: {call} {path}")
     return faults + [f"not opened: {path}" for path in granted - opened]
