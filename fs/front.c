@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <wchar.h>
 
 struct layer *front_layer(struct front *front, unsigned view)
 {
@@ -215,7 +216,7 @@ static int enter_sandbox(struct front *front, int ready)
         .keeps_user = layers_answer_one_user(&front->layers),
         .writes_files = front->options->debug,
     };
-    int keep[SANDBOX_KEPT_MAX];
+    int keep[SANDBOX_KEPT_MAX], error;
     unsigned count = layers_descriptors(&front->layers, keep);
 
     _Static_assert(LAYERS_MAX + LAYERS_PARTS_HELD + 4 <= SANDBOX_KEPT_MAX, "room for all of them");
@@ -223,8 +224,12 @@ static int enter_sandbox(struct front *front, int ready)
     keep[count++] = front->jobs.monitor;
     keep[count++] = front->watch.fd;
     keep[count++] = ready;
-    sandbox_close_others(keep, count);
-    return sandbox_enter(front->options->sandbox.mode, &process, &front->sandbox);
+    sandbox_close_others(keep, count, true);
+    error = sandbox_enter(front->options->sandbox.mode, &process, &front->sandbox);
+    if (error)
+        complain("the sandbox lacks %s: %s (see -o sandbox in the manual)",
+                 sandbox_layer_name((enum sandbox_layer)front->sandbox.failed), strerror(-error));
+    return error;
 }
 
 /* Tells whoever waits for it that the mount answers. If nobody does any more, nobody needs to know.
@@ -243,6 +248,10 @@ int front_run(struct front *front, int monitor, int ready)
      * this one. */
     signal(SIGTERM, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
+    /* What libfuse says on standard error may have to go to a file, and must not take a descriptor
+     * of its own, as perror(3) does for a stream of neither kind. */
+    signal(SIGXFSZ, SIG_IGN);
+    fwide(stderr, -1);
     inodes_begin(&front->inodes);
     if (begin_jobs(front, monitor) < 0)
         return EXIT_SYSTEM;
@@ -251,6 +260,7 @@ int front_run(struct front *front, int monitor, int ready)
     bar_begin(&front->bar, STDERR_FILENO);
     front->generation = 1;
     front->is_remote = layers_are_remote(&front->layers);
+    front->jobs.kills_done = front->options->sandbox.mode != SANDBOX_OFF;
     front->jobs.stall_ms = (int64_t)front->options->stall_seconds * 1000;
     front->jobs.patience_ms = (int64_t)front->request_timeout * 1000 / 2;
     if (enter_sandbox(front, ready) < 0)

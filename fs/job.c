@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "passes.h"
+#include "sanitizers.h"
 #include "wire.h"
 
 enum { PROGRESS_MS = 100, ALIVE_MS = 1000 };
@@ -133,7 +134,7 @@ static void close_others(const struct job_order *order)
     keep[count++] = order->out;
     if (order->layers->fetch)
         keep[count++] = order->layers->fetch_context;
-    sandbox_close_others(keep, count);
+    sandbox_close_others(keep, count, HAS_SANITIZERS);
 }
 
 /* Enters the sandbox, and tells how that went. 0 or -errno. */

@@ -47,7 +47,7 @@ void job_forget(struct jobs *jobs, struct job *job)
     job->fd = -1;
     job->id = 0;
     frames_end(&job->frames);
-    job->at_end = job->ended = false;
+    job->at_end = job->ended = job->is_held = false;
     job->cost = (struct wire_cost){.bytes = 0};
     job->done = job->total = 0;
     text_free(&job->problems);

@@ -94,7 +94,7 @@ static void fail_running(struct jobs *jobs, struct job *job, const char *format,
 
 static bool is_given_up(const struct jobs *jobs, const struct task *task)
 {
-    return jobs->views[task->view].failures[task->pass].given_up;
+    return jobs->views[task->view].failures[task->pass][task->set != 0].given_up;
 }
 
 /* Starts the job, now or when it has its turn. It may be over then. */
@@ -142,6 +142,8 @@ static void take_frames(struct jobs *jobs, struct job *job)
     int taken = job_take_frames(job);
 
     if (taken == 1) {
+        if (jobs->kills_done)
+            request(jobs, WIRE_KILL, job);
         finish(jobs, job, 0);
     } else if (taken < 0) {
         fail_running(jobs, job, "did not keep to its protocol (error %d)", -taken);
@@ -364,6 +366,7 @@ int jobs_poll(struct jobs *jobs, struct pollfd *fds, nfds_t *count)
         assert(*count < JOBS_POLLFDS);
         fds[(*count)++] = (struct pollfd){.fd = job->fd, .events = POLLIN};
     }
+    jobs->wakes_at = first;
     if (first == INT64_MAX)
         return -1;
     rest = first - now_ms();
@@ -406,10 +409,20 @@ static void look_after(struct jobs *jobs, struct job *job, int64_t now)
     job_free(jobs, job);
 }
 
+/* That this process was stopped, or its machine, is no stall of its jobs. */
+static void forgive(struct jobs *jobs, int64_t ms)
+{
+    for (struct job *job = jobs->all; job; job = job->next)
+        job->heard += ms;
+}
+
 void jobs_handle(struct jobs *jobs, const struct pollfd *fds, nfds_t count)
 {
     int64_t now = now_ms();
     struct job *next;
+
+    if (now > jobs->wakes_at && now - jobs->wakes_at > JOBS_LATE_MS)
+        forgive(jobs, now - jobs->wakes_at);
 
     if (fds[0].revents && jobs->monitor >= 0)
         read_monitor(jobs);

@@ -20,6 +20,8 @@
 /* So many run; others have said all and are ending, which may take them a moment. */
 enum { CHILDREN_MAX = JOBS_POLLFDS + 64 };
 
+enum { REQUESTS_AT_ONCE = 32 }; /* then others have their turn: signals, children */
+
 enum { END_TRIES = 1000 }; /* milliseconds for the last of them to end in */
 
 struct child {
@@ -33,6 +35,7 @@ struct monitor {
     const struct mount *mount;
     pid_t front_pid;
     bool front_ended;
+    int front_status;    /* as of waitpid(2) */
     int signals, socket; /* socket: -1: the front said nonsense, or is gone */
     int news[2];         /* of files that were found: to read, and for those who look to write */
     pid_t looker;        /* 0: none */
@@ -372,7 +375,10 @@ static void read_requests(struct monitor *m)
     struct wire_request r;
     int fd, received;
 
-    while (m->socket >= 0 && (received = wire_receive(m->socket, &r, sizeof r, &fd)) != 0) {
+    for (unsigned i = 0; i < REQUESTS_AT_ONCE && m->socket >= 0; i++) {
+        received = wire_receive(m->socket, &r, sizeof r, &fd);
+        if (received == 0)
+            return;
         if (fd >= 0)
             close(fd);
         if (received == 1) {
@@ -392,8 +398,10 @@ static void reap(struct monitor *m)
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
         struct child *child = find_child(m, pid);
 
-        if (pid == m->front_pid)
+        if (pid == m->front_pid) {
             m->front_ended = true;
+            m->front_status = status;
+        }
         if (pid == m->looker)
             m->looker = 0;
         if (child) {
@@ -453,6 +461,18 @@ static void end_jobs(struct monitor *m)
         nanosleep(&moment, NULL);
 }
 
+/* How the front ended, said if nobody wanted it so. Returns an exit status. */
+static int front_status(const struct monitor *m)
+{
+    if (WIFEXITED(m->front_status))
+        return WEXITSTATUS(m->front_status);
+    if (m->asked_to_end > 1)
+        return EXIT_GOOD;
+    complain("the process that answers the kernel was killed by signal %d: it is unmounted",
+             WTERMSIG(m->front_status));
+    return EXIT_SYSTEM;
+}
+
 int monitor_run(struct front *front, const struct mount *mount, int ready)
 {
     struct monitor m = {.front = front, .mount = mount, .socket = -1, .ready = ready};
@@ -470,5 +490,5 @@ int monitor_run(struct front *front, const struct mount *mount, int ready)
     watch(&m);
     mount_end_dead(mount);
     end_jobs(&m);
-    return EXIT_GOOD;
+    return front_status(&m);
 }

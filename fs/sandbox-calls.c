@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The system calls that are left. None opens, connects, starts, signals or traces anything; memory
- * is never executable, and never a file's. What takes a path takes the empty one alone.
+ * is never executable, and never a file's. What takes a path takes the empty one alone, at an
+ * address where only a front that was taken over could put another: to look at it, no more.
  */
 #include "sandbox.h"
 
@@ -68,7 +69,8 @@ static const struct call of_front[] = {
     CALL(sendmsg),
     CALL(recvmsg),
     CALL(close),
-    {SCMP_SYS(fcntl), 1, {RULE(1, EQ, F_SETFL, 0)}},
+    {SCMP_SYS(fcntl), 2, {RULE(1, EQ, F_SETFL, 0), RULE(2, EQ, 0, 0)}},
+    {SCMP_SYS(fcntl), 2, {RULE(1, EQ, F_SETFL, 0), RULE(2, EQ, O_NONBLOCK, 0)}},
     {SCMP_SYS(fcntl), 1, {RULE(1, EQ, F_OFD_GETLK, 0)}},
     {SCMP_SYS(statx),
      2,

@@ -6,6 +6,7 @@
 #include "sandbox.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/landlock.h>
@@ -27,7 +28,8 @@ enum {
     FRONT_MEMORY = 1 << 30,  /* results of all files, and what jobs are sending */
     FRONT_DESCRIPTORS = 320, /* pipes of jobs, layers, parts that are held */
     ERRNOS = 4096,           /* no errno is as large */
-    LANDLOCK_ABI = 7,        /* the newest that is known here */
+    CALLS_MAX = 64,
+    LANDLOCK_ABI = 7, /* the newest that is known here */
 };
 
 /* Rights by the ABI that brought them; headers may be older than the kernel. */
@@ -63,23 +65,34 @@ static void drop_bounding_set(void)
         prctl(PR_CAPBSET_DROP, i);
 }
 
+/* Whether this process, and so its parent, may signal those of other users: who became one could
+ * not be ended by a parent that may not. */
+static bool may_kill_others(void)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct own[_LINUX_CAPABILITY_U32S_3];
+
+    return syscall(SYS_capget, &head, own) == 0 && own[0].effective & 1u << CAP_KILL;
+}
+
 static int enter_user(const struct sandbox_process *process, struct sandbox_state *state)
 {
     pid_t parent = getppid();
-    int number = 0;
+    int number = 0, error = 0, kept;
 
     state->user = geteuid();
     if (geteuid() != 0 && getuid() != 0)
         return 0;
-    if (process->keeps_user)
+    if (process->keeps_user || !may_kill_others())
         return -EPERM;
     prctl(PR_GET_PDEATHSIG, &number);
     drop_bounding_set();
     if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
         setresuid(NOBODY, NOBODY, NOBODY) < 0)
-        return -errno;
-    state->user = NOBODY;
-    return keep_death_signal(number, parent);
+        error = -errno;
+    state->user = geteuid();
+    kept = keep_death_signal(number, parent);
+    return error ? error : kept;
 }
 
 static int enter_capabilities(const struct sandbox_process *process, struct sandbox_state *state)
@@ -237,7 +250,31 @@ int sandbox_enter(enum sandbox_mode mode, const struct sandbox_process *process,
 
 bool sandbox_state_is_possible(const struct sandbox_state *state)
 {
-    return state->failed <= SANDBOX_LAYERS && state->error <= 0 && state->error > -ERRNOS;
+    return state->failed <= SANDBOX_LAYERS && state->error <= 0 && state->error > -ERRNOS &&
+           state->layers < 1u << SANDBOX_LAYERS && state->landlock_abi <= LANDLOCK_ABI &&
+           state->calls <= CALLS_MAX;
+}
+
+/* Closes them; where the kernel cannot do that at once, one by one. */
+static void close_all(unsigned first, unsigned last)
+{
+    struct rlimit limits;
+
+    if (first > last || close_range(first, last, 0) == 0 || getrlimit(RLIMIT_NOFILE, &limits) < 0)
+        return;
+    for (unsigned fd = first; fd <= last && fd < limits.rlim_max; fd++)
+        close((int)fd);
+}
+
+/* Whoever started the program reads and writes there. */
+static void leave_standard(int last)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    for (int fd = STDIN_FILENO; null >= 0 && fd <= last; fd++)
+        dup2(null, fd);
+    if (null > STDERR_FILENO)
+        close(null);
 }
 
 static int compare(const void *a, const void *b)
@@ -245,7 +282,7 @@ static int compare(const void *a, const void *b)
     return *(const int *)a - *(const int *)b;
 }
 
-void sandbox_close_others(const int *keep, unsigned count)
+void sandbox_close_others(const int *keep, unsigned count, bool complains)
 {
     unsigned first = STDERR_FILENO + 1;
     int sorted[SANDBOX_KEPT_MAX];
@@ -258,10 +295,11 @@ void sandbox_close_others(const int *keep, unsigned count)
         if (sorted[i] < 0 || kept < first)
             continue;
         if (kept > first)
-            close_range(first, kept - 1, 0);
+            close_all(first, kept - 1);
         first = kept + 1;
     }
-    close_range(first, UINT32_MAX, 0);
+    close_all(first, UINT32_MAX);
+    leave_standard(complains ? STDOUT_FILENO : STDERR_FILENO);
 }
 
 void sandbox_exit(enum sandbox_mode mode, int status)

@@ -77,9 +77,10 @@ int sandbox_enter_layer(enum sandbox_layer layer, const struct sandbox_process *
 /* Whether another process may have told that: its numbers can be used. */
 bool sandbox_state_is_possible(const struct sandbox_state *state);
 
-/* Closes all descriptors from 3 on but for these, at most SANDBOX_KEPT_MAX; what is negative is
- * none. */
-void sandbox_close_others(const int *keep, unsigned count);
+/* Closes all descriptors from 3 on but for these, at most SANDBOX_KEPT_MAX (what is negative is
+ * none). Nothing can be read from standard input, or written to standard output or, unless it
+ * complains, standard error. */
+void sandbox_close_others(const int *keep, unsigned count, bool complains);
 
 /* Ends the process: what is called at exit, by sanitizers for one, needs what a sandbox forbids. */
 _Noreturn void sandbox_exit(enum sandbox_mode mode, int status);

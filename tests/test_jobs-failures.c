@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Jobs that die, jobs that talk nonsense, and a monitor that is gone: readers get -EIO, `problems`
  * says why, nothing is kept. */
+#include "fs/clock.h"
+#include "fs/jobs-list.h"
 #include "jobs-monitor.h"
 
 /* A job that has said a little; it says the rest. */
@@ -251,7 +253,7 @@ static void test_odd(void **state)
     say_bytes(out, "and more behind the last", 24);
     settle();
     assert_resumed(&reader, 0);
-    assert_int_equal(known("virtual_size")->error, -511);
+    assert_int_equal(known("virtual_size")->error, -EIO);
     close(out);
     /* A measure job may tell what a scan would. */
     wait_for(&reader, PASS_MEASURE);
@@ -461,7 +463,7 @@ static void test_given_up(void **state)
 /* Failures that are old do not count. */
 static void test_old_failures(void **state)
 {
-    struct failures *f = &jobs.views[0].failures[PASS_SCAN];
+    struct failures *f = jobs.views[0].failures[PASS_SCAN];
 
     (void)state;
     lose_a_job(PASS_SCAN);
@@ -497,7 +499,7 @@ static void test_given_up_while_waiting(void **state)
     (void)state;
     jobs.turns = JOBS_TURNS_MAX;
     wait_for(&reader, PASS_SCAN);
-    jobs.views[0].failures[PASS_SCAN].given_up = true;
+    jobs.views[0].failures[PASS_SCAN][0].given_up = true;
     settle();
     assert_waits(&reader);
     jobs.turns = 0;
@@ -514,7 +516,7 @@ static void test_ends(void **state)
         const char *words;
     } ends[] = {
         {SIGSYS, "the scan job tried what the sandbox forbids, and was killed\n"},
-        {SIGXCPU, "the scan job took more processor time than -o cpu-limit allows\n"},
+        {SIGXCPU, "the scan job took more processor time than it may (see -o cpu-limit)\n"},
         {SIGABRT, "the scan job was killed by signal 6\n"},
         {7 << 8, "the scan job failed with status 7\n"},
     };
@@ -545,7 +547,8 @@ static void test_no_sandbox(void **state)
 
     (void)state;
     wait_for(&reader, PASS_SCAN);
-    out = start_requested(PASS_SCAN, &job);
+    job = assert_request(WIRE_START, PASS_SCAN);
+    out = start_true_job(job);
     say_frame(out, WIRE_SANDBOX, 0, 0, &lacking, sizeof lacking);
     close(out);
     answer(WIRE_ENDED, job, 1 << 8, -1);
@@ -555,10 +558,96 @@ static void test_no_sandbox(void **state)
                     "the scan job does not run without a sandbox (see -o sandbox)\n");
     lacking.error = INT32_MIN;
     wait_for(&reader, PASS_SCAN);
-    out = start_requested(PASS_SCAN, &job);
+    job = assert_request(WIRE_START, PASS_SCAN);
+    out = start_true_job(job);
     say_frame(out, WIRE_SANDBOX, 0, 0, &lacking, sizeof lacking);
     settle();
     assert_resumed(&reader, -EIO);
+    close(out);
+}
+
+/* Of its sandbox a job tells first, and once. */
+static void test_sandbox_first(void **state)
+{
+    const struct sandbox_state other = {.failed = SANDBOX_LAYERS, .user = 1};
+    struct reader reader;
+    uint32_t job;
+    int out;
+
+    (void)state;
+    wait_for(&reader, PASS_SCAN);
+    out = start_true_job(assert_request(WIRE_START, PASS_SCAN));
+    say_file(out, "allocated_size", "1\n");
+    settle();
+    assert_resumed(&reader, -EIO);
+    assert_request(WIRE_KILL, PASS_SCAN);
+    close(out);
+    wait_for(&reader, PASS_SCAN);
+    out = start_requested(PASS_SCAN, &job);
+    say_frame(out, WIRE_SANDBOX, 0, 0, &other, sizeof other);
+    settle();
+    assert_resumed(&reader, -EIO);
+    assert_request(WIRE_KILL, PASS_SCAN);
+    close(out);
+}
+
+/* A job that has told all is ended: it might go on. */
+static void test_end_is_the_end(void **state)
+{
+    struct reader reader;
+    uint32_t job;
+    int out;
+
+    (void)state;
+    jobs.kills_done = true;
+    out = half_a_job(&reader, PASS_SCAN, &job);
+    say_end(out);
+    settle();
+    assert_resumed(&reader, 0);
+    assert_int_equal(assert_request(WIRE_KILL, PASS_SCAN), job);
+    close(out);
+}
+
+/* Jobs that ran at the same time may fail for one reason: that counts once. */
+static void test_failures_at_once(void **state)
+{
+    struct failures *f = jobs.views[0].failures[PASS_SCAN];
+    struct job job = {.task = {.pass = PASS_SCAN}, .started = 1000};
+
+    (void)state;
+    for (unsigned i = 0; i < 2 * JOBS_FAILURES_MAX; i++)
+        job_note_failure(&jobs, &job, "failed %d", 1);
+    assert_false(f->given_up);
+    assert_int_equal(f->at[1], 0);
+    for (unsigned i = 0; i < JOBS_FAILURES_MAX; i++) {
+        job.started = f->at[0];
+        job_note_failure(&jobs, &job, "failed %d", 2);
+    }
+    assert_true(f->given_up);
+    text_free(&job.problems);
+}
+
+/* Time in which this process did not run is no stall of a job. */
+static void test_stopped_itself(void **state)
+{
+    struct reader reader;
+    uint32_t job;
+    int out;
+
+    (void)state;
+    jobs.stall_ms = 1000;
+    wait_for(&reader, PASS_SCAN);
+    out = start_requested(PASS_SCAN, &job);
+    settle();
+    run_for(100);
+    for (struct job *j = jobs.all; j; j = j->next)
+        j->heard -= 5000;
+    jobs.wakes_at = now_ms() - 5000;
+    jobs_handle(&jobs, &(struct pollfd){.fd = -1}, 1);
+    assert_waits(&reader);
+    say_end(out);
+    settle();
+    assert_resumed(&reader, 0);
     close(out);
 }
 
@@ -614,6 +703,10 @@ int main(void)
         TEST(test_given_up_while_waiting),
         TEST(test_ends),
         TEST(test_no_sandbox),
+        TEST(test_sandbox_first),
+        TEST(test_end_is_the_end),
+        TEST(test_failures_at_once),
+        TEST(test_stopped_itself),
         TEST(test_stalls),
     };
 

@@ -564,7 +564,7 @@ static void test_close_others(void **state)
         int keep[] = {fds[11], -1, STDERR_FILENO, fds[3], fds[4]};
         bool right = true;
 
-        sandbox_close_others(keep, COUNT(keep));
+        sandbox_close_others(keep, COUNT(keep), false);
         for (size_t i = 0; i < COUNT(fds); i++)
             right &= (fcntl(fds[i], F_GETFD) >= 0) == (i == 11 || i == 3 || i == 4);
         for (int fd = 0; fd < 3; fd++)
