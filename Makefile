@@ -76,6 +76,12 @@ $(BUILD)/tests/fuzz_%: $(BUILD)/tests/fuzz_%.o $(BUILD)/tests/fuzz_replay.o $(CO
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CORE_LIBS)
 endif
 
+$(BUILD)/tests/fuzz_image: $(call objects,tests/image-input.c tests/image-checks.c)
+ifeq ($(FUZZ),1)
+$(BUILD)/tests/fuzz_image: $(call objects,tests/image-memory.c tests/image-mutator.c)
+$(BUILD)/tests/fuzz_image: LDFLAGS += -Wl,--wrap=calloc,--wrap=free
+endif
+
 # What tests compare other readers with.
 $(BUILD)/tests/read-chain: $(BUILD)/tests/read_chain.o $(CORE)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CORE_LIBS)
