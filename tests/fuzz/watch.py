@@ -38,10 +38,12 @@ def main():
     runs = last(r"^#(\d+)\s", text)
     found = re.findall(r"Test unit written to (\S+)", text)
     all_runs, all_cpu = add_total(build / "totals", name, runs, cpu)
-    print(f"{name:10} {runs:9} executions, {runs / max(cpu, 0.1):7.0f} a second of CPU, {cpu:6.0f} s; "
-          f"in all {all_runs}, {all_cpu:.0f} s; {last(r' cov: (\d+)', text)} edges; "
-          f"{'found ' + ' '.join(found) if found else 'nothing found' if not ended.returncode else 'it ended, see ' + str(log)}",
-          flush=True)
+    said = "found " + " ".join(found) if found else "nothing found"
+    if ended.returncode and not found:
+        said = f"it ended, see {log}"
+    edges = last(r" cov: (\d+)", text)
+    print(f"{name:10} {runs:9} executions, {runs / max(cpu, 0.1):6.0f} a second of CPU, {cpu:6.0f} s; "
+          f"in all {all_runs}, {all_cpu:.0f} s; {edges} edges; {said}", flush=True)
     return ended.returncode != 0
 
 
