@@ -16,6 +16,7 @@ import tarfile
 FORMATS = ("parallels", "qed", "vdi", "qcow2", "qcow", "vmdk", "vhdx", "vpc", "luks", "bochs", "cloop", "dmg", "raw")
 QEMUS = ("", "7.2", "8.2", "10.0")
 BLOCK = 4096
+ZEROS = bytes(BLOCK)
 FILL = 4096
 LARGEST = 256 << 10
 FILES = 3
@@ -29,55 +30,71 @@ def piece(offset, data, times, file):
     return struct.pack("<QIIB3x", offset, len(data), times, file) + data
 
 
-def pieces_of(data, file):
-    """The pieces of a file; blocks of zeros are looked at as one."""
-    at = 0
-    while at < len(data):
-        if data.count(0, at, at + BLOCK) == min(BLOCK, len(data) - at):
-            at += BLOCK
-            continue
-        end = at
-        while end < len(data) and data.count(0, end, end + BLOCK) < min(BLOCK, len(data) - end):
-            end += BLOCK
-        for run in RUN.finditer(data, at, end):
+def chunks_of(source):
+    """What stands between blocks of zeros: (offset, bytes); and at last where the file ends, with none."""
+    at = begin = 0
+    blocks = []
+    while block := source.read(BLOCK):
+        if block == ZEROS[: len(block)]:
+            if blocks:
+                yield begin, b"".join(blocks)
+            blocks = []
+        else:
+            begin = begin if blocks else at
+            blocks.append(block)
+        at += len(block)
+    if blocks:
+        yield begin, b"".join(blocks)
+    yield at, b""
+
+
+def pieces_of(source, file):
+    """The size of a file, and its pieces."""
+    found = b""
+    for at, data in chunks_of(source):
+        for run in RUN.finditer(data):
             if run.group(1):
-                yield piece(run.start(), run.group(1), min(len(run.group()), FILL), file)
+                found += piece(at + run.start(), run.group(1), min(len(run.group()), FILL), file)
             else:
-                yield piece(run.start(), run.group(), 1, file)
-        at = end
+                found += piece(at + run.start(), run.group(), 1, file)
+    return at, found
 
 
-def choices_of(expect, files):
+def choices_of(expect, named):
     """The first bytes of the input: how the fixture is opened."""
     found = re.search(r"^# options: (.*)$", expect, re.MULTILINE)
     options = dict(word.partition("=")[::2] for word in (found.group(1).split(",") if found else []))
     known = options.get("format"), options.get("backing-format")
     numbers = [FORMATS.index(name) + 1 if name in FORMATS else 0 for name in known]
     flags = QEMUS.index(options["qemu"]) if options.get("qemu") in QEMUS else 0
-    flags |= ALONE * ("backing" in options) | ANY_PARENT * ("any-parent" in options) | GRANTED * (files > 1)
+    flags |= ALONE * ("backing" in options) | ANY_PARENT * ("any-parent" in options) | GRANTED * named
     return bytes((numbers[0], flags, 0, 0, numbers[1], 0, 0, 0))
 
 
 def files_of(path):
-    """The bytes of the image, and of the first of the files that it names, in the order of their names."""
+    """The image, and the first of the files that it names, in the order of their names."""
     if path.name.endswith(".img.gz"):
-        return [gzip.decompress(path.read_bytes())]
-    with tarfile.open(path) as tar:
-        files = {pathlib.PurePath(m.name).name: tar.extractfile(m).read() for m in tar.getmembers() if m.isfile()}
+        return [gzip.open(path)]
+    tar = tarfile.open(path)
+    files = {pathlib.PurePath(m.name).name: tar.extractfile(m) for m in tar.getmembers() if m.isfile()}
     return [files.pop("image")] + [files[name] for name in sorted(files)][: FILES - 1]
+
+
+def make(path, expect):
+    """The input that a fixture makes."""
+    files = [pieces_of(source, number) for number, source in enumerate(files_of(path))]
+    sizes = [size for size, _ in files] + [0] * (FILES - len(files))
+    return choices_of(expect, len(files) > 1) + struct.pack("<3Q", *sizes) + b"".join(found for _, found in files)
 
 
 def main():
     directory, out = map(pathlib.Path, sys.argv[1:3])
     out.mkdir(parents=True, exist_ok=True)
     made = left = 0
-    for path in sorted(directory.glob("*.[it][ma][gr].gz")):
-        case = path.name.rpartition(".")[0].rpartition(".")[0]
-        files = files_of(path)
-        sizes = [len(data) for data in files] + [0] * (FILES - len(files))
-        text = (directory / (case + ".expect")).read_text(encoding="utf-8", errors="replace")
-        seed = choices_of(text, len(files)) + struct.pack("<3Q", *sizes)
-        seed += b"".join(p for number, data in enumerate(files) for p in pieces_of(data, number))
+    for path in sorted([*directory.glob("*.img.gz"), *directory.glob("*.tar.gz")]):
+        case = path.name[: -len(".img.gz")]
+        with open(directory / (case + ".expect"), encoding="utf-8", errors="replace") as expect:
+            seed = make(path, expect.read(4096))
         if len(seed) > LARGEST:
             left += 1
             continue
