@@ -135,13 +135,16 @@ static void repair_footer(struct image_input *input, unsigned file, uint64_t off
         input_patch(input, file, offset + FOOTER_CHECKSUM, sum, sizeof sum, room);
 }
 
-/* What begins with a signature, and has its CRC-32C behind that. */
+/* What has its CRC-32C behind a signature, if that is there. */
 static void repair_crc(struct image_input *input, unsigned file, uint64_t offset, size_t length,
                        uint8_t *room)
 {
     static uint8_t bytes[VHDX_REGIONS_BYTES];
     uint8_t before[4], sum[4];
 
+    input_read(input, file, offset, bytes, 4);
+    if (!bytes[0])
+        return;
     input_read(input, file, offset, bytes, length);
     memcpy(before, bytes + 4, sizeof before);
     memset(bytes + 4, 0, sizeof before);
