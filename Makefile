@@ -87,7 +87,7 @@ $(BUILD)/tests/fuzz_%: $(BUILD)/tests/fuzz_%.o $(BUILD)/tests/fuzz_replay.o $(CO
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CORE_LIBS)
 endif
 
-$(BUILD)/tests/fuzz_image: $(call objects,tests/image-input.c tests/image-checks.c)
+$(BUILD)/tests/fuzz_image: $(call objects,tests/image-input.c tests/image-checks.c tests/image-streams.c)
 
 # What tests compare other readers with.
 $(BUILD)/tests/read-chain: $(BUILD)/tests/read_chain.o $(CORE)

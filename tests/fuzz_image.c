@@ -2,7 +2,7 @@
 /*
  * Fuzzes all that is told of an image, from detection to the walk over the guest's data: the passes
  * that the mount's jobs run, in this process. Inputs: image-input.h; how they are changed:
- * image-mutator.c; what must hold: image-checks.c.
+ * image-mutator.c; what must hold: image-checks.c, image-streams.c.
  */
 #include "fuzz.h"
 
@@ -20,6 +20,7 @@
 #include "fs/passes.h"
 #include "image-checks.h"
 #include "image-input.h"
+#include "image-streams.h"
 
 enum {
     WALK_US = 4000, /* a pass that takes longer ends where it tells how far it is */
@@ -317,6 +318,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     open_image(&opened, &input);
     checks_begin();
     content = run_all(&opened, 0);
+    if (content.is_open)
+        check_streams(files[0], &opened.options);
     if (set && content.is_open && content.virtual_size < SET_SIZE_MAX)
         run(&opened, place_task(&set_places[set - 1]), (struct taker){.end = 0});
     check_sizes_told(0);
