@@ -71,6 +71,8 @@ static const char *const set_paths[] = {
     "convert_size/qed,cluster_size=4k",
     "convert_size/qcow2,compressed=on",
     "convert_size/qcow2,compressed=on,cluster_size=2M",
+    "convert_size/qcow2,compressed=on,compression_type=zstd",
+    "convert_size/qcow2,preallocation=full,cluster_size=1k",
     "convert_size/qcow,compressed=on",
 };
 enum { SETS = sizeof set_paths / sizeof *set_paths };

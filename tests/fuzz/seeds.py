@@ -72,12 +72,12 @@ def choices_of(expect, named):
 
 
 def files_of(path):
-    """The image, and the first of the files that it names, in the order of their names."""
+    """The image, and files below it: what is called middle is above what is called base."""
     if path.name.endswith(".img.gz"):
         return [gzip.open(path)]
     tar = tarfile.open(path)
     files = {pathlib.PurePath(m.name).name: tar.extractfile(m) for m in tar.getmembers() if m.isfile()}
-    return [files.pop("image")] + [files[name] for name in sorted(files)][: FILES - 1]
+    return [files.pop("image")] + [files[name] for name in sorted(files, reverse=True)][: FILES - 1]
 
 
 def make(path, expect):
