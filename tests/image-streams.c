@@ -109,20 +109,25 @@ static void compare(struct walk *read, struct walk *count)
     }
 }
 
-/* What is told in the middle of an extent is the rest of it. */
-static void check_middle(struct walk *w, const struct extent *e)
+/* What is told in the middle of one of these extents, which follow each other, is what they are. */
+static void check_middle(struct walk *w, const struct extent *some, const struct extent *end)
 {
-    uint64_t middle = e->offset + e->length / 2;
+    uint64_t middle = some->offset + some->length / 2;
     struct extent rest;
 
     extents_seek(&w->stream, middle);
     if (extents_next(&w->stream, &rest) < 0)
         return;
     check_extent(w, &rest);
-    if (rest.kind != e->kind || rest.offset != middle ||
-        (e->host != EXTENT_NO_HOST && rest.host != e->host + (middle - e->offset)) ||
-        ((rest.flags ^ e->flags) & EXTENT_COMPRESSED))
-        refuse("in the middle of one is something else", e, &rest);
+    if (rest.offset != middle)
+        refuse("one begins elsewhere than where it was asked for", some, &rest);
+    if ((w->stream.want & EXTENTS_WANT_HOST) && rest.kind == some->kind &&
+        ((some->host != EXTENT_NO_HOST && rest.host != some->host + (middle - some->offset)) ||
+         ((rest.flags ^ some->flags) & EXTENT_COMPRESSED)))
+        refuse("in the middle of one is another place", some, &rest);
+    for (; some < end && some->offset < middle + rest.length; some++)
+        if (rest.kind != some->kind && !is_past_end(w, some))
+            refuse("in the middle of one is something else", some, &rest);
 }
 
 /* The bytes of an extent, and the same once more in two halves. */
@@ -146,18 +151,20 @@ static void check_bytes(struct walk *w, const struct extent *e)
 }
 
 /* Looks at some extents from other sides. */
-static void check_some(struct walk *w)
+static void check_some(struct walk *read, struct walk *count)
 {
     struct extent some[EXTENTS_READ];
-    size_t count = 0;
+    size_t n = 0;
 
-    extents_begin(&w->stream, &w->disk, EXTENTS_WANT_HOST);
-    while (count < EXTENTS_READ && extents_next(&w->stream, &some[count]) == 1)
-        count++;
-    for (size_t i = count; i-- > 0;)
-        check_middle(w, &some[i]);
-    for (size_t i = count; i-- > 0;)
-        check_bytes(w, &some[i]);
+    extents_begin(&read->stream, &read->disk, EXTENTS_WANT_HOST);
+    while (n < EXTENTS_READ && extents_next(&read->stream, &some[n]) == 1)
+        n++;
+    for (size_t i = n; i-- > 0;) {
+        check_middle(read, &some[i], &some[n]);
+        check_middle(count, &some[i], &some[n]);
+    }
+    for (size_t i = n; i-- > 0;)
+        check_bytes(read, &some[i]);
 }
 
 void check_streams(int fd, const struct open_options *options)
@@ -170,7 +177,7 @@ void check_streams(int fd, const struct open_options *options)
         refuse("it is opened once, and not another time", NULL, NULL);
     if (!error) {
         compare(&read, &count);
-        check_some(&read);
+        check_some(&read, &count);
     }
     walk_end(&read);
     walk_end(&count);
