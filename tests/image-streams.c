@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "detect/detect.h"
 #include "formats/checked.h"
@@ -19,8 +20,8 @@ enum {
 
 /* A disk with a session of its own, and a walk over it. */
 struct walk {
-    struct image *img;
-    struct disk disk;
+    struct image *img, *below;
+    struct disk disk, lower; /* an empty one, if the image is made on another: holes are told then */
     struct extents stream;
     struct extent now;
     unsigned left; /* extents that are still to be looked at */
@@ -38,16 +39,36 @@ static void refuse(const char *what, const struct extent *a, const struct extent
     abort();
 }
 
+/* Puts an empty disk below an image that is made on another. 0 or -errno. */
+static int put_below(struct walk *w)
+{
+    static int empty = -1;
+    int error;
+
+    if (!w->disk.below)
+        return 0;
+    if (empty < 0)
+        empty = memfd_create("empty", MFD_CLOEXEC);
+    error = image_open(&w->below, empty);
+    if (!error)
+        error = disk_open(&w->lower, w->below, &raw_driver, NULL);
+    w->disk.lower = &w->lower;
+    return error;
+}
+
 /* Begins a walk; 0 or -errno. walk_end() ends it in any case. */
 static int walk_begin(struct walk *w, int fd, const struct open_options *options, unsigned want)
 {
     struct detection detection;
     int error = image_open(&w->img, fd);
 
+    w->below = NULL;
     if (!error)
         error = detect(w->img, options, &detection);
     if (!error)
         error = disk_open(&w->disk, w->img, detection.driver, options);
+    if (!error)
+        error = put_below(w);
     if (!error)
         extents_begin(&w->stream, &w->disk, want);
     w->now = (struct extent){.length = 0};
@@ -58,6 +79,7 @@ static int walk_begin(struct walk *w, int fd, const struct open_options *options
 static void walk_end(struct walk *w)
 {
     image_close(w->img);
+    image_close(w->below);
 }
 
 /* What each extent has, wherever it is. */
