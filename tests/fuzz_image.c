@@ -35,8 +35,8 @@ struct opened {
 
 /* What takes a pass. */
 struct taker {
-    int64_t end; /* us */
-    bool is_cut; /* it took too long: what it tells then does not count */
+    int64_t end;    /* us */
+    bool is_cut;    /* it took too long: what it tells then does not count */
     uint32_t named; /* files that the image names */
     bool is_open;   /* the disk's size was told: */
     uint64_t virtual_size;
@@ -124,8 +124,8 @@ static uint64_t lay(const struct input_piece *p, uint64_t size, uint64_t most)
         bytes = block;
     }
     while (done < length) {
-        ssize_t n = pwrite(files[p->file], bytes, min_u64(step, length - done),
-                           (off_t)(p->offset + done));
+        ssize_t n =
+            pwrite(files[p->file], bytes, min_u64(step, length - done), (off_t)(p->offset + done));
 
         if (n <= 0)
             abort();
@@ -180,8 +180,8 @@ static void open_image(struct opened *o, const struct image_input *input)
     uint8_t flags = input->choices[CHOICE_FLAGS];
     const char *name = names[input->choices[CHOICE_NAME] % (sizeof names / sizeof *names)];
 
-    *layer = (struct layer){
-        .fd = dup(files[0]), .directory_fd = -1, .directory = strdup("/nowhere")};
+    *layer =
+        (struct layer){.fd = dup(files[0]), .directory_fd = -1, .directory = strdup("/nowhere")};
     if (layer->fd < 0 || fstat(layer->fd, &layer->st) < 0 ||
         asprintf(&layer->path, "/nowhere/%s", name) < 0)
         abort();
@@ -257,8 +257,8 @@ static struct taker run(struct opened *o, struct task task, struct taker taker)
     int error;
 
     taker.end = now_us() + WALK_US;
-    error = task_run(&task, option_sets_get(&sets, task.set), &o->layers, &o->options, &sink,
-                     &report);
+    error =
+        task_run(&task, option_sets_get(&sets, task.set), &o->layers, &o->options, &sink, &report);
     if (error && !taker.is_cut) {
         fprintf(stderr, "pass %s: %s\n", pass_name(task.pass), strerror(-error));
         abort();

@@ -39,7 +39,12 @@ static void refuse(const struct place *place, const char *what, const struct tex
 static size_t take_character(const uint8_t *c, size_t length, uint32_t *code)
 {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t bytes = *c < 0x80 ? 1 : *c < 0xc0 ? 0 : *c < 0xe0 ? 2 : *c < 0xf0 ? 3 : *c < 0xf8 ? 4 : 0;
+    size_t bytes = *c < 0x80   ? 1
+                   : *c < 0xc0 ? 0
+                   : *c < 0xe0 ? 2
+                   : *c < 0xf0 ? 3
+                   : *c < 0xf8 ? 4
+                               : 0;
 
     if (!bytes || bytes > length)
         return 0;
@@ -50,7 +55,7 @@ static size_t take_character(const uint8_t *c, size_t length, uint32_t *code)
         *code = *code << 6 | (c[i] & 0x3f);
     }
     return *code < least[bytes] || *code > 0x10ffff || (*code >= 0xd800 && *code < 0xe000) ? 0
-                                                                                          : bytes;
+                                                                                           : bytes;
 }
 
 /* Whether a terminal only shows it: no control character, nothing that turns text around. */

@@ -9,19 +9,19 @@
 #include "formats/vhd.h"
 #include "formats/vhdx.h"
 
-static uint64_t get(const uint8_t *bytes, unsigned width)
+uint64_t input_get(const uint8_t *bytes, unsigned width, bool big)
 {
     uint64_t value = 0;
 
     for (unsigned i = 0; i < width; i++)
-        value |= (uint64_t)bytes[i] << 8 * i;
+        value |= (uint64_t)bytes[big ? width - 1 - i : i] << 8 * i;
     return value;
 }
 
-static void put(uint8_t *bytes, unsigned width, uint64_t value)
+void input_put(uint8_t *bytes, unsigned width, bool big, uint64_t value)
 {
     for (unsigned i = 0; i < width; i++)
-        bytes[i] = (uint8_t)(value >> 8 * i);
+        bytes[big ? width - 1 - i : i] = (uint8_t)(value >> 8 * i);
 }
 
 bool input_parse(struct image_input *input, uint8_t *data, size_t size)
@@ -33,16 +33,16 @@ bool input_parse(struct image_input *input, uint8_t *data, size_t size)
         return false;
     memcpy(input->choices, data, CHOICES);
     for (unsigned i = 0; i < INPUT_FILES; i++)
-        input->sizes[i] = get(data + CHOICES + 8 * (size_t)i, 8) & INT64_MAX;
+        input->sizes[i] = input_get(data + CHOICES + 8 * (size_t)i, 8, false) & INT64_MAX;
     while (size - at > INPUT_PIECE_BYTES && input->count < INPUT_PIECES_MAX) {
         uint8_t *header = data + at;
         struct input_piece *piece = &input->pieces[input->count++];
         size_t rest = size - at - INPUT_PIECE_BYTES;
 
         *piece = (struct input_piece){
-            .offset = get(header, 8),
-            .length = (uint32_t)min_u64(get(header + 8, 4), rest),
-            .times = (uint32_t)get(header + 12, 4),
+            .offset = input_get(header, 8, false),
+            .length = (uint32_t)min_u64(input_get(header + 8, 4, false), rest),
+            .times = (uint32_t)input_get(header + 12, 4, false),
             .file = header[16] % INPUT_FILES,
             .bytes = header + INPUT_PIECE_BYTES,
         };
@@ -59,14 +59,14 @@ size_t input_write(const struct image_input *input, uint8_t *out, size_t size)
         return 0;
     memcpy(out, input->choices, CHOICES);
     for (unsigned i = 0; i < INPUT_FILES; i++)
-        put(out + CHOICES + 8 * (size_t)i, 8, input->sizes[i]);
+        input_put(out + CHOICES + 8 * (size_t)i, 8, false, input->sizes[i]);
     for (const struct input_piece *p = input->pieces; p < input->pieces + input->count; p++) {
         if (!p->length || INPUT_PIECE_BYTES + (uint64_t)p->length > size - at)
             continue;
         memset(out + at, 0, INPUT_PIECE_BYTES);
-        put(out + at, 8, p->offset);
-        put(out + at + 8, 4, p->length);
-        put(out + at + 12, 4, p->times);
+        input_put(out + at, 8, false, p->offset);
+        input_put(out + at + 8, 4, false, p->length);
+        input_put(out + at + 12, 4, false, p->times);
         out[at + 16] = p->file;
         memcpy(out + at + INPUT_PIECE_BYTES, p->bytes, p->length);
         at += INPUT_PIECE_BYTES + p->length;
@@ -120,6 +120,30 @@ bool input_patch(struct image_input *input, unsigned file, uint64_t offset, cons
     return true;
 }
 
+/* Whether nothing of the piece is to be seen. */
+static bool is_covered(const struct image_input *input, const struct input_piece *piece)
+{
+    uint64_t end = piece->offset + input_piece_bytes(piece);
+
+    if (piece->offset >= input->sizes[piece->file])
+        return false; /* the file may become larger */
+    for (const struct input_piece *p = piece + 1; p < input->pieces + input->count; p++)
+        if (p->file == piece->file && p->offset <= piece->offset &&
+            p->offset + input_piece_bytes(p) >= end)
+            return true;
+    return false;
+}
+
+void input_prune(struct image_input *input)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < input->count; i++)
+        if (!is_covered(input, &input->pieces[i]))
+            input->pieces[kept++] = input->pieces[i];
+    input->count = kept;
+}
+
 static void repair_footer(struct image_input *input, unsigned file, uint64_t offset, uint8_t *room)
 {
     uint8_t footer[FOOTER_BYTES], sum[4];
@@ -129,8 +153,7 @@ static void repair_footer(struct image_input *input, unsigned file, uint64_t off
     if (memcmp(footer, FOOTER_COOKIE, strlen(FOOTER_COOKIE)) != 0)
         return;
     checksum = vhd_footer_checksum(footer);
-    for (unsigned i = 0; i < 4; i++)
-        sum[i] = (uint8_t)(checksum >> (24 - 8 * i));
+    input_put(sum, sizeof sum, true, checksum);
     if (memcmp(sum, footer + FOOTER_CHECKSUM, sizeof sum) != 0)
         input_patch(input, file, offset + FOOTER_CHECKSUM, sum, sizeof sum, room);
 }
@@ -148,7 +171,7 @@ static void repair_crc(struct image_input *input, unsigned file, uint64_t offset
     input_read(input, file, offset, bytes, length);
     memcpy(before, bytes + 4, sizeof before);
     memset(bytes + 4, 0, sizeof before);
-    put(sum, sizeof sum, crc32c(0, bytes, length));
+    input_put(sum, sizeof sum, false, crc32c(0, bytes, length));
     if (memcmp(sum, before, sizeof sum) != 0)
         input_patch(input, file, offset + 4, sum, sizeof sum, room);
 }

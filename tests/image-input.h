@@ -55,6 +55,10 @@ struct image_input {
     size_t count;
 };
 
+/* A number of width bytes, big or little endian. */
+uint64_t input_get(const uint8_t *bytes, unsigned width, bool big);
+void input_put(uint8_t *bytes, unsigned width, bool big, uint64_t value);
+
 /* Takes an input apart; its bytes stay where they are. What is cut off at the end is not there.
  * false: it has no header. */
 bool input_parse(struct image_input *input, uint8_t *data, size_t size);
@@ -68,6 +72,9 @@ uint64_t input_piece_bytes(const struct input_piece *piece);
 /* What stands in a file, zeros where nothing does and past its end. */
 void input_read(const struct image_input *input, unsigned file, uint64_t offset, uint8_t *bytes,
                 size_t length);
+
+/* Takes out the pieces of which nothing is to be seen under later ones. */
+void input_prune(struct image_input *input);
 
 /*
  * Puts bytes into a file: into the piece that is there, else into a new one, to which room of that

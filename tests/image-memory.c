@@ -13,8 +13,8 @@
 
 enum {
     PAGE = 4096,
-    LARGE = 64 << 10,     /* bytes of the least that come from here */
-    ALIGNMENT = 16,       /* of blocks, as malloc() has it */
+    LARGE = 64 << 10, /* bytes of the least that come from here */
+    ALIGNMENT = 16,   /* of blocks, as malloc() has it */
     BLOCKS_MAX = 64,
     BYTES_MAX = 64 << 20, /* that may be in use at a time: what one job may take */
 };
@@ -22,7 +22,7 @@ enum {
 /* Pages with a block at their end, and one more. */
 struct block {
     uint8_t *pages;
-    size_t bytes; /* of the pages that may be touched */
+    size_t bytes;   /* of the pages that may be touched */
     uint8_t *begin; /* NULL: it is free */
 };
 

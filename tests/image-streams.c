@@ -21,7 +21,8 @@ enum {
 /* A disk with a session of its own, and a walk over it. */
 struct walk {
     struct image *img, *below;
-    struct disk disk, lower; /* an empty one, if the image is made on another: holes are told then */
+    struct disk disk,
+        lower; /* an empty one, if the image is made on another: holes are told then */
     struct extents stream;
     struct extent now;
     unsigned left; /* extents that are still to be looked at */
@@ -34,7 +35,8 @@ static void refuse(const char *what, const struct extent *a, const struct extent
 
     fprintf(stderr, "extents: %s\n", what);
     for (size_t i = 0; i < 2 && both[i]; i++)
-        fprintf(stderr, "  offset %" PRIu64 " length %" PRIu64 " kind %d host %" PRIx64 " flags %u\n",
+        fprintf(stderr,
+                "  offset %" PRIu64 " length %" PRIu64 " kind %d host %" PRIx64 " flags %u\n",
                 both[i]->offset, both[i]->length, both[i]->kind, both[i]->host, both[i]->flags);
     abort();
 }

@@ -85,6 +85,27 @@ static void test_read_and_patch(void **state)
     assert_memory_equal(bytes, "\0aXZa012\0\0", 10);
 }
 
+/* Of pieces that later ones cover nothing is left, but of those behind the end of the file. */
+static void test_prune(void **state)
+{
+    uint8_t bytes[8] = "abcdefg";
+
+    (void)state;
+    input = (struct image_input){.sizes = {12, 12}, .count = 5};
+    input.pieces[0] = (struct input_piece){5, 3, 1, 0, bytes};
+    input.pieces[1] = (struct input_piece){5, 3, 1, 1, bytes};
+    input.pieces[2] = (struct input_piece){12, 3, 1, 0, bytes};
+    input.pieces[3] = (struct input_piece){4, 2, 2, 0, bytes};
+    input.pieces[4] = (struct input_piece){12, 3, 1, 0, bytes};
+    input_prune(&input);
+    assert_int_equal(input.count, 4);
+    assert_int_equal(input.pieces[0].file, 1);
+    input.pieces[2].times = 1; /* now the end of another would be seen */
+    input.pieces[0].file = 0;
+    input_prune(&input);
+    assert_int_equal(input.count, 4);
+}
+
 /* What the driver says of what the pieces make. */
 static int open_as(const struct format_driver *driver)
 {
@@ -141,6 +162,7 @@ int main(void)
         cmocka_unit_test(test_both_ways),     cmocka_unit_test(test_short),
         cmocka_unit_test(test_nowhere),       cmocka_unit_test(test_read_and_patch),
         cmocka_unit_test(test_repair_footer), cmocka_unit_test(test_repair_vhdx),
+        cmocka_unit_test(test_prune),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
