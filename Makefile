@@ -4,7 +4,8 @@
 #   make demo       mount a fixed VHD (or IMAGE=...) and look around
 #   make test       everything, with AddressSanitizer and UndefinedBehaviorSanitizer
 #   make coverage   lines of formats/ and detect/ that unit tests and fixtures reach
-#   make fuzz       TIME=...: looks for inputs that break what tests/fuzz_*.c say, so many seconds each (needs clang)
+#   make fuzz       TIME=... WHAT="vpc qcow2": looks for inputs that break what tests/fuzz_*.c say, so many seconds each
+#                   (tools/setup fuzz installs clang)
 #   make oracle     N=... SEED=...: random images compared with qemu-img
 #   make faults     EVERY=... SEED=...: one call fails at a time, every one of them
 #   make valgrind   EVERY=...: instar-cat over all fixtures, and a mount
@@ -69,10 +70,20 @@ $(BUILD)/map-image: $(BUILD)/tests/map_image.o $(CORE)
 $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(BUILD)/tests/support.o $(DAEMON) $(CORE)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(FUSE_LIBS) $(SANDBOX_LIBS) -lcmocka $(CORE_LIBS)
 
+$(BUILD)/tests/test_image-input: $(BUILD)/tests/image-input.o
+
 # A fuzzer replays inputs; with FUZZ=1 it looks for more.
 ifeq ($(FUZZ),1)
 $(BUILD)/tests/fuzz_%: $(BUILD)/tests/fuzz_%.o $(LISTENER) $(CORE)
 	$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(SANDBOX_LIBS) $(CORE_LIBS)
+
+# What is compared with what is told to the fuzzer for the size models alone: it takes half of the time, and images are changed by
+# what knows them.
+IMAGE_FUZZER = $(call objects,$(wildcard tests/image-*.c) tests/fuzz_image.c)
+$(filter-out $(BUILD)/formats/target%,$(CORE)) $(IMAGE_FUZZER): SANITIZERS += -fno-sanitize-coverage=trace-cmp
+
+$(BUILD)/tests/fuzz_image: $(IMAGE_FUZZER)
+$(BUILD)/tests/fuzz_image: LDFLAGS += -Wl,--wrap=calloc,--wrap=free
 
 # A sum of sizes that wraps around is wrong, though C defines what it is.
 $(BUILD)/formats/target%.o: SANITIZERS += -fsanitize=unsigned-integer-overflow
@@ -80,6 +91,8 @@ else
 $(BUILD)/tests/fuzz_%: $(BUILD)/tests/fuzz_%.o $(BUILD)/tests/fuzz_replay.o $(LISTENER) $(CORE)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(SANDBOX_LIBS) $(CORE_LIBS)
 endif
+
+$(BUILD)/tests/fuzz_image: $(call objects,tests/image-input.c tests/image-checks.c tests/image-streams.c)
 
 # What tests compare other readers with.
 $(BUILD)/tests/read-chain: $(BUILD)/tests/read_chain.o $(CORE)
@@ -120,11 +133,13 @@ coverage:
 
 unit-tests: $(TESTS)
 
-# Inputs of tests/fuzz/<name>/ and what grows of them in build/fuzz/; one that breaks something is kept there too.
+# The size models, and images format by format, from the fixtures on. What grows of them stays in build/fuzz/, for the next time;
+# what breaks something is kept there, too, and what it all took in build/fuzz/totals.
 TIME ?= 60
+WHAT ?=
 fuzz:
 	@$(MAKE) --no-print-directory CC=clang FUZZ=1 BUILD=build/fuzz fuzz-programs
-	@tests/fuzz/run build/fuzz $(TIME)
+	@tests/fuzz/run build/fuzz $(TIME) $(WHAT)
 
 fuzz-programs: $(FUZZERS)
 

@@ -183,7 +183,8 @@ static void add_row(const struct node *row)
     add(row, count ? node_by_path(parent) : NULL, find_slot(row->path));
 }
 
-/* Adds what is called name in directory, unless it is there. Returns it. */
+/* Adds what is called name in directory, unless it is there; a number in some formats and text in
+ * others is a string. Returns it. */
 static const struct node *add_header_node(const struct node *directory, const char *name,
                                           struct node node)
 {
@@ -196,8 +197,13 @@ static const struct node *add_header_node(const struct node *directory, const ch
     path[before] = '/';
     memcpy(path + before + 1, name, length + 1);
     slot = find_slot(path);
-    if (*slot)
-        return &all[*slot - 1];
+    if (*slot) {
+        struct node *known = &all[*slot - 1];
+
+        if (known->kind != node.kind)
+            known->kind = KIND_STRING;
+        return known;
+    }
     paths_used += before + length + 2;
     node.path = path;
     return add(&node, directory, slot);
