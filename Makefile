@@ -83,6 +83,10 @@ $(BUILD)/tests/read-chain: $(BUILD)/tests/read_chain.o $(CORE)
 $(BUILD)/tests/measure-target: $(BUILD)/tests/measure_target.o $(CORE)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CORE_LIBS)
 
+# Damages an image in every way, and looks at all files each time: for tests/torture.py.
+$(BUILD)/torture: $(call objects,tests/torture.c tests/torture_cases.c tests/torture_tree.c) $(CORE)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CORE_LIBS)
+
 $(BUILD)/tests/convert-size: $(BUILD)/tests/convert_size.o $(CORE)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CORE_LIBS)
 
