@@ -67,37 +67,48 @@ static const char *complain(const struct place *place, int error, const struct r
     return result->bytes[result->length - 1] == '\n' ? NULL : "no newline";
 }
 
-static void read_place(struct cat *cat, const struct place *place, struct tree *tree)
+/* What of a file's answer is looked at. */
+struct digests {
+    bool counts, is_answer;
+};
+
+static void read_place(struct cat *cat, const struct place *place, struct digests which,
+                       struct tree *tree)
 {
     const struct result *result = NULL;
     int error = cat_file(cat, place, &result);
     const char *words = complain(place, error, result, &cat->views[place->view]);
-    char path[PLACE_PATH_BYTES];
+    uint32_t key[] = {(uint32_t)error, (uint32_t)node_index(place->node), place->number,
+                      place->view};
 
-    place_path(place, path);
-    if (words && !*tree->wrong)
+    if (words && !*tree->wrong) {
+        char path[PLACE_PATH_BYTES];
+
+        place_path(place, path);
         snprintf(tree->wrong, sizeof tree->wrong, "%s: %s (%d)", path, words, error);
-    if (error == -ENOENT || tells_other(path))
+    }
+    if (error == -ENOENT || !which.counts)
         return;
-    tree->digest = mix(mix(tree->digest, path, strlen(path)), &error, sizeof error);
+    tree->digest = mix(tree->digest, key, sizeof key);
     if (!error)
         tree->digest = mix(tree->digest, result->bytes, result->length);
-    if (!is_answer(path))
+    if (!which.is_answer || place->view)
         return;
-    tree->answers = mix(tree->answers, &error, sizeof error);
+    tree->answers = mix(tree->answers, key, sizeof key);
     if (!error)
         tree->answers = mix(tree->answers, result->bytes, result->length);
 }
 
 static void read_node(struct cat *cat, const struct node *node, unsigned view, struct tree *tree)
 {
+    const struct digests which = {!tells_other(node->path), is_answer(node->path)};
     struct place place = {.view = view, .node = node};
     uint32_t count = 1;
 
     if (node->is_numbered)
         count = results_count(&cat->views[view].results, node_counter(node));
     for (; place.number < count; place.number++)
-        read_place(cat, &place, tree);
+        read_place(cat, &place, which, tree);
 }
 
 static void read_view(struct cat *cat, unsigned view, struct tree *tree)
