@@ -6,6 +6,7 @@
 #   make coverage   lines of formats/ and detect/ that unit tests and fixtures reach
 #   make fuzz       TIME=...: looks for inputs that break what tests/fuzz_*.c say, so many seconds each (needs clang)
 #   make oracle     N=... SEED=...: random images compared with qemu-img
+#   make torture    CASES=... SAMPLE=...: every fixture truncated at every byte, and every bit of it flipped, for an hour
 #   make soak       many readers of a mount while things go wrong, for minutes
 #   make bench      speed and memory against qemu-img, as ratios of one run
 #   make fixtures   makes fixtures/ anew (needs qemu-img)
@@ -110,7 +111,7 @@ test: all $(BUILD)/make-image $(BUILD)/map-image $(BUILD)/tests/convert-size $(B
 	@tests/run build/sanitize
 
 test-programs: all $(BUILD)/make-image $(BUILD)/map-image $(BUILD)/make-bench-images $(BUILD)/hello_ll \
-	$(BUILD)/tests/read-chain $(BUILD)/tests/measure-target $(BUILD)/tests/convert-size $(TESTS) $(FUZZERS)
+	$(BUILD)/tests/read-chain $(BUILD)/tests/measure-target $(BUILD)/tests/convert-size $(BUILD)/torture $(TESTS) $(FUZZERS)
 
 # Which lines of formats/ and detect/ the unit tests and the fixtures reach.
 coverage:
@@ -138,6 +139,15 @@ oracle: all $(BUILD)/map-image $(BUILD)/tests/measure-target $(BUILD)/tests/conv
 	python3 tests/targets.py -n $(SOURCES) --sets $(SETS) --seed $(SEED) --build $(BUILD)
 	python3 tests/contents.py --seed $(SEED) --build $(BUILD)
 	python3 tests/convert_sizes.py -n $(SOURCES) --seed $(SEED) --build $(BUILD)
+
+# Fixtures cut off and with bits flipped: SEEDS='qcow2/*,vpc/*' are names of fixtures; of each and for each kind of damage
+# at most so many CASES (0: all, which takes a day), of which a SAMPLE is compared with qemu-img.
+SEEDS ?= *
+CASES ?= 10000
+SAMPLE ?= 8
+JOBS ?= 2
+torture: all $(BUILD)/torture $(BUILD)/map-image
+	python3 tests/torture.py --build $(BUILD) --seeds '$(SEEDS)' --cases $(CASES) --sample $(SAMPLE) --jobs $(JOBS) --seed $(SEED)
 
 # Many readers while things go wrong, a minute each.
 soak:
@@ -186,4 +196,4 @@ format:
 clean:
 	rm -rf build
 
-.PHONY: all demo test test-programs coverage unit-tests fuzz fuzz-programs oracle bench fixtures install uninstall format clean
+.PHONY: all demo test test-programs coverage unit-tests fuzz fuzz-programs oracle torture soak bench fixtures install uninstall format clean

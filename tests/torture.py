@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tortures images: truncated at every byte, every bit of their metadata flipped; and compares a sample with qemu-img.
 
-    tests/torture.py --build BUILD [--seeds 'qcow2/*,vpc/*'] [--sample N] [--random N] [--jobs J] [--seed S]
-    tests/torture.py --build BUILD --seeds NAME --kind KIND --only N      compares that case again
+    tests/torture.py [--build BUILD] [--seeds 'qcow2/*,vpc/*'] [--sample N] [--random N] [--jobs J] [--seed S]
+    tests/torture.py [--build BUILD] --seeds NAME --kind KIND --only N      compares that case again
 
 Of each case every file of the tree is read (tests/torture.c): none may crash, stall, take more than 64 MiB, or say what
 is neither text nor an errno of the contract. Of each seed and kind some cases are compared, first those with answers
@@ -40,6 +40,7 @@ def arguments():
     parser.add_argument("--oracle-build", help="directory of instar-cat and map-image (as --build)")
     parser.add_argument("--fixtures", default=str(ROOT / "fixtures"))
     parser.add_argument("--seeds", default="*", metavar="PATTERNS", help="names of fixtures, as of a shell (*)")
+    parser.add_argument("--count", type=int, metavar="N", help="just so many of them")
     parser.add_argument("--seed", default="1", metavar="S", help="another seed, another choice (1)")
     parser.add_argument("--sample", type=int, default=8, metavar="N", help="comparisons of a seed and kind (8)")
     parser.add_argument("--random", type=int, default=1000, metavar="N", help="random cases of each seed (1000)")
@@ -138,8 +139,8 @@ class Campaign:
         return ""
 
 
-COLUMNS = ("truncate", "truncate alike", "flip", "repaired", "random", *FINDINGS, "equal", "refused", "documented",
-           "different")
+VERDICTS = ("equal", "refused", "documented", "unanswered", "different")
+COLUMNS = ("truncate", "truncate alike", "flip", "repaired", "random", *FINDINGS, *VERDICTS)
 
 
 def print_table(table):
@@ -184,6 +185,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="torture-", dir=memory) as base:
         campaign = Campaign(args, base)
         seeds = torture_seeds.choose(args.fixtures, base, args.seeds, random.Random(args.seed))
+        seeds = seeds[:args.count]
         if not seeds:
             print("torture.py: no such seeds", file=sys.stderr)
             return 2
@@ -191,7 +193,7 @@ def main():
             return compare_one(args, campaign, seeds)
         total = run_all(args, campaign, seeds)
     cases = sum(total[kind] for kind in torture_seeds.KINDS)
-    compared = sum(total[verdict] for verdict in ("equal", "refused", "documented", "different"))
+    compared = sum(total[verdict] for verdict in VERDICTS)
     failed = sum(total[finding] for finding in FINDINGS) + total["different"]
     print(f"seed {args.seed}, {time.monotonic() - begin:.0f} s, {len(seeds)} seeds: {cases} cases and "
           f"{total['truncate alike']} lengths alike, {compared} compared; {failed} failed")

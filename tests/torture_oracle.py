@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A damaged image as qemu-img sees it: the same numbers, a refusal by both, or a difference that a fixture documents.
 
-A difference is documented if a fixture whose verdict is `differs` shows it: the words that we say of the image, or
-qemu-img, are those of the fixture but for numbers and names.
+A difference is documented if the manual tells it, or if a fixture shows it whose verdict is `differs`, or `same` with a
+remark: the words that we say of the image, or qemu-img, are those of the fixture but for numbers and names. Where
+qemu-img crashes, or takes too much of the machine, it has not answered.
 """
 
 import collections
@@ -11,12 +12,14 @@ import os
 import pathlib
 import re
 import subprocess
+import tempfile
 
 import oracle_ask
 import oracle_fixtures
 
 # qemu-img may take as long, and as much of the machine, as a damaged image makes it.
 LIMITS = ("prlimit", f"--as={3 << 30}", "--cpu=10", f"--fsize={64 << 20}", "--core=0")
+NO_ANSWER = "no answer"
 CONVERT_LARGEST = 48 << 20
 CONVERT_TARGETS = ("qcow2", "vmdk", "vdi")
 
@@ -48,7 +51,7 @@ def is_differencing(case):
 
 def has_small_blocks(case):
     size = case.tree.get("header/dynamic/block_size", case.theirs).text
-    return case.form == "vpc" and size is not None and int(size) < 4096
+    return case.form == "vpc" and case.node == "map" and size is not None and int(size) < 4096
 
 
 def has_bad_entry(case):
@@ -74,18 +77,19 @@ class Documented:
     """What fixtures say of differences: shapes of words, by format, with the fixture that has them; and the manual."""
 
     def __init__(self, fixtures, manual):
-        self.we_say, self.qemu_says = {}, {}
+        self.we_refuse, self.we_differ, self.qemu_says = {}, {}, {}
         said = " ".join(re.sub(r"^\.[A-Z]+\b", "", line).strip() for line in pathlib.Path(manual).read_text().splitlines())
         missing = [words for words, _ in MANUAL if words not in said]
         if missing:
             raise SystemExit(f"the manual does not say: {missing}")
         for path in sorted(pathlib.Path(fixtures).glob("*/*.expect")):
             text = path.read_text(errors="replace")
-            if oracle_fixtures.read_expect(text)[0] != "differs":
+            if not re.search("^# qemu-img: (differs|same: )", text, re.MULTILINE):
                 continue
             name = f"{path.parent.name}/{path.stem}"
+            both = section(text, "measure/qcow2").startswith("required") and "# qemu-img: differs" in text
             for line in section(text, "problems").splitlines():
-                self.we_say.setdefault(shape(line), name)
+                (self.we_differ if both else self.we_refuse).setdefault(shape(line), name)
             for words in re.findall(r"^# qemu-img measure -f \w+ -O qcow2: refused: (.*)$", text, re.MULTILINE):
                 self.qemu_says.setdefault(shape(words), name)
 
@@ -96,27 +100,26 @@ class Documented:
                 return words
         if case.ours.text is not None and case.theirs.text is None:
             return self.qemu_says.get(shape(case.theirs.words))
-        return next((self.we_say[s] for s in map(shape, case.problems) if s in self.we_say), None)
+        said = self.we_refuse if case.ours.text is None else self.we_differ
+        return next((said[s] for s in map(shape, case.problems) if s in said), None)
+
+
+def run_qemu(directory, args, out):
+    """(exit code, words on stderr) of a qemu-img that writes to a file."""
+    done = subprocess.run([*LIMITS, "qemu-img", *args], cwd=directory, stdin=subprocess.DEVNULL, stdout=out,
+                          stderr=subprocess.PIPE, timeout=120)
+    words = done.stderr.decode(errors="replace").replace("qemu-img: ", "").strip().replace("\n", "; ")
+    if done.returncode < 0 or "Cannot allocate memory" in words:
+        words = f"{NO_ANSWER} ({done.returncode}) {words}"
+    return done.returncode, words
 
 
 def qemu(directory, *args):
-    """The answer, and the exit code."""
-    done = subprocess.run([*LIMITS, "qemu-img", *args], cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, timeout=120)
-    error = done.stderr.decode(errors="replace").replace("qemu-img: ", "").strip() or f"exit code {done.returncode}"
-    return Answer(done.stdout.decode(errors="replace") if done.returncode == 0 else None, error.replace("\n", "; "))
-
-
-def qemu_map(directory, path, *args):
-    """The map, which may be of any length."""
-    name = path + ".map"
-    with open(name, "wb") as out:
-        done = subprocess.run([*LIMITS, "qemu-img", "map", "--output=json", *args], cwd=directory, stdin=subprocess.DEVNULL,
-                              stdout=out, stderr=subprocess.PIPE, timeout=120)
-    with open(name, encoding="utf-8") as file:
-        text = file.read()
-    os.unlink(name)
-    return Answer(text if done.returncode == 0 else None, done.stderr.decode(errors="replace").strip())
+    """What qemu-img prints, which may be of any length."""
+    with tempfile.TemporaryFile(dir=directory) as out:
+        code, words = run_qemu(directory, args, out)
+        out.seek(0)
+        return Answer(out.read().decode(errors="replace"), "") if code == 0 else Answer(None, words)
 
 
 def our_tree(programs, path, options):
@@ -164,7 +167,7 @@ def questions(programs, place, form, info, tree, options):
         return
     code, out, error = oracle_ask.run(programs.map_image, *options, path)
     ours = Answer(out if code == 0 else None, error.strip())
-    yield "map", map_answer(ours), map_answer(qemu_map(beside, path, *asked))
+    yield "map", map_answer(ours), map_answer(qemu(beside, "map", "--output=json", *asked))
 
 
 def conversions(place, form, tree):
@@ -194,6 +197,8 @@ def judge(documented, case):
         return "equal", ""
     if case.ours.text is None and case.theirs.text is None:
         return "refused", ""
+    if case.theirs.words.startswith(NO_ANSWER):
+        return "unanswered", case.theirs.words
     found = documented.find(case)
     if found:
         return "documented", found
@@ -215,7 +220,7 @@ def compare(programs, documented, place, converts):
         different.append(f"format: qemu-img finds {found}, we {form}")
     if different:
         return "different", "\n".join(different + [f"problems: {line}" for line in problems])
-    for worst in "documented", "refused":
+    for worst in "unanswered", "documented", "refused":
         said = [words for verdict, words in verdicts if verdict == worst]
         if said:
             return worst, said[0]

@@ -65,7 +65,7 @@ def all_seeds(fixtures, base):
 
 def choose(fixtures, base, patterns, rng):
     """Those whose names match one of the patterns, with commas between them, in an order of chance."""
-    seeds = [s for s in all_seeds(fixtures, base) if any(fnmatch.fnmatch(s.name, p) for p in patterns.split(","))]
+    seeds = [s for s in all_seeds(fixtures, base) if any(fnmatch.fnmatch(s.name, p) for p in re.split("[, ]+", patterns))]
     rng.shuffle(seeds)
     return seeds
 
