@@ -3,10 +3,10 @@
  * Damages an image in every way, and looks at every file of its tree each time:
  *
  *     torture [-o OPTIONS] [-d FILE] IMAGE truncate|flip|repaired|random [FROM TO]
- *     torture [-d FILE] IMAGE KIND make N
+ *     torture [-o OPTIONS] [-d FILE] IMAGE KIND count | make N
  *
  * FILE, else the image itself, is damaged in place, and is whole again in the end; but `make`
- * leaves case N. Cases are looked at in children, so that what ends one is told with its number.
+ * leaves case N. `count` prints how many there are. Cases are looked at in children, so that what ends one is told with its number.
  * Prints a line for each of these, and one of sums; ends with 1 if there were any:
  *
  *     crash N SIGNAL   stall N   large N KIB   wrong N WORDS    answers N: they are new
@@ -319,7 +319,7 @@ static bool take_kind(const char *word)
 
 static int usage(void)
 {
-    fputs("usage: torture [-o OPTIONS] [-d FILE] IMAGE KIND [FROM TO | make N]\n", stderr);
+    fputs("usage: torture [-o OPTIONS] [-d FILE] IMAGE KIND [FROM TO | count | make N]\n", stderr);
     return 2;
 }
 
@@ -336,7 +336,7 @@ int main(int argc, char **argv)
     }
     argc -= optind;
     argv += optind;
-    if ((argc != 2 && argc != 4) || !take_kind(argv[1]))
+    if (argc < 2 || argc > 4 || !take_kind(argv[1]))
         return usage();
     nodes_begin();
     image_path = argv[0];
@@ -348,6 +348,8 @@ int main(int argc, char **argv)
     if (argc == 4 && strcmp(argv[2], "make") == 0)
         return !make(strtoull(argv[3], NULL, 10), fd);
     count = cases_count(&seed, kind);
+    if (argc == 3)
+        return printf("%" PRIu64 "\n", count) < 0;
     if (argc == 4) {
         from = strtoull(argv[2], NULL, 10);
         to = strtoull(argv[3], NULL, 10);

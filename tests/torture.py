@@ -6,8 +6,8 @@
     tests/torture.py [--build BUILD] --seeds NAME --kind KIND --only N      compares that case again
 
 Of each case every file of the tree is read (tests/torture.c): none may crash, stall, take more than 64 MiB, or say what
-is neither text nor an errno of the contract. Of each seed and kind some cases are compared, first those with answers
-that no other case has. What differs must be documented by a fixture. With --cases each seed and kind has so many of
+is neither text nor an errno of the contract. Of each seed and kind some cases are compared: so many of those whose answers
+no case before had, and half as many others. What differs must be documented. With --cases each seed and kind has so many of
 its cases, from a place of chance on. Exit code 0: nothing was found, 1: something, 2: a tool is missing.
 """
 
@@ -77,22 +77,32 @@ class Campaign:
         self.documented = torture_oracle.Documented(args.fixtures, ROOT / "fs" / "mount.instar.8")
         self.end = time.monotonic() + 60 * args.minutes if args.minutes else None
 
-    def run(self, place, kind, rng):
-        """Runs the cases; (lines that were said, exit code)."""
-        words = [kind]
+    def cases(self, place, kind, rng):
+        """Which cases of the kind there are to be, as a range."""
         if kind == "random":
             begin = rng.randrange(1 << 32)
-            words += [str(begin), str(begin + min(self.args.random, self.args.cases or self.args.random))]
-        elif self.args.cases:
-            count = place.seed.size * (1 if kind == "truncate" else 8)
-            begin = rng.randrange(max(1, count - self.args.cases + 1))
-            words += [str(begin), str(begin + self.args.cases)]
-        done = subprocess.run(place.torture(self.programs.torture, *words), stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            return range(begin, begin + min(self.args.random, self.args.cases or self.args.random))
+        command = place.torture(self.programs.torture, kind, "count")
+        count = int(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+        length = min(count, self.args.cases or count)
+        begin = rng.randrange(count - length + 1)
+        return range(begin, begin + length)
+
+    def run(self, place, kind, cases):
+        """Runs the cases; (lines that were said, words on stderr)."""
+        done = subprocess.run(place.torture(self.programs.torture, kind, str(cases.start), str(cases.stop)),
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         return done.stdout.decode().splitlines(), done.stderr.decode(errors="replace")
+
+    def sample(self, lines, cases, rng):
+        """Which cases are compared: some of those with answers of their own, and some of the others."""
+        answers = [int(line.split()[1]) for line in lines if line.startswith("answers ")]
+        wanted = rng.sample(answers, min(len(answers), self.args.sample))
+        return wanted + [rng.choice(cases) for _ in range(-(-self.args.sample // 2)) if cases]
 
     def compare(self, place, kind, n):
         """(verdict, words) of a case."""
+        place.restore()
         done = subprocess.run(place.torture(self.programs.torture, kind, "make", str(n)), stdin=subprocess.DEVNULL)
         if done.returncode:
             return "none", ""
@@ -109,13 +119,13 @@ class Campaign:
         rng = random.Random(f"{self.args.seed}:{seed.name}:{kind}")
         directory = tempfile.mkdtemp(dir=self.base)
         place = torture_seeds.Workplace(seed, directory)
-        lines, error = self.run(place, kind, rng)
-        answers = [int(line.split()[1]) for line in lines if line.startswith("answers ")]
+        cases = self.cases(place, kind, rng)
+        lines, error = self.run(place, kind, cases)
         found = [line for line in lines if line.split()[0] in FINDINGS]
         report += self.count(seed, kind, lines, sums, error)
         for line in found[:FINDINGS_SHOWN]:
             report += f"FAILED {seed.name} {kind}: {line}\n{oracle_ask.indent(error[-4000:]) if error else ''}"
-        for n in rng.sample(answers, min(len(answers), self.args.sample)):
+        for n in self.sample(lines, cases, rng):
             verdict, words = self.compare(place, kind, n)
             sums[verdict] += 1
             if verdict == "different":

@@ -55,8 +55,13 @@ def has_small_blocks(case):
 
 
 def has_bad_entry(case):
-    """What does not need the entry is told, where qemu-img looks at all of the tables first."""
-    return case.node != "map" and case.theirs.text is None and case.tree["allocated_size"].text is None
+    """What does not need the entry is told, where qemu-img looks at all of the tables first; what does is an error."""
+    needs = case.tree["allocated_size"], case.tree["convert_size/qcow2"]
+    return case.node != "map" and case.theirs.text is None and any(answer.text is None for answer in needs)
+
+
+def has_strange_list(case):
+    return case.form == "dmg" and case.ours.text is None and any("property list: " in line for line in case.problems)
 
 
 def reads_past_end(case):
@@ -64,11 +69,17 @@ def reads_past_end(case):
         any("is past the end of the file" in line for line in case.problems)
 
 
+def lacks_key(case):
+    return case.ours.text is not None and "key-secret' is required" in case.theirs.words
+
+
 # What the manual says of differences, and whether a case is one of these.
 MANUAL = (
     ("A differencing VHD tells sector by sector what is its own", is_differencing),
     ("an image with a bad entry still tells its format and its size", has_bad_entry),
     ("The blocks of a VHD of less than 4096 bytes have a sector bitmap", has_small_blocks),
+    ("Its property list is read strictly", has_strange_list),
+    ("images are measured without their key", lacks_key),
     ("What an image has past the end of its file is an error to who reads it", reads_past_end),
 )
 
@@ -214,7 +225,7 @@ def compare(programs, documented, place, converts):
     asked = list(questions(programs, place, form, info, tree, options))
     if converts and all(theirs.text is not None for _, _, theirs in asked):
         asked += conversions(place, form, tree)
-    verdicts = [judge(documented, Case(form, tree, problems, *question)) for question in asked]
+    verdicts = [judge(documented, Case(form, tree, problems + question[1].words.splitlines(), *question)) for question in asked]
     different = [said for verdict, said in verdicts if verdict == "different"]
     if found not in (form, "raw", None) and not any("format=" in option for option in options):
         different.append(f"format: qemu-img finds {found}, we {form}")

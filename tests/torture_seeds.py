@@ -3,7 +3,7 @@
 
 import collections
 import fnmatch
-import gzip
+import io
 import os
 import pathlib
 import random
@@ -36,9 +36,9 @@ def size_of(packed):
 
 def seeds_of(packed, base):
     """One for each file of the fixture."""
-    stem = packed.name.removesuffix(".gz").rsplit(".", 1)[0]
-    name = f"{packed.parent.name}/{stem}"
-    options = oracle_fixtures.read_expect(packed.with_name(stem + ".expect").read_text(errors="replace"))[1]
+    name = name_of(packed)
+    expect = packed.with_name(name.split("/")[1] + ".expect").read_text(errors="replace")
+    options = oracle_fixtures.read_expect(expect)[1]
     if packed.name.endswith(".img.gz"):
         return [Seed(name, packed.parent.name, packed, options, None, size_of(packed))]
     directory = os.path.join(base, "look")
@@ -50,10 +50,15 @@ def seeds_of(packed, base):
     return [Seed(f"{name}:{file}", packed.parent.name, packed, options, file, size) for file, size in files]
 
 
-def all_seeds(fixtures, base):
-    """Small ones all, and the smallest of the larger ones of each format."""
+def name_of(packed):
+    return f"{packed.parent.name}/" + packed.name.removesuffix(".gz").rsplit(".", 1)[0]
+
+
+def all_seeds(fixtures, base, patterns):
+    """Small ones all, and of the larger ones of each format a few."""
     packed = [p for p in sorted(pathlib.Path(fixtures).glob("*/*.gz"))
-              if not p.name.startswith("bad-") and p.parent.name != "pairs"]
+              if not p.name.startswith("bad-") and p.parent.name != "pairs"
+              and any(fnmatch.fnmatch(name_of(p), pattern.split(":")[0]) for pattern in patterns)]
     seeds = [seed for p in packed for seed in seeds_of(p, base) if 0 < seed.size <= LARGE]
     chosen = [seed for seed in seeds if seed.size <= SMALL]
     for form in sorted({seed.form for seed in seeds}):
@@ -65,7 +70,8 @@ def all_seeds(fixtures, base):
 
 def choose(fixtures, base, patterns, rng):
     """Those whose names match one of the patterns, with commas between them, in an order of chance."""
-    seeds = [s for s in all_seeds(fixtures, base) if any(fnmatch.fnmatch(s.name, p) for p in re.split("[, ]+", patterns))]
+    patterns = patterns.split(",")
+    seeds = [s for s in all_seeds(fixtures, base, patterns) if any(fnmatch.fnmatch(s.name, p) for p in patterns)]
     rng.shuffle(seeds)
     return seeds
 
@@ -76,13 +82,16 @@ class Workplace:
     def __init__(self, seed, directory):
         self.seed, self.directory = seed, directory
         self.image = oracle_fixtures.unpack(seed.packed, directory)
-        expect = seed.packed.with_name(self.stem() + ".expect").read_text(errors="replace")
+        expect = seed.packed.with_name(name_of(seed.packed).split("/")[1] + ".expect").read_text(errors="replace")
         oracle_fixtures.make_neighbours(expect, directory)
         self.options = [re.sub(r"\bref=(\d+):", rf"ref=\1:{directory}/", option) for option in seed.options]
         self.file = os.path.join(directory, seed.file) if seed.file else self.image
+        self.whole, self.times = pathlib.Path(self.file).read_bytes(), os.stat(self.file)
 
-    def stem(self):
-        return self.seed.packed.name.removesuffix(".gz").rsplit(".", 1)[0]
+    def restore(self):
+        """Makes the file whole again."""
+        oracle_fixtures.write_sparse(io.BytesIO(self.whole), self.file)
+        os.utime(self.file, ns=(self.times.st_atime_ns, self.times.st_mtime_ns))
 
     def torture(self, program, *words):
         """The command for a kind and what follows it."""
