@@ -9,6 +9,7 @@
 #   make oracle     N=... SEED=...: random images compared with qemu-img
 #   make faults     EVERY=... SEED=...: one call fails at a time, every one of them
 #   make valgrind   EVERY=...: instar-cat over all fixtures, and a mount
+#   make torture    CASES=... SAMPLE=...: every fixture truncated at every byte, and every bit of it flipped, for an hour
 #   make soak       many readers of a mount while things go wrong, for minutes
 #   make bench      speed and memory against qemu-img, as ratios of one run
 #   make fixtures   makes fixtures/ anew (needs qemu-img)
@@ -101,6 +102,10 @@ $(BUILD)/tests/read-chain: $(BUILD)/tests/read_chain.o $(CORE)
 $(BUILD)/tests/measure-target: $(BUILD)/tests/measure_target.o $(CORE)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CORE_LIBS)
 
+# Damages an image in every way, and looks at all files each time: for tests/torture.py.
+$(BUILD)/torture: $(call objects,tests/torture.c tests/torture_cases.c tests/torture_tree.c) $(CORE)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CORE_LIBS)
+
 $(BUILD)/tests/convert-size: $(BUILD)/tests/convert_size.o $(CORE)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CORE_LIBS)
 
@@ -124,7 +129,7 @@ test: all $(BUILD)/make-image $(BUILD)/map-image $(BUILD)/hello_ll $(BUILD)/test
 	@tests/run build/sanitize
 
 test-programs: all $(BUILD)/make-image $(BUILD)/map-image $(BUILD)/make-bench-images $(BUILD)/hello_ll \
-	$(BUILD)/tests/read-chain $(BUILD)/tests/measure-target $(BUILD)/tests/convert-size $(BUILD)/tests/faults.so $(TESTS) $(FUZZERS)
+	$(BUILD)/tests/read-chain $(BUILD)/tests/measure-target $(BUILD)/tests/convert-size $(BUILD)/tests/faults.so $(BUILD)/torture $(TESTS) $(FUZZERS)
 
 # Which lines of formats/ and detect/ the unit tests and the fixtures reach.
 coverage:
@@ -154,6 +159,15 @@ oracle: all $(BUILD)/map-image $(BUILD)/tests/measure-target $(BUILD)/tests/conv
 	python3 tests/targets.py -n $(SOURCES) --sets $(SETS) --seed $(SEED) --build $(BUILD)
 	python3 tests/contents.py --seed $(SEED) --build $(BUILD)
 	python3 tests/convert_sizes.py -n $(SOURCES) --seed $(SEED) --build $(BUILD)
+
+# Fixtures cut off and with bits flipped: SEEDS='qcow2/*,vpc/*' are names of fixtures; of each and for each kind of damage
+# at most so many CASES (0: all, which takes a day), of which a SAMPLE is compared with qemu-img.
+SEEDS ?= *
+CASES ?= 10000
+SAMPLE ?= 8
+JOBS ?= 2
+torture: all $(BUILD)/torture $(BUILD)/map-image
+	python3 tests/torture.py --build $(BUILD) --seeds '$(SEEDS)' --cases $(CASES) --sample $(SAMPLE) --jobs $(JOBS) --seed $(SEED)
 
 # Many readers while things go wrong, a minute each.
 soak:
@@ -218,4 +232,4 @@ format:
 clean:
 	rm -rf build
 
-.PHONY: all demo test test-programs coverage unit-tests fuzz fuzz-programs oracle faults valgrind soak bench fixtures install uninstall format clean
+.PHONY: all demo test test-programs coverage unit-tests fuzz fuzz-programs oracle faults valgrind torture soak bench fixtures install uninstall format clean
