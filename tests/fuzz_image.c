@@ -252,7 +252,8 @@ static int take_progress(void *context, uint64_t done, uint64_t total)
 /* Returns what it has told. */
 static struct taker run(struct opened *o, struct task task, struct taker taker)
 {
-    const struct pass_sink sink = {&taker, take_file, take_count, take_reference, take_progress};
+    const struct pass_sink sink = {&taker,         take_file,     take_count,
+                                   take_reference, take_progress, NULL};
     static struct pass_report report;
     int error;
 
