@@ -253,8 +253,10 @@ int front_run(struct front *front, int monitor, int ready)
     signal(SIGXFSZ, SIG_IGN);
     fwide(stderr, -1);
     inodes_begin(&front->inodes);
-    if (begin_jobs(front, monitor) < 0)
+    if (begin_jobs(front, monitor) < 0) {
+        complain("out of memory");
         return EXIT_SYSTEM;
+    }
     front->waits_for_kernel = true; /* as it was opened */
     watch_listen(&front->watch);
     bar_begin(&front->bar, STDERR_FILENO);
