@@ -10,12 +10,12 @@
 
 enum { ERRNOS = 512 }; /* no errno that a program sees is as large */
 
-/* What reading a file may say. Others mean something to the kernel, or to callers: ENOSYS from an
- * open(2), and it never asks again. */
+/* What reading a file may say; ENOENT: there is none. Others mean something to the kernel, or to
+ * callers: ENOSYS from an open(2), and it never asks again. */
 static int errno_of_file(int error)
 {
-    static const int known[] = {0,       -EUCLEAN, -ENOTSUP, -EIO,    -EACCES,
-                                -EINVAL, -EFBIG,   -ENOMEM,  -ENODATA};
+    static const int known[] = {0,       -ENOENT, -EUCLEAN, -ENOTSUP, -EIO,
+                                -EACCES, -EINVAL, -EFBIG,   -ENOMEM,  -ENODATA};
 
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (error == known[i])

@@ -20,7 +20,7 @@ static void test_whole_job(void **state)
     wait_for(&reader, PASS_HEADER);
     out = start_requested(PASS_HEADER, &job);
     say_file(out, "format", "raw\n");
-    say_frame(out, WIRE_FILE, index_of("subformat"), -EUCLEAN, NULL, 0);
+    say_frame(out, WIRE_FILE, index_of("subformat"), -ENOENT, NULL, 0);
     say_file(out, "candidates", "");
     say_frame(out, WIRE_PROBLEMS, 0, 0, "one\ntwo\n", 8);
     say_frame(out, WIRE_COST, 0, 0, &cost, sizeof cost);
@@ -34,7 +34,7 @@ static void test_whole_job(void **state)
     assert_resumed(&reader, 0);
     assert_known("format", "raw\n");
     assert_known("candidates", "");
-    assert_int_equal(known("subformat")->error, -EUCLEAN);
+    assert_int_equal(known("subformat")->error, -ENOENT);
     assert_null(known("virtual_size"));
     assert_problems("one\ntwo\n");
     assert_int_equal(view_bytes_read(&jobs.views[0]), 1234);
