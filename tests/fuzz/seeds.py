@@ -17,7 +17,7 @@ FORMATS = ("parallels", "qed", "vdi", "qcow2", "qcow", "vmdk", "vhdx", "vpc", "l
 QEMUS = ("", "7.2", "8.2", "10.0")
 BLOCK = 4096
 ZEROS = bytes(256 << 10)
-LARGEST = 256 << 10
+LARGEST = 1 << 20
 FILES = 3
 ALONE, ANY_PARENT, GRANTED = 4, 8, 16
 
