@@ -112,13 +112,14 @@ int qcow2_read_extensions(struct disk *disk, uint64_t start, uint64_t end, bool 
         type = be32(p);
         length = be32(p + 4);
         offset += EXTENSION_HEADER_BYTES;
-        if (type == EXTENSION_END)
-            break;
+        /* The end mark has a length, too, of which nothing is read. qemu refuses it all the same. */
         if (offset > end || length > end - offset)
             return image_fail(
                 disk->img, EUCLEAN,
                 "qcow2: header extension 0x%08x of %u bytes at offset %llu is too large", type,
                 length, (unsigned long long)offset);
+        if (type == EXTENSION_END)
+            break;
         error = read_extension(disk, type, offset, length, wants_data_file);
         offset += ((uint64_t)length + 7) & ~UINT64_C(7);
     }

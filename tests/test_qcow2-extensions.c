@@ -36,8 +36,11 @@ static void test_unknown(void **state)
     extension(FIRST + 40, 0, 0);
     extension(FIRST + 48, 1, UINT32_MAX); /* behind the end */
     reopen(&s);
-    extension(FIRST + 40, 0, UINT32_MAX); /* the end has no length */
+    /* The end has a length, too, which qemu looks at before it sees that it is the end. */
+    extension(FIRST + 40, 0, CLUSTER - FIRST - 48);
     reopen(&s);
+    extension(FIRST + 40, 0, CLUSTER - FIRST - 47);
+    assert_refused(&s, &qcow2_driver, EUCLEAN, "header extension 0x00000000 of");
     extension(FIRST + 40, 1, UINT32_MAX);
     assert_refused(&s, &qcow2_driver, EUCLEAN, "header extension 0x00000001 of 4294967295 bytes");
 }

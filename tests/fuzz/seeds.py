@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes inputs of fuzz_image (tests/image-input.h) of the fixtures in a directory: seeds.py DIRECTORY OUT.
 
-What is not zeros becomes pieces; a byte that repeats itself becomes a short piece that is laid many times, but not more than
-FILL: what more of the same tells is seen sooner elsewhere. The options of a fixture become the choices of its input.
+What is not zeros becomes pieces; a block of one byte that repeats itself becomes one that is laid many times, and of more such blocks
+the first is taken: what all of them tell is seen elsewhere. The options of a fixture become the choices of its input.
 """
 
 import gzip
@@ -16,47 +16,64 @@ import tarfile
 FORMATS = ("parallels", "qed", "vdi", "qcow2", "qcow", "vmdk", "vhdx", "vpc", "luks", "bochs", "cloop", "dmg", "raw")
 QEMUS = ("", "7.2", "8.2", "10.0")
 BLOCK = 4096
-ZEROS = bytes(BLOCK)
-FILL = 4096
-LARGEST = 256 << 10
+ZEROS = bytes(256 << 10)
+LARGEST = 1 << 20
 FILES = 3
 ALONE, ANY_PARENT, GRANTED = 4, 8, 16
 
-# Bytes that are not zeros, and the few zeros between them; of one byte that repeats itself no more than that.
-RUN = re.compile(rb"([^\0])\1{255,}|[^\0](?:(?!([^\0])\2{255})(?:[^\0]|\0{1,24}(?=[^\0])))*", re.DOTALL)
+# What divides pieces: zeros, but for a few.
+GAP = re.compile(rb"\0{25,}")
 
 
 def piece(offset, data, times, file):
     return struct.pack("<QIIB3x", offset, len(data), times, file) + data
 
 
-def chunks_of(source):
-    """What stands between blocks of zeros: (offset, bytes); and at last where the file ends, with none."""
-    at = begin = 0
-    blocks = []
-    while block := source.read(BLOCK):
-        if block == ZEROS[: len(block)]:
-            if blocks:
-                yield begin, b"".join(blocks)
-            blocks = []
+def blocks_of(source):
+    """All blocks of a file, those of zeros many at once: (offset, bytes; None: zeros), and at last where it ends."""
+    at = 0
+    while many := source.read(len(ZEROS)):
+        if many == ZEROS:
+            yield at, None
         else:
+            for begin in range(0, len(many), BLOCK):
+                block = many[begin : begin + BLOCK]
+                yield at + begin, None if ZEROS.startswith(block) else block
+        at += len(many)
+    yield at, None
+
+
+def chunks_of(source):
+    """What stands between blocks of zeros: (offset, bytes, how many times); and at last where the file ends, with no bytes. Of
+    blocks of the same byte, one behind the other, the first."""
+    begin, blocks, last = 0, [], b""
+    for at, block in blocks_of(source):
+        alike = block is None or block == block[:1] * BLOCK
+        if not alike:
             begin = begin if blocks else at
             blocks.append(block)
-        at += len(block)
+        elif blocks:
+            yield begin, b"".join(blocks), 1
+            blocks = []
+        if alike and block and block != last:
+            yield at, block[:1], BLOCK
+        last = block
     if blocks:
-        yield begin, b"".join(blocks)
-    yield at, b""
+        yield begin, b"".join(blocks), 1
+    yield at, b"", 1
 
 
 def pieces_of(source, file):
     """The size of a file, and its pieces."""
     found = b""
-    for at, data in chunks_of(source):
-        for run in RUN.finditer(data):
-            if run.group(1):
-                found += piece(at + run.start(), run.group(1), min(len(run.group()), FILL), file)
-            else:
-                found += piece(at + run.start(), run.group(), 1, file)
+    for at, data, times in chunks_of(source):
+        begin = 0
+        for gap in GAP.finditer(data):
+            if gap.start() > begin:
+                found += piece(at + begin, data[begin : gap.start()], times, file)
+            begin = gap.end()
+        if begin < len(data):
+            found += piece(at + begin, data[begin:], times, file)
     return at, found
 
 
