@@ -5,10 +5,10 @@
     tests/torture.py [--build BUILD] [--seeds 'qcow2/*,vpc/*'] [--sample N] [--random N] [--jobs J] [--seed S]
     tests/torture.py [--build BUILD] --seeds NAME --kind KIND --only N      compares that case again
 
-Of each case every file of the tree is read (tests/torture.c): none may crash, stall, take more than 64 MiB, or say what
-is neither text nor an errno of the contract. Of each seed and kind some cases are compared: so many of those whose answers
-no case before had, and half as many others. What differs must be documented. With --cases each seed and kind has so many of
-its cases, from a place of chance on. Exit code 0: nothing was found, 1: something, 2: a tool is missing.
+Of each case every file of the tree is read (tests/torture.c): none may crash, stall, take more than 64 MiB, or say
+what is neither text nor an errno of the contract. Of each seed and kind some cases are compared: so many of those whose
+answers no case before had, and half as many others. What differs must be documented. With --cases each seed and kind
+has so many of its cases, from a place of chance on. Exit code 0: nothing was found, 1: something, 2: a tool is missing.
 """
 
 import argparse

@@ -89,7 +89,8 @@ class Documented:
 
     def __init__(self, fixtures, manual):
         self.we_refuse, self.we_differ, self.qemu_says = {}, {}, {}
-        said = " ".join(re.sub(r"^\.[A-Z]+\b", "", line).strip() for line in pathlib.Path(manual).read_text().splitlines())
+        lines = pathlib.Path(manual).read_text().splitlines()
+        said = " ".join(re.sub(r"^\.[A-Z]+\b", "", line).strip() for line in lines)
         missing = [words for words, _ in MANUAL if words not in said]
         if missing:
             raise SystemExit(f"the manual does not say: {missing}")
@@ -225,7 +226,8 @@ def compare(programs, documented, place, converts):
     asked = list(questions(programs, place, form, info, tree, options))
     if converts and all(theirs.text is not None for _, _, theirs in asked):
         asked += conversions(place, form, tree)
-    verdicts = [judge(documented, Case(form, tree, problems + question[1].words.splitlines(), *question)) for question in asked]
+    verdicts = [judge(documented, Case(form, tree, problems + ours.words.splitlines(), node, ours, theirs))
+                for node, ours, theirs in asked]
     different = [said for verdict, said in verdicts if verdict == "different"]
     if found not in (form, "raw", None) and not any("format=" in option for option in options):
         different.append(f"format: qemu-img finds {found}, we {form}")
