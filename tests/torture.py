@@ -49,7 +49,10 @@ def arguments():
     parser.add_argument("--jobs", type=int, default=2, metavar="J", help="workers (2)")
     parser.add_argument("--kind", choices=torture_seeds.KINDS, help="just cases of this kind")
     parser.add_argument("--only", type=int, metavar="N", help="just compare this case")
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.only is not None and not args.kind:
+        parser.error("--only is a case of a --kind")
+    return args
 
 
 class Sums(collections.Counter):
