@@ -101,7 +101,7 @@ class Campaign:
         """Which cases are compared: some of those with answers of their own, and some of the others."""
         answers = [int(line.split()[1]) for line in lines if line.startswith("answers ")]
         wanted = rng.sample(answers, min(len(answers), self.args.sample))
-        return wanted + [rng.choice(cases) for _ in range(-(-self.args.sample // 2)) if cases]
+        return wanted + [rng.choice(cases) for _ in range(self.args.sample // 2) if cases]
 
     def compare(self, place, kind, n):
         """(verdict, words) of a case."""
@@ -197,7 +197,7 @@ def main():
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="torture-", dir=memory) as base:
         campaign = Campaign(args, base)
-        seeds = torture_seeds.choose(args.fixtures, base, args.seeds, random.Random(args.seed))
+        seeds = torture_seeds.choose(args.fixtures, base, args.seeds, args.seed)
         seeds = seeds[:args.count]
         if not seeds:
             print("torture.py: no such seeds", file=sys.stderr)
