@@ -46,6 +46,7 @@ def arguments():
     parser.add_argument("--random", type=int, default=1000, metavar="N", help="random cases of each seed (1000)")
     parser.add_argument("--cases", type=int, metavar="N", help="at most so many of a seed and kind")
     parser.add_argument("--minutes", type=float, metavar="M", help="begin nothing new after that")
+    parser.add_argument("--progress", action="store_true", help="say what has been done")
     parser.add_argument("--jobs", type=int, default=2, metavar="J", help="workers (2)")
     parser.add_argument("--kind", choices=torture_seeds.KINDS, help="just cases of this kind")
     parser.add_argument("--only", type=int, metavar="N", help="just compare this case")
@@ -177,6 +178,9 @@ def run_all(args, campaign, seeds):
         for (seed, kind), (sums, report) in zip(units, pool.map(lambda unit: campaign.unit(*unit), units)):
             table.setdefault(seed.form, Sums()).add(sums)
             print(report, end="", flush=True)
+            if args.progress:
+                cases = sum(sums[kind] + sums[f"{kind} alike"] for kind in torture_seeds.KINDS)
+                print(f"{seed.name} {kind}: {cases} cases", flush=True)
     return print_table(table)
 
 

@@ -103,7 +103,7 @@ class Documented:
             for line in section(text, "problems").splitlines():
                 (self.we_differ if both else self.we_refuse).setdefault(shape(line), name)
             for words in re.findall(r"^# qemu-img measure -f \w+ -O qcow2: refused: (.*)$", text, re.MULTILINE):
-                self.qemu_says.setdefault(shape(words), name)
+                self.qemu_says.setdefault((section(text, "format").strip(), shape(words)), name)
 
     def find(self, case):
         """What documents that one answers what the other does not, or otherwise; None: nothing."""
@@ -111,7 +111,7 @@ class Documented:
             if is_one(case):
                 return words
         if case.ours.text is not None and case.theirs.text is None:
-            return self.qemu_says.get(shape(case.theirs.words))
+            return self.qemu_says.get((case.form, shape(case.theirs.words)))
         said = self.we_refuse if case.ours.text is None else self.we_differ
         return next((said[s] for s in map(shape, case.problems) if s in said), None)
 
@@ -120,7 +120,8 @@ def run_qemu(directory, args, out):
     """(exit code, words on stderr) of a qemu-img that writes to a file."""
     done = subprocess.run([*LIMITS, "qemu-img", *args], cwd=directory, stdin=subprocess.DEVNULL, stdout=out,
                           stderr=subprocess.PIPE, timeout=120)
-    words = done.stderr.decode(errors="replace").replace("qemu-img: ", "").strip().replace("\n", "; ")
+    lines = done.stderr.decode(errors="replace").replace("qemu-img: ", "").splitlines()
+    words = "; ".join(line for line in lines if not line.startswith("qemu: module "))  # of DMG, that it does without
     if done.returncode < 0 or "Cannot allocate memory" in words:
         words = f"{NO_ANSWER} ({done.returncode}) {words}"
     return done.returncode, words
