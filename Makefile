@@ -4,8 +4,11 @@
 #   make demo       mount a fixed VHD (or IMAGE=...) and look around
 #   make test       everything, with AddressSanitizer and UndefinedBehaviorSanitizer
 #   make coverage   lines of formats/ and detect/ that unit tests and fixtures reach
-#   make fuzz       TIME=...: looks for inputs that break what tests/fuzz_*.c say, so many seconds each (needs clang)
+#   make fuzz       TIME=... WHAT="vpc qcow2": looks for inputs that break what tests/fuzz_*.c say, so many seconds each
+#                   (tools/setup fuzz installs clang)
 #   make oracle     N=... SEED=...: random images compared with qemu-img
+#   make faults     EVERY=... SEED=...: one call fails at a time, every one of them
+#   make valgrind   EVERY=...: instar-cat over all fixtures, and a mount
 #   make torture    CASES=... SAMPLE=...: every fixture truncated at every byte, and every bit of it flipped, for an hour
 #   make soak       many readers of a mount while things go wrong, for minutes
 #   make bench      speed and memory against qemu-img, as ratios of one run
@@ -30,6 +33,7 @@ FORTIFY = -D_FORTIFY_SOURCE=2
 endif
 
 FUSE_CFLAGS = $(shell pkg-config --cflags fuse3)
+SANDBOX_LIBS = $(shell pkg-config --libs libseccomp)
 FUSE_LIBS   = $(shell pkg-config --libs fuse3)
 CORE_LIBS   = $(shell pkg-config --libs zlib libzstd)
 
@@ -43,6 +47,8 @@ objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 CORE = $(call objects,$(wildcard formats/*.c detect/*.c) fs/bar.c fs/cat.c fs/conversions.c fs/image_options.c fs/nodes.c fs/option_sets.c fs/passes.c fs/render.c fs/results.c fs/text.c)
 # The daemon, but for its main().
 DAEMON = $(filter-out $(CORE) $(BUILD)/fs/main.o,$(call objects,$(wildcard fs/*.c)))
+# Of it, what listens to jobs, for fuzzers.
+LISTENER = $(call objects,$(wildcard fs/jobs*.c) fs/frames.c fs/job-frames.c fs/sandbox.c fs/sandbox-calls.c fs/wire.c)
 MAKER = $(call objects,tools/maker.c $(filter-out tools/make_bench_%.c,$(wildcard tools/make_*.c)) formats/crc32c.c)
 FUZZERS = $(patsubst tests/%.c,$(BUILD)/tests/%,$(filter-out tests/fuzz_replay.c,$(wildcard tests/fuzz_*.c)))
 TESTS = $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
@@ -50,7 +56,7 @@ TESTS = $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 all: $(BUILD)/mount.instar $(BUILD)/instar-cat
 
 $(BUILD)/mount.instar: $(BUILD)/fs/main.o $(DAEMON) $(CORE)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(FUSE_LIBS) $(CORE_LIBS)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(FUSE_LIBS) $(SANDBOX_LIBS) $(CORE_LIBS)
 
 $(BUILD)/instar-cat: $(BUILD)/tools/instar_cat.o $(CORE)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CORE_LIBS)
@@ -63,19 +69,31 @@ $(BUILD)/map-image: $(BUILD)/tests/map_image.o $(CORE)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CORE_LIBS)
 
 $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(BUILD)/tests/support.o $(DAEMON) $(CORE)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(FUSE_LIBS) -lcmocka $(CORE_LIBS)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(FUSE_LIBS) $(SANDBOX_LIBS) -lcmocka $(CORE_LIBS)
+
+$(BUILD)/tests/test_image-input: $(BUILD)/tests/image-input.o
 
 # A fuzzer replays inputs; with FUZZ=1 it looks for more.
 ifeq ($(FUZZ),1)
-$(BUILD)/tests/fuzz_%: $(BUILD)/tests/fuzz_%.o $(CORE)
-	$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(CORE_LIBS)
+$(BUILD)/tests/fuzz_%: $(BUILD)/tests/fuzz_%.o $(LISTENER) $(CORE)
+	$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(SANDBOX_LIBS) $(CORE_LIBS)
+
+# What is compared with what is told to the fuzzer for the size models alone: it takes half of the time, and images are changed by
+# what knows them.
+IMAGE_FUZZER = $(call objects,$(wildcard tests/image-*.c) tests/fuzz_image.c)
+$(filter-out $(BUILD)/formats/target%,$(CORE)) $(IMAGE_FUZZER): SANITIZERS += -fno-sanitize-coverage=trace-cmp
+
+$(BUILD)/tests/fuzz_image: $(IMAGE_FUZZER)
+$(BUILD)/tests/fuzz_image: LDFLAGS += -Wl,--wrap=calloc,--wrap=free
 
 # A sum of sizes that wraps around is wrong, though C defines what it is.
 $(BUILD)/formats/target%.o: SANITIZERS += -fsanitize=unsigned-integer-overflow
 else
-$(BUILD)/tests/fuzz_%: $(BUILD)/tests/fuzz_%.o $(BUILD)/tests/fuzz_replay.o $(CORE)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CORE_LIBS)
+$(BUILD)/tests/fuzz_%: $(BUILD)/tests/fuzz_%.o $(BUILD)/tests/fuzz_replay.o $(LISTENER) $(CORE)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(SANDBOX_LIBS) $(CORE_LIBS)
 endif
+
+$(BUILD)/tests/fuzz_image: $(call objects,tests/image-input.c tests/image-checks.c tests/image-streams.c)
 
 # What tests compare other readers with.
 $(BUILD)/tests/read-chain: $(BUILD)/tests/read_chain.o $(CORE)
@@ -106,12 +124,12 @@ $(BUILD)/%.o: %.c
 demo: all
 	@tools/look $(BUILD)/mount.instar "$$IMAGE"
 
-test: all $(BUILD)/make-image $(BUILD)/map-image $(BUILD)/tests/convert-size $(BUILD)/tests/measure-target
+test: all $(BUILD)/make-image $(BUILD)/map-image $(BUILD)/hello_ll $(BUILD)/tests/fuzz_image $(BUILD)/tests/test_sandbox $(BUILD)/tests/convert-size $(BUILD)/tests/measure-target
 	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=build/sanitize test-programs
 	@tests/run build/sanitize
 
 test-programs: all $(BUILD)/make-image $(BUILD)/map-image $(BUILD)/make-bench-images $(BUILD)/hello_ll \
-	$(BUILD)/tests/read-chain $(BUILD)/tests/measure-target $(BUILD)/tests/convert-size $(BUILD)/torture $(TESTS) $(FUZZERS)
+	$(BUILD)/tests/read-chain $(BUILD)/tests/measure-target $(BUILD)/tests/convert-size $(BUILD)/tests/faults.so $(BUILD)/torture $(TESTS) $(FUZZERS)
 
 # Which lines of formats/ and detect/ the unit tests and the fixtures reach.
 coverage:
@@ -120,11 +138,13 @@ coverage:
 
 unit-tests: $(TESTS)
 
-# Inputs of tests/fuzz/<name>/ and what grows of them in build/fuzz/; one that breaks something is kept there too.
+# The size models, and images format by format, from the fixtures on. What grows of them stays in build/fuzz/, for the next time;
+# what breaks something is kept there, too, and what it all took in build/fuzz/totals.
 TIME ?= 60
+WHAT ?=
 fuzz:
 	@$(MAKE) --no-print-directory CC=clang FUZZ=1 BUILD=build/fuzz fuzz-programs
-	@tests/fuzz/run build/fuzz $(TIME)
+	@tests/fuzz/run build/fuzz $(TIME) $(WHAT)
 
 fuzz-programs: $(FUZZERS)
 
@@ -154,7 +174,20 @@ soak:
 	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=build/sanitize test-programs
 	SOAK_SECONDS=60 python3 tests/mount.py --build build/sanitize --module mount_soak
 
-bench: all $(BUILD)/make-bench-images $(BUILD)/hello_ll $(BUILD)/static_ll $(BUILD)/time_files
+# EVERY=10: of allocations that fail every tenth only; of fixtures every tenth.
+EVERY ?= 1
+faults:
+	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=build/sanitize test-programs
+	python3 tests/faults.py --every $(EVERY) --seed $(SEED)
+
+valgrind: all
+	python3 tests/valgrind.py --every $(EVERY) --seed $(SEED)
+
+$(BUILD)/tests/faults.so: tests/faults.c
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) -O1 -g -fPIC -shared -o $@ $<
+
+bench: all $(BUILD)/make-bench-images $(BUILD)/hello_ll $(BUILD)/static_ll $(BUILD)/time_files $(BUILD)/time_reads
 	tools/bench
 
 $(BUILD)/make-bench-images: $(call objects,tools/bench_images.c $(wildcard tools/make_bench_*.c))
@@ -167,6 +200,9 @@ $(BUILD)/tools/%_ll.o: ALL_CPPFLAGS += $(FUSE_CFLAGS)
 
 $(BUILD)/time_files: $(BUILD)/tools/time_files.o
 	$(CC) $(ALL_LDFLAGS) -o $@ $^
+
+$(BUILD)/time_reads: $(call objects,tools/time_reads.c fs/sandbox.c fs/sandbox-calls.c detect/image_file.c formats/host.c)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(SANDBOX_LIBS)
 
 # Images anew, then their expectations: review what changed before you commit it.
 fixtures: $(BUILD)/instar-cat $(BUILD)/make-image
@@ -196,4 +232,4 @@ format:
 clean:
 	rm -rf build
 
-.PHONY: all demo test test-programs coverage unit-tests fuzz fuzz-programs oracle torture soak bench fixtures install uninstall format clean
+.PHONY: all demo test test-programs coverage unit-tests fuzz fuzz-programs oracle faults valgrind torture soak bench fixtures install uninstall format clean

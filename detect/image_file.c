@@ -8,6 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "formats/host.h"
+
+const char image_file_no_path[] = "";
+
 static int check_type(mode_t mode, bool block_devices)
 {
     if (S_ISREG(mode) || (S_ISBLK(mode) && block_devices))
@@ -57,8 +61,10 @@ int image_file_open(const char *path, bool block_devices, struct stat *st)
 
 int image_file_stat(int fd, struct stat *st)
 {
-    if (fstat(fd, st) < 0)
-        return -errno;
+    int error = host_stat(fd, st);
+
+    if (error)
+        return error;
     if (S_ISBLK(st->st_mode))
         st->st_size = lseek(fd, 0, SEEK_END);
     return st->st_size < 0 ? -errno : 0;
@@ -79,7 +85,8 @@ bool image_file_has_changed(int fd, struct stat *st)
     struct stat now = *st;
     struct statx known;
 
-    if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &known) < 0)
+    if (statx(fd, image_file_no_path, AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_BASIC_STATS,
+              &known) < 0)
         return false;
     now.st_size = S_ISBLK(st->st_mode) ? lseek(fd, 0, SEEK_END) : (off_t)known.stx_size;
     now.st_blocks = (blkcnt_t)known.stx_blocks;

@@ -20,6 +20,10 @@ int image_file_open(const char *path, bool block_devices, struct stat *st);
  */
 int image_file_reopen(int place, bool block_devices, struct stat *st);
 
+/* The path that is none: of a descriptor alone. It is this string, not another one, that sandboxes
+ * let through. */
+extern const char image_file_no_path[];
+
 /* fstat(2), with the true size of a block device. Returns 0 or -errno. */
 int image_file_stat(int fd, struct stat *st);
 

@@ -83,16 +83,43 @@ int layers_replace(struct layers *layers, int fd)
     return 0;
 }
 
+/* Whether a file is on a file system with one of these magic numbers. */
+static bool are_on(const struct layers *layers, const long *magics, size_t count)
+{
+    int fds[LAYERS_MAX + LAYERS_PARTS_HELD];
+    unsigned files = layers_descriptors(layers, fds);
+    struct statfs st;
+
+    for (unsigned i = 0; i < files; i++)
+        for (size_t k = 0; k < count; k++)
+            if (fstatfs(fds[i], &st) == 0 && st.f_type == magics[k])
+                return true;
+    return false;
+}
+
 bool layers_are_remote(const struct layers *layers)
 {
     static const long remote[] = {FUSE_SUPER_MAGIC, NFS_SUPER_MAGIC,  CIFS_SUPER_MAGIC,
                                   SMB2_SUPER_MAGIC, CEPH_SUPER_MAGIC, V9FS_MAGIC,
                                   AFS_SUPER_MAGIC,  CODA_SUPER_MAGIC};
-    struct statfs st;
+
+    return are_on(layers, remote, sizeof remote / sizeof *remote);
+}
+
+bool layers_answer_one_user(const struct layers *layers)
+{
+    static const long fuse = FUSE_SUPER_MAGIC;
+
+    return are_on(layers, &fuse, 1);
+}
+
+unsigned layers_descriptors(const struct layers *layers, int *fds)
+{
+    unsigned count = 0;
 
     for (unsigned i = 0; i < layers->count; i++)
-        for (size_t k = 0; k < sizeof remote / sizeof *remote; k++)
-            if (fstatfs(layers->items[i].fd, &st) == 0 && st.f_type == remote[k])
-                return true;
-    return false;
+        fds[count++] = layers->items[i].fd;
+    for (size_t i = 0; i < layers->held_count; i++)
+        fds[count++] = layers->held[i]->fd;
+    return count;
 }

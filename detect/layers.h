@@ -110,6 +110,13 @@ int layers_replace(struct layers *layers, int fd);
  * that it has changed. */
 bool layers_are_remote(const struct layers *layers);
 
+/* Whether a file is on a file system that may answer no user but its own (FUSE). */
+bool layers_answer_one_user(const struct layers *layers);
+
+/* The descriptors of all files that are open, at most LAYERS_MAX + LAYERS_PARTS_HELD. Returns how
+ * many. */
+unsigned layers_descriptors(const struct layers *layers, int *fds);
+
 /* Closes what only opening files needs: for a process that must open none. */
 void layers_close_directories(struct layers *layers);
 

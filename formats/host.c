@@ -12,9 +12,16 @@
 #include <linux/fs.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "checked.h"
+
+int host_stat(int fd, struct stat *st)
+{
+    _Static_assert(sizeof(long) == 8, "on other systems the kernel fills in another struct stat");
+    return syscall(SYS_fstat, fd, st) < 0 ? -errno : 0;
+}
 
 void host_begin(struct host *host, int fd, uint64_t size)
 {
@@ -149,4 +156,19 @@ int host_range(struct host *host, uint64_t offset, bool *data, uint64_t *end)
     *data = host->data;
     *end = host->data ? min_u64(host->end, host->size) : host->end;
     return error;
+}
+
+uint64_t host_holes(struct host *host)
+{
+    uint64_t holes = 0;
+
+    for (uint64_t at = 0, end; at < host->size; at = end) {
+        bool data;
+
+        if (host_range(host, at, &data, &end))
+            return 0;
+        end = min_u64(end, host->size);
+        holes += data ? 0 : end - at;
+    }
+    return holes;
 }

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 enum { HOST_EXTENTS = 256 };
 
@@ -31,9 +32,16 @@ struct host {
     struct host_extent list[HOST_EXTENTS];
 };
 
+/* fstat(2), by the system call of that name: C libraries take one that takes paths, too, which a
+ * process that may open nothing does without. 0 or -errno. */
+int host_stat(int fd, struct stat *st);
+
 void host_begin(struct host *host, int fd, uint64_t size);
 
 /* As image_host_range(), without words. */
 int host_range(struct host *host, uint64_t offset, bool *data, uint64_t *end);
+
+/* Bytes of the file that are holes; 0 if that cannot be told. */
+uint64_t host_holes(struct host *host);
 
 #endif

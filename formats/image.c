@@ -13,24 +13,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "budget.h"
 #include "checked.h"
 #include "escape.h"
 #include "host.h"
 
 enum {
     PROBLEM_BYTES = 512, /* the longest problem, before a byte of it may become four ("\x0a") */
-
-    /* A walk that reads more than the whole file and this much again reads some of it over and
-     * over: tables that refer to themselves or to each other. */
-    REREAD_BYTES = 64 << 20,
-
-    /*
-     * So often a walk over compressed data may read the file. A stream is read with what stands
-     * beside it in its sectors, almost 1024 bytes at the most: where streams are out of order, each
-     * time anew. The shortest have some ten bytes, and an entry of eight in a table.
-     */
-    WALK_READS = 64,
-    WALK_WORK = IMAGE_UNPACK_INPUT_WORK + IMAGE_UNPACK_OUTPUT_WORK, /* for a byte of the file */
 };
 
 /* A block of session memory. */
@@ -49,9 +38,10 @@ struct piece {
 
 /* What a session and its parts have in common. */
 struct common {
-    uint64_t total_size, bytes_read, reads, work;
-    unsigned walks;    /* over all data, that were begun */
-    unsigned sessions; /* that were begun */
+    struct budget budget;
+    unsigned sessions;                /* that were begun */
+    void (*tell_read)(void *context); /* NULL: nobody wants to know */
+    void *tell_context;
     struct unpacker *unpacker;
     size_t memory;
     unsigned layers; /* that share the memory for windows */
@@ -61,7 +51,7 @@ struct common {
 
 struct image {
     int fd;
-    bool takes_fd;
+    bool takes_fd, is_new; /* is_new: no session was on this file before */
     uint64_t size, disk_size;
     int64_t modified;
     struct common *common;
@@ -75,7 +65,7 @@ struct image {
     struct host host;
 };
 
-/* Bytes of the file, which fstat() does not tell of a block device. 0 or -errno. */
+/* Bytes of the file, which fstat(2) does not tell of a block device. 0 or -errno. */
 static int find_size(int fd, const struct stat *st, uint64_t *size)
 {
     off_t end = S_ISBLK(st->st_mode) ? lseek(fd, 0, SEEK_END) : st->st_size;
@@ -90,9 +80,11 @@ static int begin(struct image **out, int fd)
     struct stat st;
     struct image *img;
     uint64_t size = 0;
-    int error = fstat(fd, &st) < 0 ? -errno : find_size(fd, &st, &size);
+    int error = host_stat(fd, &st);
 
     *out = NULL;
+    if (!error)
+        error = find_size(fd, &st, &size);
     if (error)
         return error;
     img = calloc(1, sizeof *img);
@@ -121,7 +113,8 @@ int image_open(struct image **out, int fd)
     }
     (*out)->common->layers = 1;
     (*out)->number = ++(*out)->common->sessions;
-    (*out)->common->total_size = (*out)->size;
+    (*out)->is_new = true;
+    budget_add_file(&(*out)->common->budget, (*out)->size);
     return 0;
 }
 
@@ -164,8 +157,9 @@ int image_open_part(struct image **out, struct image *owner, int fd, bool takes_
         image_close(part);
         return error;
     }
-    if (is_new && !checked_add(part->common->total_size, part->size, &part->common->total_size))
-        part->common->total_size = UINT64_MAX;
+    part->is_new = is_new;
+    if (is_new)
+        budget_add_file(&part->common->budget, part->size);
     *out = part;
     return 0;
 }
@@ -251,17 +245,23 @@ int64_t image_modified(const struct image *img)
 
 uint64_t image_total_size(const struct image *img)
 {
-    return img->common->total_size;
+    return img->common->budget.total_size;
 }
 
 uint64_t image_bytes_read(const struct image *img)
 {
-    return img->common->bytes_read;
+    return img->common->budget.bytes_read;
+}
+
+void image_tell_reads(struct image *img, void (*tell)(void *context), void *context)
+{
+    img->common->tell_read = tell;
+    img->common->tell_context = context;
 }
 
 uint64_t image_reads(const struct image *img)
 {
-    return img->common->reads;
+    return img->common->budget.reads;
 }
 
 void *image_alloc(struct image *img, size_t size)
@@ -286,31 +286,13 @@ void *image_alloc(struct image *img, size_t size)
 
 void image_begin_walk(struct image *img)
 {
-    img->common->walks++;
-}
-
-/* base, and share more for each byte of all files. */
-static uint64_t budget_of(const struct common *c, uint64_t base, uint64_t share)
-{
-    uint64_t budget;
-
-    if (!checked_mul(c->total_size, share, &budget) || !checked_add(budget, base, &budget))
-        budget = UINT64_MAX;
-    return budget;
-}
-
-/* Whether so many bytes more may be read. */
-static bool may_read(const struct common *c, size_t length)
-{
-    uint64_t budget = budget_of(c, REREAD_BYTES, 1 + (uint64_t)c->walks * WALK_READS);
-
-    return length <= budget - c->bytes_read;
+    img->common->budget.walks++;
 }
 
 /* Reads length bytes at offset, all of them inside the file. */
 static int read_inside(struct image *img, uint64_t offset, size_t length, uint8_t *bytes)
 {
-    if (!may_read(img->common, length))
+    if (!budget_may_read(&img->common->budget, length))
         return image_fail(img, EFBIG,
                           "reads more than the file holds: its tables refer to each other");
     while (length) {
@@ -327,8 +309,10 @@ static int read_inside(struct image *img, uint64_t offset, size_t length, uint8_
         bytes += n;
         offset += (uint64_t)n;
         length -= (size_t)n;
-        img->common->bytes_read += (uint64_t)n;
-        img->common->reads++;
+        img->common->budget.bytes_read += (uint64_t)n;
+        img->common->budget.reads++;
+        if (img->common->tell_read)
+            img->common->tell_read(img->common->tell_context);
     }
     return 0;
 }
@@ -343,14 +327,26 @@ int image_read(struct image *img, uint64_t offset, size_t length, uint8_t *bytes
     return inside ? read_inside(img, offset, inside, bytes) : 0;
 }
 
+/* Counts the holes of the files that sessions are on now. Where the file system cannot tell, there
+ * are none. */
+static void count_holes(struct image *img)
+{
+    if (img->is_new)
+        img->common->budget.holes += host_holes(&img->host);
+    for (struct image *part = img->parts; part; part = part->next)
+        count_holes(part);
+}
+
 int image_work(struct image *img, uint64_t units, const char *what)
 {
-    struct common *c = img->common;
-    uint64_t budget = budget_of(c, IMAGE_WORK_MAX, (uint64_t)c->walks * WALK_WORK);
+    struct budget *budget = &img->common->budget;
 
-    if (!checked_add(c->work, units, &c->work))
-        c->work = UINT64_MAX;
-    if (c->work < budget)
+    budget_add_work(budget, units);
+    if (budget_wants_holes(budget)) {
+        budget->knows_holes = true;
+        count_holes(image_root(img));
+    }
+    if (budget_has_work(budget))
         return 0;
     return image_fail(img, EFBIG, "%s takes too long", what);
 }

@@ -26,7 +26,7 @@ enum {
     IMAGE_PARTS_MAX = 8,          /* parts of one layer that are open at a time */
     IMAGE_WINDOW_MIN = 64 << 10,  /* what each of them gets at least */
     IMAGE_MEMORY_MAX = 16 << 20,  /* bytes of memory of one session and its parts */
-    IMAGE_WORK_MAX = 400 << 20,   /* units of image_work() */
+    IMAGE_WORK_MAX = 256 << 20,   /* units of image_work() */
     IMAGE_PROBLEMS_MAX = 8 << 10, /* bytes of problems kept; later ones are dropped */
 
     /* What unpacking counts as work: for a byte of input, of the worst, tables of codes for next to
@@ -90,6 +90,10 @@ uint64_t image_total_size(const struct image *img);
 /* Bytes read from the image and its parts so far. */
 uint64_t image_bytes_read(const struct image *img);
 
+/* Calls tell after each read of the session and its parts: it goes on, however long its tables are.
+ */
+void image_tell_reads(struct image *img, void (*tell)(void *context), void *context);
+
 /* How many reads that took. */
 uint64_t image_reads(const struct image *img);
 
@@ -114,9 +118,10 @@ int image_work(struct image *img, uint64_t units, const char *what);
 
 /*
  * Gives the session what a walk over all of the guest's bytes takes beyond what there was for
- * tables, in proportion to its files: each of their bytes may be unpacked once, whatever it makes,
- * and be read for that, however small the streams are and in whatever order they stand. So honest
- * images of any size pass, and what refers to the same bytes over and over ends with EFBIG.
+ * tables, in proportion to its files: each of their bytes that the host stores may be unpacked
+ * once, whatever it makes, and be read for that, however small the streams are and in whatever
+ * order they stand. So honest images of any size pass, and what refers to the same bytes over and
+ * over ends with EFBIG.
  */
 void image_begin_walk(struct image *img);
 

@@ -161,7 +161,7 @@ static uint64_t extents_files(const struct conversion *c)
 static void extents_file(const struct conversion *c, uint64_t number, struct conversion_file *file)
 {
     const struct extents_written *e = c->state;
-    uint64_t n = number - 1, bytes;
+    uint64_t n, bytes;
 
     if (!number) {
         bytes = vmdk_descriptor_bytes(c->options, e->disk, c->name);
@@ -169,6 +169,7 @@ static void extents_file(const struct conversion *c, uint64_t number, struct con
         snprintf(file->name, sizeof file->name, "%s", c->name);
         return;
     }
+    n = number - 1;
     bytes = min_u64(e->extent, e->disk - n * e->extent);
     file->size = is_sparse(c) ? vmdk_overhead(bytes) + e->written[n] * (uint64_t)VMDK_GRAIN : bytes;
     vmdk_extent_name(c->options, c->name, n, file->name, sizeof file->name);

@@ -54,8 +54,8 @@ static int run(struct cat *cat, const struct task *task, struct reference_list *
     struct keeper keeper = {&cat->views[task->view], references, cat->bar, pass_name(task->pass),
                             now_ms()};
     const struct option_set *set = option_sets_get(&cat->sets, task->set);
-    const struct pass_sink sink = {&keeper, keep_file, keep_count, keep_reference,
-                                   cat->bar ? show_progress : NULL};
+    const struct pass_sink sink = {
+        &keeper, keep_file, keep_count, keep_reference, cat->bar ? show_progress : NULL, NULL};
     struct pass_report report;
     int error = task_run(task, set, &cat->layers, &cat->open, &sink, &report);
 

@@ -14,15 +14,10 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "frames.h"
 #include "job.h"
+#include "jobs.h"
 
 enum { END_TRIES = 200 }; /* milliseconds for a job to end in */
-
-struct collector {
-    struct reference_list *references;
-    struct collected *collected;
-};
 
 /* Words of a frame, one after the other. */
 struct words {
@@ -79,54 +74,39 @@ static int take_reference(struct reference_list *references, const char *bytes, 
     return error;
 }
 
-/* Takes what is kept besides the references. */
-static int take_result(struct collected *c, const struct wire_frame *f, const char *bytes)
-{
-    struct place place = {.number = f->number, .node = nodes};
-
-    if (!c)
-        return 0;
-    if (f->kind == WIRE_PROBLEMS && f->length > IMAGE_PROBLEMS_MAX)
-        return -EPROTO;
-    if (f->kind == WIRE_PROBLEMS)
-        text_add_lines_once(&c->problems, bytes, f->length);
-    if (f->kind == WIRE_COST && f->length == sizeof c->cost)
-        memcpy(&c->cost, bytes, sizeof c->cost);
-    if (f->kind != WIRE_FILE && f->kind != WIRE_COUNT)
-        return 0;
-    if (f->node >= nodes_count() || f->error > 0)
-        return -EPROTO;
-    place.node = &nodes[f->node];
-    if (f->kind == WIRE_COUNT)
-        return results_set_count(&c->results, &place, f->number);
-    return results_put(&c->results, &place, result_new(f->error, bytes, f->length));
-}
-
-/* Takes all whole frames that have come. 1: the last one did; 0 or -errno. */
-static int take_frames(const struct collector *c, struct frames *frames)
+/* Takes all whole frames that have come: what a front would take of such a job, and references. 1:
+ * the last one did; 0 or -errno. */
+static int take_frames(struct job *job, struct reference_list *references)
 {
     struct wire_frame frame;
     const char *bytes;
     int error = 0, more;
 
-    while (!error && (more = frames_next(frames, &frame, &bytes)) != 0) {
+    while (!error && (more = frames_next(&job->frames, &frame, &bytes)) != 0) {
         if (more < 0)
             error = more;
-        else if (frame.kind == WIRE_END)
-            error = 1;
         else if (frame.kind == WIRE_REFERENCE)
-            error = take_reference(c->references, bytes, frame.length);
+            error = take_reference(references, bytes, frame.length);
         else
-            error = take_result(c->collected, &frame, bytes);
+            error = job_take_frame(job, &frame, bytes);
     }
     return error;
 }
 
+/* Keeps what the job said, which leaves it. */
+static void keep(struct collected *collected, struct job *job)
+{
+    collected->results = job->results;
+    collected->problems = job->problems;
+    collected->cost = job->cost;
+    job->results = (struct results){.lists = NULL};
+    job->problems = (struct text){.bytes = NULL};
+}
+
 int collect_frames(int fd, struct reference_list *references, struct collected *collected)
 {
-    const struct collector c = {references, collected};
     int64_t end = now_ms() + COLLECT_TIMEOUT_MS, rest;
-    struct frames frames = {.buffer = NULL};
+    struct job job = {.task = {.pass = PASS_HEADER}, .fd = -1};
     int taken = 0, more = 1;
 
     while (taken == 0 && more > 0 && (rest = end - now_ms()) > 0) {
@@ -134,11 +114,17 @@ int collect_frames(int fd, struct reference_list *references, struct collected *
 
         if (poll(&wait, 1, (int)rest) <= 0)
             continue;
-        more = frames_read(&frames, fd);
+        more = frames_read(&job.frames, fd);
         if (more > 0)
-            taken = take_frames(&c, &frames);
+            taken = take_frames(&job, references);
     }
-    frames_end(&frames);
+    if (collected)
+        collected->sandbox = job.sandbox;
+    if (collected && taken == 1)
+        keep(collected, &job);
+    frames_end(&job.frames);
+    text_free(&job.problems);
+    results_forget(&job.results);
     return taken;
 }
 
@@ -161,20 +147,26 @@ static void end_job(pid_t pid)
 }
 
 int collect_references(struct layers *layers, unsigned layer, const struct open_options *options,
-                       struct reference_list *references, struct collected *collected)
+                       const struct sandbox_options *sandbox, struct reference_list *references,
+                       struct collected *collected)
 {
+    struct job_order order = {.task = {.view = layer + 1, .pass = PASS_HEADER},
+                              .layers = layers,
+                              .options = options,
+                              .sandbox = *sandbox};
     int pipe_fds[2], taken;
-    pid_t pid;
+    pid_t pid, parent = getpid();
 
     if (pipe2(pipe_fds, O_CLOEXEC) < 0)
         return -errno;
     pid = fork();
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent)
+            _exit(1);
         close(pipe_fds[0]);
-        layers_close_directories(layers);
-        exit(job_run(&(struct task){.view = layer + 1, .pass = PASS_HEADER}, NULL, layers, options,
-                     pipe_fds[1]));
+        order.out = pipe_fds[1];
+        job_run(&order);
     }
     close(pipe_fds[1]);
     taken = pid < 0 ? -EAGAIN : collect_frames(pipe_fds[0], references, collected);

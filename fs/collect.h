@@ -4,6 +4,7 @@
 #define FS_COLLECT_H
 
 #include "results.h"
+#include "sandbox.h"
 #include "wire.h"
 
 enum { COLLECT_TIMEOUT_MS = 10000 };
@@ -13,6 +14,7 @@ struct collected {
     struct results results; /* of view 0 */
     struct text problems;
     struct wire_cost cost;
+    struct sandbox_state sandbox; /* of the job */
 };
 
 /*
@@ -21,7 +23,8 @@ struct collected {
  * -errno (out of memory, no process).
  */
 int collect_references(struct layers *layers, unsigned layer, const struct open_options *options,
-                       struct reference_list *references, struct collected *collected);
+                       const struct sandbox_options *sandbox, struct reference_list *references,
+                       struct collected *collected);
 /*
  * Takes what such a job says on fd, until it has said all. 1; 0 or -errno: it did not, within
  * COLLECT_TIMEOUT_MS, or not in whole frames that mean something.

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <wchar.h>
 
 struct layer *front_layer(struct front *front, unsigned view)
 {
@@ -50,7 +51,6 @@ static void take_look(void *context, int error, int fd)
     if (fd < 0 || layers_replace(&front->layers, fd) < 0)
         return;
     front->is_remote = layers_are_remote(&front->layers);
-    watch_file(&front->watch, fd);
     begin_generation(front);
 }
 
@@ -110,17 +110,6 @@ void front_reclaim_sets(struct front *front)
         results_forget_sets(&jobs->views[i].results, &front->sets);
     inodes_forget_sets(&front->inodes, &front->sets);
     jobs->set_bytes = 0;
-}
-
-static void begin_watch(struct front *front)
-{
-    struct layers *layers = &front->layers;
-
-    watch_begin(&front->watch);
-    for (unsigned i = 0; i < layers->count; i++)
-        watch_file(&front->watch, layers->items[i].fd);
-    for (size_t i = 0; i < layers->held_count; i++)
-        watch_file(&front->watch, layers->held[i]->fd);
 }
 
 /* Takes one request of the kernel. Returns false when the session is over. */
@@ -213,27 +202,72 @@ static int begin_jobs(struct front *front, int monitor)
     text_add_lines_once(&view->problems, front->known.problems.bytes, front->known.problems.length);
     view->costs[PASS_HEADER] = (struct pass_cost){
         .runs = 1, .bytes = front->known.cost.bytes, .reads = front->known.cost.reads};
+    front->jobs.sandbox = front->known.sandbox;
     error = results_move(&view->results, &front->known.results);
     collected_end(&front->known);
     return error;
 }
 
-int front_run(struct front *front, int monitor)
+/* Closes what the front does not need, and enters the sandbox. 0 or -errno. */
+static int enter_sandbox(struct front *front, int ready)
+{
+    const struct sandbox_process process = {
+        .kind = SANDBOX_FRONT,
+        .keeps_user = layers_answer_one_user(&front->layers),
+        .writes_files = front->options->debug,
+    };
+    int keep[SANDBOX_KEPT_MAX], error;
+    unsigned count = layers_descriptors(&front->layers, keep);
+
+    _Static_assert(LAYERS_MAX + LAYERS_PARTS_HELD + 4 <= SANDBOX_KEPT_MAX, "room for all of them");
+    keep[count++] = fuse_session_fd(front->session);
+    keep[count++] = front->jobs.monitor;
+    keep[count++] = front->watch.fd;
+    keep[count++] = ready;
+    sandbox_close_others(keep, count, true);
+    error = sandbox_enter(front->options->sandbox.mode, &process, &front->sandbox);
+    if (error)
+        complain("the sandbox lacks %s: %s (see -o sandbox in the manual)",
+                 sandbox_layer_name((enum sandbox_layer)front->sandbox.failed), strerror(-error));
+    return error;
+}
+
+/* Tells whoever waits for it that the mount answers. If nobody does any more, nobody needs to know.
+ */
+static void tell_ready(int ready)
+{
+    if (ready < 0)
+        return;
+    wire_write(ready, "", 1);
+    close(ready);
+}
+
+int front_run(struct front *front, int monitor, int ready)
 {
     /* Whoever asks all of our processes to end asks the monitor, too: it unmounts, and that ends
      * this one. */
     signal(SIGTERM, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
-    layers_close_directories(&front->layers);
+    /* What libfuse says on standard error may have to go to a file, and must not take a descriptor
+     * of its own, as perror(3) does for a stream of neither kind. */
+    signal(SIGXFSZ, SIG_IGN);
+    fwide(stderr, -1);
     inodes_begin(&front->inodes);
-    if (begin_jobs(front, monitor) < 0)
+    if (begin_jobs(front, monitor) < 0) {
+        complain("out of memory");
         return EXIT_SYSTEM;
+    }
     front->waits_for_kernel = true; /* as it was opened */
-    begin_watch(front);
+    watch_listen(&front->watch);
     bar_begin(&front->bar, STDERR_FILENO);
     front->generation = 1;
     front->is_remote = layers_are_remote(&front->layers);
+    front->jobs.kills_done = front->options->sandbox.mode != SANDBOX_OFF;
+    front->jobs.stall_ms = (int64_t)front->options->stall_seconds * 1000;
     front->jobs.patience_ms = (int64_t)front->request_timeout * 1000 / 2;
+    if (enter_sandbox(front, ready) < 0)
+        return EXIT_SYSTEM;
+    tell_ready(ready);
     serve(front);
     watch_end(&front->watch);
     jobs_end(&front->jobs);

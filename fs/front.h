@@ -28,8 +28,9 @@ struct front {
                                  0: never */
     char *options_text;
     struct watch watch;
-    struct bar bar;      /* on a terminal, if it was asked for */
-    uint64_t generation; /* from 1 on; another when a file has changed */
+    struct sandbox_state sandbox; /* of this process */
+    struct bar bar;               /* on a terminal, if it was asked for */
+    uint64_t generation;          /* from 1 on; another when a file has changed */
     bool waits_for_kernel;
     bool changed;      /* it has, and the kernel was not told yet */
     bool is_remote;    /* not all changes are seen by the descriptors alone */
@@ -44,10 +45,11 @@ struct front {
 extern const struct fuse_lowlevel_ops front_operations;
 
 /*
- * Serves the session until it is unmounted. monitor: the socket to the monitor. Returns the
- * process's exit status.
+ * Enters the sandbox, and serves the session until it is unmounted. monitor: the socket to the
+ * monitor; ready: where it writes a byte to, and what it closes, once it serves; -1: nobody waits
+ * for that. Returns the process's exit status.
  */
-int front_run(struct front *front, int monitor);
+int front_run(struct front *front, int monitor, int ready);
 
 /* The image that a view tells of. */
 struct layer *front_layer(struct front *front, unsigned view);

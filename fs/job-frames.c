@@ -8,7 +8,20 @@
 #include "jobs.h"
 #include "passes.h"
 
-enum { ERRNOS = 512 }; /* the kernel takes no answer with an errno from here on */
+enum { ERRNOS = 512 }; /* no errno that a program sees is as large */
+
+/* What reading a file may say; ENOENT: there is none. Others mean something to the kernel, or to
+ * callers: ENOSYS from an open(2), and it never asks again. */
+static int errno_of_file(int error)
+{
+    static const int known[] = {0,       -ENOENT, -EUCLEAN, -ENOTSUP, -EIO,
+                                -EACCES, -EINVAL, -EFBIG,   -ENOMEM,  -ENODATA};
+
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (error == known[i])
+            return error;
+    return -EIO;
+}
 
 /* Takes a file's text. */
 static int take_file(struct job *job, const struct place *place, const struct wire_frame *f,
@@ -18,7 +31,7 @@ static int take_file(struct job *job, const struct place *place, const struct wi
 
     if (!task_may_tell(&job->task, place) || f->error > 0 || f->error <= -ERRNOS)
         return -EPROTO;
-    result = result_new(f->error, bytes, f->length);
+    result = result_new(errno_of_file(f->error), bytes, f->length);
     return result ? results_put(&job->results, place, result) : -ENOMEM;
 }
 
@@ -28,6 +41,18 @@ static int take_fixed(void *thing, size_t size, const struct wire_frame *f, cons
     if (f->length != size)
         return -EPROTO;
     memcpy(thing, bytes, size);
+    return 0;
+}
+
+static int take_sandbox(struct job *job, const struct wire_frame *f, const char *bytes)
+{
+    struct sandbox_state state;
+    int error = take_fixed(&state, sizeof state, f, bytes);
+
+    if (error || !sandbox_state_is_possible(&state))
+        return -EPROTO;
+    job->sandbox = state;
+    job->is_held = true;
     return 0;
 }
 
@@ -59,12 +84,11 @@ static bool tells_headers(const struct task *task)
     return task->pass <= PASS_CONTENT && !task->set;
 }
 
-/* Takes one whole frame. Returns 0; 1: it was the last; -EPROTO: it makes no sense. */
-static int take_frame(struct job *job, const struct wire_frame *f, const char *bytes)
+int job_take_frame(struct job *job, const struct wire_frame *f, const char *bytes)
 {
     struct place place = {.view = job->task.view, .number = f->number, .node = nodes};
 
-    if (f->node >= nodes_count())
+    if (f->node >= nodes_count() || job->is_held == (f->kind == WIRE_SANDBOX))
         return -EPROTO;
     place.node = &nodes[f->node];
     switch (f->kind) {
@@ -81,6 +105,10 @@ static int take_frame(struct job *job, const struct wire_frame *f, const char *b
         return take_fixed(&job->cost, sizeof job->cost, f, bytes);
     case WIRE_PROGRESS:
         return take_progress(job, f, bytes);
+    case WIRE_ALIVE:
+        return 0;
+    case WIRE_SANDBOX:
+        return take_sandbox(job, f, bytes);
     case WIRE_END:
         return 1;
     default:
@@ -95,7 +123,7 @@ int job_take_frames(struct job *job)
     int taken = 0, more;
 
     while (!taken && (more = frames_next(&job->frames, &frame, &bytes)) != 0)
-        taken = more < 0 ? more : take_frame(job, &frame, bytes);
+        taken = more < 0 ? more : job_take_frame(job, &frame, bytes);
     return taken;
 }
 
@@ -108,11 +136,17 @@ uint64_t view_bytes_read(const struct view *view)
     return bytes;
 }
 
+void view_add_problems(struct view *view, const struct job *job)
+{
+    if (view->problems.length + job->problems.length <= VIEW_PROBLEMS_MAX)
+        text_add_lines_once(&view->problems, job->problems.bytes, job->problems.length);
+}
+
 int view_publish(struct view *view, struct job *job)
 {
     struct pass_cost *cost = &view->costs[job->task.pass];
 
-    text_add_lines_once(&view->problems, job->problems.bytes, job->problems.length);
+    view_add_problems(view, job);
     cost->runs++;
     cost->bytes += job->cost.bytes;
     cost->reads += job->cost.reads;
@@ -132,4 +166,5 @@ void view_forget(struct view *view)
 {
     results_forget(&view->results);
     text_free(&view->problems);
+    memset(view->failures, 0, sizeof view->failures);
 }

@@ -8,14 +8,16 @@
 
 #include "clock.h"
 #include "passes.h"
+#include "sanitizers.h"
 #include "wire.h"
 
-enum { PROGRESS_MS = 100 };
+enum { PROGRESS_MS = 100, ALIVE_MS = 1000 };
 
 /* Frames on their way: a pass has hundreds, most of them short. */
 struct out {
     int fd;
-    int64_t told; /* when progress was, last; ms */
+    int64_t told;  /* when progress was, last; ms */
+    int64_t alive; /* when anything was; ms */
     size_t used;
     char buffer[16 << 10];
 };
@@ -25,6 +27,7 @@ static int flush(struct out *out)
     int error = out->used ? wire_write(out->fd, out->buffer, out->used) : 0;
 
     out->used = 0;
+    out->alive = now_ms();
     return error;
 }
 
@@ -85,6 +88,17 @@ static int write_progress(void *context, uint64_t done, uint64_t total)
     return error ? error : flush(out);
 }
 
+/* Tells that the job goes on, if it had nothing else to tell for long. If nobody reads it, what is
+ * told next fails, too. */
+static void write_alive(void *context)
+{
+    struct out *out = context;
+
+    if (now_ms() - out->alive >= ALIVE_MS &&
+        write_frame(out, (struct wire_frame){.kind = WIRE_ALIVE}, NULL) == 0)
+        flush(out);
+}
+
 static int write_reference(void *context, const struct reference *r)
 {
     struct wire_reference head = {.role = (uint32_t)r->role,
@@ -110,26 +124,70 @@ static int write_reference(void *context, const struct reference *r)
     return error ? error : write_bytes(context, r->path, head.path);
 }
 
-int job_run(const struct task *task, const struct option_set *set, const struct layers *layers,
-            const struct open_options *options, int fd)
+/* Closes all that the job does not need. */
+static void close_others(const struct job_order *order)
 {
-    struct out out = {.fd = fd};
-    const struct pass_sink sink = {&out, write_file, write_count, write_reference, write_progress};
-    struct pass_report report;
-    int error = task_run(task, set, layers, options, &sink, &report);
-    struct wire_frame problems = {.kind = WIRE_PROBLEMS,
-                                  .length = (uint32_t)strlen(report.problems)};
-    const struct wire_frame cost = {.kind = WIRE_COST, .length = sizeof(struct wire_cost)};
+    int keep[LAYERS_MAX + LAYERS_PARTS_HELD + 2];
+    unsigned count = layers_descriptors(order->layers, keep);
 
+    _Static_assert(sizeof keep / sizeof *keep <= SANDBOX_KEPT_MAX, "room for all of them");
+    keep[count++] = order->out;
+    if (order->layers->fetch)
+        keep[count++] = order->layers->fetch_context;
+    sandbox_close_others(keep, count, HAS_SANITIZERS);
+}
+
+/* Enters the sandbox, and tells how that went. 0 or -errno. */
+static int enter_sandbox(const struct job_order *order, struct out *out)
+{
+    const struct sandbox_options *options = &order->sandbox;
+    const struct wire_frame frame = {.kind = WIRE_SANDBOX, .length = sizeof(struct sandbox_state)};
+    const struct sandbox_process process = {
+        .kind = SANDBOX_JOB,
+        .keeps_user = layers_answer_one_user(order->layers),
+        .out = order->out,
+        .asks_for_parts = order->layers->fetch,
+        .cpu_seconds =
+            options->has_cpu_limit ? options->cpu_seconds : pass_cpu_seconds(order->task.pass)};
+    struct sandbox_state state;
+    int failed = sandbox_enter(options->mode, &process, &state);
+    int error = write_frame(out, frame, &state);
+
+    if (failed && !error)
+        error = flush(out);
+    return failed ? failed : error;
+}
+
+/* Does the task, and writes what it tells. 0 or -errno. */
+static int run(const struct job_order *order, struct out *out)
+{
+    const struct pass_sink sink = {
+        out, write_file, write_count, write_reference, write_progress, write_alive};
+    const struct wire_frame cost = {.kind = WIRE_COST, .length = sizeof(struct wire_cost)};
+    struct wire_frame problems = {.kind = WIRE_PROBLEMS};
+    struct pass_report report;
+    int error = task_run(&order->task, order->set, order->layers, order->options, &sink, &report);
+
+    problems.length = (uint32_t)strlen(report.problems);
     if (!error)
-        error = write_frame(&out, problems, report.problems);
+        error = write_frame(out, problems, report.problems);
     if (!error)
-        error = write_frame(&out, cost, &(struct wire_cost){report.bytes_read, report.reads});
+        error = write_frame(out, cost, &(struct wire_cost){report.bytes_read, report.reads});
     if (!error)
-        error = write_frame(&out, (struct wire_frame){.kind = WIRE_END}, NULL);
+        error = write_frame(out, (struct wire_frame){.kind = WIRE_END}, NULL);
+    return error ? error : flush(out);
+}
+
+void job_run(const struct job_order *order)
+{
+    struct out out = {.fd = order->out, .alive = now_ms()};
+    int error;
+
+    close_others(order);
+    error = enter_sandbox(order, &out);
     if (!error)
-        error = flush(&out);
-    return error ? 1 : 0;
+        error = run(order, &out);
+    sandbox_exit(order->sandbox.mode, error ? 1 : 0);
 }
 
 int job_fetch_part(const struct layers *layers, unsigned layer, size_t reference)

@@ -7,10 +7,10 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "clock.h"
+#include "jobs-list.h"
 #include "passes.h"
 
 int jobs_begin(struct jobs *jobs, int monitor, unsigned views_count, const struct option_sets *sets)
@@ -20,90 +20,10 @@ int jobs_begin(struct jobs *jobs, int monitor, unsigned views_count, const struc
     return jobs->views ? 0 : -ENOMEM;
 }
 
-static bool is_same_task(const struct task *a, const struct task *b)
-{
-    return a->view == b->view && a->pass == b->pass && a->set == b->set;
-}
-
-/* The job that does the task, or NULL. */
-static struct job *find_task(const struct jobs *jobs, const struct task *task)
-{
-    struct job *job = jobs->all;
-
-    while (job && !is_same_task(&job->task, task))
-        job = job->next;
-    return job;
-}
-
-/* A new job, which is not started yet. NULL: out of memory, or there are too many. */
-static struct job *job_new(struct jobs *jobs, const struct task *task)
-{
-    struct job *job = jobs->count < JOBS_MAX ? calloc(1, sizeof *job) : NULL, **link = &jobs->all;
-
-    if (!job)
-        return NULL;
-    jobs->count++;
-    *job = (struct job){.task = *task, .fd = -1, .left_at = -1};
-    while (*link)
-        link = &(*link)->next;
-    *link = job;
-    return job;
-}
-
-/* Whether the job is one of those that take turns: walks, and what there may be any number of. */
-static bool takes_turns(const struct job *job)
-{
-    return job->task.pass >= PASS_MEASURE || job->task.set;
-}
-
-/* Forgets what has come from the job so far, and its pipe: it may be started again. */
-static void forget_job(struct jobs *jobs, struct job *job)
-{
-    if (job->id && takes_turns(job))
-        jobs->turns--;
-    if (job->fd >= 0)
-        close(job->fd);
-    job->fd = -1;
-    job->id = 0;
-    frames_end(&job->frames);
-    job->at_end = job->ended = false;
-    job->cost = (struct wire_cost){.bytes = 0};
-    job->done = job->total = 0;
-    text_free(&job->problems);
-    job->problem_bytes = 0;
-    results_forget(&job->results);
-}
-
-/* All of them go on. */
-static void resume_all(struct waiter *waiters, int error)
-{
-    while (waiters) {
-        struct waiter *w = waiters;
-
-        waiters = w->next;
-        w->resume(w, error);
-    }
-}
-
-/* The job is no more. Returns those who wait for it. */
-static struct waiter *job_free(struct jobs *jobs, struct job *job)
-{
-    struct waiter *waiters = job->waiters;
-    struct job **link = &jobs->all;
-
-    while (*link != job)
-        link = &(*link)->next;
-    *link = job->next;
-    forget_job(jobs, job);
-    free(job);
-    jobs->count--;
-    return waiters;
-}
-
 void jobs_end(struct jobs *jobs)
 {
     while (jobs->all)
-        resume_all(job_free(jobs, jobs->all), -EIO);
+        waiters_resume(job_free(jobs, jobs->all), -EIO);
     for (unsigned i = 0; i < jobs->views_count; i++)
         view_forget(&jobs->views[i]);
     free(jobs->views);
@@ -129,9 +49,11 @@ static void finish(struct jobs *jobs, struct job *job, int error)
     if (task.set)
         jobs->set_bytes += job->frames.total;
     if (!error)
+        jobs->sandbox = job->sandbox;
+    if (!error)
         error = view_publish(&jobs->views[task.view], job);
     /* They may wait again: for another job. */
-    resume_all(job_free(jobs, job), error);
+    waiters_resume(job_free(jobs, job), error);
     if (torn)
         view_forget_told(&jobs->views[task.view], &task);
 }
@@ -155,26 +77,38 @@ static void request(struct jobs *jobs, enum wire_request_kind kind, struct job *
         job->ended = job->at_end = true;
 }
 
-/* Ends a job whose monitor, process or words have failed: its readers get EIO, `problems` says why.
- */
+/* Ends a job that its monitor could not run, or lost: its readers get EIO, `problems` says why. */
 static void fail(struct jobs *jobs, struct job *job, const char *format, int number)
 {
-    struct view *view = &jobs->views[job->task.view];
-
-    text_add(&job->problems, "the %s job ", pass_name(job->task.pass));
-    text_add(&job->problems, format, number);
-    text_add_lines_once(&view->problems, job->problems.bytes, job->problems.length);
+    job_tell_failure(jobs, job, format, number);
     finish(jobs, job, -EIO);
+}
+
+/* The same for one that runs, and is to be killed for what it does. */
+static void fail_running(struct jobs *jobs, struct job *job, const char *format, int number)
+{
+    request(jobs, WIRE_KILL, job);
+    job_note_failure(jobs, job, format, number);
+    finish(jobs, job, -EIO);
+}
+
+static bool is_given_up(const struct jobs *jobs, const struct task *task)
+{
+    return jobs->views[task->view].failures[task->pass][task->set != 0].given_up;
 }
 
 /* Starts the job, now or when it has its turn. It may be over then. */
 static void start(struct jobs *jobs, struct job *job)
 {
-    if (takes_turns(job) && jobs->turns == JOBS_TURNS_MAX)
+    if (is_given_up(jobs, &job->task)) {
+        finish(jobs, job, -EIO);
         return;
-    jobs->turns += takes_turns(job);
+    }
+    if (job_takes_turns(job) && jobs->turns == JOBS_TURNS_MAX)
+        return;
+    jobs->turns += job_takes_turns(job);
     job->id = ++jobs->last_id;
-    job->started = now_ms();
+    job->started = job->heard = now_ms();
     request(jobs, WIRE_START, job);
     if (job->ended)
         fail(jobs, job, "could not be started: the monitor is gone", 0);
@@ -199,7 +133,7 @@ static void stop(struct jobs *jobs, struct job *job)
 {
     if (job->id)
         request(jobs, WIRE_KILL, job);
-    forget_job(jobs, job);
+    job_forget(jobs, job);
 }
 
 /* Takes all frames that have come: the job may be over, or be none any more. */
@@ -208,10 +142,11 @@ static void take_frames(struct jobs *jobs, struct job *job)
     int taken = job_take_frames(job);
 
     if (taken == 1) {
+        if (jobs->kills_done)
+            request(jobs, WIRE_KILL, job);
         finish(jobs, job, 0);
     } else if (taken < 0) {
-        request(jobs, WIRE_KILL, job);
-        fail(jobs, job, "did not keep to its protocol (error %d)", -taken);
+        fail_running(jobs, job, "did not keep to its protocol (error %d)", -taken);
     }
 }
 
@@ -219,7 +154,7 @@ static void take_frames(struct jobs *jobs, struct job *job)
 static struct task awaited(const struct jobs *jobs, struct task task)
 {
     const struct task scan = {task.view, PASS_SCAN, 0};
-    bool told = task.pass == PASS_MEASURE && !task.set && find_task(jobs, &scan);
+    bool told = task.pass == PASS_MEASURE && !task.set && job_find(jobs, &scan);
 
     return told ? scan : task;
 }
@@ -228,7 +163,7 @@ bool jobs_is_running(const struct jobs *jobs, const struct place *place)
 {
     const struct task task = awaited(jobs, place_task(place));
 
-    return find_task(jobs, &task);
+    return job_find(jobs, &task);
 }
 
 void jobs_wait(struct jobs *jobs, struct waiter *waiter)
@@ -236,7 +171,7 @@ void jobs_wait(struct jobs *jobs, struct waiter *waiter)
     struct job *job;
 
     waiter->task = awaited(jobs, waiter->task);
-    job = find_task(jobs, &waiter->task);
+    job = job_find(jobs, &waiter->task);
     if (!job)
         job = job_new(jobs, &waiter->task);
     if (!job) {
@@ -253,7 +188,7 @@ void jobs_wait(struct jobs *jobs, struct waiter *waiter)
 
 void jobs_leave(struct jobs *jobs, struct waiter *waiter)
 {
-    struct job *job = find_task(jobs, &waiter->task);
+    struct job *job = job_find(jobs, &waiter->task);
     struct waiter **link = job ? &job->waiters : NULL;
 
     while (link && *link && *link != waiter)
@@ -305,10 +240,8 @@ void jobs_look(struct jobs *jobs)
 /* Says how a job without its last frame ended. */
 static void fail_ended(struct jobs *jobs, struct job *job)
 {
-    if (WIFSIGNALED(job->status))
-        fail(jobs, job, "was killed by signal %d", WTERMSIG(job->status));
-    else
-        fail(jobs, job, "failed with status %d", WEXITSTATUS(job->status));
+    job_note_end(jobs, job);
+    finish(jobs, job, -EIO);
 }
 
 /* Reads a piece of what the job says. */
@@ -319,6 +252,7 @@ static void read_job(struct jobs *jobs, struct job *job)
     if (more == -EINTR || more == -EAGAIN)
         return;
     if (more > 0) {
+        job->heard = now_ms();
         take_frames(jobs, job);
         return;
     }
@@ -395,6 +329,11 @@ static void read_monitor(struct jobs *jobs)
         lose_monitor(jobs);
 }
 
+static int64_t min_ms(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 /* The time at which something has to be done about a job without an event; INT64_MAX: never. */
 static int64_t deadline(const struct jobs *jobs, const struct job *job)
 {
@@ -402,8 +341,10 @@ static int64_t deadline(const struct jobs *jobs, const struct job *job)
 
     if (job->left_at >= 0)
         first = job->left_at + JOBS_LINGER_MS;
+    if (job->id && jobs->stall_ms)
+        first = min_ms(first, job->heard + jobs->stall_ms);
     for (const struct waiter *w = job->waiters; w && jobs->patience_ms; w = w->next)
-        first = w->since + jobs->patience_ms < first ? w->since + jobs->patience_ms : first;
+        first = min_ms(first, w->since + jobs->patience_ms);
     return first;
 }
 
@@ -419,14 +360,13 @@ int jobs_poll(struct jobs *jobs, struct pollfd *fds, nfds_t *count)
     *count = 0;
     fds[(*count)++] = (struct pollfd){.fd = jobs->monitor, .events = POLLIN};
     for (const struct job *job = jobs->all; job; job = job->next) {
-        int64_t next = deadline(jobs, job);
-
-        first = next < first ? next : first;
+        first = min_ms(first, deadline(jobs, job));
         if (job->fd < 0)
             continue;
         assert(*count < JOBS_POLLFDS);
         fds[(*count)++] = (struct pollfd){.fd = job->fd, .events = POLLIN};
     }
+    jobs->wakes_at = first;
     if (first == INT64_MAX)
         return -1;
     rest = first - now_ms();
@@ -458,16 +398,31 @@ static void look_after(struct jobs *jobs, struct job *job, int64_t now)
 {
     if (jobs->patience_ms)
         lose_patience(jobs, job, now);
+    if (job->id && jobs->stall_ms && now - job->heard >= jobs->stall_ms) {
+        fail_running(jobs, job, "told nothing for %d s, and was given up",
+                     (int)(jobs->stall_ms / 1000));
+        return;
+    }
     if (job->left_at < 0 || now - job->left_at < JOBS_LINGER_MS)
         return;
     stop(jobs, job);
     job_free(jobs, job);
 }
 
+/* That this process was stopped, or its machine, is no stall of its jobs. */
+static void forgive(struct jobs *jobs, int64_t ms)
+{
+    for (struct job *job = jobs->all; job; job = job->next)
+        job->heard += ms;
+}
+
 void jobs_handle(struct jobs *jobs, const struct pollfd *fds, nfds_t count)
 {
     int64_t now = now_ms();
     struct job *next;
+
+    if (now > jobs->wakes_at && now - jobs->wakes_at > JOBS_LATE_MS)
+        forgive(jobs, now - jobs->wakes_at);
 
     if (fds[0].revents && jobs->monitor >= 0)
         read_monitor(jobs);

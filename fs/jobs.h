@@ -13,6 +13,7 @@
 #include "frames.h"
 #include "option_sets.h"
 #include "results.h"
+#include "sandbox.h"
 #include "text.h"
 
 enum {
@@ -31,6 +32,15 @@ enum {
     /* So many walks, and jobs about options, run at a time; others wait for their turn, as each
        takes memory and the disk. What looks at headers never waits. */
     JOBS_TURNS_MAX = 16,
+
+    /* So often the jobs of a pass may fail in so long a time: after that it is not tried again
+       until the image changes. */
+    JOBS_FAILURES_MAX = 3,
+    JOBS_FAILURES_MS = 60000,
+
+    JOBS_LATE_MS = 1000, /* who is later than that was stopped himself, and jobs with him */
+
+    VIEW_PROBLEMS_MAX = 64 << 10, /* bytes that are kept of what jobs say */
 
     JOBS_MAX = 4096, /* that run or wait for their turn; each is somebody who waits */
 
@@ -61,6 +71,9 @@ struct job {
     struct text problems;
     size_t problem_bytes; /* that have come */
     struct wire_cost cost;
+    struct sandbox_state sandbox;
+    bool is_held;         /* it has told of that: the first that it has to tell */
+    int64_t heard;        /* when something came from it, or it was started; ms */
     uint64_t done, total; /* bytes of the disk; total 0: not known */
     int64_t started;      /* ms */
     struct waiter *waiters;
@@ -75,17 +88,28 @@ struct pass_cost {
     int64_t ms;
 };
 
+/* When the last jobs of a pass failed, ms; 0: not so many have. */
+struct failures {
+    int64_t at[JOBS_FAILURES_MAX]; /* the last first */
+    bool given_up;
+};
+
 /* What is known of a view. */
 struct view {
     struct results results;
     struct text problems; /* of all its jobs, each line once */
     struct pass_cost costs[PASSES];
+    struct failures failures[PASSES][2]; /* of the pass, and of sets of options */
 };
 
 struct jobs {
     int monitor;         /* socket; -1: the monitor is gone */
     int64_t patience_ms; /* a waiter is resumed with -EINTR after that long, and its job goes on; 0:
                             never */
+    bool kills_done;     /* jobs that have told all: they have no reason to go on */
+    int64_t wakes_at;    /* when poll(2) is to return; ms */
+    int64_t stall_ms;    /* a job that tells nothing for so long is killed; 0: none is */
+    struct sandbox_state sandbox; /* of the last job that told of it */
     uint32_t last_id;
     unsigned views_count;
     struct view *views;
@@ -120,6 +144,9 @@ uint64_t view_bytes_read(const struct view *view);
 /* Keeps what a job has found, which leaves it. 0 or -ENOMEM. */
 int view_publish(struct view *view, struct job *job);
 
+/* Keeps what a job says is wrong, each line once, while there is room. */
+void view_add_problems(struct view *view, const struct job *job);
+
 /* Forgets what such a task has told, or all that is known. */
 void view_forget_told(struct view *view, const struct task *task);
 void view_forget(struct view *view);
@@ -150,6 +177,9 @@ int jobs_poll(struct jobs *jobs, struct pollfd *fds, nfds_t *count);
 
 /* Does what poll(2) found to do. */
 void jobs_handle(struct jobs *jobs, const struct pollfd *fds, nfds_t count);
+
+/* Takes one whole frame. 0; 1: it was the last; -errno: it makes no sense, or no memory. */
+int job_take_frame(struct job *job, const struct wire_frame *frame, const char *bytes);
 
 /* Takes all whole frames that have come from a job. 0; 1: the last one did; -errno: they make no
  * sense, or no memory. */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "collect.h"
@@ -45,6 +46,16 @@ static int open_image(struct front *front, struct options *o)
     return 0;
 }
 
+/* Whether a job ended as there was no such sandbox as was asked for; said. */
+static bool lacks_sandbox(const struct sandbox_state *state)
+{
+    if (!state->error || state->failed >= SANDBOX_LAYERS)
+        return false;
+    complain("the sandbox that images are read in lacks %s: %s (see -o sandbox in the manual)",
+             sandbox_layer_name(state->failed), strerror(-state->error));
+    return true;
+}
+
 /*
  * Finds and opens what images name and the user grants, and says in one line what is lacking. What
  * the first look at the headers told is kept where nothing more is to be told.
@@ -57,8 +68,10 @@ static int open_references(struct front *front)
     for (unsigned i = 0; i < front->layers.count && !error; i++) {
         struct reference_list references = {.items = NULL};
 
-        error = collect_references(&front->layers, i, &front->open, &references,
-                                   i == 0 ? &front->known : NULL);
+        error = collect_references(&front->layers, i, &front->open, &front->options->sandbox,
+                                   &references, i == 0 ? &front->known : NULL);
+        if (error == 0 && lacks_sandbox(&front->known.sandbox))
+            return EXIT_SYSTEM;
         if (error == 0)
             complain("it could not be found out what the image names: none of it is opened");
         error = error < 0 ? error : 0;
@@ -149,10 +162,11 @@ static int run_in_background(struct front *front, const struct mount *mount)
         close(ready[1]);
         close(fuse_session_fd(front->session));
         status = wait_for_mount(front, mount, ready[0]);
-        if (!was_interrupted())
+        if (!was_interrupted() && status == EXIT_GOOD)
             return status;
         kill(pid, SIGTERM);
-        return EXIT_INTERRUPTED;
+        waitpid(pid, NULL, 0); /* it unmounts */
+        return was_interrupted() ? EXIT_INTERRUPTED : status;
     }
     close(ready[0]);
     leave_terminal();
@@ -203,6 +217,8 @@ int main(int argc, char **argv)
     front.request_timeout = mount_request_timeout();
     front.options = &options;
     front.options_text = options_describe(&options);
+    if (!front.options_text)
+        complain("out of memory");
     status = front.options_text ? run(&front, &options) : EXIT_SYSTEM;
     layers_end(&front.layers);
     free(front.options_text);

@@ -20,6 +20,8 @@
 /* So many run; others have said all and are ending, which may take them a moment. */
 enum { CHILDREN_MAX = JOBS_POLLFDS + 64 };
 
+enum { REQUESTS_AT_ONCE = 32 }; /* then others have their turn: signals, children */
+
 enum { END_TRIES = 1000 }; /* milliseconds for the last of them to end in */
 
 struct child {
@@ -33,10 +35,11 @@ struct monitor {
     const struct mount *mount;
     pid_t front_pid;
     bool front_ended;
+    int front_status;    /* as of waitpid(2) */
     int signals, socket; /* socket: -1: the front said nonsense, or is gone */
     int news[2];         /* of files that were found: to read, and for those who look to write */
     pid_t looker;        /* 0: none */
-    int ready;           /* -1: nobody waits */
+    int ready;           /* the front's; -1: nobody waits */
     unsigned asked_to_end;
     struct child children[CHILDREN_MAX];
 };
@@ -77,8 +80,6 @@ static void become_child(const struct monitor *m)
     sigprocmask(SIG_SETMASK, &none, NULL);
     close(m->signals);
     close(m->news[0]);
-    if (m->ready >= 0)
-        close(m->ready);
 }
 
 /* Forks the front, which gets the other end of the socket. Returns 0 or -errno. */
@@ -94,9 +95,10 @@ static int start_front(struct monitor *m)
     if (m->front_pid == 0) {
         close(pair[0]);
         become_child(m);
-        close(m->news[1]);
-        exit(front_run(m->front, pair[1]));
+        sandbox_exit(m->front->options->sandbox.mode, front_run(m->front, pair[1], m->ready));
     }
+    if (m->ready >= 0)
+        close(m->ready);
     close(pair[1]);
     m->socket = pair[0];
     /* The connection must end with the front. */
@@ -139,7 +141,20 @@ static void kill_child(const struct child *child)
         kill(child->opener, SIGKILL);
 }
 
-/* In a new process: looks for another file of the image's name, takes it, and tells of it. */
+/* Watches all files that are open. */
+static void begin_watch(struct front *front)
+{
+    struct layers *layers = &front->layers;
+
+    watch_begin(&front->watch);
+    for (unsigned i = 0; i < layers->count; i++)
+        watch_file(&front->watch, layers->items[i].fd);
+    for (size_t i = 0; i < layers->held_count; i++)
+        watch_file(&front->watch, layers->held[i]->fd);
+}
+
+/* In a new process: looks for another file of the image's name, takes and watches it, and tells of
+ * it. */
 static void look(struct monitor *m)
 {
     struct layers *layers = &m->front->layers;
@@ -147,6 +162,8 @@ static void look(struct monitor *m)
     int fd = layers_look(layers, &st);
     int32_t status = fd < 0 ? fd : 0;
 
+    if (fd >= 0)
+        watch_file(&m->front->watch, fd);
     wire_send(m->news[1], &status, sizeof status, fd);
     if (fd >= 0)
         layers_replace(layers, fd);
@@ -155,25 +172,28 @@ static void look(struct monitor *m)
 /* In a new process: runs the job that r asks for; socket: on which it asks for parts, or -1. */
 static void run_job(struct monitor *m, const struct wire_request *r, int fd, int socket)
 {
-    const struct task task = {r->view, (enum pass)r->pass, r->set};
     struct front *front = m->front;
     struct option_set set = {.options = r->options};
+    struct job_order order = {.task = {r->view, (enum pass)r->pass, r->set},
+                              .layers = &front->layers,
+                              .options = &front->open,
+                              .sandbox = front->options->sandbox,
+                              .out = fd};
 
     close(m->socket);
     become_child(m);
     if (r->look)
         look(m);
-    close(m->news[1]);
-    if (task.set) {
+    if (r->set) {
         set.directory = &nodes[r->directory];
         set.target = targets[r->target];
+        order.set = &set;
     }
-    layers_close_directories(&front->layers);
     if (socket >= 0) {
         front->layers.fetch = job_fetch_part;
         front->layers.fetch_context = socket;
     }
-    exit(job_run(&task, task.set ? &set : NULL, &front->layers, &front->open, fd));
+    job_run(&order);
 }
 
 /* What a job and its monitor and front are connected by: the second of each pair is the job's. */
@@ -257,12 +277,11 @@ static pid_t start_opener(struct monitor *m, struct job_ends *ends)
     return pid < 0 ? 0 : pid;
 }
 
-/* Whether there is what the request is about. */
-static bool is_possible(const struct monitor *m, const struct wire_request *r)
+bool monitor_can_start(const struct wire_request *r, unsigned layers)
 {
-    return r->pass >= PASS_HEADER && r->pass < PASSES && r->view <= m->front->layers.count &&
+    return r->pass >= PASS_HEADER && r->pass < PASSES && r->view <= layers &&
            (!r->set || (r->set <= OPTION_SETS_MAX && r->directory < nodes_count() &&
-                        r->target < targets_count()));
+                        nodes[r->directory].parse && r->target < targets_count()));
 }
 
 /* Forks a job. Returns the read end of its pipe, or -errno. */
@@ -273,7 +292,7 @@ static int start_job(struct monitor *m, const struct wire_request *r)
     struct job_ends ends;
     int error;
 
-    if (!is_possible(m, r))
+    if (!monitor_can_start(r, m->front->layers.count))
         return -EPROTO;
     if (!child)
         return -EAGAIN;
@@ -356,7 +375,10 @@ static void read_requests(struct monitor *m)
     struct wire_request r;
     int fd, received;
 
-    while (m->socket >= 0 && (received = wire_receive(m->socket, &r, sizeof r, &fd)) != 0) {
+    for (unsigned i = 0; i < REQUESTS_AT_ONCE && m->socket >= 0; i++) {
+        received = wire_receive(m->socket, &r, sizeof r, &fd);
+        if (received == 0)
+            return;
         if (fd >= 0)
             close(fd);
         if (received == 1) {
@@ -376,8 +398,10 @@ static void reap(struct monitor *m)
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
         struct child *child = find_child(m, pid);
 
-        if (pid == m->front_pid)
+        if (pid == m->front_pid) {
             m->front_ended = true;
+            m->front_status = status;
+        }
         if (pid == m->looker)
             m->looker = 0;
         if (child) {
@@ -437,17 +461,16 @@ static void end_jobs(struct monitor *m)
         nanosleep(&moment, NULL);
 }
 
-/* Tells whoever waits for it that the front runs. If nobody does any more, nobody needs to know. */
-static void tell_ready(struct monitor *m)
+/* How the front ended, said if nobody wanted it so. Returns an exit status. */
+static int front_status(const struct monitor *m)
 {
-    ssize_t written;
-
-    if (m->ready < 0)
-        return;
-    written = write(m->ready, "", 1);
-    (void)written;
-    close(m->ready);
-    m->ready = -1;
+    if (WIFEXITED(m->front_status))
+        return WEXITSTATUS(m->front_status);
+    if (m->asked_to_end > 1)
+        return EXIT_GOOD;
+    complain("the process that answers the kernel was killed by signal %d: it is unmounted",
+             WTERMSIG(m->front_status));
+    return EXIT_SYSTEM;
 }
 
 int monitor_run(struct front *front, const struct mount *mount, int ready)
@@ -455,6 +478,7 @@ int monitor_run(struct front *front, const struct mount *mount, int ready)
     struct monitor m = {.front = front, .mount = mount, .socket = -1, .ready = ready};
     sigset_t set;
 
+    begin_watch(front);
     signals_taken(&set);
     m.signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     if (m.signals < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, m.news) < 0 ||
@@ -463,9 +487,8 @@ int monitor_run(struct front *front, const struct mount *mount, int ready)
         mount_end(mount);
         return EXIT_SYSTEM;
     }
-    tell_ready(&m);
     watch(&m);
     mount_end_dead(mount);
     end_jobs(&m);
-    return EXIT_GOOD;
+    return front_status(&m);
 }

@@ -22,4 +22,8 @@ void monitor_block_signals(void);
  */
 int monitor_run(struct front *front, const struct mount *mount, int ready);
 
+/* Whether there is what a request to start a job is about, whoever sent it; layers: of the image.
+ */
+bool monitor_can_start(const struct wire_request *request, unsigned layers);
+
 #endif

@@ -115,12 +115,21 @@ static const struct node table[] = {
      .kind = KIND_LINES,
      .render = render_lines,
      .of_mount = true},
+    {.path = "status/sandbox",
+     .pass = PASS_STATUS,
+     .kind = KIND_LINES,
+     .render = render_lines,
+     .of_mount = true},
     {.path = "header", .pass = PASS_DIRECTORY},
 };
 
-static const char *const pass_names[PASSES] = {
-    [PASS_HEADER] = "header", [PASS_CONTENT] = "content", [PASS_MEASURE] = "measure",
-    [PASS_SCAN] = "scan",     [PASS_DATA] = "data",
+static const struct {
+    const char *name;
+    unsigned cpu_seconds;
+} passes[PASSES] = {
+    [PASS_HEADER] = {"header", 60},    [PASS_CONTENT] = {"content", 60},
+    [PASS_MEASURE] = {"measure", 600}, [PASS_SCAN] = {"scan", 600},
+    [PASS_DATA] = {"data", 6 * 3600}, /* some terabytes of compressed data */
 };
 
 static struct node all[NODES_MAX + 1]; /* the last ends them */
@@ -174,7 +183,8 @@ static void add_row(const struct node *row)
     add(row, count ? node_by_path(parent) : NULL, find_slot(row->path));
 }
 
-/* Adds what is called name in directory, unless it is there. Returns it. */
+/* Adds what is called name in directory, unless it is there; a number in some formats and text in
+ * others is a string. Returns it. */
 static const struct node *add_header_node(const struct node *directory, const char *name,
                                           struct node node)
 {
@@ -187,8 +197,13 @@ static const struct node *add_header_node(const struct node *directory, const ch
     path[before] = '/';
     memcpy(path + before + 1, name, length + 1);
     slot = find_slot(path);
-    if (*slot)
-        return &all[*slot - 1];
+    if (*slot) {
+        struct node *known = &all[*slot - 1];
+
+        if (known->kind != node.kind)
+            known->kind = KIND_STRING;
+        return known;
+    }
     paths_used += before + length + 2;
     node.path = path;
     return add(&node, directory, slot);
@@ -235,7 +250,12 @@ void nodes_begin(void)
 
 const char *pass_name(enum pass pass)
 {
-    return pass_names[pass];
+    return passes[pass].name;
+}
+
+unsigned pass_cpu_seconds(enum pass pass)
+{
+    return passes[pass].cpu_seconds;
 }
 
 size_t nodes_count(void)

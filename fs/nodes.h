@@ -159,6 +159,10 @@ void nodes_begin(void);
 /* What people call a pass of jobs. */
 const char *pass_name(enum pass pass);
 
+/* Seconds of processor time that a job may take for it, unless an option says otherwise: far more
+ * than any image that is not made to take long. */
+unsigned pass_cpu_seconds(enum pass pass);
+
 /* The number of rows of nodes[]. */
 size_t nodes_count(void);
 

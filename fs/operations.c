@@ -357,18 +357,23 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
                     struct fuse_file_info *fi)
 {
-    const struct result *result = ((const struct open_file *)(uintptr_t)fi->fh)->result;
-    size_t start = (size_t)offset < result->length ? (size_t)offset : result->length;
-    size_t rest = result->length - start;
+    const struct open_file *file = (const struct open_file *)(uintptr_t)fi->fh;
+    size_t length = file ? file->result->length : 0;
+    size_t start = (size_t)offset < length ? (size_t)offset : length;
+    size_t rest = length - start;
 
     (void)ino;
-    fuse_reply_buf(req, result->bytes + start, size < rest ? size : rest);
+    if (!file) /* the kernel has taken an answer to mean that nothing has to be opened */
+        fuse_reply_err(req, EIO);
+    else
+        fuse_reply_buf(req, file->result->bytes + start, size < rest ? size : rest);
 }
 
 static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     (void)ino;
-    inodes_close((struct open_file *)(uintptr_t)fi->fh);
+    if (fi->fh)
+        inodes_close((struct open_file *)(uintptr_t)fi->fh);
     fuse_reply_err(req, 0);
 }
 

@@ -6,6 +6,7 @@
 #include "options.h"
 
 #include <fuse_opt.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -15,7 +16,7 @@
 /* What fuse_opt_parse() fills in. */
 struct parsed {
     struct options *options;
-    char *uid, *gid, *umask;
+    char *uid, *gid, *umask, *sandbox, *cpu_limit, *stall_limit;
     int foreground, long_foreground, sloppy, remount;
     int allow_other, nonempty, debug, verbose, progress, help, version;
     int arguments; /* that are not options */
@@ -23,6 +24,8 @@ struct parsed {
 };
 
 enum { KEY_IGNORED, KEY_IMAGE };
+
+enum { SECONDS_MAX = 1000000000, STALL_SECONDS = 60 };
 
 #define FLAG(text, field)                                                                          \
     {                                                                                              \
@@ -50,6 +53,9 @@ static const struct fuse_opt specification[] = {
     VALUE("uid=%s", uid),
     VALUE("gid=%s", gid),
     VALUE("umask=%s", umask),
+    VALUE("sandbox=%s", sandbox),
+    VALUE("cpu-limit=%s", cpu_limit),
+    VALUE("stall-limit=%s", stall_limit),
     FLAG("allow_other", allow_other),
     FLAG("nonempty", nonempty),
     FLAG("-f", foreground),
@@ -173,6 +179,25 @@ static bool parse_number(const char *name, const char *text, int base, unsigned 
     return false;
 }
 
+/* What is said of the sandbox, and of limits that go with it. */
+static bool parse_sandbox(struct options *o, const struct parsed *p)
+{
+    int mode = p->sandbox ? sandbox_mode_by_name(p->sandbox) : SANDBOX_DEFAULT;
+    unsigned cpu = 0;
+
+    if (mode < 0) {
+        complain("sandbox=%s is none of default, require, best-effort, off", p->sandbox);
+        return false;
+    }
+    o->stall_seconds = STALL_SECONDS;
+    if ((p->cpu_limit && !parse_number("cpu-limit", p->cpu_limit, 10, SECONDS_MAX, &cpu)) ||
+        (p->stall_limit &&
+         !parse_number("stall-limit", p->stall_limit, 10, SECONDS_MAX, &o->stall_seconds)))
+        return false;
+    o->sandbox = (struct sandbox_options){(enum sandbox_mode)mode, p->cpu_limit, cpu};
+    return true;
+}
+
 /*
  * Whether mount(8) called us: by its path in /sbin, with image and directory first and -o last,
  * which begins with ro or rw. Then -f means "fake", to a person it means "foreground".
@@ -203,7 +228,7 @@ static int accept_parsed(struct options *o, const struct parsed *p, bool by_moun
     o->has_gid = p->gid != NULL;
     if ((p->uid && !parse_number("uid", p->uid, 10, UINT32_MAX - 1, &o->uid)) ||
         (p->gid && !parse_number("gid", p->gid, 10, UINT32_MAX - 1, &o->gid)) ||
-        (p->umask && !parse_number("umask", p->umask, 8, 0777, &o->umask)))
+        (p->umask && !parse_number("umask", p->umask, 8, 0777, &o->umask)) || !parse_sandbox(o, p))
         return EXIT_USAGE;
     if (o->help || o->version)
         return EXIT_GOOD;
@@ -236,6 +261,9 @@ int options_parse(struct options *options, int argc, char **argv)
     free(parsed.uid);
     free(parsed.gid);
     free(parsed.umask);
+    free(parsed.sandbox);
+    free(parsed.cpu_limit);
+    free(parsed.stall_limit);
     if (status)
         options_free(options);
     return status;
@@ -264,6 +292,12 @@ char *options_describe(const struct options *o)
             fprintf(out, ",gid=%u", o->gid);
         if (o->umask)
             fprintf(out, ",umask=%03o", o->umask);
+        if (o->sandbox.mode != SANDBOX_DEFAULT)
+            fprintf(out, ",sandbox=%s", sandbox_mode_name(o->sandbox.mode));
+        if (o->sandbox.has_cpu_limit)
+            fprintf(out, ",cpu-limit=%" PRIu64, o->sandbox.cpu_seconds);
+        if (o->stall_seconds != STALL_SECONDS)
+            fprintf(out, ",stall-limit=%u", o->stall_seconds);
         fputs(o->allow_other ? ",allow_other" : "", out);
         fclose(out);
     }
@@ -288,23 +322,27 @@ void options_help(void)
            "  -o format=FMT     take the image as FMT instead of detecting it:");
     for (const struct format_driver *const *f = formats; *f; f++)
         printf(" %s", (*f)->name);
-    printf("\n"
-           "  -o qemu=VERSION   the numbers of that qemu, where ours are others: 7.2, 10.0 ...\n"
-           "  -o follow=beside  open what the image names (a backing file ...) in its directory\n"
-           "  -o follow=under:DIR\n"
-           "                    open it below DIR; may be given several times\n"
-           "  -o ref=N:PATH     open PATH as what references/N names\n"
-           "  -o backing-format=FMT\n"
-           "                    the format of an image below, where the image does not tell it\n"
-           "  -o backing=none   tell what this image holds alone\n"
-           "  -o depth=N        images below each other, at most (16)\n"
-           "  -o follow-symlinks, any-owner, any-parent\n"
-           "                    rules that are lifted: see the manual\n"
-           "  -o uid=N,gid=N    owner of the files (default: who mounts)\n"
-           "  -o umask=OCTAL    permission bits to take away from 0555 and 0444\n"
-           "  -o allow_other    let other users look, too\n"
-           "  -o nonempty       mount over a directory that is not empty\n"
-           "  -o blockdev       the image may be a block device\n"
-           "\n"
-           "See mount.instar(8).\n");
+    printf(
+        "\n"
+        "  -o qemu=VERSION   the numbers of that qemu, where ours are others: 7.2, 10.0 ...\n"
+        "  -o follow=beside  open what the image names (a backing file ...) in its directory\n"
+        "  -o follow=under:DIR\n"
+        "                    open it below DIR; may be given several times\n"
+        "  -o ref=N:PATH     open PATH as what references/N names\n"
+        "  -o backing-format=FMT\n"
+        "                    the format of an image below, where the image does not tell it\n"
+        "  -o backing=none   tell what this image holds alone\n"
+        "  -o depth=N        images below each other, at most (16)\n"
+        "  -o follow-symlinks, any-owner, any-parent\n"
+        "                    rules that are lifted: see the manual\n"
+        "  -o uid=N,gid=N    owner of the files (default: who mounts)\n"
+        "  -o umask=OCTAL    permission bits to take away from 0555 and 0444\n"
+        "  -o allow_other    let other users look, too\n"
+        "  -o nonempty       mount over a directory that is not empty\n"
+        "  -o blockdev       the image may be a block device\n"
+        "  -o sandbox=MODE   for what reads the image: require, best-effort or off\n"
+        "  -o cpu-limit=N    seconds of processor time for one pass over the image; 0: no limit\n"
+        "  -o stall-limit=N  seconds after which a pass that tells nothing is given up; 0: never\n"
+        "\n"
+        "See mount.instar(8).\n");
 }

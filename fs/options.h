@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "image_options.h"
+#include "sandbox.h"
 
 /* Exit statuses: those of mount(8). */
 enum {
@@ -25,6 +26,8 @@ struct options {
     bool nonempty; /* -o nonempty: hide what the directory holds */
     bool has_uid, has_gid;
     unsigned uid, gid, umask;
+    struct sandbox_options sandbox;
+    unsigned stall_seconds; /* a job that tells nothing for so long is given up; 0: none is */
     bool foreground, debug, verbose, progress;
     bool fake; /* check all, mount nothing */
     bool help, version;

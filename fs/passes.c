@@ -234,6 +234,7 @@ int task_run(const struct task *task, const struct option_set *set, const struct
         facts->layers = layers;
         facts->layer = layer;
         facts->set = set;
+        image_tell_reads(img, sink->read, sink->context);
         gather(task, img, &o, sink, facts);
         error = emit_all(task, facts, sink);
         snprintf(report->problems, sizeof report->problems, "%s", image_problems(img));

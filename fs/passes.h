@@ -17,6 +17,8 @@ struct pass_sink {
     int (*reference)(void *context, const struct reference *reference);
     /* So much of the disk has been looked at, of total bytes. Told often; NULL: nobody cares. */
     int (*progress)(void *context, uint64_t done, uint64_t total);
+    /* Something was read. Told very often; NULL: nobody cares. */
+    void (*read)(void *context);
 };
 
 /* What a pass says besides its files. */

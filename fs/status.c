@@ -17,12 +17,40 @@ static const struct {
     {"status/passes", progress_add_done},
 };
 
+/* A line for each layer of a process. */
+static void add_layers(struct text *text, const char *process, const struct sandbox_state *state)
+{
+    for (enum sandbox_layer i = 0; i < SANDBOX_LAYERS; i++) {
+        text_add(text, "%s %s ", process, sandbox_layer_name(i));
+        if (!(state->layers & 1u << i))
+            text_add(text, "off\n");
+        else if (i == SANDBOX_USER)
+            text_add(text, "%u\n", state->user);
+        else if (i == SANDBOX_LANDLOCK)
+            text_add(text, "%u\n", state->landlock_abi);
+        else if (i == SANDBOX_SECCOMP)
+            text_add(text, "%u\n", state->calls);
+        else
+            text_add(text, "on\n");
+    }
+}
+
+/* How the processes are held that read the image, and that answer. */
+static void add_sandbox(struct text *text, const struct front *front)
+{
+    text_add(text, "mode %s\n", sandbox_mode_name(front->options->sandbox.mode));
+    add_layers(text, "job", &front->jobs.sandbox);
+    add_layers(text, "front", &front->sandbox);
+}
+
 /* The lines of such a file; of another none. */
 static void add_lines(struct text *lines, const struct front *front, const struct place *place)
 {
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         if (strcmp(place->node->path, tables[i].path) == 0)
             tables[i].add(lines, &front->jobs);
+    if (strcmp(place->node->path, "status/sandbox") == 0)
+        add_sandbox(lines, front);
 }
 
 struct result *status_render(struct front *front, const struct place *place)

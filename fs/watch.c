@@ -20,18 +20,7 @@ static void tell(int number)
 
 void watch_begin(struct watch *watch)
 {
-    const struct sigaction action = {.sa_handler = tell};
-    int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-
-    *watch = (struct watch){.fd = -1};
-    if (fd < 0)
-        return;
-    if (sigaction(SIGIO, &action, NULL) < 0 || fcntl(fd, F_SETOWN, getpid()) < 0 ||
-        fcntl(fd, F_SETFL, O_ASYNC | O_NONBLOCK) < 0) {
-        close(fd);
-        return;
-    }
-    watch->fd = fd;
+    *watch = (struct watch){.fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC)};
 }
 
 void watch_end(struct watch *watch)
@@ -41,7 +30,16 @@ void watch_end(struct watch *watch)
     watch->fd = -1;
 }
 
-/* A file that cannot be watched makes all of it useless. */
+void watch_listen(struct watch *watch)
+{
+    const struct sigaction action = {.sa_handler = tell};
+
+    if (watch->fd >= 0 &&
+        (sigaction(SIGIO, &action, NULL) < 0 || fcntl(watch->fd, F_SETOWN, getpid()) < 0 ||
+         fcntl(watch->fd, F_SETFL, O_ASYNC | O_NONBLOCK) < 0))
+        watch_end(watch);
+}
+
 void watch_file(struct watch *watch, int fd)
 {
     char path[64];

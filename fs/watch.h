@@ -17,12 +17,16 @@ struct watch {
 
 enum { WATCH_LOOK_MS = 10 };
 
-/* Begins; SIGIO is its signal then. One at a time. */
+/* Begins; the processes that are forked share it. */
 void watch_begin(struct watch *watch);
 void watch_end(struct watch *watch);
 
-/* Watches an open file from now on. */
+/* Watches an open file from now on, for all who share the watch; it may wait for the file system. A
+ * file that cannot be watched ends the watch of this process. */
 void watch_file(struct watch *watch, int fd);
+
+/* This process, and no other, is told from now on; SIGIO is its signal. */
+void watch_listen(struct watch *watch);
 
 /* Whether it is time to look. */
 bool watch_is_due(struct watch *watch);

@@ -58,6 +58,8 @@ enum wire_frame_kind {
     WIRE_PROBLEMS,  /* lines for `problems` */
     WIRE_COST,      /* a struct wire_cost */
     WIRE_PROGRESS,  /* a struct wire_progress */
+    WIRE_ALIVE,     /* the job goes on */
+    WIRE_SANDBOX,   /* a struct sandbox_state, first of all: how the job is held */
     WIRE_END,       /* nothing follows: the pass is done */
 };
 

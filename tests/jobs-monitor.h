@@ -137,8 +137,20 @@ static inline void answer(enum wire_answer_kind kind, uint32_t job, int status, 
     assert_int_equal(wire_send(monitor, &a, sizeof a, fd), 0);
 }
 
-/* Says that the job runs. Returns the end of its pipe that it writes to. */
-static inline int start_job(uint32_t job)
+/* The first that a job tells. */
+static inline void say_sandbox(int out)
+{
+    const struct {
+        struct wire_frame frame;
+        struct sandbox_state state;
+    } said = {{.kind = WIRE_SANDBOX, .length = sizeof said.state}, {.failed = SANDBOX_LAYERS}};
+
+    assert_int_equal(write(out, &said, sizeof said), sizeof said);
+}
+
+/* Says that the job runs. Returns the end of its pipe that it writes to, of which nothing has come.
+ */
+static inline int start_true_job(uint32_t job)
 {
     int pipe_fds[2];
 
@@ -147,6 +159,15 @@ static inline int start_job(uint32_t job)
     close(pipe_fds[0]);
     assert_int_equal(fcntl(pipe_fds[1], F_SETFL, O_NONBLOCK), 0);
     return pipe_fds[1];
+}
+
+/* The same for one that has told of its sandbox. */
+static inline int start_job(uint32_t job)
+{
+    int out = start_true_job(job);
+
+    say_sandbox(out);
+    return out;
 }
 
 /* Takes the request to start that pass, and starts it. */

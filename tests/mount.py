@@ -47,6 +47,7 @@ def load():
     import mount_targets  # noqa: F401
     import mount_status  # noqa: F401
     import mount_now  # noqa: F401
+    import mount_sandbox  # noqa: F401
     import mount_soak  # noqa: F401
     import mount_changes  # noqa: F401
 

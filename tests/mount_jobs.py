@@ -216,7 +216,10 @@ def jobs_of_a_killed_monitor_end_and_the_mount_can_be_taken_away():
         m.read("format")
         m.settle()
         reader = start("cat", m.path(COLD))
-        job = m.stop_job()
+        job = m.job()
+        # Before that it has what the monitor has open.
+        wait_until(lambda: "Seccomp:\t2" in open(f"/proc/{job}/status").read(), "it is in its sandbox")
+        equal(m.stop_job(), job, "jobs")
         os.kill(m.monitor, signal.SIGKILL)
         m.wait_end("kill -9")
         status, _, err = finish(reader)

@@ -374,7 +374,7 @@ def a_killed_front_leaves_no_stale_mount():
             with Mount(images.raw(), foreground=foreground) as m:
                 m.read("format")
                 os.kill(m.front, signal.SIGKILL)
-                m.wait_end("kill -9 of the front")
+                equal(m.wait_end("kill -9 of the front"), 2, "status")
                 equal(mounted(m.directory), None, "mounted")
                 equal(os.listdir(m.directory), [], "the directory")
 

@@ -144,7 +144,7 @@ def a_front_that_is_killed_takes_everything_with_it():
         with Readers(with_readers, [COLD, "format", "measure/vmdk"], 50) as readers:
             time.sleep(0.3)
             os.kill(with_readers.front, signal.SIGKILL)
-            equal(with_readers.wait_end("the front is killed"), 0, "exit status of the monitor")
+            equal(with_readers.wait_end("the front is killed"), 2, "exit status of the monitor")
         check(set(readers.errors) <= {"ENOTCONN", "ECONNABORTED", "EIO", "ENOENT"}, readers.errors)
         equal(mounted(with_readers.directory), None, "mounted")
     finally:

@@ -241,7 +241,7 @@ def a_conversion_of_several_files_tells_each():
 
 @test
 def a_read_of_the_data_ends_when_nobody_waits():
-    with Mount(images.qcow2()) as m:
+    with Mount(images.slow()) as m:
         reader = start("cat", m.path("convert_size/qcow2"))
         pid = m.stop_job()
         check(m.read("status/progress").endswith(" data\n"), "it is the data pass")

@@ -125,6 +125,17 @@ static void assert_same_at_random(int fd, const struct ranges *expected)
     }
 }
 
+/* All of the holes together. */
+static void assert_holes(const struct ranges *expected)
+{
+    uint64_t holes = 0, at = 0;
+
+    for (size_t i = 0; i < expected->count; at = expected->ends[i++])
+        if (expected->first_is_data == ((i & 1) != 0))
+            holes += expected->ends[i] - at;
+    assert_int_equal(host_holes(&host), holes);
+}
+
 static void assert_all_agree(int fd)
 {
     static struct ranges kernel, listed, asked;
@@ -134,6 +145,7 @@ static void assert_all_agree(int fd)
     assert_same(&asked, &kernel);
     by_host(fd, false, &listed);
     assert_same(&listed, &kernel);
+    assert_holes(&kernel);
     assert_same_at_random(fd, &kernel);
 }
 
@@ -313,6 +325,7 @@ static void test_cannot_seek(void **state)
     assert_int_equal(host_range(&host, 10, &data, &range_end), 0);
     assert_true(data);
     assert_int_equal(range_end, 1000);
+    assert_int_equal(host_holes(&host), 0);
     close(pipe_fds[0]);
     close(pipe_fds[1]);
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Jobs that die, jobs that talk nonsense, and a monitor that is gone: readers get -EIO, `problems`
  * says why, nothing is kept. */
+#include "fs/clock.h"
+#include "fs/jobs-list.h"
 #include "jobs-monitor.h"
 
 /* A job that has said a little; it says the rest. */
@@ -251,7 +253,7 @@ static void test_odd(void **state)
     say_bytes(out, "and more behind the last", 24);
     settle();
     assert_resumed(&reader, 0);
-    assert_int_equal(known("virtual_size")->error, -511);
+    assert_int_equal(known("virtual_size")->error, -EIO);
     close(out);
     /* A measure job may tell what a scan would. */
     wait_for(&reader, PASS_MEASURE);
@@ -405,6 +407,277 @@ static void test_monitor_talks_nonsense(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin_jobs, end_jobs)
 
+/* A job of that pass dies. */
+static void lose_a_job(enum pass pass)
+{
+    struct reader reader;
+    uint32_t job;
+    int out;
+
+    wait_for(&reader, pass);
+    out = start_requested(pass, &job);
+    close(out);
+    answer(WIRE_ENDED, job, SIGSEGV, -1);
+    settle();
+    assert_resumed(&reader, -EIO);
+}
+
+static void assert_tried(enum pass pass)
+{
+    struct reader reader;
+    uint32_t job;
+    int out;
+
+    wait_for(&reader, pass);
+    out = start_requested(pass, &job);
+    say_end(out);
+    close(out);
+    settle();
+    assert_resumed(&reader, 0);
+}
+
+/* After three failures within a minute a pass is not tried again, until the image changes. */
+static void test_given_up(void **state)
+{
+    struct reader reader;
+
+    (void)state;
+    lose_a_job(PASS_SCAN);
+    lose_a_job(PASS_MEASURE);
+    lose_a_job(PASS_SCAN);
+    assert_problems(
+        "the scan job was killed by signal 11\nthe measure job was killed by signal 11\n");
+    lose_a_job(PASS_SCAN);
+    assert_problems(
+        "the scan job was killed by signal 11\nthe measure job was killed by signal 11\n"
+        "the scan pass has failed 3 times within a minute: it is not tried again until "
+        "the image changes\n");
+    wait_for(&reader, PASS_SCAN);
+    assert_no_request();
+    assert_resumed(&reader, -EIO);
+    assert_tried(PASS_MEASURE);
+    jobs_forget(&jobs);
+    assert_tried(PASS_SCAN);
+}
+
+/* Failures that are old do not count. */
+static void test_old_failures(void **state)
+{
+    struct failures *f = jobs.views[0].failures[PASS_SCAN];
+
+    (void)state;
+    lose_a_job(PASS_SCAN);
+    lose_a_job(PASS_SCAN);
+    f->at[1] -= JOBS_FAILURES_MS;
+    lose_a_job(PASS_SCAN);
+    assert_problems("the scan job was killed by signal 11\n");
+    assert_tried(PASS_SCAN);
+    lose_a_job(PASS_SCAN);
+    assert_true(f->given_up);
+}
+
+/* That the monitor cannot start a job is no fault of the pass. */
+static void test_not_started_counts_not(void **state)
+{
+    struct reader reader;
+
+    (void)state;
+    for (unsigned i = 0; i < 2 * JOBS_FAILURES_MAX; i++) {
+        wait_for(&reader, PASS_SCAN);
+        answer(WIRE_STARTED, assert_request(WIRE_START, PASS_SCAN), -EAGAIN, -1);
+        settle();
+        assert_resumed(&reader, -EIO);
+    }
+    assert_tried(PASS_SCAN);
+}
+
+/* Who waits for the turn of a pass that is given up does not wait for ever. */
+static void test_given_up_while_waiting(void **state)
+{
+    struct reader reader;
+
+    (void)state;
+    jobs.turns = JOBS_TURNS_MAX;
+    wait_for(&reader, PASS_SCAN);
+    jobs.views[0].failures[PASS_SCAN][0].given_up = true;
+    settle();
+    assert_waits(&reader);
+    jobs.turns = 0;
+    settle();
+    assert_no_request();
+    assert_resumed(&reader, -EIO);
+}
+
+/* Why a process ended, in words. */
+static void test_ends(void **state)
+{
+    static const struct {
+        int status;
+        const char *words;
+    } ends[] = {
+        {SIGSYS, "the scan job tried what the sandbox forbids, and was killed\n"},
+        {SIGXCPU, "the scan job took more processor time than it may (see -o cpu-limit)\n"},
+        {SIGABRT, "the scan job was killed by signal 6\n"},
+        {7 << 8, "the scan job failed with status 7\n"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        struct reader reader;
+        uint32_t job;
+
+        wait_for(&reader, PASS_SCAN);
+        close(start_requested(PASS_SCAN, &job));
+        answer(WIRE_ENDED, job, ends[i].status, -1);
+        settle();
+        assert_resumed(&reader, -EIO);
+        assert_problems(ends[i].words);
+        jobs_forget(&jobs);
+    }
+}
+
+/* A job that could not enter its sandbox says which layer was lacking; what makes no sense is no
+ * such answer. */
+static void test_no_sandbox(void **state)
+{
+    struct sandbox_state lacking = {.failed = SANDBOX_LANDLOCK, .error = -ENOSYS};
+    struct reader reader;
+    uint32_t job;
+    int out;
+
+    (void)state;
+    wait_for(&reader, PASS_SCAN);
+    job = assert_request(WIRE_START, PASS_SCAN);
+    out = start_true_job(job);
+    say_frame(out, WIRE_SANDBOX, 0, 0, &lacking, sizeof lacking);
+    close(out);
+    answer(WIRE_ENDED, job, 1 << 8, -1);
+    settle();
+    assert_resumed(&reader, -EIO);
+    assert_problems("the sandbox lacks landlock: Function not implemented\n"
+                    "the scan job does not run without a sandbox (see -o sandbox)\n");
+    lacking.error = INT32_MIN;
+    wait_for(&reader, PASS_SCAN);
+    job = assert_request(WIRE_START, PASS_SCAN);
+    out = start_true_job(job);
+    say_frame(out, WIRE_SANDBOX, 0, 0, &lacking, sizeof lacking);
+    settle();
+    assert_resumed(&reader, -EIO);
+    close(out);
+}
+
+/* Of its sandbox a job tells first, and once. */
+static void test_sandbox_first(void **state)
+{
+    const struct sandbox_state other = {.failed = SANDBOX_LAYERS, .user = 1};
+    struct reader reader;
+    uint32_t job;
+    int out;
+
+    (void)state;
+    wait_for(&reader, PASS_SCAN);
+    out = start_true_job(assert_request(WIRE_START, PASS_SCAN));
+    say_file(out, "allocated_size", "1\n");
+    settle();
+    assert_resumed(&reader, -EIO);
+    assert_request(WIRE_KILL, PASS_SCAN);
+    close(out);
+    wait_for(&reader, PASS_SCAN);
+    out = start_requested(PASS_SCAN, &job);
+    say_frame(out, WIRE_SANDBOX, 0, 0, &other, sizeof other);
+    settle();
+    assert_resumed(&reader, -EIO);
+    assert_request(WIRE_KILL, PASS_SCAN);
+    close(out);
+}
+
+/* A job that has told all is ended: it might go on. */
+static void test_end_is_the_end(void **state)
+{
+    struct reader reader;
+    uint32_t job;
+    int out;
+
+    (void)state;
+    jobs.kills_done = true;
+    out = half_a_job(&reader, PASS_SCAN, &job);
+    say_end(out);
+    settle();
+    assert_resumed(&reader, 0);
+    assert_int_equal(assert_request(WIRE_KILL, PASS_SCAN), job);
+    close(out);
+}
+
+/* Jobs that ran at the same time may fail for one reason: that counts once. */
+static void test_failures_at_once(void **state)
+{
+    struct failures *f = jobs.views[0].failures[PASS_SCAN];
+    struct job job = {.task = {.pass = PASS_SCAN}, .started = 1000};
+
+    (void)state;
+    for (unsigned i = 0; i < 2 * JOBS_FAILURES_MAX; i++)
+        job_note_failure(&jobs, &job, "failed %d", 1);
+    assert_false(f->given_up);
+    assert_int_equal(f->at[1], 0);
+    for (unsigned i = 0; i < JOBS_FAILURES_MAX; i++) {
+        job.started = f->at[0];
+        job_note_failure(&jobs, &job, "failed %d", 2);
+    }
+    assert_true(f->given_up);
+    text_free(&job.problems);
+}
+
+/* Time in which this process did not run is no stall of a job. */
+static void test_stopped_itself(void **state)
+{
+    struct reader reader;
+    uint32_t job;
+    int out;
+
+    (void)state;
+    jobs.stall_ms = 1000;
+    wait_for(&reader, PASS_SCAN);
+    out = start_requested(PASS_SCAN, &job);
+    settle();
+    run_for(100);
+    for (struct job *j = jobs.all; j; j = j->next)
+        j->heard -= 5000;
+    jobs.wakes_at = now_ms() - 5000;
+    jobs_handle(&jobs, &(struct pollfd){.fd = -1}, 1);
+    assert_waits(&reader);
+    say_end(out);
+    settle();
+    assert_resumed(&reader, 0);
+    close(out);
+}
+
+/* A job that tells nothing for too long is killed; one that only tells that it goes on is not. */
+static void test_stalls(void **state)
+{
+    struct reader reader;
+    uint32_t job;
+    int out;
+
+    (void)state;
+    jobs.stall_ms = 1000;
+    wait_for(&reader, PASS_SCAN);
+    out = start_requested(PASS_SCAN, &job);
+    run_for(600);
+    say_frame(out, WIRE_ALIVE, 0, 0, NULL, 0);
+    run_for(600);
+    assert_waits(&reader);
+    run_for(600);
+    assert_resumed(&reader, -EIO);
+    assert_int_equal(assert_request(WIRE_KILL, PASS_SCAN), job);
+    assert_problems("the scan job told nothing for 1 s, and was given up\n");
+    close(out);
+    /* One that the monitor never starts. */
+    wait_for(&reader, PASS_SCAN);
+    assert_request(WIRE_START, PASS_SCAN);
+    run_for(1200);
+    assert_resumed(&reader, -EIO);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -424,6 +697,17 @@ int main(void)
         TEST(test_monitor_gone_before),
         TEST(test_monitor_gone_after),
         TEST(test_monitor_talks_nonsense),
+        TEST(test_given_up),
+        TEST(test_old_failures),
+        TEST(test_not_started_counts_not),
+        TEST(test_given_up_while_waiting),
+        TEST(test_ends),
+        TEST(test_no_sandbox),
+        TEST(test_sandbox_first),
+        TEST(test_end_is_the_end),
+        TEST(test_failures_at_once),
+        TEST(test_stopped_itself),
+        TEST(test_stalls),
     };
 
     nodes_begin();

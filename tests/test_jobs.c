@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Jobs that do as they should, and readers that come and go. */
+#include <sys/wait.h>
+
 #include "fs/job.h"
 #include "jobs-monitor.h"
 
@@ -425,19 +427,19 @@ static void test_patience(void **state)
     int out;
 
     (void)state;
-    jobs.patience_ms = 200;
+    jobs.patience_ms = 1000;
     wait_for(&first, PASS_SCAN);
     out = start_requested(PASS_SCAN, &job);
-    run_for(100);
+    run_for(500);
     wait_for(&second, PASS_SCAN);
-    assert_true(timeout_now() > 0 && timeout_now() <= 100);
+    assert_true(timeout_now() > 0 && timeout_now() <= 500);
     assert_waits(&first);
-    run_for(150);
+    run_for(700);
     assert_resumed(&first, -EINTR);
     assert_waits(&second);
-    run_for(100);
+    run_for(500);
     assert_resumed(&second, -EINTR);
-    run_for(JOBS_LINGER_MS + 100);
+    run_for(JOBS_LINGER_MS + 300);
     assert_no_request();
     say_file(out, "allocated_size", "1\n");
     say_end(out);
@@ -552,9 +554,16 @@ static int run_job(int fd, int out)
 {
     static struct layers layers;
 
+    const struct open_options options = {.format = NULL};
+    const struct job_order order = {
+        .task = {.pass = PASS_HEADER}, .layers = &layers, .options = &options, .out = out};
+    int status;
+
     layers = (struct layers){.count = 1, .items[0].fd = fd};
-    return job_run(&(struct task){.pass = PASS_HEADER}, NULL, &layers,
-                   &(const struct open_options){.format = NULL}, out);
+    if (fork() == 0)
+        job_run(&order);
+    assert_true(wait(&status) > 0);
+    return WEXITSTATUS(status);
 }
 
 /* A true job, on a true image. */
@@ -570,7 +579,8 @@ static void test_true_job(void **state)
     put_text(&s, 0, "conectix");
     set_size(&s, 1024);
     wait_for(&reader, PASS_HEADER);
-    out = start_requested(PASS_HEADER, &job);
+    job = assert_request(WIRE_START, PASS_HEADER);
+    out = start_true_job(job);
     assert_int_equal(run_job(s.fd, out), 0);
     close(out);
     answer(WIRE_ENDED, job, 0, -1);
@@ -587,7 +597,8 @@ static void test_true_job(void **state)
     /* Nobody reads what it says. */
     sample_begin(&s);
     wait_for(&reader, PASS_HEADER);
-    out = start_requested(PASS_HEADER, &job);
+    job = assert_request(WIRE_START, PASS_HEADER);
+    out = start_true_job(job);
     jobs_forget(&jobs);
     settle();
     assert_int_equal(run_job(s.fd, out), 1);

@@ -160,6 +160,16 @@ static void test_targets(void **state)
     assert_true(count <= TARGETS_MAX);
 }
 
+/* A checksum is a number in VHDX, and a hash in DMG: programs must not take it for a number. */
+static void test_kinds(void **state)
+{
+    (void)state;
+    assert_int_equal(must_find("header/Checksum")->kind, KIND_STRING);
+    assert_int_equal(must_find("header/SequenceNumber")->kind, KIND_NUMBER);
+    assert_int_equal(must_find("header/cluster_bits")->kind, KIND_NUMBER);
+    assert_int_equal(must_find("virtual_size")->kind, KIND_BYTES);
+}
+
 static void test_find(void **state)
 {
     const struct node *root = must_find(""), *measure = must_find("measure"),
@@ -299,6 +309,7 @@ int main(void)
         cmocka_unit_test(test_long_names), cmocka_unit_test(test_targets),
         cmocka_unit_test(test_find),       cmocka_unit_test(test_is_in),
         cmocka_unit_test(test_places),     cmocka_unit_test(test_inos),
+        cmocka_unit_test(test_kinds),
     };
 
     nodes_begin();

@@ -16,6 +16,7 @@ static int begin(void **state)
     file = temporary_file("/tmp");
     watch_begin(&watch);
     watch_file(&watch, file);
+    watch_listen(&watch);
     return watch.fd < 0;
 }
 

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Jobs that fail: why, in words; and when their pass is not tried again. */
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "clock.h"
+#include "jobs-list.h"
+
+void job_tell_failure(struct jobs *jobs, struct job *job, const char *format, int number)
+{
+    text_add(&job->problems, "the %s job ", pass_name(job->task.pass));
+    text_add(&job->problems, format, number);
+    text_add(&job->problems, "\n");
+    view_add_problems(&jobs->views[job->task.view], job);
+}
+
+void job_note_failure(struct jobs *jobs, struct job *job, const char *format, int number)
+{
+    struct view *view = &jobs->views[job->task.view];
+    struct failures *f = &view->failures[job->task.pass][job->task.set != 0];
+
+    job_tell_failure(jobs, job, format, number);
+    if (job->started < f->at[0]) /* it ran when another failed: that may have one reason */
+        return;
+    memmove(f->at + 1, f->at, sizeof f->at - sizeof *f->at);
+    f->at[0] = now_ms();
+    f->given_up |=
+        f->at[JOBS_FAILURES_MAX - 1] && f->at[0] - f->at[JOBS_FAILURES_MAX - 1] < JOBS_FAILURES_MS;
+    if (!f->given_up)
+        return;
+    text_free(&job->problems);
+    text_add(
+        &job->problems,
+        "the %s pass has failed %d times within a minute: it is not tried again until the image "
+        "changes\n",
+        pass_name(job->task.pass), JOBS_FAILURES_MAX);
+    view_add_problems(view, job);
+}
+
+/* By a signal. */
+static void note_signal(struct jobs *jobs, struct job *job, int number)
+{
+    if (number == SIGSYS)
+        job_note_failure(jobs, job, "tried what the sandbox forbids, and was killed", 0);
+    else if (number == SIGXCPU)
+        job_note_failure(jobs, job, "took more processor time than it may (see -o cpu-limit)", 0);
+    else
+        job_note_failure(jobs, job, "was killed by signal %d", number);
+}
+
+void job_note_end(struct jobs *jobs, struct job *job)
+{
+    const struct sandbox_state *state = &job->sandbox;
+
+    if (WIFSIGNALED(job->status)) {
+        note_signal(jobs, job, WTERMSIG(job->status));
+    } else if (state->error && state->failed < SANDBOX_LAYERS) {
+        text_add(&job->problems, "the sandbox lacks %s: %s\n",
+                 sandbox_layer_name((enum sandbox_layer)state->failed), strerror(-state->error));
+        job_note_failure(jobs, job, "does not run without a sandbox (see -o sandbox)", 0);
+    } else {
+        job_note_failure(jobs, job, "failed with status %d", WEXITSTATUS(job->status));
+    }
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The list of jobs, and what one of them holds. */
+#include "jobs-list.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+static bool is_same_task(const struct task *a, const struct task *b)
+{
+    return a->view == b->view && a->pass == b->pass && a->set == b->set;
+}
+
+struct job *job_find(const struct jobs *jobs, const struct task *task)
+{
+    struct job *job = jobs->all;
+
+    while (job && !is_same_task(&job->task, task))
+        job = job->next;
+    return job;
+}
+
+struct job *job_new(struct jobs *jobs, const struct task *task)
+{
+    struct job *job = jobs->count < JOBS_MAX ? calloc(1, sizeof *job) : NULL, **link = &jobs->all;
+
+    if (!job)
+        return NULL;
+    jobs->count++;
+    *job = (struct job){.task = *task, .fd = -1, .left_at = -1};
+    while (*link)
+        link = &(*link)->next;
+    *link = job;
+    return job;
+}
+
+bool job_takes_turns(const struct job *job)
+{
+    return job->task.pass >= PASS_MEASURE || job->task.set;
+}
+
+void job_forget(struct jobs *jobs, struct job *job)
+{
+    if (job->id && job_takes_turns(job))
+        jobs->turns--;
+    if (job->fd >= 0)
+        close(job->fd);
+    job->fd = -1;
+    job->id = 0;
+    frames_end(&job->frames);
+    job->at_end = job->ended = job->is_held = false;
+    job->cost = (struct wire_cost){.bytes = 0};
+    job->done = job->total = 0;
+    text_free(&job->problems);
+    job->problem_bytes = 0;
+    results_forget(&job->results);
+}
+
+void waiters_resume(struct waiter *waiters, int error)
+{
+    while (waiters) {
+        struct waiter *w = waiters;
+
+        waiters = w->next;
+        w->resume(w, error);
+    }
+}
+
+struct waiter *job_free(struct jobs *jobs, struct job *job)
+{
+    struct waiter *waiters = job->waiters;
+    struct job **link = &jobs->all;
+
+    while (*link != job)
+        link = &(*link)->next;
+    *link = job->next;
+    job_forget(jobs, job);
+    free(job);
+    jobs->count--;
+    return waiters;
+}

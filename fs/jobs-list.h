@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What jobs.c is made of: the list of jobs, and how they fail. */
+#ifndef FS_JOBS_LIST_H
+#define FS_JOBS_LIST_H
+
+#include "jobs.h"
+
+/* The job that does the task, or NULL. */
+struct job *job_find(const struct jobs *jobs, const struct task *task);
+
+/* A new job, which is not started yet. NULL: out of memory, or there are too many. */
+struct job *job_new(struct jobs *jobs, const struct task *task);
+
+/* Whether the job is one of those that take turns: walks, and what there may be any number of. */
+bool job_takes_turns(const struct job *job);
+
+/* Forgets what has come from the job so far, and its pipe: it may be started again. */
+void job_forget(struct jobs *jobs, struct job *job);
+
+/* The job is no more. Returns those who wait for it. */
+struct waiter *job_free(struct jobs *jobs, struct job *job);
+
+/* All of them go on. */
+void waiters_resume(struct waiter *waiters, int error);
+
+/* Adds to the problems why a job failed, with number in the words of format (jobs-failures.c). */
+void job_tell_failure(struct jobs *jobs, struct job *job, const char *format, int number);
+
+/* The same for one that failed by what it did: too often in too short a time, and its pass is given
+ * up. */
+void job_note_failure(struct jobs *jobs, struct job *job, const char *format, int number);
+
+/* The same for one whose process ended before it had told all. */
+void job_note_end(struct jobs *jobs, struct job *job);
+
+#endif

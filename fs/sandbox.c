@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The layers of the sandbox but for the last, which is in sandbox-calls.c. They go from what needs
+ * rights to what takes them away.
+ */
+#include "sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <linux/landlock.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "sanitizers.h"
+
+enum {
+    NOBODY = 65534,          /* the kernel's own number for "no user that is known here" */
+    JOB_MEMORY = 256 << 20,  /* bytes of addresses: a session has 16 MiB, and programs their code */
+    JOB_DESCRIPTORS = 192,   /* those of the layers, and parts that are open at a time */
+    FRONT_MEMORY = 1 << 30,  /* results of all files, and what jobs are sending */
+    FRONT_DESCRIPTORS = 320, /* pipes of jobs, layers, parts that are held */
+    ERRNOS = 4096,           /* no errno is as large */
+    CALLS_MAX = 64,
+    LANDLOCK_ABI = 7, /* the newest that is known here */
+};
+
+/* Rights by the ABI that brought them; headers may be older than the kernel. */
+static const struct {
+    int abi;
+    uint64_t files, network, scopes;
+} landlock_rights[] = {
+    {1, 0x1fff, 0, 0},  /* execute to make_sym */
+    {2, 1 << 13, 0, 0}, /* refer */
+    {3, 1 << 14, 0, 0}, /* truncate */
+    {4, 0, 3, 0},       /* bind and connect, of TCP */
+    {5, 1 << 15, 0, 0}, /* ioctl of devices */
+    {6, 0, 0, 3},       /* abstract sockets, signals */
+};
+
+/* struct landlock_ruleset_attr as of ABI 6. */
+struct ruleset {
+    uint64_t files, network, scopes;
+};
+
+/* Changing users forgets the signal that comes when the parent ends. */
+static int keep_death_signal(int number, pid_t parent)
+{
+    if (number && prctl(PR_SET_PDEATHSIG, number) < 0)
+        return -errno;
+    return number && getppid() != parent ? -ESRCH : 0;
+}
+
+/* What root could have again by starting a program. */
+static void drop_bounding_set(void)
+{
+    for (int i = 0; prctl(PR_CAPBSET_READ, i) >= 0; i++)
+        prctl(PR_CAPBSET_DROP, i);
+}
+
+/* Whether this process, and so its parent, may signal those of other users: who became one could
+ * not be ended by a parent that may not. */
+static bool may_kill_others(void)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct own[_LINUX_CAPABILITY_U32S_3];
+
+    return syscall(SYS_capget, &head, own) == 0 && own[0].effective & 1u << CAP_KILL;
+}
+
+static int enter_user(const struct sandbox_process *process, struct sandbox_state *state)
+{
+    pid_t parent = getppid();
+    int number = 0, error = 0, kept;
+
+    state->user = geteuid();
+    if (geteuid() != 0 && getuid() != 0)
+        return 0;
+    if (process->keeps_user || !may_kill_others())
+        return -EPERM;
+    prctl(PR_GET_PDEATHSIG, &number);
+    drop_bounding_set();
+    if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
+        setresuid(NOBODY, NOBODY, NOBODY) < 0)
+        error = -errno;
+    state->user = geteuid();
+    kept = keep_death_signal(number, parent);
+    return error ? error : kept;
+}
+
+static int enter_capabilities(const struct sandbox_process *process, struct sandbox_state *state)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{.effective = 0}};
+
+    (void)process;
+    (void)state;
+    drop_bounding_set();
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    return syscall(SYS_capset, &head, none) < 0 ? -errno : 0;
+}
+
+static int enter_undumpable(const struct sandbox_process *process, struct sandbox_state *state)
+{
+    (void)process;
+    (void)state;
+    return prctl(PR_SET_DUMPABLE, 0) < 0 ? -errno : 0;
+}
+
+static int enter_no_new_privs(const struct sandbox_process *process, struct sandbox_state *state)
+{
+    (void)process;
+    (void)state;
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
+}
+
+/* The length of struct ruleset that a kernel with that ABI takes. */
+static size_t ruleset_bytes(int abi)
+{
+    return abi < 4   ? offsetof(struct ruleset, network)
+           : abi < 6 ? offsetof(struct ruleset, scopes)
+                     : sizeof(struct ruleset);
+}
+
+/* All rights are handled, and none is granted. */
+static int enter_landlock(const struct sandbox_process *process, struct sandbox_state *state)
+{
+    long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    struct ruleset all = {.files = 0};
+    int fd, error;
+
+    (void)process;
+    if (abi < 1)
+        return abi < 0 ? -errno : -ENOSYS;
+    abi = abi > LANDLOCK_ABI ? LANDLOCK_ABI : abi;
+    for (size_t i = 0; i < sizeof landlock_rights / sizeof *landlock_rights; i++)
+        if (landlock_rights[i].abi <= abi) {
+            all.files |= landlock_rights[i].files;
+            all.network |= landlock_rights[i].network;
+            all.scopes |= landlock_rights[i].scopes;
+        }
+    fd = (int)syscall(SYS_landlock_create_ruleset, &all, ruleset_bytes((int)abi), 0);
+    if (fd < 0)
+        return -errno;
+    error = syscall(SYS_landlock_restrict_self, fd, 0) < 0 ? -errno : 0;
+    close(fd);
+    state->landlock_abi = error ? 0 : (uint32_t)abi;
+    return error;
+}
+
+/* Lowers a limit: what is lower already stays so. 0 or -errno. */
+static int limit(int resource, rlim_t soft, rlim_t hard)
+{
+    struct rlimit now;
+
+    if (getrlimit((__rlimit_resource_t)resource, &now) < 0)
+        return -errno;
+    if (now.rlim_cur > soft)
+        now.rlim_cur = soft;
+    if (now.rlim_max > hard)
+        now.rlim_max = hard;
+    return setrlimit((__rlimit_resource_t)resource, &now) < 0 ? -errno : 0;
+}
+
+/* SIGXCPU says why a process ends; one that ignores it is killed a second later. */
+static int limit_cpu(uint64_t seconds)
+{
+    return seconds ? limit(RLIMIT_CPU, seconds, seconds + 1) : 0;
+}
+
+static int enter_limits(const struct sandbox_process *process, struct sandbox_state *state)
+{
+    bool is_job = process->kind == SANDBOX_JOB;
+    rlim_t descriptors = FRONT_DESCRIPTORS, memory = is_job ? JOB_MEMORY : FRONT_MEMORY;
+    int error = limit(RLIMIT_CORE, 0, 0);
+
+    (void)state;
+    if (is_job)
+        descriptors = process->asks_for_parts ? JOB_DESCRIPTORS : 0;
+    if (!error)
+        error = limit(RLIMIT_NPROC, 0, 0);
+    if (!error)
+        error = limit(RLIMIT_NOFILE, descriptors, descriptors);
+    if (!error && !process->writes_files)
+        error = limit(RLIMIT_FSIZE, 0, 0);
+    if (!error && !HAS_SANITIZERS) /* their shadow of the memory has terabytes of addresses */
+        error = limit(RLIMIT_AS, memory, memory);
+    return error ? error : limit_cpu(process->cpu_seconds);
+}
+
+static int enter_seccomp(const struct sandbox_process *process, struct sandbox_state *state)
+{
+    return sandbox_limit_calls(process, &state->calls);
+}
+
+static const struct {
+    const char *name;
+    int (*enter)(const struct sandbox_process *process, struct sandbox_state *state);
+    bool is_required; /* unless another mode was asked for */
+} layers[SANDBOX_LAYERS] = {
+    [SANDBOX_USER] = {"user", enter_user, false},
+    [SANDBOX_CAPABILITIES] = {"capabilities", enter_capabilities, false},
+    [SANDBOX_UNDUMPABLE] = {"undumpable", enter_undumpable, false},
+    [SANDBOX_NO_NEW_PRIVS] = {"no_new_privs", enter_no_new_privs, true},
+    [SANDBOX_LANDLOCK] = {"landlock", enter_landlock, false},
+    [SANDBOX_LIMITS] = {"limits", enter_limits, false},
+    [SANDBOX_SECCOMP] = {"seccomp", enter_seccomp, true},
+};
+
+static const char *const mode_names[SANDBOX_MODES] = {
+    [SANDBOX_DEFAULT] = "default",
+    [SANDBOX_REQUIRE] = "require",
+    [SANDBOX_BEST_EFFORT] = "best-effort",
+    [SANDBOX_OFF] = "off",
+};
+
+int sandbox_enter_layer(enum sandbox_layer layer, const struct sandbox_process *process,
+                        struct sandbox_state *state)
+{
+    int error = layers[layer].enter(process, state);
+
+    if (!error)
+        state->layers |= 1u << layer;
+    return error;
+}
+
+int sandbox_enter(enum sandbox_mode mode, const struct sandbox_process *process,
+                  struct sandbox_state *state)
+{
+    *state = (struct sandbox_state){.user = geteuid(), .failed = SANDBOX_LAYERS};
+    for (enum sandbox_layer i = 0; i < SANDBOX_LAYERS && mode != SANDBOX_OFF; i++) {
+        int error = sandbox_enter_layer(i, process, state);
+
+        if (error &&
+            (mode == SANDBOX_REQUIRE || (mode == SANDBOX_DEFAULT && layers[i].is_required))) {
+            state->failed = i;
+            state->error = error;
+            return error;
+        }
+    }
+    return 0;
+}
+
+bool sandbox_state_is_possible(const struct sandbox_state *state)
+{
+    return state->failed <= SANDBOX_LAYERS && state->error <= 0 && state->error > -ERRNOS &&
+           state->layers < 1u << SANDBOX_LAYERS && state->landlock_abi <= LANDLOCK_ABI &&
+           state->calls <= CALLS_MAX;
+}
+
+/* Closes them; where the kernel cannot do that at once, one by one. */
+static void close_all(unsigned first, unsigned last)
+{
+    struct rlimit limits;
+
+    if (first > last || close_range(first, last, 0) == 0 || getrlimit(RLIMIT_NOFILE, &limits) < 0)
+        return;
+    for (unsigned fd = first; fd <= last && fd < limits.rlim_max; fd++)
+        close((int)fd);
+}
+
+/* Whoever started the program reads and writes there. */
+static void leave_standard(int last)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    for (int fd = STDIN_FILENO; null >= 0 && fd <= last; fd++)
+        dup2(null, fd);
+    if (null > STDERR_FILENO)
+        close(null);
+}
+
+static int compare(const void *a, const void *b)
+{
+    return *(const int *)a - *(const int *)b;
+}
+
+void sandbox_close_others(const int *keep, unsigned count, bool complains)
+{
+    unsigned first = STDERR_FILENO + 1;
+    int sorted[SANDBOX_KEPT_MAX];
+
+    memcpy(sorted, keep, count * sizeof *keep);
+    qsort(sorted, count, sizeof *sorted, compare);
+    for (unsigned i = 0; i < count; i++) {
+        unsigned kept = (unsigned)sorted[i];
+
+        if (sorted[i] < 0 || kept < first)
+            continue;
+        if (kept > first)
+            close_all(first, kept - 1);
+        first = kept + 1;
+    }
+    close_all(first, UINT32_MAX);
+    leave_standard(complains ? STDOUT_FILENO : STDERR_FILENO);
+}
+
+void sandbox_exit(enum sandbox_mode mode, int status)
+{
+    if (mode == SANDBOX_OFF)
+        exit(status);
+    _exit(status);
+}
+
+const char *sandbox_mode_name(enum sandbox_mode mode)
+{
+    return mode_names[mode];
+}
+
+const char *sandbox_layer_name(enum sandbox_layer layer)
+{
+    return layers[layer].name;
+}
+
+int sandbox_mode_by_name(const char *name)
+{
+    int mode = 0;
+
+    while (mode < SANDBOX_MODES && strcmp(mode_names[mode], name) != 0)
+        mode++;
+    return mode < SANDBOX_MODES ? mode : -1;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a process that reads hostile bytes, or talks to one that does, gives up before it begins:
+ * layers, each of which holds by itself. Nothing that it has open is lost, nothing else can be
+ * opened.
+ */
+#ifndef FS_SANDBOX_H
+#define FS_SANDBOX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Which layers must be there, or the process does not run. */
+enum sandbox_mode {
+    SANDBOX_DEFAULT,     /* no_new_privs and seccomp; others where the system has them */
+    SANDBOX_REQUIRE,     /* all */
+    SANDBOX_BEST_EFFORT, /* none: those that the system has */
+    SANDBOX_OFF,         /* none is entered */
+    SANDBOX_MODES,
+};
+
+/* In the order in which they are entered. */
+enum sandbox_layer {
+    SANDBOX_USER,         /* root becomes nobody */
+    SANDBOX_CAPABILITIES, /* none are left */
+    SANDBOX_UNDUMPABLE,   /* no process of the same user may look into it */
+    SANDBOX_NO_NEW_PRIVS, /* no program that it could start would give it any */
+    SANDBOX_LANDLOCK,     /* no path, no network, no signals */
+    SANDBOX_LIMITS,       /* memory, processor, descriptors, files */
+    SANDBOX_SECCOMP,      /* few system calls; another one kills it */
+    SANDBOX_LAYERS,
+};
+
+enum { SANDBOX_KEPT_MAX = 128 };
+
+/* How those who read an image are to be held. */
+struct sandbox_options {
+    enum sandbox_mode mode;
+    bool has_cpu_limit;
+    uint64_t cpu_seconds; /* that a job may take, whatever its pass; 0: no limit */
+};
+
+enum sandbox_kind { SANDBOX_JOB, SANDBOX_FRONT };
+
+/* The process that enters. */
+struct sandbox_process {
+    enum sandbox_kind kind;
+    bool keeps_user;      /* the files are on storage that answers no other user */
+    bool writes_files;    /* its standard error may be one, and that is wanted */
+    int out;              /* of a job: the descriptor that it writes to, and to no other */
+    bool asks_for_parts;  /* of a job: by a socket, by which descriptors come */
+    uint64_t cpu_seconds; /* that it may take; 0: no limit */
+};
+
+/* What is in force. */
+struct sandbox_state {
+    uint32_t layers;       /* a bit for each */
+    uint32_t landlock_abi; /* the newest that both sides know */
+    uint32_t user;
+    uint32_t calls;  /* that are allowed */
+    uint32_t failed; /* the layer that could not be entered and has to be; SANDBOX_LAYERS: none */
+    int32_t error;   /* why: -errno */
+};
+
+/*
+ * Enters the layers that the mode asks for; state tells which are in force. To be called before the
+ * first byte of an image, in a process of one thread; there is no way back. Returns 0, or -errno
+ * when a layer that has to be there is not.
+ */
+int sandbox_enter(enum sandbox_mode mode, const struct sandbox_process *process,
+                  struct sandbox_state *state);
+
+/* Enters one layer alone. 0 or -errno. */
+int sandbox_enter_layer(enum sandbox_layer layer, const struct sandbox_process *process,
+                        struct sandbox_state *state);
+
+/* Whether another process may have told that: its numbers can be used. */
+bool sandbox_state_is_possible(const struct sandbox_state *state);
+
+/* Closes all descriptors from 3 on but for these, at most SANDBOX_KEPT_MAX (what is negative is
+ * none). Nothing can be read from standard input, or written to standard output or, unless it
+ * complains, standard error. */
+void sandbox_close_others(const int *keep, unsigned count, bool complains);
+
+/* Ends the process: what is called at exit, by sanitizers for one, needs what a sandbox forbids. */
+_Noreturn void sandbox_exit(enum sandbox_mode mode, int status);
+
+const char *sandbox_mode_name(enum sandbox_mode mode);
+const char *sandbox_layer_name(enum sandbox_layer layer);
+
+/* The mode of that name; -1: there is none. */
+int sandbox_mode_by_name(const char *name);
+
+/* The last layer (sandbox-calls.c). 0 or -errno. */
+int sandbox_limit_calls(const struct sandbox_process *process, uint32_t *calls);
+
+#endif

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * A library to be loaded before the others (LD_PRELOAD), in which the call number FAULT_AT of the
+ * kind FAULT_KIND fails; calls of all processes of the program are counted together, those of the
+ * sanitizers not at all. FAULT_SEEN is a file that is made when it does: without it, the program
+ * has made fewer such calls.
+ *
+ * FAULT_KIND: alloc (ENOMEM), read, write (EIO; also of messages), fork (EAGAIN), pipe (EMFILE;
+ * also sockets and others without a name), open (EMFILE), short (reads of a file give one byte),
+ * interrupt (EINTR, before anything was read or written). Answers to the kernel (writev) never
+ * fail, as nobody could tell it so; and neither do its requests, after which there are no more.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+/* What the next library has of that name. */
+#define NEXT(name) ((__typeof__(&name))(uintptr_t)dlsym(RTLD_NEXT, #name))
+
+static const char *kind = "";
+static unsigned long at;
+static atomic_ulong *calls; /* shared by all processes */
+static bool is_ready;
+
+static bool is_kind(const char *wanted)
+{
+    return is_ready && strcmp(kind, wanted) == 0;
+}
+
+/* Whether this call of the kind is the one that fails. */
+static bool fails(const char *wanted)
+{
+    const char *seen;
+    long fd;
+
+    if (!is_kind(wanted) || atomic_fetch_add(calls, 1) + 1 != at)
+        return false;
+    seen = getenv("FAULT_SEEN");
+    if (seen) {
+        fd = syscall(SYS_openat, AT_FDCWD, seen, O_WRONLY | O_CREAT, 0600);
+        if (fd >= 0)
+            syscall(SYS_close, fd);
+    }
+    return true;
+}
+
+/* -1, with the errno, if this call is the one that fails. */
+#define FAIL_AS(wanted, number)                                                                    \
+    if (fails(wanted)) {                                                                           \
+        errno = number;                                                                            \
+        return -1;                                                                                 \
+    }
+
+__attribute__((constructor)) static void begin(void)
+{
+    void *shared =
+        mmap(NULL, sizeof *calls, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    if (shared == MAP_FAILED || !getenv("FAULT_KIND") || !getenv("FAULT_AT"))
+        return;
+    calls = shared;
+    kind = getenv("FAULT_KIND");
+    at = strtoul(getenv("FAULT_AT"), NULL, 10);
+    is_ready = true;
+}
+
+/* Where memory comes from while it is looked for where memory comes from. */
+static void *early(size_t size)
+{
+    static _Alignas(16) char room[64 << 10];
+    static size_t used;
+    void *bytes = room + used;
+
+    used += (size + 15) / 16 * 16;
+    if (used > sizeof room)
+        abort();
+    return bytes;
+}
+
+static bool looks; /* for the allocator */
+
+static void *(*next_malloc)(size_t);
+static void *(*next_calloc)(size_t, size_t);
+static void *(*next_realloc)(void *, size_t);
+
+static void find_allocator(void)
+{
+    looks = true;
+    next_calloc = NEXT(calloc);
+    next_realloc = NEXT(realloc);
+    next_malloc = NEXT(malloc);
+    looks = false;
+}
+
+void *malloc(size_t size)
+{
+    if (looks)
+        return early(size);
+    if (!next_malloc)
+        find_allocator();
+    if (fails("alloc")) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return next_malloc(size);
+}
+
+void *calloc(size_t count, size_t size)
+{
+    if (looks)
+        return early(count * size); /* which was never used */
+    if (!next_calloc)
+        find_allocator();
+    if (fails("alloc")) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return next_calloc(count, size);
+}
+
+void *realloc(void *bytes, size_t size)
+{
+    if (!next_realloc)
+        find_allocator();
+    if (fails("alloc")) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return next_realloc(bytes, size);
+}
+
+/* Whether requests of the kernel come from there. */
+static bool is_kernel(int fd)
+{
+    struct stat st;
+
+    return syscall(SYS_fstat, fd, &st) == 0 && S_ISCHR(st.st_mode) &&
+           st.st_rdev == makedev(10, 229);
+}
+
+ssize_t read(int fd, void *bytes, size_t length)
+{
+    if (is_kernel(fd))
+        return NEXT(read)(fd, bytes, length);
+    FAIL_AS("read", EIO)
+    FAIL_AS("interrupt", EINTR)
+    return NEXT(read)(fd, bytes, length);
+}
+
+static ssize_t read_at(int fd, void *bytes, size_t length, off_t offset)
+{
+    FAIL_AS("read", EIO)
+    FAIL_AS("interrupt", EINTR)
+    return NEXT(pread)(fd, bytes, length > 1 && fails("short") ? 1 : length, offset);
+}
+
+ssize_t pread(int fd, void *bytes, size_t length, off_t offset)
+{
+    return read_at(fd, bytes, length, offset);
+}
+
+ssize_t pread64(int fd, void *bytes, size_t length, off_t offset)
+{
+    return read_at(fd, bytes, length, offset);
+}
+
+ssize_t recvmsg(int socket, struct msghdr *message, int flags)
+{
+    FAIL_AS("read", EIO)
+    FAIL_AS("interrupt", EINTR)
+    return NEXT(recvmsg)(socket, message, flags);
+}
+
+ssize_t write(int fd, const void *bytes, size_t length)
+{
+    FAIL_AS("write", EIO)
+    FAIL_AS("interrupt", EINTR)
+    return NEXT(write)(fd, bytes, length);
+}
+
+ssize_t sendmsg(int socket, const struct msghdr *message, int flags)
+{
+    FAIL_AS("write", EIO)
+    FAIL_AS("interrupt", EINTR)
+    return NEXT(sendmsg)(socket, message, flags);
+}
+
+pid_t fork(void)
+{
+    FAIL_AS("fork", EAGAIN)
+    return NEXT(fork)();
+}
+
+int pipe(int fds[2])
+{
+    FAIL_AS("pipe", EMFILE)
+    return NEXT(pipe)(fds);
+}
+
+int pipe2(int fds[2], int flags)
+{
+    FAIL_AS("pipe", EMFILE)
+    return NEXT(pipe2)(fds, flags);
+}
+
+int socketpair(int domain, int type, int protocol, int fds[2])
+{
+    FAIL_AS("pipe", EMFILE)
+    return NEXT(socketpair)(domain, type, protocol, fds);
+}
+
+int signalfd(int fd, const sigset_t *set, int flags)
+{
+    FAIL_AS("pipe", EMFILE)
+    return NEXT(signalfd)(fd, set, flags);
+}
+
+int inotify_init1(int flags)
+{
+    FAIL_AS("pipe", EMFILE)
+    return NEXT(inotify_init1)(flags);
+}
+
+/* The mode of an open(2) that may have one. */
+#define MODE_OF(flags)                                                                             \
+    mode_t mode = 0;                                                                               \
+    if ((flags) & (O_CREAT | __O_TMPFILE)) {                                                       \
+        va_list args;                                                                              \
+        va_start(args, flags);                                                                     \
+        mode = va_arg(args, mode_t);                                                               \
+        va_end(args);                                                                              \
+    }
+
+int open(const char *path, int flags, ...)
+{
+    MODE_OF(flags)
+    FAIL_AS("open", EMFILE)
+    return NEXT(open)(path, flags, mode);
+}
+
+int open64(const char *path, int flags, ...)
+{
+    MODE_OF(flags)
+    FAIL_AS("open", EMFILE)
+    return NEXT(open64)(path, flags, mode);
+}
+
+int openat(int directory, const char *path, int flags, ...)
+{
+    MODE_OF(flags)
+    FAIL_AS("open", EMFILE)
+    return NEXT(openat)(directory, path, flags, mode);
+}

@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Makes inputs of fuzz_image (tests/image-input.h) of the fixtures in a directory: seeds.py DIRECTORY OUT.
+
+What is not zeros becomes pieces; a byte that repeats itself becomes a short piece that is laid many times, but not more than
+FILL: what more of the same tells is seen sooner elsewhere. The options of a fixture become the choices of its input.
+"""
+
+import gzip
+import pathlib
+import re
+import struct
+import sys
+import tarfile
+
+FORMATS = ("parallels", "qed", "vdi", "qcow2", "qcow", "vmdk", "vhdx", "vpc", "luks", "bochs", "cloop", "dmg", "raw")
+QEMUS = ("", "7.2", "8.2", "10.0")
+BLOCK = 4096
+ZEROS = bytes(BLOCK)
+FILL = 4096
+LARGEST = 256 << 10
+FILES = 3
+ALONE, ANY_PARENT, GRANTED = 4, 8, 16
+
+# Bytes that are not zeros, and the few zeros between them; of one byte that repeats itself no more than that.
+RUN = re.compile(rb"([^\0])\1{255,}|[^\0](?:(?!([^\0])\2{255})(?:[^\0]|\0{1,24}(?=[^\0])))*", re.DOTALL)
+
+
+def piece(offset, data, times, file):
+    return struct.pack("<QIIB3x", offset, len(data), times, file) + data
+
+
+def chunks_of(source):
+    """What stands between blocks of zeros: (offset, bytes); and at last where the file ends, with none."""
+    at = begin = 0
+    blocks = []
+    while block := source.read(BLOCK):
+        if block == ZEROS[: len(block)]:
+            if blocks:
+                yield begin, b"".join(blocks)
+            blocks = []
+        else:
+            begin = begin if blocks else at
+            blocks.append(block)
+        at += len(block)
+    if blocks:
+        yield begin, b"".join(blocks)
+    yield at, b""
+
+
+def pieces_of(source, file):
+    """The size of a file, and its pieces."""
+    found = b""
+    for at, data in chunks_of(source):
+        for run in RUN.finditer(data):
+            if run.group(1):
+                found += piece(at + run.start(), run.group(1), min(len(run.group()), FILL), file)
+            else:
+                found += piece(at + run.start(), run.group(), 1, file)
+    return at, found
+
+
+def choices_of(expect, named):
+    """The first bytes of the input: how the fixture is opened."""
+    found = re.search(r"^# options: (.*)$", expect, re.MULTILINE)
+    options = dict(word.partition("=")[::2] for word in (found.group(1).split(",") if found else []))
+    known = options.get("format"), options.get("backing-format")
+    numbers = [FORMATS.index(name) + 1 if name in FORMATS else 0 for name in known]
+    flags = QEMUS.index(options["qemu"]) if options.get("qemu") in QEMUS else 0
+    flags |= ALONE * ("backing" in options) | ANY_PARENT * ("any-parent" in options) | GRANTED * named
+    return bytes((numbers[0], flags, 0, 0, numbers[1], 0, 0, 0))
+
+
+def files_of(path):
+    """The image, and files below it: what is called middle is above what is called base."""
+    if path.name.endswith(".img.gz"):
+        return [gzip.open(path)]
+    tar = tarfile.open(path)
+    files = {pathlib.PurePath(m.name).name: tar.extractfile(m) for m in tar.getmembers() if m.isfile()}
+    return [files.pop("image")] + [files[name] for name in sorted(files, reverse=True)][: FILES - 1]
+
+
+def make(path, expect):
+    """The input that a fixture makes."""
+    files = [pieces_of(source, number) for number, source in enumerate(files_of(path))]
+    sizes = [size for size, _ in files] + [0] * (FILES - len(files))
+    return choices_of(expect, len(files) > 1) + struct.pack("<3Q", *sizes) + b"".join(found for _, found in files)
+
+
+def main():
+    directory, out = map(pathlib.Path, sys.argv[1:3])
+    out.mkdir(parents=True, exist_ok=True)
+    made = left = 0
+    for path in sorted([*directory.glob("*.img.gz"), *directory.glob("*.tar.gz")]):
+        case = path.name[: -len(".img.gz")]
+        with open(directory / (case + ".expect"), encoding="utf-8", errors="replace") as expect:
+            seed = make(path, expect.read(4096))
+        if len(seed) > LARGEST:
+            left += 1
+            continue
+        (out / case).write_bytes(seed)
+        made += 1
+    print(f"{made} inputs of {directory}, {left} too large")
+
+
+main()

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sandbox of a mount as the kernel sees it; where a layer of it is lacking; jobs that crash, hang, or take too long."""
+import errno
+import os
+import pathlib
+import signal
+import time
+
+import mount_images as images
+from mount_harness import (NOBODY, Mount, Place, Storage, check, equal, expected, fails, finish, good, mounted, run, start,
+                           test, test_each, wait_until)
+
+COLD = "measure/qcow2"
+LAYERS = {"landlock_create_ruleset": "landlock", "seccomp": "seccomp", "capset": "capabilities"}  # by a call that they need
+
+
+def status(pid):
+    """/proc/PID/status."""
+    lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
+
+
+def limit(pid, name):
+    line = next(line for line in pathlib.Path(f"/proc/{pid}/limits").read_text().splitlines() if line.startswith(name))
+    return line[len(name):].split()[:2]
+
+
+def open_files(pid):
+    return sorted(os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd") if int(fd) > 2)
+
+
+def layers(m, process):
+    """What status/sandbox says of the process."""
+    lines = [line.split() for line in m.read("status/sandbox").splitlines()[1:]]
+    return {layer: value for of, layer, value in lines if of == process}
+
+
+def check_refused(done, code, words):
+    equal(done.returncode, code, f"status ({done.stderr.strip()})")
+    equal(len(done.stderr.splitlines()), 1, "lines on stderr")
+    check(words in done.stderr, f"{words}: {done.stderr}")
+
+
+def check_held(pid, user):
+    told = status(pid)
+    equal(told["Uid"].split(), [str(user)] * 4, "users")
+    equal(told["Gid"].split(), [str(user)] * 4, "groups")
+    equal(told["Groups"], "", "other groups")
+    for name in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
+        equal(int(told[name], 16), 0, name)
+    equal((told["NoNewPrivs"], told["Seccomp"], told["Threads"]), ("1", "2", "1"), "NoNewPrivs, Seccomp, Threads")
+    for name in ("Max core file size", "Max processes"):
+        equal(limit(pid, name), ["0", "0"], name)
+
+
+@test
+def what_reads_the_image_is_held():
+    image = images.slow()
+    with Mount(image) as m:
+        reader = start("cat", m.path(COLD))
+        job = m.job()
+        wait_until(lambda: status(job)["Seccomp"] == "2", "it is in its sandbox")
+        equal(m.stop_job(), job, "jobs")
+        check_held(job, NOBODY)
+        equal(status(job)["CapBnd"], "0" * 16, "CapBnd")
+        equal(limit(job, "Max open files"), ["0", "0"], "descriptors")
+        equal(limit(job, "Max cpu time"), ["600", "601"], "processor time")
+        files = [name for name in open_files(job) if not name.startswith("pipe:")]
+        equal(files, [image], "open files")
+        os.kill(job, signal.SIGCONT)
+        equal(finish(reader)[0], 0, "the reader's status")
+
+
+@test
+def what_answers_is_held():
+    image = images.qcow2()
+    with Mount(image) as m:
+        check_held(m.front, NOBODY)
+        files = [name for name in open_files(m.front) if not name.startswith("socket:")]
+        equal(files, sorted([image, "/dev/fuse", "anon_inode:inotify"]), "open files")
+        equal(status(m.monitor)["Threads"], "1", "threads of the monitor")
+
+
+@test
+def status_tells_of_every_layer():
+    with Mount(images.qcow2(), "-o", "sandbox=require") as m:
+        m.read(COLD)
+        equal(m.read("status/sandbox").splitlines()[0], "mode require", "mode")
+        for process, most in ("job", 21), ("front", 30):
+            told = layers(m, process)
+            check(1 <= int(told.pop("landlock")), "Landlock's version")
+            check(10 <= int(told.pop("seccomp")) <= most, "system calls")
+            equal(told, {"user": str(NOBODY), "capabilities": "on", "undumpable": "on", "no_new_privs": "on", "limits": "on"}, process)
+
+
+@test
+def a_users_mount_is_held():
+    image = images.qcow2()
+    os.chmod(image, 0o644)
+    with Mount(image, "-o", "sandbox=require", user=NOBODY) as m:
+        check_held(m.front, NOBODY)
+        equal(run("cat", m.path(COLD), user=NOBODY).returncode, 0, "status of a reader")
+        fails(errno.EACCES, lambda: m.read("format"), "another user")
+
+
+@test
+def without_a_sandbox_nothing_leaks():
+    """What the sanitizers find at the end of a process, which needs more than a sandbox allows."""
+    with Mount(images.qcow2(), "-o", "sandbox=off") as m:
+        told = status(m.front)
+        equal((told["Uid"].split()[0], told["NoNewPrivs"], told["Seccomp"]), ("0", "0", "0"), "Uid, NoNewPrivs, Seccomp")
+        equal(m.read("status/sandbox").splitlines()[0], "mode off", "mode")
+        equal(set(layers(m, "job").values()) | set(layers(m, "front").values()), {"off"}, "layers")
+        texts = expected(m.read("status/image").strip())
+        for name, text in texts.items():
+            if not name.startswith("status/"):
+                equal(m.read(name), text, name)
+        for size in ("4k", "64k", "odd"):
+            run("cat", m.path(f"measure/qcow2,cluster_size={size}"))
+        os.utime(m.read("status/image").strip())
+        equal(m.read("format"), "qcow2\n", "format after a change")
+        m.read(COLD)
+        run("cat", m.path("measure/qcow2,cluster_size=8k"))
+
+
+@test
+def on_storage_that_answers_one_user_root_stays_root():
+    with Storage() as storage:
+        with Mount(storage.image) as m:
+            m.read(COLD)
+            equal((layers(m, "job")["user"], layers(m, "front")["user"]), ("off", "off"), "user")
+            told = status(m.front)
+            equal((told["Uid"].split()[0], int(told["CapEff"], 16), told["Seccomp"]), ("0", 0, "2"), "Uid, CapEff, Seccomp")
+        check_refused(run(Place.program, storage.image, Place.new_directory(), "-o", "sandbox=require"), 2, "lacks user")
+
+
+def without(call, *arguments):
+    """Starts the program where a system call fails as in a kernel that does not have it. (Leaks are not looked for under strace.)"""
+    return start("strace", "-f", "-qq", "-o", Place.new("trace"), "-e", f"trace={call}", "-e", f"inject={call}:error=ENOSYS",
+                 Place.program, *arguments, env={**os.environ, "ASAN_OPTIONS": os.environ["ASAN_OPTIONS"] + ":detect_leaks=0"})
+
+
+@test_each("it mounts, and tells what is lacking:", [(f"{mode}, {call}", (mode, call)) for mode, call in (
+    ("default", "landlock_create_ruleset"), ("best-effort", "seccomp"), ("default", "capset"))])
+def lacking_what_is_not_required(case):
+    mode, call = case
+    directory = Place.new_directory()
+    process = without(call, images.qcow2(), directory, "-o", f"sandbox={mode}")
+    try:
+        wait_until(lambda: mounted(directory) or process.poll() is not None, "it is mounted")
+        told = pathlib.Path(directory, "status/sandbox").read_text()
+        check(f"\njob {LAYERS[call]} off\n" in told and f"\nfront {LAYERS[call]} off\n" in told, f"{call}: {told}")
+        equal(told.count(" off\n"), 2, "layers that are off")
+        equal(pathlib.Path(directory, "format").read_text(), "qcow2\n", "format")
+    finally:
+        run("umount", directory)
+    equal(finish(process)[0], 0, "status")
+
+
+@test_each("a sandbox that is required and not there:", [(f"{mode}, {call}", (mode, call)) for mode, call in (
+    ("require", "landlock_create_ruleset"), ("require", "seccomp"), ("default", "seccomp"), ("require", "capset"))])
+def lacking(case):
+    mode, call = case
+    directory = Place.new_directory()
+    process = without(call, images.qcow2(), directory, "-o", f"sandbox={mode}")
+    code, _, err = finish(process)
+    equal(code, 2, f"status ({err})")
+    check(f"lacks {LAYERS[call]}: Function not implemented" in err, err)
+    equal(mounted(directory), None, "mounted")
+
+
+@test
+def options_that_make_no_sense_are_refused():
+    for option in "sandbox=no", "sandbox=", "cpu-limit=x", "cpu-limit=-1", "stall-limit=1000000001":
+        check_refused(run(Place.program, images.raw(), Place.new_directory(), "-o", option), 1, option.split("=", maxsplit=1)[0])
+
+
+def read_while_job_gets(m, number, name=COLD):
+    """A job of the file gets a signal. What the reader gets."""
+    reader = start("cat", m.path(name))
+    job = m.stop_job()
+    os.kill(job, number)
+    if number != signal.SIGKILL:
+        os.kill(job, signal.SIGCONT)
+    return finish(reader)
+
+
+@test
+def a_pass_that_crashes_three_times_is_given_up():
+    image = images.slow()
+    with Mount(image) as m:
+        for number in signal.SIGABRT, signal.SIGKILL, signal.SIGSYS:
+            code, _, err = read_while_job_gets(m, number)
+            equal(code, 1, "status of the reader")
+            check("Input/output error" in err, err)
+        said = m.read("problems").splitlines()
+        check("the measure job was killed by signal 6" in said, said)
+        check("the measure job tried what the sandbox forbids, and was killed" in said, said)
+        check("the measure pass has failed 3 times within a minute: it is not tried again until the image changes" in said, said)
+        jobs = m.settle()
+        fails(errno.EIO, lambda: m.read(COLD), "after that")
+        equal(m.settle(), jobs, "jobs after that")
+        equal((m.read("format"), m.read("virtual_size") != ""), ("qcow2\n", True), "what is known")
+        os.utime(image)
+        equal(m.read(COLD), expected(image)[COLD], "after a change")
+        check(" job " not in m.read("problems"), "problems after a change")
+
+
+@test
+def a_pass_that_hangs_is_given_up():
+    with Mount(images.slow(), "-o", "stall-limit=1") as m:
+        reader = start("cat", m.path(COLD))
+        m.stop_job()
+        began = time.monotonic()
+        code, _, err = finish(reader)
+        check(0.5 < time.monotonic() - began < 5, "it takes a second")
+        check(code == 1 and "Input/output error" in err, err)
+        equal(m.read("problems"), "the measure job told nothing for 1 s, and was given up\n", "problems")
+        m.settle()
+        check("required size" in m.read(COLD), "the next reader gets its text")
+
+
+@test
+def a_pass_that_takes_too_long_is_ended():
+    image = images.slow(262144, "slower.qcow2")
+    with Mount(image, "-o", "cpu-limit=1") as m:
+        code, _, err = finish(start("cat", m.path("allocated_size")), 60)
+        check(code == 1 and "Input/output error" in err, err)
+        equal(m.read("problems"), "the scan job took more processor time than it may (see -o cpu-limit)\n", "problems")
+        equal(m.read("format"), "qcow2\n", "format")

@@ -1,0 +1,611 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Each layer of the sandbox stops by itself what it should; all of them together let jobs and the
+ * front do what they have to, and nothing else. */
+#include "fs/sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "detect/image_file.h"
+#include "fs/sanitizers.h"
+#include "support.h"
+
+/* What a process that has entered the sandbox tries. Returns 0, or the errno of what failed. */
+typedef int (*attempt)(void);
+
+enum { ESCAPED = 200 };
+
+static int image, out[2]; /* what the processes have open */
+
+static int open_files(void **state)
+{
+    (void)state;
+    image = temporary_file("/tmp");
+    return image < 0 || pwrite(image, "image", 5, 0) != 5 || pipe(out) < 0;
+}
+
+static int close_files(void **state)
+{
+    (void)state;
+    close(image);
+    close(out[0]);
+    close(out[1]);
+    return 0;
+}
+
+/* Enters the layer (SANDBOX_LAYERS: all) in a process of its own, and tries. Returns its wait
+ * status. */
+static int run(enum sandbox_kind kind, enum sandbox_layer layer, attempt try)
+{
+    struct sandbox_process process = {.kind = kind, .out = out[1]};
+    struct sandbox_state state;
+    int status, error;
+    pid_t pid = fork();
+
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        error = layer == SANDBOX_LAYERS ? sandbox_enter(SANDBOX_REQUIRE, &process, &state)
+                                        : sandbox_enter_layer(layer, &process, &state);
+        _exit(error ? ESCAPED : try());
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return status;
+}
+
+static void assert_errno(enum sandbox_layer layer, attempt try, int expected)
+{
+    int status = run(SANDBOX_JOB, layer, try);
+
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), expected);
+}
+
+/* It is killed for a system call, whatever process it is. */
+static void assert_killed(attempt try)
+{
+    for (enum sandbox_kind kind = SANDBOX_JOB; kind <= SANDBOX_FRONT; kind++) {
+        int status = run(kind, SANDBOX_SECCOMP, try);
+
+        assert_true(WIFSIGNALED(status));
+        assert_int_equal(WTERMSIG(status), SIGSYS);
+    }
+}
+
+static int result(long value)
+{
+    return value < 0 ? errno : 0;
+}
+
+static int try_open(void)
+{
+    return result(open("/etc/passwd", O_RDONLY));
+}
+
+static int try_openat2(void)
+{
+    const uint64_t how[3] = {O_RDONLY};
+
+    return result(syscall(SYS_openat2, AT_FDCWD, "/etc/passwd", how, sizeof how));
+}
+
+static int try_create(void)
+{
+    return result(open("/tmp/instar-sandbox", O_WRONLY | O_CREAT, 0600));
+}
+
+static int try_socket(void)
+{
+    return result(socket(AF_UNIX, SOCK_STREAM, 0));
+}
+
+static int try_connect(void)
+{
+    const struct sockaddr_un abstract = {AF_UNIX, "\0instar-sandbox"};
+
+    return result(connect(out[0], (const struct sockaddr *)&abstract, 3 + 14));
+}
+
+static int try_exec(void)
+{
+    char *const arguments[] = {(char[]){"/bin/true"}, NULL};
+
+    return result(execv(arguments[0], arguments));
+}
+
+static int try_fork(void)
+{
+    return result(fork());
+}
+
+static int try_thread(void)
+{
+    return result(syscall(SYS_clone, CLONE_VM | CLONE_FS, NULL, NULL, NULL, NULL));
+}
+
+static int try_ptrace(void)
+{
+    return result(ptrace(PTRACE_TRACEME, 0, NULL, NULL));
+}
+
+static int try_trace_parent(void)
+{
+    return result(ptrace(PTRACE_ATTACH, getppid(), NULL, NULL));
+}
+
+static int try_kill(void)
+{
+    return result(kill(getppid(), 0));
+}
+
+static int try_kill_itself(void)
+{
+    return result(kill(getpid(), 0));
+}
+
+static int try_executable_memory(void)
+{
+    void *memory = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    return memory == MAP_FAILED ? errno : 0;
+}
+
+static int try_make_executable(void)
+{
+    void *memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    return memory == MAP_FAILED ? errno : result(mprotect(memory, 4096, PROT_READ | PROT_EXEC));
+}
+
+static int try_map_image(void)
+{
+    void *memory = mmap(NULL, 5, PROT_READ, MAP_PRIVATE, image, 0);
+
+    return memory == MAP_FAILED ? errno : 0;
+}
+
+static int try_stat(void)
+{
+    struct statx stx;
+
+    return result(statx(AT_FDCWD, "/etc/passwd", 0, STATX_SIZE, &stx));
+}
+
+static int try_stat_with_flag(void)
+{
+    struct statx stx;
+
+    return result(statx(AT_FDCWD, "/etc/passwd", AT_EMPTY_PATH, STATX_SIZE, &stx));
+}
+
+static int try_terminal(void)
+{
+    return result(ioctl(image, TIOCSTI, "x"));
+}
+
+static int try_duplicate(void)
+{
+    return result(dup(image));
+}
+
+static int try_raise_limit(void)
+{
+    const struct rlimit none = {RLIM_INFINITY, RLIM_INFINITY};
+
+    return result(setrlimit(RLIMIT_FSIZE, &none));
+}
+
+static int try_setuid(void)
+{
+    return result(setuid(0));
+}
+
+static int try_mount_namespace(void)
+{
+    return result(syscall(SYS_unshare, CLONE_NEWNS));
+}
+
+static int try_write_file(void)
+{
+    signal(SIGXFSZ, SIG_IGN);
+    return result(pwrite(image, "x", 1, 0));
+}
+
+static int try_much_memory(void)
+{
+    void *memory = mmap(NULL, UINT64_C(512) << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    return memory == MAP_FAILED ? errno : 0;
+}
+
+static int tell_dumpable(void)
+{
+    return prctl(PR_GET_DUMPABLE);
+}
+
+static int tell_no_new_privs(void)
+{
+    return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 ? 0 : ESCAPED;
+}
+
+/* Limits that were lower before stay so. */
+static int tell_lower_limits(void)
+{
+    const struct sandbox_process process = {.out = out[1], .cpu_seconds = 600};
+    const struct rlimit lower = {.rlim_cur = 50, .rlim_max = 100};
+    struct sandbox_state state;
+    struct rlimit cpu;
+
+    if (setrlimit(RLIMIT_CPU, &lower) < 0 || setgroups(0, NULL) < 0 || setuid(65534) < 0 ||
+        sandbox_enter_layer(SANDBOX_LIMITS, &process, &state) < 0)
+        return ESCAPED;
+    return getrlimit(RLIMIT_CPU, &cpu) < 0 || cpu.rlim_cur != 50 || cpu.rlim_max != 100;
+}
+
+static int tell_core(void)
+{
+    struct rlimit core;
+
+    return getrlimit(RLIMIT_CORE, &core) < 0 || core.rlim_max;
+}
+
+/* No capability is in force, or could be again. */
+static int tell_capabilities(void)
+{
+    FILE *status = fopen("/proc/self/status", "re");
+    char line[256];
+    int found = 0, bad = 0;
+
+    while (status && fgets(line, sizeof line, status))
+        if (strncmp(line, "Cap", 3) == 0) {
+            found++;
+            bad |= strtoull(line + 7, NULL, 16) != 0;
+        }
+    return found == 5 && !bad ? 0 : ESCAPED;
+}
+
+static int tell_user(void)
+{
+    return getuid() && geteuid() && getgid() && getegid() && getgroups(0, NULL) == 0 ? 0 : ESCAPED;
+}
+
+/* Only what is not possible without the layer shows what it does. */
+static void test_without(void **state)
+{
+    static const attempt attempts[] = {
+        try_open,        try_openat2,
+        try_socket,      try_fork,
+        try_ptrace,      try_kill,
+        try_stat,        try_executable_memory,
+        try_map_image,   try_stat_with_flag,
+        try_exec,        try_duplicate,
+        try_kill_itself, try_make_executable,
+        try_write_file,  try_much_memory,
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(attempts); i++)
+        assert_errno(SANDBOX_UNDUMPABLE, attempts[i], 0);
+}
+
+static void test_user(void **state)
+{
+    (void)state;
+    if (getuid() != 0)
+        skip();
+    assert_errno(SANDBOX_USER, tell_user, 0);
+    assert_errno(SANDBOX_USER, try_setuid, EPERM);
+    assert_errno(SANDBOX_USER, try_kill, EPERM);
+    assert_errno(SANDBOX_USER, try_trace_parent, EPERM);
+    assert_errno(SANDBOX_USER, try_mount_namespace, EPERM);
+}
+
+static void test_capabilities(void **state)
+{
+    (void)state;
+    if (getuid() == 0)
+        assert_errno(SANDBOX_CAPABILITIES, tell_capabilities, 0);
+    assert_errno(SANDBOX_CAPABILITIES, try_mount_namespace, EPERM);
+}
+
+static void test_undumpable(void **state)
+{
+    (void)state;
+    assert_errno(SANDBOX_UNDUMPABLE, tell_dumpable, 0);
+}
+
+static void test_no_new_privs(void **state)
+{
+    (void)state;
+    assert_errno(SANDBOX_NO_NEW_PRIVS, tell_no_new_privs, 0);
+}
+
+static void test_landlock(void **state)
+{
+    (void)state;
+    assert_errno(SANDBOX_LANDLOCK, try_open, EACCES);
+    assert_errno(SANDBOX_LANDLOCK, try_openat2, EACCES);
+    assert_errno(SANDBOX_LANDLOCK, try_create, EACCES);
+    assert_errno(SANDBOX_LANDLOCK, try_exec, EACCES);
+    assert_errno(SANDBOX_LANDLOCK, try_kill, EPERM);
+    assert_errno(SANDBOX_LANDLOCK, try_trace_parent, EPERM);
+}
+
+static void test_limits(void **state)
+{
+    (void)state;
+    assert_errno(SANDBOX_LIMITS, try_open, EMFILE);
+    assert_errno(SANDBOX_LIMITS, try_socket, EMFILE);
+    assert_errno(SANDBOX_LIMITS, try_duplicate, EMFILE);
+    assert_errno(SANDBOX_LIMITS, tell_core, 0);
+    if (getuid() == 0)
+        assert_errno(SANDBOX_UNDUMPABLE, tell_lower_limits, 0);
+    if (getuid() != 0)
+        assert_errno(SANDBOX_LIMITS, try_raise_limit, EPERM);
+    if (getuid() != 0)
+        assert_errno(SANDBOX_LIMITS, try_fork, EAGAIN);
+    if (!HAS_SANITIZERS) {
+        assert_errno(SANDBOX_LIMITS, try_write_file, EFBIG);
+        assert_errno(SANDBOX_LIMITS, try_much_memory, ENOMEM);
+    }
+}
+
+static void test_seccomp(void **state)
+{
+    static const attempt attempts[] = {
+        try_open,       try_openat2,
+        try_create,     try_socket,
+        try_connect,    try_exec,
+        try_fork,       try_thread,
+        try_ptrace,     try_trace_parent,
+        try_kill,       try_kill_itself,
+        try_stat,       try_executable_memory,
+        try_map_image,  try_stat_with_flag,
+        try_terminal,   try_duplicate,
+        try_setuid,     try_mount_namespace,
+        try_write_file, try_raise_limit,
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(attempts); i++)
+        assert_killed(attempts[i]);
+    if (!HAS_SANITIZERS)
+        assert_killed(try_make_executable);
+}
+
+/* Only where it has to write to. */
+static int write_elsewhere(void)
+{
+    return result(write(out[0], "x", 1));
+}
+
+/* What a job has to do. */
+static int do_job(void)
+{
+    struct fiemap list = {.fm_length = 1};
+    struct stat st;
+    char bytes[5];
+    char *memory = malloc(1 << 20);
+
+    if (!memory || pread(image, bytes, 5, 0) != 5 || memcmp(bytes, "image", 5) != 0)
+        return 1;
+    if (syscall(SYS_fstat, image, &st) < 0 || lseek(image, 0, SEEK_DATA) != 0)
+        return 2;
+    if (ioctl(image, FS_IOC_FIEMAP, &list) < 0 && errno != EOPNOTSUPP && errno != ENOTTY)
+        return 3;
+    free(memory);
+    return write(out[1], "done", 4) == 4 ? 0 : 4;
+}
+
+/* What the front has to. */
+static int do_front(void)
+{
+    struct pollfd wait = {.fd = out[1], .events = POLLOUT};
+    struct stat st = {.st_size = 0};
+
+    if (poll(&wait, 1, 0) != 1 || !image_file_has_changed(image, &st) || st.st_size != 5)
+        return 1;
+    if (fcntl(out[1], F_SETFL, O_NONBLOCK) < 0 || strcmp(image_file_use(image), "no") != 0)
+        return 2;
+    return write(out[1], "done", 4) == 4 ? 0 : 3;
+}
+
+static void assert_done(enum sandbox_kind kind, attempt try)
+{
+    char said[5] = "";
+
+    assert_int_equal(run(kind, SANDBOX_LAYERS, try), 0);
+    assert_int_equal(read(out[0], said, 4), 4);
+    assert_string_equal(said, "done");
+}
+
+static void test_work(void **state)
+{
+    (void)state;
+    assert_done(SANDBOX_JOB, do_job);
+    assert_done(SANDBOX_FRONT, do_front);
+    if (!HAS_SANITIZERS)
+        assert_int_equal(run(SANDBOX_JOB, SANDBOX_LAYERS, write_elsewhere), SIGSYS);
+}
+
+/* Enters as the mode says, with a layer that cannot be. Returns what it tells. */
+static struct sandbox_state enter(enum sandbox_mode mode, bool keeps_user, int *error)
+{
+    const struct sandbox_process process = {.keeps_user = keeps_user, .out = out[1]};
+    struct {
+        struct sandbox_state state;
+        int error;
+    } said;
+    int status;
+
+    if (fork() == 0) {
+        said.error = sandbox_enter(mode, &process, &said.state);
+        _exit(write(out[1], &said, sizeof said) != sizeof said);
+    }
+    assert_true(wait(&status) > 0);
+    assert_int_equal(status, 0);
+    assert_int_equal(read(out[0], &said, sizeof said), sizeof said);
+    *error = said.error;
+    return said.state;
+}
+
+static void test_modes(void **state)
+{
+    const uint32_t all = (1u << SANDBOX_LAYERS) - 1;
+    struct sandbox_state s;
+    int error;
+
+    (void)state;
+    s = enter(SANDBOX_REQUIRE, false, &error);
+    assert_int_equal(error, 0);
+    assert_int_equal(s.layers, all);
+    assert_int_equal(s.failed, SANDBOX_LAYERS);
+    assert_true(s.landlock_abi >= 1);
+    assert_true(s.calls >= 10 && s.calls <= 21);
+    s = enter(SANDBOX_OFF, false, &error);
+    assert_int_equal(error, 0);
+    assert_int_equal(s.layers, 0);
+    if (getuid() != 0)
+        return;
+    s = enter(SANDBOX_REQUIRE, true, &error);
+    assert_int_equal(error, -EPERM);
+    assert_int_equal(s.failed, SANDBOX_USER);
+    assert_int_equal(s.error, -EPERM);
+    for (enum sandbox_mode mode = SANDBOX_DEFAULT; mode < SANDBOX_OFF;
+         mode += SANDBOX_BEST_EFFORT - SANDBOX_DEFAULT) {
+        s = enter(mode, true, &error);
+        assert_int_equal(error, 0);
+        assert_int_equal(s.layers, all & ~(1u << SANDBOX_USER));
+        assert_int_equal(s.user, 0);
+    }
+}
+
+/* The number of calls, of all kinds of processes. */
+static void test_calls(void **state)
+{
+    const struct sandbox_process processes[] = {
+        {.kind = SANDBOX_JOB, .out = out[1]},
+        {.kind = SANDBOX_JOB, .out = out[1], .asks_for_parts = true},
+        {.kind = SANDBOX_FRONT},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(processes); i++) {
+        uint32_t calls = 0;
+        int status;
+
+        if (fork() == 0) {
+            struct sandbox_process told = processes[i];
+
+            told.out = out[1];
+            _exit(sandbox_limit_calls(&told, &calls) < 0 ? ESCAPED : (int)calls);
+        }
+        assert_true(wait(&status) > 0);
+        assert_true(WIFEXITED(status));
+        assert_true(WEXITSTATUS(status) <= (i < 2 ? 21 : 30));
+    }
+}
+
+/* A parent that ends takes its child with it, though that has become another user. */
+static void test_death_signal(void **state)
+{
+    const struct sandbox_process process = {.out = out[1]};
+    char byte;
+
+    (void)state;
+    if (fork() == 0) {
+        pid_t child = fork();
+
+        if (child == 0) {
+            struct sandbox_state s = {.layers = 0};
+
+            prctl(PR_SET_PDEATHSIG, SIGKILL);
+            close(out[0]);
+            if (sandbox_enter_layer(SANDBOX_USER, &process, &s) == 0 && write(out[1], "x", 1) == 1)
+                pause();
+            _exit(0);
+        }
+        if (read(out[0], &byte, 1) != 1)
+            kill(child, SIGKILL);
+        _exit(0);
+    }
+    wait(NULL);
+    close(out[1]);
+    assert_int_equal(read(out[0], &byte, 1), 0); /* the child, too, has let go of the pipe */
+    out[1] = dup(out[0]);
+}
+
+static void test_close_others(void **state)
+{
+    int fds[20], status;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(fds); i++)
+        fds[i] = dup(image);
+    if (fork() == 0) {
+        int keep[] = {fds[11], -1, STDERR_FILENO, fds[3], fds[4]};
+        bool right = true;
+
+        sandbox_close_others(keep, COUNT(keep), false);
+        for (size_t i = 0; i < COUNT(fds); i++)
+            right &= (fcntl(fds[i], F_GETFD) >= 0) == (i == 11 || i == 3 || i == 4);
+        for (int fd = 0; fd < 3; fd++)
+            right &= fcntl(fd, F_GETFD) >= 0;
+        _exit(!right);
+    }
+    wait(&status);
+    assert_int_equal(status, 0);
+    for (size_t i = 0; i < COUNT(fds); i++)
+        close(fds[i]);
+}
+
+static void test_names(void **state)
+{
+    (void)state;
+    assert_int_equal(sandbox_mode_by_name("require"), SANDBOX_REQUIRE);
+    assert_int_equal(sandbox_mode_by_name("best-effort"), SANDBOX_BEST_EFFORT);
+    assert_int_equal(sandbox_mode_by_name("none"), -1);
+    for (int i = 0; i < SANDBOX_MODES; i++)
+        assert_int_equal(sandbox_mode_by_name(sandbox_mode_name((enum sandbox_mode)i)), i);
+    assert_string_equal(sandbox_layer_name(SANDBOX_LANDLOCK), "landlock");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_without, open_files, close_files),
+        cmocka_unit_test_setup_teardown(test_user, open_files, close_files),
+        cmocka_unit_test_setup_teardown(test_capabilities, open_files, close_files),
+        cmocka_unit_test_setup_teardown(test_undumpable, open_files, close_files),
+        cmocka_unit_test_setup_teardown(test_no_new_privs, open_files, close_files),
+        cmocka_unit_test_setup_teardown(test_landlock, open_files, close_files),
+        cmocka_unit_test_setup_teardown(test_limits, open_files, close_files),
+        cmocka_unit_test_setup_teardown(test_seccomp, open_files, close_files),
+        cmocka_unit_test_setup_teardown(test_work, open_files, close_files),
+        cmocka_unit_test_setup_teardown(test_modes, open_files, close_files),
+        cmocka_unit_test_setup_teardown(test_calls, open_files, close_files),
+        cmocka_unit_test_setup_teardown(test_death_signal, open_files, close_files),
+        cmocka_unit_test_setup_teardown(test_close_others, open_files, close_files),
+        cmocka_unit_test(test_names),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

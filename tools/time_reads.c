@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * time_reads FILE MODE: nanoseconds that a read of 512 bytes of the file takes in a process that
+ * has entered the sandbox as a job does. MODE: as of -o sandbox.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "fs/sandbox.h"
+
+enum { READS = 300000, LENGTH = 512 };
+
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+int main(int argc, char **argv)
+{
+    int fd = argc == 3 ? open(argv[1], O_RDONLY) : -1;
+    int mode = argc == 3 ? sandbox_mode_by_name(argv[2]) : -1, length;
+    const struct sandbox_process process = {.kind = SANDBOX_JOB, .out = STDOUT_FILENO};
+    char bytes[LENGTH], line[64];
+    struct sandbox_state state;
+    double begin;
+
+    if (fd < 0 || mode < 0 || sandbox_enter((enum sandbox_mode)mode, &process, &state) < 0)
+        return 2;
+    begin = now();
+    for (unsigned i = 0; i < READS; i++)
+        if (pread(fd, bytes, sizeof bytes, 0) != sizeof bytes)
+            _exit(1);
+    length = snprintf(line, sizeof line, "%.1f\n", (now() - begin) / READS);
+    _exit(write(STDOUT_FILENO, line, (size_t)length) != length);
+}
