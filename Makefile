@@ -167,7 +167,7 @@ CASES ?= 10000
 SAMPLE ?= 8
 JOBS ?= 2
 torture: all $(BUILD)/torture $(BUILD)/map-image
-	python3 tests/torture.py --build $(BUILD) --seeds '$(SEEDS)' --cases $(CASES) --sample $(SAMPLE) --jobs $(JOBS) --seed $(SEED)
+	python3 tests/torture.py --progress --build $(BUILD) --seeds '$(SEEDS)' --cases $(CASES) --sample $(SAMPLE) --jobs $(JOBS) --seed $(SEED)
 
 # Many readers while things go wrong, a minute each.
 soak:

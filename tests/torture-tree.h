@@ -14,8 +14,8 @@ struct tree {
     char wrong[256];  /* what must not be, in words; "": nothing */
 };
 
-/* Takes options as -o does. Computes every file of the tree. A file without text or an errno of the contract is wrong, and so
- * is an errno about which nothing is said. */
+/* Takes options as -o does. Computes every file of the tree. A file without text or an errno of the
+ * contract is wrong, and so is an errno about which nothing is said. */
 void tree_read(const char *path, const char *options, struct tree *tree);
 
 /* Marks bytes of the image in which plain data of the guest stands: map has as many as the image.

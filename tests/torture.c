@@ -6,8 +6,9 @@
  *     torture [-o OPTIONS] [-d FILE] IMAGE KIND count | make N
  *
  * FILE, else the image itself, is damaged in place, and is whole again in the end; but `make`
- * leaves case N. `count` prints how many there are. Cases are looked at in children, so that what ends one is told with its number.
- * Prints a line for each of these, and one of sums; ends with 1 if there were any:
+ * leaves case N. `count` prints how many there are. Cases are looked at in children, so that what
+ * ends one is told with its number. Prints a line for each of these, and one of sums; ends with 1
+ * if there were any:
  *
  *     crash N SIGNAL   stall N   large N KIB   wrong N WORDS    answers N: they are new
  */
@@ -59,7 +60,7 @@ struct record {
 static struct shared {
     uint64_t current;
     struct record records[BATCH];
-} *shared;
+} * shared;
 
 static struct sums {
     uint64_t run, alike, none, crashes, stalls, wrong, large;
@@ -94,12 +95,8 @@ static void look(struct record *record)
     alarm(WAIT_SECONDS);
     tree_read(image_path, options, &tree);
     getrusage(RUSAGE_SELF, &usage);
-    *record = (struct record){CASE_RUN,
-                              micros_of_processor() - begin,
-                              tree.digest,
-                              tree.answers,
-                              usage.ru_maxrss,
-                              ""};
+    *record = (struct record){
+        CASE_RUN, micros_of_processor() - begin, tree.digest, tree.answers, usage.ru_maxrss, ""};
     snprintf(record->wrong, sizeof record->wrong, "%.159s", tree.wrong);
 }
 

@@ -5,10 +5,10 @@
     tests/torture.py [--build BUILD] [--seeds 'qcow2/*,vpc/*'] [--sample N] [--random N] [--jobs J] [--seed S]
     tests/torture.py [--build BUILD] --seeds NAME --kind KIND --only N      compares that case again
 
-Of each case every file of the tree is read (tests/torture.c): none may crash, stall, take more than 64 MiB, or say what
-is neither text nor an errno of the contract. Of each seed and kind some cases are compared: so many of those whose answers
-no case before had, and half as many others. What differs must be documented. With --cases each seed and kind has so many of
-its cases, from a place of chance on. Exit code 0: nothing was found, 1: something, 2: a tool is missing.
+Of each case every file of the tree is read (tests/torture.c): none may crash, stall, take more than 64 MiB, or say
+what is neither text nor an errno of the contract. Of each seed and kind some cases are compared: so many of those whose
+answers no case before had, and half as many others. What differs must be documented. With --cases each seed and kind
+has so many of its cases, from a place of chance on. Exit code 0: nothing was found, 1: something, 2: a tool is missing.
 """
 
 import argparse
@@ -46,10 +46,14 @@ def arguments():
     parser.add_argument("--random", type=int, default=1000, metavar="N", help="random cases of each seed (1000)")
     parser.add_argument("--cases", type=int, metavar="N", help="at most so many of a seed and kind")
     parser.add_argument("--minutes", type=float, metavar="M", help="begin nothing new after that")
+    parser.add_argument("--progress", action="store_true", help="say what has been done")
     parser.add_argument("--jobs", type=int, default=2, metavar="J", help="workers (2)")
     parser.add_argument("--kind", choices=torture_seeds.KINDS, help="just cases of this kind")
     parser.add_argument("--only", type=int, metavar="N", help="just compare this case")
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.only is not None and not args.kind:
+        parser.error("--only is a case of a --kind")
+    return args
 
 
 class Sums(collections.Counter):
@@ -98,7 +102,7 @@ class Campaign:
         """Which cases are compared: some of those with answers of their own, and some of the others."""
         answers = [int(line.split()[1]) for line in lines if line.startswith("answers ")]
         wanted = rng.sample(answers, min(len(answers), self.args.sample))
-        return wanted + [rng.choice(cases) for _ in range(-(-self.args.sample // 2)) if cases]
+        return wanted + [rng.choice(cases) for _ in range(self.args.sample // 2) if cases]
 
     def compare(self, place, kind, n):
         """(verdict, words) of a case."""
@@ -174,6 +178,9 @@ def run_all(args, campaign, seeds):
         for (seed, kind), (sums, report) in zip(units, pool.map(lambda unit: campaign.unit(*unit), units)):
             table.setdefault(seed.form, Sums()).add(sums)
             print(report, end="", flush=True)
+            if args.progress:
+                cases = sum(sums[kind] + sums[f"{kind} alike"] for kind in torture_seeds.KINDS)
+                print(f"{seed.name} {kind}: {cases} cases", flush=True)
     return print_table(table)
 
 
@@ -194,7 +201,7 @@ def main():
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="torture-", dir=memory) as base:
         campaign = Campaign(args, base)
-        seeds = torture_seeds.choose(args.fixtures, base, args.seeds, random.Random(args.seed))
+        seeds = torture_seeds.choose(args.fixtures, base, args.seeds, args.seed)
         seeds = seeds[:args.count]
         if not seeds:
             print("torture.py: no such seeds", file=sys.stderr)

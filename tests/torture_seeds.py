@@ -3,10 +3,10 @@
 
 import collections
 import fnmatch
+import hashlib
 import io
 import os
 import pathlib
-import random
 import re
 import shutil
 
@@ -68,12 +68,18 @@ def all_seeds(fixtures, base, patterns):
     return chosen
 
 
-def choose(fixtures, base, patterns, rng):
-    """Those whose names match one of the patterns, with commas between them, in an order of chance."""
+def choose(fixtures, base, patterns, chance):
+    """Those whose names match one of the patterns, with commas between them: of each format one, then another, and so
+    on. Which ones depends on chance and their names alone, so that new fixtures change little."""
     patterns = patterns.split(",")
     seeds = [s for s in all_seeds(fixtures, base, patterns) if any(fnmatch.fnmatch(s.name, p) for p in patterns)]
-    rng.shuffle(seeds)
-    return seeds
+    seeds.sort(key=lambda seed: hashlib.sha256(f"{chance}:{seed.name}".encode()).digest())
+    turns = collections.Counter()
+    order = []
+    for seed in seeds:
+        order.append((turns[seed.form], seed.form, seed))
+        turns[seed.form] += 1
+    return [seed for _, _, seed in sorted(order, key=lambda entry: entry[:2])]
 
 
 class Workplace:

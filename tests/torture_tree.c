@@ -14,12 +14,11 @@
 enum { CONTENT_BYTES = 40 << 10 };
 
 /* What qemu-img can be asked for. */
-static const char *const answers[] = {"format",      "virtual_size",   "allocated_size",
-                                      "measure/raw", "measure/qcow2"};
+static const char *const answers[] = {"format", "virtual_size", "allocated_size", "measure/raw",
+                                      "measure/qcow2"};
 
 /* What a file may say in place of a text. ENOENT: it does not apply. */
-static const int errors[] = {0,        -ENOENT, -EUCLEAN, -EOPNOTSUPP,
-                             -EIO,     -EACCES, -EINVAL,  -EFBIG};
+static const int errors[] = {0, -ENOENT, -EUCLEAN, -EOPNOTSUPP, -EIO, -EACCES, -EINVAL, -EFBIG};
 
 /* FNV-1a. */
 static uint64_t mix(uint64_t digest, const void *bytes, size_t length)
