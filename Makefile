@@ -124,7 +124,7 @@ $(BUILD)/%.o: %.c
 demo: all
 	@tools/look $(BUILD)/mount.instar "$$IMAGE"
 
-test: all $(BUILD)/make-image $(BUILD)/map-image $(BUILD)/hello_ll $(BUILD)/tests/fuzz_image $(BUILD)/tests/test_sandbox $(BUILD)/tests/convert-size $(BUILD)/tests/measure-target
+test: all $(BUILD)/make-image $(BUILD)/map-image $(BUILD)/hello_ll $(BUILD)/tests/fuzz_image $(BUILD)/tests/test_sandbox $(BUILD)/tests/faults.so $(BUILD)/tests/convert-size $(BUILD)/tests/measure-target
 	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=build/sanitize test-programs
 	@tests/run build/sanitize
 

@@ -392,14 +392,6 @@ int layers_open_part(const struct layers *layers, unsigned number, size_t refere
     return fd;
 }
 
-void layers_close_directories(struct layers *layers)
-{
-    for (unsigned i = 0; i < layers->count; i++)
-        close_directory(&layers->items[i].directory_fd);
-    for (size_t i = 0; i < layers->policy.under_count; i++)
-        close_directory(&layers->policy.under[i].fd);
-}
-
 const char *grant_state_name(enum grant_state state)
 {
     static const char *const names[] = {

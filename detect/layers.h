@@ -117,9 +117,6 @@ bool layers_answer_one_user(const struct layers *layers);
  * many. */
 unsigned layers_descriptors(const struct layers *layers, int *fds);
 
-/* Closes what only opening files needs: for a process that must open none. */
-void layers_close_directories(struct layers *layers);
-
 /* What "refused" and so on are called. */
 const char *grant_state_name(enum grant_state state);
 

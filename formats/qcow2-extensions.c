@@ -112,7 +112,8 @@ int qcow2_read_extensions(struct disk *disk, uint64_t start, uint64_t end, bool 
         type = be32(p);
         length = be32(p + 4);
         offset += EXTENSION_HEADER_BYTES;
-        /* The end mark has a length, too, of which nothing is read. qemu refuses it all the same. */
+        /* The end mark has a length, too, of which nothing is read. qemu refuses it all the same.
+         */
         if (offset > end || length > end - offset)
             return image_fail(
                 disk->img, EUCLEAN,

@@ -216,6 +216,7 @@ static int enter_sandbox(struct front *front, int ready)
         .keeps_user = layers_answer_one_user(&front->layers),
         .writes_files = front->options->debug,
     };
+    char words[SANDBOX_WORDS];
     int keep[SANDBOX_KEPT_MAX], error;
     unsigned count = layers_descriptors(&front->layers, keep);
 
@@ -226,9 +227,8 @@ static int enter_sandbox(struct front *front, int ready)
     keep[count++] = ready;
     sandbox_close_others(keep, count, true);
     error = sandbox_enter(front->options->sandbox.mode, &process, &front->sandbox);
-    if (error)
-        complain("the sandbox lacks %s: %s (see -o sandbox in the manual)",
-                 sandbox_layer_name((enum sandbox_layer)front->sandbox.failed), strerror(-error));
+    if (sandbox_tell_lack(&front->sandbox, words, sizeof words))
+        complain("%s", words);
     return error;
 }
 

@@ -8,10 +8,8 @@
 #include "jobs.h"
 #include "passes.h"
 
-enum { ERRNOS = 512 }; /* no errno that a program sees is as large */
-
-/* What reading a file may say; ENOENT: there is none. Others mean something to the kernel, or to
- * callers: ENOSYS from an open(2), and it never asks again. */
+/* What reading a file may say; ENOENT: there is none. Anything else is EIO: others mean something to
+ * the kernel, or to callers: ENOSYS from an open(2), and it never asks again. */
 static int errno_of_file(int error)
 {
     static const int known[] = {0,       -ENOENT, -EUCLEAN, -ENOTSUP, -EIO,
@@ -29,7 +27,7 @@ static int take_file(struct job *job, const struct place *place, const struct wi
 {
     struct result *result;
 
-    if (!task_may_tell(&job->task, place) || f->error > 0 || f->error <= -ERRNOS)
+    if (!task_may_tell(&job->task, place) || f->error > 0)
         return -EPROTO;
     result = result_new(errno_of_file(f->error), bytes, f->length);
     return result ? results_put(&job->results, place, result) : -ENOMEM;

@@ -51,14 +51,13 @@ static void note_signal(struct jobs *jobs, struct job *job, int number)
 
 void job_note_end(struct jobs *jobs, struct job *job)
 {
-    const struct sandbox_state *state = &job->sandbox;
+    char words[SANDBOX_WORDS];
 
     if (WIFSIGNALED(job->status)) {
         note_signal(jobs, job, WTERMSIG(job->status));
-    } else if (state->error && state->failed < SANDBOX_LAYERS) {
-        text_add(&job->problems, "the sandbox lacks %s: %s\n",
-                 sandbox_layer_name((enum sandbox_layer)state->failed), strerror(-state->error));
-        job_note_failure(jobs, job, "does not run without a sandbox (see -o sandbox)", 0);
+    } else if (sandbox_tell_lack(&job->sandbox, words, sizeof words)) {
+        text_add(&job->problems, "%s\n", words);
+        job_note_failure(jobs, job, "does not run without it", 0);
     } else {
         job_note_failure(jobs, job, "failed with status %d", WEXITSTATUS(job->status));
     }

@@ -423,7 +423,6 @@ void jobs_handle(struct jobs *jobs, const struct pollfd *fds, nfds_t count)
 
     if (now > jobs->wakes_at && now - jobs->wakes_at > JOBS_LATE_MS)
         forgive(jobs, now - jobs->wakes_at);
-
     if (fds[0].revents && jobs->monitor >= 0)
         read_monitor(jobs);
     for (nfds_t i = 1; i < count; i++) {

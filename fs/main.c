@@ -49,10 +49,11 @@ static int open_image(struct front *front, struct options *o)
 /* Whether a job ended as there was no such sandbox as was asked for; said. */
 static bool lacks_sandbox(const struct sandbox_state *state)
 {
-    if (!state->error || state->failed >= SANDBOX_LAYERS)
+    char words[SANDBOX_WORDS];
+
+    if (!sandbox_tell_lack(state, words, sizeof words))
         return false;
-    complain("the sandbox that images are read in lacks %s: %s (see -o sandbox in the manual)",
-             sandbox_layer_name(state->failed), strerror(-state->error));
+    complain("%s", words);
     return true;
 }
 

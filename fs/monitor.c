@@ -144,13 +144,12 @@ static void kill_child(const struct child *child)
 /* Watches all files that are open. */
 static void begin_watch(struct front *front)
 {
-    struct layers *layers = &front->layers;
+    int fds[LAYERS_MAX + LAYERS_PARTS_HELD];
+    unsigned count = layers_descriptors(&front->layers, fds);
 
     watch_begin(&front->watch);
-    for (unsigned i = 0; i < layers->count; i++)
-        watch_file(&front->watch, layers->items[i].fd);
-    for (size_t i = 0; i < layers->held_count; i++)
-        watch_file(&front->watch, layers->held[i]->fd);
+    for (unsigned i = 0; i < count; i++)
+        watch_file(&front->watch, fds[i]);
 }
 
 /* In a new process: looks for another file of the image's name, takes and watches it, and tells of

@@ -11,7 +11,7 @@
 #include <linux/capability.h>
 #include <linux/landlock.h>
 #include <signal.h>
-#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -246,6 +246,16 @@ int sandbox_enter(enum sandbox_mode mode, const struct sandbox_process *process,
         }
     }
     return 0;
+}
+
+bool sandbox_tell_lack(const struct sandbox_state *state, char *words, size_t size)
+{
+    if (!state->error || state->failed >= SANDBOX_LAYERS)
+        return false;
+    snprintf(words, size,
+             "the sandbox that images are read in lacks %s: %s (see -o sandbox in the manual)",
+             layers[state->failed].name, strerror(-state->error));
+    return true;
 }
 
 bool sandbox_state_is_possible(const struct sandbox_state *state)

@@ -8,6 +8,7 @@
 #define FS_SANDBOX_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Which layers must be there, or the process does not run. */
@@ -31,7 +32,7 @@ enum sandbox_layer {
     SANDBOX_LAYERS,
 };
 
-enum { SANDBOX_KEPT_MAX = 128 };
+enum { SANDBOX_KEPT_MAX = 128, SANDBOX_WORDS = 256 };
 
 /* How those who read an image are to be held. */
 struct sandbox_options {
@@ -73,6 +74,9 @@ int sandbox_enter(enum sandbox_mode mode, const struct sandbox_process *process,
 /* Enters one layer alone. 0 or -errno. */
 int sandbox_enter_layer(enum sandbox_layer layer, const struct sandbox_process *process,
                         struct sandbox_state *state);
+
+/* Says which layer was lacking, and why, if sandbox_enter() failed; returns whether it did. */
+bool sandbox_tell_lack(const struct sandbox_state *state, char *words, size_t size);
 
 /* Whether another process may have told that: its numbers can be used. */
 bool sandbox_state_is_possible(const struct sandbox_state *state);

@@ -7,8 +7,9 @@
  *
  * FAULT_KIND: alloc (ENOMEM), read, write (EIO; also of messages), fork (EAGAIN), pipe (EMFILE;
  * also sockets and others without a name), open (EMFILE), short (reads of a file give one byte),
- * interrupt (EINTR, before anything was read or written). Answers to the kernel (writev) never
- * fail, as nobody could tell it so; and neither do its requests, after which there are no more.
+ * interrupt (EINTR, before anything was read or written), answer (ENOMEM, to the kernel: whoever
+ * waits for it waits until the end). Requests of the kernel never fail: after such there are no
+ * more.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -26,6 +27,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 /* What the next library has of that name. */
@@ -190,6 +192,12 @@ ssize_t write(int fd, const void *bytes, size_t length)
     FAIL_AS("write", EIO)
     FAIL_AS("interrupt", EINTR)
     return NEXT(write)(fd, bytes, length);
+}
+
+ssize_t writev(int fd, const struct iovec *parts, int count)
+{
+    FAIL_AS("answer", ENOMEM)
+    return NEXT(writev)(fd, parts, count);
 }
 
 ssize_t sendmsg(int socket, const struct msghdr *message, int flags)

@@ -86,7 +86,7 @@ def wait_until(condition, what, seconds=5.0):
 class Place:
     """Where the programs and the scratch files are; begin() fills it in."""
 
-    program = cat = hello = work = None
+    program = cat = hello = faults = work = None
     count = 0
 
     @classmethod
@@ -99,6 +99,7 @@ class Place:
         cls.program = shutil.copy(os.path.join(build, "mount.instar"), cls.work)
         cls.cat = shutil.copy(os.path.join(build, "instar-cat"), cls.work)
         cls.hello = shutil.copy(os.path.join(build, "hello_ll"), cls.work)
+        cls.faults = shutil.copy(os.path.join(build, "tests", "faults.so"), cls.work)
         log = f"log_path={cls.work}/logs/sanitizer"
         # What is freed is not kept long, so that memory can be looked at.
         os.environ["ASAN_OPTIONS"] = f"{log}:quarantine_size_mb=4"

@@ -7,8 +7,8 @@ import signal
 import time
 
 import mount_images as images
-from mount_harness import (NOBODY, Mount, Place, Storage, check, equal, expected, fails, finish, good, mounted, run, start,
-                           test, test_each, wait_until)
+from mount_harness import (NOBODY, Mount, Place, Storage, check, command_line, descendants, equal, expected, fails, finish, good,
+                           mounted, run, start, test, test_each, wait_until)
 
 COLD = "measure/qcow2"
 LAYERS = {"landlock_create_ruleset": "landlock", "seccomp": "seccomp", "capset": "capabilities"}  # by a call that they need
@@ -27,6 +27,12 @@ def limit(pid, name):
 
 def open_files(pid):
     return sorted(os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd") if int(fd) > 2)
+
+
+def fronts(directory):
+    """The processes of a mount that have become another user's: one, when all jobs have ended."""
+    marker = os.fsencode(directory)
+    return [pid for pid in descendants(os.getpid()) if marker in command_line(pid) and status(pid)["Uid"].split()[0] == str(NOBODY)]
 
 
 def layers(m, process):
@@ -167,6 +173,55 @@ def lacking(case):
     equal(code, 2, f"status ({err})")
     check(f"lacks {LAYERS[call]}: Function not implemented" in err, err)
     equal(mounted(directory), None, "mounted")
+
+
+@test
+def descriptors_are_closed_one_by_one_where_need_be():
+    image, directory = images.qcow2(), Place.new_directory()
+    process = without("close_range", image, directory)
+    try:
+        wait_until(lambda: mounted(directory) or process.poll() is not None, "it is mounted")
+        equal(pathlib.Path(directory, "format").read_text(), "qcow2\n", "format")
+        wait_until(lambda: len(fronts(directory)) == 1, "the job has ended")
+        equal(sorted(name for name in open_files(fronts(directory)[0]) if not name.startswith("socket:")),
+              sorted([image, "/dev/fuse", "anon_inode:inotify"]), "open files")
+    finally:
+        run("umount", directory)
+    equal(finish(process), (0, "", ""), "status and words")
+
+
+@test
+def an_answer_that_the_kernel_does_not_take_ends_no_mount():
+    """libfuse says so on the standard error, which the sandbox must let it do."""
+    directory = Place.new_directory()
+    shim = {"LD_PRELOAD": Place.faults, "FAULT_KIND": "answer", "FAULT_AT": "20",
+            "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
+    process = start(Place.program, images.qcow2(), directory, "-f", "-o", "sandbox=require", env={**os.environ, **shim})
+    try:
+        wait_until(lambda: mounted(directory) or process.poll() is not None, "it is mounted")
+        readers = [start("cat", f"{directory}/format") for _ in range(20)]  # one of them waits in vain
+        wait_until(lambda: sum(reader.poll() is None for reader in readers) == 1, "all others have an answer")
+        equal(pathlib.Path(directory, "virtual_size").read_text(), f"{8 << 20}\n", "virtual_size")
+    finally:
+        run("umount", "-f", directory)
+    for reader in readers:
+        finish(reader)
+    said = finish(process)
+    check("fuse: writing device: Cannot allocate memory" in said[2], said)
+    equal(said[0], 0, "status")
+
+
+@test
+def root_that_may_not_kill_others_does_not_become_another():
+    directory = Place.new_directory()
+    good("setpriv", "--bounding-set=-kill", "--inh-caps=-kill", Place.program, images.slow(), directory, "-o", "stall-limit=1")
+    try:
+        told = pathlib.Path(directory, "status/sandbox").read_text()
+        check("\njob user off\n" in told and "\nfront user off\n" in told, told)
+    finally:
+        good("umount", directory)
+    check_refused(run("setpriv", "--bounding-set=-kill", "--inh-caps=-kill", Place.program, images.raw(), directory, "-o",
+                      "sandbox=require"), 2, "lacks user: Operation not permitted")
 
 
 @test

@@ -59,6 +59,21 @@ static void test_pipe_then_end(void **state)
     assert_problems("said before\nthe header job failed with status 3\n");
 }
 
+/* A job of that pass is killed. */
+static void lose_a_job(enum pass pass)
+{
+    struct reader reader;
+    uint32_t job;
+    int out;
+
+    wait_for(&reader, pass);
+    out = start_requested(pass, &job);
+    close(out);
+    answer(WIRE_ENDED, job, SIGKILL, -1);
+    settle();
+    assert_resumed(&reader, -EIO);
+}
+
 /* The words say which job it was. */
 static void test_names(void **state)
 {
@@ -71,16 +86,8 @@ static void test_names(void **state)
     (void)state;
     for (enum pass pass = PASS_HEADER; pass < PASSES; pass++) {
         char words[64];
-        struct reader reader;
-        uint32_t job;
-        int out;
 
-        wait_for(&reader, pass);
-        out = start_requested(pass, &job);
-        close(out);
-        answer(WIRE_ENDED, job, SIGKILL, -1);
-        settle();
-        assert_resumed(&reader, -EIO);
+        lose_a_job(pass);
         snprintf(words, sizeof words, "the %s job was killed by signal 9\n", names[pass]);
         text_add(&jobs.views[0].problems, "%c", '\0');
         assert_non_null(strstr(jobs.views[0].problems.bytes, words));
@@ -184,8 +191,6 @@ static void test_nonsense(void **state)
     assert_nonsense(WIRE_FILE, "allocated_size", 0, 4);
     assert_nonsense(WIRE_FILE, "format", 1, 0);
     assert_nonsense(WIRE_FILE, "format", INT32_MAX, 0);
-    assert_nonsense(WIRE_FILE, "format", -512, 0);
-    assert_nonsense(WIRE_FILE, "format", INT32_MIN, 0);
     assert_nonsense(WIRE_FILE, "format", 0, TEXT_BYTES_MAX + 1);
     assert_nonsense(WIRE_FILE, "format", 0, UINT32_MAX);
     assert_nonsense(WIRE_COST, "format", 0, 7);
@@ -193,7 +198,6 @@ static void test_nonsense(void **state)
     assert_nonsense(WIRE_COST, "format", 0, 0);
 }
 
-/* What is just allowed. */
 /* More than a job has to say is not taken, however often it is said. */
 static void test_too_much(void **state)
 {
@@ -239,6 +243,7 @@ static void test_count_of_others(void **state)
     close(out);
 }
 
+/* What is just allowed. */
 static void test_odd(void **state)
 {
     struct reader reader;
@@ -247,13 +252,17 @@ static void test_odd(void **state)
 
     (void)state;
     out = half_a_job(&reader, PASS_HEADER, &job);
-    say_frame(out, WIRE_FILE, index_of("virtual_size"), -511, "words", 5);
+    say_frame(out, WIRE_FILE, index_of("virtual_size"), -ENOSYS, "words", 5);
+    say_frame(out, WIRE_FILE, index_of("candidates"), INT32_MIN, NULL, 0);
+    say_frame(out, WIRE_FILE, index_of("subformat"), -EUCLEAN, NULL, 0);
     say_frame(out, WIRE_PROBLEMS, 0, 0, NULL, 0);
     say_frame(out, WIRE_END, 0, 0, NULL, 0);
     say_bytes(out, "and more behind the last", 24);
     settle();
     assert_resumed(&reader, 0);
     assert_int_equal(known("virtual_size")->error, -EIO);
+    assert_int_equal(known("candidates")->error, -EIO);
+    assert_int_equal(known("subformat")->error, -EUCLEAN);
     close(out);
     /* A measure job may tell what a scan would. */
     wait_for(&reader, PASS_MEASURE);
@@ -407,21 +416,6 @@ static void test_monitor_talks_nonsense(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin_jobs, end_jobs)
 
-/* A job of that pass dies. */
-static void lose_a_job(enum pass pass)
-{
-    struct reader reader;
-    uint32_t job;
-    int out;
-
-    wait_for(&reader, pass);
-    out = start_requested(pass, &job);
-    close(out);
-    answer(WIRE_ENDED, job, SIGSEGV, -1);
-    settle();
-    assert_resumed(&reader, -EIO);
-}
-
 static void assert_tried(enum pass pass)
 {
     struct reader reader;
@@ -446,12 +440,11 @@ static void test_given_up(void **state)
     lose_a_job(PASS_MEASURE);
     lose_a_job(PASS_SCAN);
     assert_problems(
-        "the scan job was killed by signal 11\nthe measure job was killed by signal 11\n");
+        "the scan job was killed by signal 9\nthe measure job was killed by signal 9\n");
     lose_a_job(PASS_SCAN);
-    assert_problems(
-        "the scan job was killed by signal 11\nthe measure job was killed by signal 11\n"
-        "the scan pass has failed 3 times within a minute: it is not tried again until "
-        "the image changes\n");
+    assert_problems("the scan job was killed by signal 9\nthe measure job was killed by signal 9\n"
+                    "the scan pass has failed 3 times within a minute: it is not tried again until "
+                    "the image changes\n");
     wait_for(&reader, PASS_SCAN);
     assert_no_request();
     assert_resumed(&reader, -EIO);
@@ -470,7 +463,7 @@ static void test_old_failures(void **state)
     lose_a_job(PASS_SCAN);
     f->at[1] -= JOBS_FAILURES_MS;
     lose_a_job(PASS_SCAN);
-    assert_problems("the scan job was killed by signal 11\n");
+    assert_problems("the scan job was killed by signal 9\n");
     assert_tried(PASS_SCAN);
     lose_a_job(PASS_SCAN);
     assert_true(f->given_up);
@@ -554,8 +547,9 @@ static void test_no_sandbox(void **state)
     answer(WIRE_ENDED, job, 1 << 8, -1);
     settle();
     assert_resumed(&reader, -EIO);
-    assert_problems("the sandbox lacks landlock: Function not implemented\n"
-                    "the scan job does not run without a sandbox (see -o sandbox)\n");
+    assert_problems("the sandbox that images are read in lacks landlock: Function not implemented "
+                    "(see -o sandbox in the manual)\n"
+                    "the scan job does not run without it\n");
     lacking.error = INT32_MIN;
     wait_for(&reader, PASS_SCAN);
     job = assert_request(WIRE_START, PASS_SCAN);
