@@ -8,8 +8,8 @@
 #include "jobs.h"
 #include "passes.h"
 
-/* What reading a file may say; ENOENT: there is none. Anything else is EIO: others mean something to
- * the kernel, or to callers: ENOSYS from an open(2), and it never asks again. */
+/* What reading a file may say; ENOENT: there is none. Anything else is EIO: others mean something
+ * to the kernel, or to callers: ENOSYS from an open(2), and it never asks again. */
 static int errno_of_file(int error)
 {
     static const int known[] = {0,       -ENOENT, -EUCLEAN, -ENOTSUP, -EIO,
