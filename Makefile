@@ -160,14 +160,18 @@ oracle: all $(BUILD)/map-image $(BUILD)/tests/measure-target $(BUILD)/tests/conv
 	python3 tests/contents.py --seed $(SEED) --build $(BUILD)
 	python3 tests/convert_sizes.py -n $(SOURCES) --seed $(SEED) --build $(BUILD)
 
-# Fixtures cut off and with bits flipped: SEEDS='qcow2/*,vpc/*' are names of fixtures; of each and for each kind of damage
-# at most so many CASES (0: all, which takes a day), of which a SAMPLE is compared with qemu-img.
+# Fixtures cut off and with bits flipped: SEEDS='qcow2/*,vpc/*' are names of fixtures, SIZE the bytes of the largest; of each and
+# for each kind of damage (KIND: one of them) at most so many CASES (0: all, which takes a day), of which a SAMPLE is compared with
+# qemu-img.
 SEEDS ?= *
+SIZE ?= 0
+KIND ?=
 CASES ?= 10000
 SAMPLE ?= 8
 JOBS ?= 2
 torture: all $(BUILD)/torture $(BUILD)/map-image
-	python3 tests/torture.py --progress --build $(BUILD) --seeds '$(SEEDS)' --cases $(CASES) --sample $(SAMPLE) --jobs $(JOBS) --seed $(SEED)
+	python3 tests/torture.py --progress --build $(BUILD) --seeds '$(SEEDS)' --size $(SIZE) $(if $(KIND),--kind $(KIND)) --cases $(CASES) \
+		--sample $(SAMPLE) --jobs $(JOBS) --seed $(SEED)
 
 # Many readers while things go wrong, a minute each.
 soak:

@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,6 +44,7 @@ enum {
     SECTOR = 512,      /* sizes are rounded to multiples of it, or of more */
     RUN = 8 * SECTOR,  /* zeros of which not every byte is looked at */
     ANSWERS_MAX = 1 << 16,
+    MMAP_THRESHOLD = 128 << 10, /* of a new process, as a job is: what is large costs what is used */
 };
 
 enum state { CASE_NOT_REACHED, CASE_NONE, CASE_ALIKE, CASE_RUN };
@@ -336,6 +338,7 @@ int main(int argc, char **argv)
     if (argc < 2 || argc > 4 || !take_kind(argv[1]))
         return usage();
     nodes_begin();
+    mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
     image_path = argv[0];
     require(seed_load(&seed, damaged ? damaged : image_path));
     fd = open(seed.path, O_RDWR | O_CLOEXEC);

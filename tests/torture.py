@@ -40,6 +40,7 @@ def arguments():
     parser.add_argument("--oracle-build", help="directory of instar-cat and map-image (as --build)")
     parser.add_argument("--fixtures", default=str(ROOT / "fixtures"))
     parser.add_argument("--seeds", default="*", metavar="PATTERNS", help="names of fixtures, as of a shell (*)")
+    parser.add_argument("--size", type=int, metavar="BYTES", help="just those that are not larger")
     parser.add_argument("--count", type=int, metavar="N", help="just so many of them")
     parser.add_argument("--seed", default="1", metavar="S", help="another seed, another choice (1)")
     parser.add_argument("--sample", type=int, default=8, metavar="N", help="comparisons of a seed and kind (8)")
@@ -202,7 +203,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="torture-", dir=memory) as base:
         campaign = Campaign(args, base)
         seeds = torture_seeds.choose(args.fixtures, base, args.seeds, args.seed)
-        seeds = seeds[:args.count]
+        seeds = [seed for seed in seeds if not args.size or seed.size <= args.size][:args.count]
         if not seeds:
             print("torture.py: no such seeds", file=sys.stderr)
             return 2
