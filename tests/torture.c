@@ -2,13 +2,14 @@
 /*
  * Damages an image in every way, and looks at every file of its tree each time:
  *
- *     torture [-o OPTIONS] [-d FILE] IMAGE truncate|flip|repaired|random [FROM TO]
+ *     torture [-o OPTIONS] [-d FILE] [-e] [-m KIB] IMAGE truncate|flip|repaired|random [FROM TO]
  *     torture [-o OPTIONS] [-d FILE] IMAGE KIND count | make N
  *
  * FILE, else the image itself, is damaged in place, and is whole again in the end; but `make`
  * leaves case N. `count` prints how many there are. Cases are looked at in children, so that what
- * ends one is told with its number. Prints a line for each of these, and one of sums; ends with 1
- * if there were any:
+ * ends one is told with its number. More memory than KIB is large. With -e, lengths that are said
+ * to be alike are looked at, too. Prints a line for each of these, and one of sums; ends with 1 if
+ * there were any:
  *
  *     crash N SIGNAL   stall N   large N KIB   wrong N WORDS    answers N: they are new
  */
@@ -44,7 +45,8 @@ enum {
     SECTOR = 512,      /* sizes are rounded to multiples of it, or of more */
     RUN = 8 * SECTOR,  /* zeros of which not every byte is looked at */
     ANSWERS_MAX = 1 << 16,
-    MMAP_THRESHOLD = 128 << 10, /* of a new process, as a job is: what is large costs what is used */
+    MMAP_THRESHOLD =
+        128 << 10, /* of a new process, as a job is: what is large costs what is used */
 };
 
 enum state { CASE_NOT_REACHED, CASE_NONE, CASE_ALIKE, CASE_RUN };
@@ -73,6 +75,8 @@ static struct sums {
 
 static struct seed seed;
 static const char *image_path, *options = "";
+static long large_kib = LARGE_KIB;
+static bool is_every_length;
 static enum case_kind kind;
 static uint64_t known[ANSWERS_MAX]; /* answers that were seen: by their digest */
 static size_t known_count;
@@ -126,13 +130,17 @@ static void look_at_lengths(uint64_t from, uint64_t to, struct record *records, 
     require(truncation_grow(&seed, from, to - 1, fd));
     look(last);
     for (struct record *r = records + 1; r < last; r++) {
-        if (records->digest == last->digest) {
+        bool is_alike = records->digest == last->digest;
+
+        if (is_alike && !is_every_length) {
             *r = (struct record){.state = CASE_ALIKE};
             continue;
         }
         shared->current = from + (uint64_t)(r - records);
         require(ftruncate(fd, (off_t)shared->current) == 0);
         look(r);
+        if (is_alike && r->digest != last->digest)
+            snprintf(r->wrong, sizeof r->wrong, "is not like %" PRIu64, from);
     }
     require(ftruncate(fd, (off_t)to - 1) == 0);
 }
@@ -225,7 +233,7 @@ static void count_run(uint64_t n, const struct record *r)
     if (r->memory_kib > sums.memory_kib) {
         sums.memory_kib = r->memory_kib;
         sums.largest = n;
-        if (r->memory_kib > LARGE_KIB) {
+        if (r->memory_kib > large_kib) {
             sums.large++;
             printf("large %" PRIu64 " %ld\n", n, r->memory_kib);
         }
@@ -316,9 +324,24 @@ static bool take_kind(const char *word)
     return kind < CASE_KINDS;
 }
 
+static bool take_option(int option, const char **damaged)
+{
+    if (option == 'o')
+        options = optarg;
+    else if (option == 'd')
+        *damaged = optarg;
+    else if (option == 'm')
+        large_kib = strtol(optarg, NULL, 10);
+    else if (option == 'e')
+        is_every_length = true;
+    return option != '?';
+}
+
 static int usage(void)
 {
-    fputs("usage: torture [-o OPTIONS] [-d FILE] IMAGE KIND [FROM TO | count | make N]\n", stderr);
+    fputs("usage: torture [-o OPTIONS] [-d FILE] [-e] [-m KIB] IMAGE KIND [FROM TO | count | make "
+          "N]\n",
+          stderr);
     return 2;
 }
 
@@ -328,11 +351,9 @@ int main(int argc, char **argv)
     uint64_t count, from = 0, to = UINT64_MAX;
     int option, fd;
 
-    while ((option = getopt(argc, argv, "o:d:")) != -1) {
-        if (option == '?')
+    while ((option = getopt(argc, argv, "o:d:em:")) != -1)
+        if (!take_option(option, &damaged))
             return usage();
-        *(option == 'o' ? &options : &damaged) = optarg;
-    }
     argc -= optind;
     argv += optind;
     if (argc < 2 || argc > 4 || !take_kind(argv[1]))

@@ -3,6 +3,7 @@
 """Tortures images: truncated at every byte, every bit of their metadata flipped; and compares a sample with qemu-img.
 
     tests/torture.py [--build BUILD] [--seeds 'qcow2/*,vpc/*'] [--sample N] [--random N] [--jobs J] [--seed S]
+    tests/torture.py --every-length ...                                     looks at lengths of zeros, too: are they alike?
     tests/torture.py [--build BUILD] --seeds NAME --kind KIND --only N      compares that case again
 
 Of each case every file of the tree is read (tests/torture.c): none may crash, stall, take more than 64 MiB, or say
@@ -46,6 +47,8 @@ def arguments():
     parser.add_argument("--sample", type=int, default=8, metavar="N", help="comparisons of a seed and kind (8)")
     parser.add_argument("--random", type=int, default=1000, metavar="N", help="random cases of each seed (1000)")
     parser.add_argument("--cases", type=int, metavar="N", help="at most so many of a seed and kind")
+    parser.add_argument("--every-length", action="store_true", help="look at lengths in runs of zeros, too: are they alike?")
+    parser.add_argument("--self-test", action="store_true", help="look first whether too much memory is found")
     parser.add_argument("--minutes", type=float, metavar="M", help="begin nothing new after that")
     parser.add_argument("--progress", action="store_true", help="say what has been done")
     parser.add_argument("--jobs", type=int, default=2, metavar="J", help="workers (2)")
@@ -95,9 +98,16 @@ class Campaign:
 
     def run(self, place, kind, cases):
         """Runs the cases; (lines that were said, words on stderr)."""
-        done = subprocess.run(place.torture(self.programs.torture, kind, str(cases.start), str(cases.stop)),
+        every = ["-e"] if self.args.every_length else []
+        done = subprocess.run(place.torture(self.programs.torture, kind, str(cases.start), str(cases.stop), *every),
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         return done.stdout.decode().splitlines(), done.stderr.decode(errors="replace")
+
+    def finds_memory(self, seed):
+        """Whether a case is found to take more memory than nearly none."""
+        place = torture_seeds.Workplace(seed, tempfile.mkdtemp(dir=self.base))
+        done = subprocess.run(place.torture(self.programs.torture, "random", "1", "2", "-m", "1"), stdout=subprocess.PIPE)
+        return done.returncode == 1 and done.stdout.startswith(b"large 1 ")
 
     def sample(self, lines, cases, rng):
         """Which cases are compared: some of those with answers of their own, and some of the others."""
@@ -209,6 +219,9 @@ def main():
             return 2
         if args.only is not None:
             return compare_one(args, campaign, seeds)
+        if args.self_test and not campaign.finds_memory(seeds[0]):
+            print("torture.py: memory is not looked at", file=sys.stderr)
+            return 1
         total = run_all(args, campaign, seeds)
     cases = sum(total[kind] for kind in torture_seeds.KINDS)
     compared = sum(total[verdict] for verdict in VERDICTS)
