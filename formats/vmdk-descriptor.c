@@ -8,6 +8,7 @@
  * reader takes for a parent must not be zeros to us; else keys stand at the beginning of their
  * line.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -140,15 +141,20 @@ static int find_parent_name(struct disk *disk, const struct vmdk_text *text, boo
     return *found ? add_parent(disk, key, &name) : 0;
 }
 
-/* The content ID that a key tells. */
-static struct vmdk_cid read_cid(const struct vmdk_text *text, const char *key)
+/* The content ID that a key tells, if there is one. What begins with no digit is none to qemu. */
+static int read_cid(struct disk *disk, const struct vmdk_text *text, const char *key,
+                    struct vmdk_cid *cid)
 {
-    struct vmdk_cid cid = {false, 0};
     struct vmdk_text value;
 
-    if (vmdk_text_value(*text, key, &value))
-        cid.is_told = vmdk_text_hex(&value, &cid.value);
-    return cid;
+    *cid = (struct vmdk_cid){false, 0};
+    if (!vmdk_text_value(*text, key, &value))
+        return 0;
+    cid->is_told = vmdk_text_hex(&value, &cid->value);
+    vmdk_text_skip_blanks(&value);
+    if (!value.length || !isxdigit((unsigned char)value.bytes[0]))
+        return image_fail(disk->img, EUCLEAN, "vmdk: %s is no hexadecimal number", key);
+    return 0;
 }
 
 /*
@@ -160,14 +166,16 @@ static int find_parent(struct disk *disk, const struct vmdk_text *text)
     const struct vmdk_text no_name = {"", 0};
     struct vmdk *vmdk = disk->state;
     struct vmdk_text cid;
-    bool found;
+    bool found = false;
     int error;
 
     if (!vmdk_text_value(*text, "parentCID", &cid))
         return image_fail(disk->img, EUCLEAN, "vmdk: the descriptor has no parentCID");
-    vmdk->cid = read_cid(text, "CID");
-    vmdk->parent_cid = read_cid(text, "parentCID");
-    error = find_parent_name(disk, text, &found);
+    error = read_cid(disk, text, "CID", &vmdk->cid);
+    if (!error)
+        error = read_cid(disk, text, "parentCID", &vmdk->parent_cid);
+    if (!error)
+        error = find_parent_name(disk, text, &found);
     if (error || found || disk->below)
         return error;
     if (cid.length == 8 && strncasecmp(cid.bytes, "ffffffff", 8) == 0)

@@ -163,7 +163,6 @@ static void test_check_parent(void **state)
          "vmdk: the parent has CID 1234abcd, parentCID calls for 1234abce"},
         {"CID=1234abcd\n", "parentCID=ffffffff\n", "parentCID calls for ffffffff"},
         {"", "parentCID=1234abcd\n", NULL},
-        {"CID=none\n", "parentCID=1234abcd\n", NULL},
         {"CID=123456789\n", "parentCID=23456789\n", NULL},
     };
     static const char first[] = "version=1\ncreateType=\"monolithicFlat\"\n";
@@ -190,6 +189,21 @@ static void test_check_parent(void **state)
     assert_int_equal(disk_put_below(&s.disk, &parent.disk, NULL), -EUCLEAN);
     assert_said(s.img, "vmdk: the parent is no vmdk but raw");
     sample_end(&parent);
+}
+
+/* What begins with no digit is refused by qemu, too. */
+static void test_content_ids(void **state)
+{
+    static const char *const bad[] = {"CID=none\nparentCID=ffffffff\n", "CID=1\nparentCID=\n",
+                                      "CID=\nparentCID=ffffffff\n"};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        sample_begin(&s);
+        put_text(&s, 0, "version=1\ncreateType=\"monolithicFlat\"\n");
+        put_text(&s, sizeof "version=1\ncreateType=\"monolithicFlat\"\n" - 1, bad[i]);
+        assert_refused(&s, &vmdk_driver, EUCLEAN, "CID is no hexadecimal number");
+    }
 }
 
 /* Of which no byte of the guest comes. */
@@ -242,11 +256,11 @@ static void test_many_extents(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_probe),           cmocka_unit_test(test_probe_title),
-        cmocka_unit_test(test_descriptor),      cmocka_unit_test(test_other_types),
-        cmocka_unit_test(test_flat_names),      cmocka_unit_test(test_bad_descriptors),
-        cmocka_unit_test(test_many_extents),    cmocka_unit_test(test_check_parent),
-        cmocka_unit_test(test_change_tracking),
+        cmocka_unit_test(test_probe),        cmocka_unit_test(test_probe_title),
+        cmocka_unit_test(test_descriptor),   cmocka_unit_test(test_other_types),
+        cmocka_unit_test(test_flat_names),   cmocka_unit_test(test_bad_descriptors),
+        cmocka_unit_test(test_many_extents), cmocka_unit_test(test_check_parent),
+        cmocka_unit_test(test_content_ids),  cmocka_unit_test(test_change_tracking),
     };
 
     return cmocka_run_group_tests(tests, NULL, end);
