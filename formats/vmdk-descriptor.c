@@ -141,7 +141,8 @@ static int find_parent_name(struct disk *disk, const struct vmdk_text *text, boo
     return *found ? add_parent(disk, key, &name) : 0;
 }
 
-/* The content ID that a key tells, if there is one. What begins with no digit is none to qemu. */
+/* The content ID that a key tells, if there is one. What begins with no digit is an error, as to
+ * qemu, which takes an empty one from the next line. */
 static int read_cid(struct disk *disk, const struct vmdk_text *text, const char *key,
                     struct vmdk_cid *cid)
 {
