@@ -8,9 +8,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fuse.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 #include <wchar.h>
 
@@ -110,6 +112,27 @@ void front_reclaim_sets(struct front *front)
         results_forget_sets(&jobs->views[i].results, &front->sets);
     inodes_forget_sets(&front->inodes, &front->sets);
     jobs->set_bytes = 0;
+}
+
+static ssize_t read_request(int fd, void *bytes, size_t size, void *front)
+{
+    (void)front;
+    return read(fd, bytes, size);
+}
+
+/*
+ * libfuse 3.14 promises that looks in one directory do not wait for each other (its
+ * FUSE_CAP_PARALLEL_DIROPS), but forgets to ask the kernel for it. The answer to FUSE_INIT, which
+ * is the first of all, does.
+ */
+static ssize_t write_answer(int fd, struct iovec *parts, int count, void *data)
+{
+    struct front *front = data;
+
+    if (!front->has_answered && count > 1 && parts[1].iov_len >= sizeof(struct fuse_init_out))
+        ((struct fuse_init_out *)parts[1].iov_base)->flags |= FUSE_PARALLEL_DIROPS;
+    front->has_answered = true;
+    return writev(fd, parts, count);
 }
 
 /* Takes one request of the kernel. Returns false when the session is over. */
@@ -244,6 +267,8 @@ static void tell_ready(int ready)
 
 int front_run(struct front *front, int monitor, int ready)
 {
+    const struct fuse_custom_io io = {.writev = write_answer, .read = read_request};
+
     /* Whoever asks all of our processes to end asks the monitor, too: it unmounts, and that ends
      * this one. */
     signal(SIGTERM, SIG_IGN);
@@ -253,7 +278,8 @@ int front_run(struct front *front, int monitor, int ready)
     signal(SIGXFSZ, SIG_IGN);
     fwide(stderr, -1);
     inodes_begin(&front->inodes);
-    if (begin_jobs(front, monitor) < 0) {
+    if (begin_jobs(front, monitor) < 0 ||
+        fuse_session_custom_io(front->session, &io, fuse_session_fd(front->session)) < 0) {
         complain("out of memory");
         return EXIT_SYSTEM;
     }

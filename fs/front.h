@@ -32,6 +32,7 @@ struct front {
     struct bar bar;               /* on a terminal, if it was asked for */
     uint64_t generation;          /* from 1 on; another when a file has changed */
     bool waits_for_kernel;
+    bool has_answered; /* FUSE_INIT */
     bool changed;      /* it has, and the kernel was not told yet */
     bool is_remote;    /* not all changes are seen by the descriptors alone */
     bool is_away;      /* nothing that may be opened has the image's name */

@@ -77,6 +77,17 @@ def a_look_that_waits_can_be_interrupted():
 
 
 @test
+def a_look_does_not_wait_for_another():
+    with Mount(images.slow()) as m:
+        known = m.read("virtual_size")
+        looker = start("stat", m.path(".now/allocated_size"))
+        m.stop_job()
+        equal(good("cat", m.path(".now/virtual_size")), known, "another file of the directory")
+        looker.terminate()
+        finish(looker)
+
+
+@test
 def what_fails_is_there_and_says_so_when_it_is_opened():
     image = images.qcow2()
     with open(image, "r+b") as file:
