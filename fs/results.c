@@ -113,7 +113,8 @@ static void list_end(struct result_list *list)
     *list = (struct result_list){.items = NULL};
 }
 
-/* Moves all that is known of a node. 0 or -ENOMEM. */
+/* Moves all that is known of a node; what failed this time takes the place of nothing. 0 or
+ * -ENOMEM. */
 static int move_list(struct results *to, struct result_list *from, const struct node *node)
 {
     int error = 0;
@@ -121,11 +122,13 @@ static int move_list(struct results *to, struct result_list *from, const struct 
     if (node->count && from->count)
         return results_set_count(to, &(struct place){.node = node}, from->count);
     for (uint32_t i = 0; i < from->count && !error; i++) {
+        const struct place place = {.number = i, .node = node};
         struct result *result = from->items[i];
 
+        if (!result || (result->error && results_get(to, &place)))
+            continue;
         from->items[i] = NULL;
-        if (result)
-            error = results_put(to, &(struct place){.number = i, .node = node}, result);
+        error = results_put(to, &place, result);
     }
     return error;
 }

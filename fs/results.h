@@ -44,8 +44,9 @@ uint32_t results_count(const struct results *results, const struct node *directo
 /* 0, -ENOMEM or -EPROTO. */
 int results_set_count(struct results *results, const struct place *directory, uint32_t count);
 
-/* Moves all that is known to other results, in place of what these know of the same places. 0 or
- * -ENOMEM. */
+/* Moves all that is known to other results, in place of what these know of the same places; but an
+ * error takes the place of nothing: what was read once is known, whoever fails to read it again. 0
+ * or -ENOMEM. */
 int results_move(struct results *to, struct results *from);
 
 /* Forgets what is known of files with options whose set is none any more. */

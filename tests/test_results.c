@@ -143,6 +143,31 @@ static void test_move(void **state)
     assert_text("subformat", 0, "stays");
 }
 
+static void fail_at(struct results *to, const char *path, int error)
+{
+    const struct place place = at(path, 0);
+
+    assert_int_equal(results_put(to, &place, result_new(error, NULL, 0)), 0);
+}
+
+static void test_move_errors(void **state)
+{
+    struct results from = {.lists = NULL};
+    const struct place unread = at("virtual_size", 0), read = at("content", 0);
+
+    (void)state;
+    keep(&results, "format", 0, "known");
+    fail_at(&results, "content", -EIO);
+    fail_at(&from, "format", -EIO);
+    fail_at(&from, "virtual_size", -EIO);
+    keep(&from, "content", 0, "mbr");
+    assert_int_equal(results_move(&results, &from), 0);
+    assert_text("format", 0, "known");
+    assert_int_equal(results_get(&results, &unread)->error, -EIO);
+    assert_int_equal(results_get(&results, &read)->error, 0);
+    assert_text("content", 0, "mbr");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -152,6 +177,7 @@ int main(void)
         cmocka_unit_test_teardown(test_refused, end),
         cmocka_unit_test_teardown(test_count, end),
         cmocka_unit_test_teardown(test_move, end),
+        cmocka_unit_test_teardown(test_move_errors, end),
     };
 
     nodes_begin();
