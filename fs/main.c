@@ -97,7 +97,10 @@ static int begin_session(struct front *front, struct mount *mount, const struct 
 
     if (!status) {
         front->session = fuse_session_new(&args, &front_operations, sizeof front_operations, front);
-        status = front->session ? 0 : EXIT_MOUNT;
+        if (!front->session) {
+            complain("libfuse cannot begin a session"); /* and may have said why */
+            status = EXIT_MOUNT;
+        }
     }
     if (!status)
         status = mount_begin(mount, front->session);

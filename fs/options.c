@@ -240,7 +240,11 @@ static int accept_parsed(struct options *o, const struct parsed *p, bool by_moun
         complain("an image and a directory are wanted: mount.instar IMAGE DIR [-o options]");
         return EXIT_USAGE;
     }
-    return o->image && o->directory ? EXIT_GOOD : EXIT_SYSTEM;
+    if (!o->image || !o->directory) {
+        complain("out of memory");
+        return EXIT_SYSTEM;
+    }
+    return EXIT_GOOD;
 }
 
 int options_parse(struct options *options, int argc, char **argv)

@@ -84,7 +84,7 @@ class Case:
     def compare(self, said, kind):
         if isinstance(said, str):  # it ended, and said why
             check(kind not in SAME, f"ended: {said}")
-            check(re.match(r"(instar-cat|mount\.instar|fuse|fusermount3): .", said), f"ended, and said {said!r}")
+            check(re.search(r"^(instar-cat|mount\.instar|fuse|fusermount3): .", said, re.M), f"ended, and said {said!r}")
             return
         failed = {name for name, text in said.items() if text.startswith("error: ")}
         for name, text in self.good.items():
