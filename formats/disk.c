@@ -230,7 +230,7 @@ static int read_plain(struct disk *disk, const struct extent *e, uint8_t *bytes,
         return image_fail(disk->img, ENOTSUP, "%s: the guest's bytes are encrypted",
                           disk->driver->name);
     if (e->host > size || length > size - e->host)
-        return image_fail(img, EIO, "%s: guest data at offset %llu is past the end of the file",
+        return image_fail(img, EIO, "%s: guest data at offset %llu ends past the end of the file",
                           disk->driver->name, (unsigned long long)e->host);
     return image_read(img, e->host, length, bytes);
 }

@@ -114,6 +114,8 @@ static const struct fuse_opt specification[] = {
     IGNORED("sync"),
     IGNORED("async"),
     IGNORED("default_permissions"),
+    IGNORED("user_id="), /* as the kernel shows them, and mount(8) hands them back */
+    IGNORED("group_id="),
     FUSE_OPT_END,
 };
 

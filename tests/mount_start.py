@@ -95,9 +95,10 @@ def options_of_mount_are_accepted_and_change_nothing():
             check(wanted in options, f"{wanted} in {options}")
 
 
-@test
-def remounting_is_refused_in_words():
-    done = run(Place.program, images.raw(), Place.new_directory(), "-o", "remount,ro")
+@test_each("remounting is refused in words:", [(options, options) for options in (
+    "remount,ro", "remount,ro,nosuid,nodev,noexec,relatime,user_id=0,group_id=0,default_permissions,allow_other")])
+def remounting(options):
+    done = run(Place.program, images.raw(), Place.new_directory(), "-o", options)
     equal(done.returncode, 32, "status")
     check("unmount it and mount again" in done.stderr, done.stderr)
 

@@ -292,7 +292,7 @@ static void test_unreadable(void **state)
     PLAY(MIB, DATA(4096, 0), HOLE(4096), DATA(4096, 8191), DATA(MIB, 0));
     assert_int_equal(walk(), -EIO);
     assert_int_equal(told.slabs, 0);
-    assert_said(s.img, "scripted: guest data at offset 8191 is past the end of the file");
+    assert_said(s.img, "scripted: guest data at offset 8191 ends past the end of the file");
     s.disk.is_encrypted = true;
     assert_int_equal(walk(), -ENOTSUP);
     assert_int_equal(told.pieces, 0);

@@ -123,7 +123,7 @@ static void test_past_end_of_file(void **state)
     assert_int_equal(read_at(0, 48), 0);
     assert_got(0, 48, 2000);
     assert_int_equal(read_at(0, 49), -EIO);
-    assert_said(s.img, "scripted: guest data at offset 2000 is past the end of the file");
+    assert_said(s.img, "scripted: guest data at offset 2000 ends past the end of the file");
     assert_int_equal(read_at(48, 1), -EIO);
     assert_int_equal(read_at(1000, 1), -EIO);
 }
@@ -143,7 +143,7 @@ static void test_host_holes(void **state)
     assert_int_equal(read_at(1900, 148), 0);
     assert_got(0, 148, 1900);
     assert_int_equal(read_at(1900, 1000), -EIO);
-    assert_said(s.img, "scripted: guest data at offset 2048 is past the end of the file");
+    assert_said(s.img, "scripted: guest data at offset 2048 ends past the end of the file");
 }
 
 /* A hole at its end goes no further than the file. */
@@ -155,7 +155,7 @@ static void test_host_hole_at_the_end(void **state)
     assert_int_equal(read_at(64 * KIB - 100, 100), 0);
     assert_got(0, 100, EXTENT_NO_HOST);
     assert_int_equal(read_at(64 * KIB - 100, 101), -EIO);
-    assert_said(s.img, "scripted: guest data at offset 65536 is past the end of the file");
+    assert_said(s.img, "scripted: guest data at offset 65536 ends past the end of the file");
 }
 
 static void test_below(void **state)
