@@ -14,6 +14,8 @@
 #include "bytes.h"
 #include "checked.h"
 
+#define MAGIC "QFI\xfb"
+
 enum {
     HEADER_VERSION = 4,
     HEADER_BACKING_FILE_OFFSET = 8,
@@ -207,6 +209,8 @@ static int open_basics(struct disk *disk, const uint8_t *header)
 
     if (error)
         return error;
+    if (memcmp(header, MAGIC, 4) != 0)
+        return image_fail(disk->img, EUCLEAN, "qcow2: no magic (QFI\\xfb) at the start");
     q->version = be32(header + HEADER_VERSION);
     if (q->version != 2 && q->version != 3)
         return image_fail(disk->img, ENOTSUP, "qcow2: version %u is not 2 or 3", q->version);
@@ -333,7 +337,7 @@ static const struct header_part qcow2_parts[] = {
 const struct format_driver qcow2_driver = {
     .name = "qcow2",
     .parts = qcow2_parts,
-    .signatures = {{HEAD, 0, "QFI\xfb", 4}},
+    .signatures = {{HEAD, 0, MAGIC, 4}},
     .probe = qcow2_probe,
     .open = qcow2_open,
     .extent_at = qcow2_extent_at,

@@ -7,9 +7,15 @@
 #include "clock.h"
 #include "jobs-list.h"
 
+/* What tells a job from those of its pass that are given up by themselves. */
+static const char *kind_of(const struct job *job)
+{
+    return job->task.set ? " with options" : "";
+}
+
 void job_tell_failure(struct jobs *jobs, struct job *job, const char *format, int number)
 {
-    text_add(&job->problems, "the %s job ", pass_name(job->task.pass));
+    text_add(&job->problems, "the %s job%s ", pass_name(job->task.pass), kind_of(job));
     text_add(&job->problems, format, number);
     text_add(&job->problems, "\n");
     view_add_problems(&jobs->views[job->task.view], job);
@@ -32,9 +38,9 @@ void job_note_failure(struct jobs *jobs, struct job *job, const char *format, in
     text_free(&job->problems);
     text_add(
         &job->problems,
-        "the %s pass has failed %d times within a minute: it is not tried again until the image "
+        "the %s pass%s has failed %d times within a minute: it is not tried again until the image "
         "changes\n",
-        pass_name(job->task.pass), JOBS_FAILURES_MAX);
+        pass_name(job->task.pass), kind_of(job), JOBS_FAILURES_MAX);
     view_add_problems(view, job);
 }
 

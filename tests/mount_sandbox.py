@@ -271,6 +271,20 @@ def a_pass_that_crashes_three_times_is_given_up():
 
 
 @test
+def a_pass_with_options_is_given_up_by_itself():
+    image = images.slow()
+    with Mount(image) as m:
+        for _ in range(3):
+            read_while_job_gets(m, signal.SIGKILL, COLD + ",cluster_size=4k")
+        said = m.read("problems").splitlines()
+        check("the measure job with options was killed by signal 9" in said, said)
+        check("the measure pass with options has failed 3 times within a minute: it is not tried again until the image changes"
+              in said, said)
+        fails(errno.EIO, lambda: m.read(COLD + ",cluster_size=2M"), "with other options")
+        equal(m.read(COLD), expected(image)[COLD], "without options")
+
+
+@test
 def a_pass_that_hangs_is_given_up():
     with Mount(images.slow(), "-o", "stall-limit=1") as m:
         reader = start("cat", m.path(COLD))
