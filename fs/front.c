@@ -79,15 +79,24 @@ static bool have_changed(struct layers *layers)
     return changed;
 }
 
+/* What jobs find out of an image that has changed meanwhile is not of this generation. */
+static bool find_change(void *context)
+{
+    struct front *front = context;
+
+    if (!have_changed(&front->layers))
+        return false;
+    begin_generation(front);
+    return true;
+}
+
 bool front_refresh(struct front *front)
 {
     bool changed = front->changed;
 
     if (!watch_is_due(&front->watch) && !changed)
         return false;
-    if (have_changed(&front->layers))
-        begin_generation(front);
-    else
+    if (!find_change(front))
         look(front);
     changed = front->changed;
     front->changed = false;
@@ -220,6 +229,7 @@ static int begin_jobs(struct front *front, int monitor)
     if (error)
         return error;
     front->jobs.looked = take_look;
+    front->jobs.changed = find_change;
     front->jobs.context = front;
     view = &front->jobs.views[0];
     text_add_lines_once(&view->problems, front->known.problems.bytes, front->known.problems.length);

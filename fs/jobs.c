@@ -136,11 +136,32 @@ static void stop(struct jobs *jobs, struct job *job)
     job_forget(jobs, job);
 }
 
+/* The job of that number, or NULL: it was cancelled or is done. */
+static struct job *find_job(const struct jobs *jobs, uint32_t id)
+{
+    struct job *job = jobs->all;
+
+    while (job && job->id != id)
+        job = job->next;
+    return job;
+}
+
+/* Whether what the job has told is no more: the image has changed meanwhile, and it was begun anew,
+ * or is none any more. */
+static bool is_outdated(struct jobs *jobs, const struct job *job)
+{
+    uint32_t id = job->id;
+
+    return jobs->changed && jobs->changed(jobs->context) && find_job(jobs, id) != job;
+}
+
 /* Takes all frames that have come: the job may be over, or be none any more. */
 static void take_frames(struct jobs *jobs, struct job *job)
 {
     int taken = job_take_frames(job);
 
+    if (taken == 1 && is_outdated(jobs, job))
+        return;
     if (taken == 1) {
         if (jobs->kills_done)
             request(jobs, WIRE_KILL, job);
@@ -261,16 +282,6 @@ static void read_job(struct jobs *jobs, struct job *job)
     job->at_end = true;
     if (job->ended)
         fail_ended(jobs, job);
-}
-
-/* The job of that number, or NULL: it was cancelled or is done. */
-static struct job *find_job(const struct jobs *jobs, uint32_t id)
-{
-    struct job *job = jobs->all;
-
-    while (job && job->id != id)
-        job = job->next;
-    return job;
 }
 
 /* The job that writes to that descriptor, or NULL. */

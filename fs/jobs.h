@@ -120,6 +120,8 @@ struct jobs {
     /* Somebody has looked whether another file has the image's name, as layers_look(); takes the
      * descriptor, if it is one. NULL: nobody wants to know. */
     void (*looked)(void *context, int error, int fd);
+    /* Looks whether the image has changed, and if so calls jobs_forget(). NULL: it never does. */
+    bool (*changed)(void *context);
     void *context;
     int64_t look_until; /* so long jobs look for another file, or somebody does; ms */
     struct job *all;    /* that run, or are to run: the oldest first */

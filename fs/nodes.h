@@ -33,7 +33,7 @@ struct status {
     const char *options;         /* as -o takes them */
     const struct text *problems; /* lines of all passes so far */
     uint64_t generation;
-    int fd; /* of the image */
+    int fd; /* of the image; -1: its storage is not to be asked */
 
     const struct text *lines; /* of the jobs, that the file is to show; NULL: there are none */
     uint64_t file_size;       /* bytes */

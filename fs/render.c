@@ -358,6 +358,8 @@ int render_generation(const struct facts *facts, const struct place *place, stru
 int render_in_use(const struct facts *facts, const struct place *place, struct text *text)
 {
     (void)place;
+    if (facts->status->fd < 0)
+        return -ENOTSUP;
     text_add(text, "%s\n", image_file_use(facts->status->fd));
     return 0;
 }

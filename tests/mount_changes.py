@@ -114,6 +114,21 @@ GONE = "the image is no longer there under its name: what is shown is of the fil
 
 
 @test
+def a_change_that_nobody_looks_for_while_a_job_runs_gives_the_new_truth():
+    image = images.slow()
+    with Mount(image) as m:
+        before = m.read("status/generation")
+        reader = start("cat", m.path(COLD))
+        job = m.stop_job()
+        with open(image, "r+b") as file:
+            file.truncate(0)
+            file.write(images.contents(images.qcow2()))
+        os.kill(job, signal.SIGCONT)
+        equal(finish(reader), (0, expected(image)[COLD], ""), "what the reader gets")
+        check(m.read("status/generation") != before, "another generation")
+
+
+@test
 def a_deleted_image_still_answers_and_heals_when_it_is_back():
     image = images.qcow2()
     texts = expected(image)
@@ -239,6 +254,12 @@ def storage_that_hangs_holds_up_only_those_who_need_it():
         good("umount", m.directory, timeout=2)
         storage.go_on()
         m.check_gone("umount")
+
+
+@test
+def storage_that_may_hang_is_not_asked_for_locks():
+    with Storage() as storage, Mount(storage.image) as m:
+        fails(errno.EOPNOTSUPP, lambda: m.read("status/in_use"), "status/in_use")
 
 
 @test
