@@ -2,6 +2,7 @@
 /* A bar on a terminal. */
 #include "bar.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -28,11 +29,14 @@ static unsigned columns_of(int fd)
     return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 80;
 }
 
-/* What cannot be written is not shown. */
+/* What cannot be written now, as the terminal is stopped (Ctrl-S), is not shown. */
 static void put(const struct bar *bar, const char *text, size_t length)
 {
-    ssize_t written = write(bar->fd, text, length);
+    struct pollfd terminal = {.fd = bar->fd, .events = POLLOUT};
+    ssize_t written = 0;
 
+    if (poll(&terminal, 1, 0) == 1 && terminal.revents & POLLOUT)
+        written = write(bar->fd, text, length);
     (void)written;
 }
 

@@ -167,3 +167,22 @@ def a_mount_draws_a_bar_if_it_is_asked_to():
     status, drawn = on_terminal(Place.program, "--progress", image, directory, during=use)
     equal(status, 0, "status")
     check_bars(drawn, "measure/qcow2,cluster_size=4k")
+
+
+@test
+def a_terminal_that_is_stopped_holds_up_nobody():
+    directory = Place.new_directory()
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen([Place.program, "--progress", images.slow(), directory], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL, stderr=theirs)
+    try:
+        wait_until(lambda: mounted(directory), "it is mounted")
+        termios.tcflow(theirs, termios.TCOOFF)
+        reader = start("cat", f"{directory}/measure/qcow2,cluster_size=4k")
+        equal(finish(reader)[0], 0, "status of the reader")
+    finally:
+        termios.tcflow(theirs, termios.TCOON)
+        run("umount", directory)
+        os.close(theirs)
+        os.close(ours)
+    equal(process.wait(20), 0, "status")
