@@ -153,7 +153,7 @@ static int enter_sandbox(const struct job_order *order, struct out *out)
     int failed = sandbox_enter(options->mode, &process, &state);
     int error = write_frame(out, frame, &state);
 
-    if (failed && !error)
+    if (!error) /* at once: what is hostile could change it */
         error = flush(out);
     return failed ? failed : error;
 }

@@ -203,6 +203,7 @@ struct job_ends {
 
 static int open_ends(struct job_ends *ends, bool with_socket)
 {
+    const int least = 1;
     int error = 0;
 
     ends->socket[0] = ends->socket[1] = -1;
@@ -214,6 +215,10 @@ static int open_ends(struct job_ends *ends, bool with_socket)
         close(ends->pipe[0]);
         close(ends->pipe[1]);
     }
+    /* The kernel counts what is on its way: a job that takes none of its parts is sent but a few.
+     */
+    if (ends->socket[0] >= 0)
+        setsockopt(ends->socket[0], SOL_SOCKET, SO_SNDBUF, &least, sizeof least);
     return error;
 }
 

@@ -22,8 +22,9 @@
 #define FOR_LONG 3600.0
 
 enum {
-    REFUSALS_BYTES = 64 << 10, /* with so much in `problems` names that are refused add nothing */
-    SETS_BYTES_MAX = 8 << 20,  /* of what is known of files with options, before it is forgotten */
+    /* With so much in `problems` names that are refused add nothing: jobs may have more to say. */
+    REFUSALS_BYTES = VIEW_PROBLEMS_MAX / 2,
+    SETS_BYTES_MAX = 8 << 20, /* of what is known of files with options, before it is forgotten */
 };
 
 /* A request of the kernel that may have to wait for a pass. */

@@ -285,6 +285,18 @@ def a_pass_with_options_is_given_up_by_itself():
 
 
 @test
+def names_that_are_refused_do_not_hide_failures():
+    with Mount(images.slow()) as m:
+        for i in range(400):
+            fails(errno.EINVAL, lambda i=i: os.stat(m.path(f"measure/qcow2,{'x' * 200}{i}=1")), "a name")
+        length = len(m.read("problems"))
+        check(length > 20000, length)
+        read_while_job_gets(m, signal.SIGKILL)
+        said = m.read("problems")
+        check("\nthe measure job was killed by signal 9\n" in said, said[-300:])
+
+
+@test
 def a_pass_that_hangs_is_given_up():
     with Mount(images.slow(), "-o", "stall-limit=1") as m:
         reader = start("cat", m.path(COLD))
