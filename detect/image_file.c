@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "formats/host.h"
@@ -75,6 +76,31 @@ static struct timespec time_of(struct statx_timestamp t)
     return (struct timespec){.tv_sec = t.tv_sec, .tv_nsec = t.tv_nsec};
 }
 
+int image_file_known_stat(int fd, struct stat *st)
+{
+    struct statx known;
+
+    if (statx(fd, image_file_no_path, AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_BASIC_STATS,
+              &known) < 0)
+        return -errno;
+    *st = (struct stat){
+        .st_dev = makedev(known.stx_dev_major, known.stx_dev_minor),
+        .st_ino = known.stx_ino,
+        .st_mode = known.stx_mode,
+        .st_nlink = known.stx_nlink,
+        .st_uid = known.stx_uid,
+        .st_gid = known.stx_gid,
+        .st_rdev = makedev(known.stx_rdev_major, known.stx_rdev_minor),
+        .st_size = S_ISBLK(known.stx_mode) ? lseek(fd, 0, SEEK_END) : (off_t)known.stx_size,
+        .st_blksize = known.stx_blksize,
+        .st_blocks = (blkcnt_t)known.stx_blocks,
+        .st_atim = time_of(known.stx_atime),
+        .st_mtim = time_of(known.stx_mtime),
+        .st_ctim = time_of(known.stx_ctime),
+    };
+    return st->st_size < 0 ? -errno : 0;
+}
+
 static bool is_same_time(struct timespec a, struct timespec b)
 {
     return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
@@ -82,19 +108,11 @@ static bool is_same_time(struct timespec a, struct timespec b)
 
 bool image_file_has_changed(int fd, struct stat *st)
 {
-    struct stat now = *st;
-    struct statx known;
+    struct stat now;
 
-    if (statx(fd, image_file_no_path, AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_BASIC_STATS,
-              &known) < 0)
-        return false;
-    now.st_size = S_ISBLK(st->st_mode) ? lseek(fd, 0, SEEK_END) : (off_t)known.stx_size;
-    now.st_blocks = (blkcnt_t)known.stx_blocks;
-    now.st_nlink = known.stx_nlink;
-    now.st_mtim = time_of(known.stx_mtime);
-    now.st_ctim = time_of(known.stx_ctime);
-    if (now.st_size == st->st_size && is_same_time(now.st_mtim, st->st_mtim) &&
-        is_same_time(now.st_ctim, st->st_ctim))
+    if (image_file_known_stat(fd, &now) < 0 ||
+        (now.st_size == st->st_size && is_same_time(now.st_mtim, st->st_mtim) &&
+         is_same_time(now.st_ctim, st->st_ctim)))
         return false;
     *st = now;
     return true;

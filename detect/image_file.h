@@ -27,8 +27,11 @@ extern const char image_file_no_path[];
 /* fstat(2), with the true size of a block device. Returns 0 or -errno. */
 int image_file_stat(int fd, struct stat *st);
 
-/* Whether the file is no longer as st says, as far as is known without asking another machine or
- * program, which may take long; *st is then what it is now. */
+/* The same, as far as is known without asking another machine or program, which may take long. */
+int image_file_known_stat(int fd, struct stat *st);
+
+/* Whether the file is no longer as st says, as far as image_file_known_stat() knows; *st is then
+ * what it is now. */
 bool image_file_has_changed(int fd, struct stat *st);
 
 /* What such an error says, in words. */

@@ -67,7 +67,7 @@ int layers_replace(struct layers *layers, int fd)
 {
     struct layer *image = &layers->items[0];
     struct stat st;
-    int error = image_file_stat(fd, &st);
+    int error = image_file_known_stat(fd, &st);
 
     if (!error && !S_ISREG(st.st_mode))
         error = -EPROTO;

@@ -102,8 +102,8 @@ int layers_open_part(const struct layers *layers, unsigned layer, size_t referen
  */
 int layers_look(const struct layers *layers, struct stat *st);
 
-/* Takes fd, which becomes the layers', for the image. 0; -EALREADY: that is the image; -EPROTO: it
- * is no file. */
+/* Takes fd, which becomes the layers', for the image; asks its file system nothing. 0; -EALREADY:
+ * that is the image; -EPROTO: it is no file. */
 int layers_replace(struct layers *layers, int fd);
 
 /* Whether a file is on a file system that may not know, without asking another machine or program,

@@ -46,13 +46,15 @@ static void begin_generation(struct front *front)
 static void take_look(void *context, int error, int fd)
 {
     struct front *front = context;
+    const struct stat *image = &front->layers.items[0].st;
+    dev_t device = image->st_dev;
 
     front->is_away = error && error != -EALREADY;
     if (front->is_away)
         say_away(front);
     if (fd < 0 || layers_replace(&front->layers, fd) < 0)
         return;
-    front->is_remote = layers_are_remote(&front->layers);
+    front->is_remote |= image->st_dev != device; /* asking of which kind could take long */
     begin_generation(front);
 }
 

@@ -76,7 +76,6 @@ static const struct call of_front[] = {
      2,
      {RULE(1, EQ, (scmp_datum_t)(uintptr_t)image_file_no_path, 0),
       RULE(2, MASKED_EQ, AT_EMPTY_PATH, AT_EMPTY_PATH)}},
-    CALL(fstatfs),
     CALL(rt_sigreturn), /* SIGIO */
 };
 

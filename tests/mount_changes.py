@@ -257,6 +257,28 @@ def storage_that_hangs_holds_up_only_those_who_need_it():
 
 
 @test
+def a_new_image_with_parts_on_storage_that_hangs_holds_up_nobody_else():
+    with Storage() as storage:
+        image, new = Place.new("parts.vmdk"), Place.new("new.vmdk")
+        for path, sectors in ((image, 1), (new, 2)):
+            with open(path, "w") as file:
+                file.write(f'# Disk DescriptorFile\nversion=1\nCID=fffffffe\nparentCID=ffffffff\n'
+                           f'createType="monolithicFlat"\nRW {sectors} FLAT "part" 0\n')
+        with Mount(image, "-o", f"ref=0:{storage.image}") as m:
+            known = m.read("file_size")
+            version = good("cat", m.path("status/version"))
+            storage.stop()
+            os.rename(new, image)
+            end = time.monotonic() + 3
+            while time.monotonic() < end:
+                equal(good("cat", m.path("status/version"), timeout=5), version, "status/version")
+            storage.go_on()
+            m.read("format")
+            check(int(m.read("status/generation")) > 1, "another generation")
+            equal(m.read("file_size"), known, "file_size")
+
+
+@test
 def storage_that_may_hang_is_not_asked_for_locks():
     with Storage() as storage, Mount(storage.image) as m:
         fails(errno.EOPNOTSUPP, lambda: m.read("status/in_use"), "status/in_use")
