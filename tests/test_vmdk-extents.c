@@ -63,7 +63,7 @@ static void test_holes(void **state)
                    FLAT_HOLE(BLOCK, 0, 2));
     ASSERT_EXTENTS(&s, EXTENTS_WANT_JOINED, ZERO(7 * BLOCK), DATA(2 * BLOCK, 0), ZERO(2 * BLOCK));
     assert_sector(0, 0);
-    assert_unreadable(72, EIO, "extent \"a\": vmdk: guest data at offset 40960 is past the end");
+    assert_unreadable(72, EIO, "extent \"a\": vmdk: guest data at offset 40960 ends past the end");
     assert_sector(80, 0);
 }
 
