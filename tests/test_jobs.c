@@ -233,7 +233,7 @@ static void test_options_of_others(void **state)
     settle();
     assert_resumed(&reader, -EIO);
     assert_null(known("measure/qcow2"));
-    assert_problems("the measure job did not keep to its protocol (error 71)\n");
+    assert_problems("the measure job with options did not keep to its protocol (error 71)\n");
     close(out);
 }
 

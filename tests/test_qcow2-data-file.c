@@ -99,7 +99,7 @@ static void test_read(void **state)
     }
     assert_int_equal(granted_files.opened, 1);
     assert_int_equal(disk_read(&s.disk, 3 * CLUSTER, got, 2), -EIO);
-    assert_said(s.img, "data file \"\": qcow2: guest data at offset 196608 is past the end");
+    assert_said(s.img, "data file \"\": qcow2: guest data at offset 196608 ends past the end");
 }
 
 static void assert_bad(uint64_t index, uint64_t value, const char *words)
