@@ -215,8 +215,7 @@ static int open_ends(struct job_ends *ends, bool with_socket)
         close(ends->pipe[0]);
         close(ends->pipe[1]);
     }
-    /* The kernel counts what is on its way: a job that takes none of its parts is sent but a few.
-     */
+    /* A job that takes none of its parts is sent but a few, as the kernel counts those. */
     if (ends->socket[0] >= 0)
         setsockopt(ends->socket[0], SOL_SOCKET, SO_SNDBUF, &least, sizeof least);
     return error;
