@@ -40,8 +40,10 @@ bool job_takes_turns(const struct job *job)
 
 void job_forget(struct jobs *jobs, struct job *job)
 {
-    if (job->id && job_takes_turns(job))
-        jobs->turns--;
+    if (job->id) {
+        jobs->turns -= job_takes_turns(job);
+        jobs->views[job->task.view].running--;
+    }
     if (job->fd >= 0)
         close(job->fd);
     job->fd = -1;

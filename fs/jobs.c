@@ -97,21 +97,36 @@ static bool is_given_up(const struct jobs *jobs, const struct task *task)
     return jobs->views[task->view].failures[task->pass][task->set != 0].given_up;
 }
 
+/* Whether the job has to wait: for its turn, or for the end of processes that hang. */
+static bool must_wait(const struct jobs *jobs, const struct job *job)
+{
+    const struct view *view = &jobs->views[job->task.view];
+    bool hangs = view->processes - view->running >= JOBS_LINGERING_MAX;
+
+    return (job_takes_turns(job) && jobs->turns == JOBS_TURNS_MAX) || (hangs && jobs->monitor >= 0);
+}
+
 /* Starts the job, now or when it has its turn. It may be over then. */
 static void start(struct jobs *jobs, struct job *job)
 {
+    struct view *view = &jobs->views[job->task.view];
+
     if (is_given_up(jobs, &job->task)) {
         finish(jobs, job, -EIO);
         return;
     }
-    if (job_takes_turns(job) && jobs->turns == JOBS_TURNS_MAX)
+    if (must_wait(jobs, job))
         return;
     jobs->turns += job_takes_turns(job);
+    view->running++;
+    view->processes++;
     job->id = ++jobs->last_id;
     job->started = job->heard = now_ms();
     request(jobs, WIRE_START, job);
-    if (job->ended)
-        fail(jobs, job, "could not be started: the monitor is gone", 0);
+    if (!job->ended)
+        return;
+    view->processes--;
+    fail(jobs, job, "could not be started: the monitor is gone", 0);
 }
 
 /* Starts those whose turn has come, in their order. */
@@ -119,7 +134,7 @@ static void start_waiting(struct jobs *jobs)
 {
     struct job *job = jobs->all;
 
-    while (job && jobs->turns < JOBS_TURNS_MAX) {
+    while (job) {
         struct job *next = job->next;
 
         if (!job->id)
@@ -302,6 +317,8 @@ static void take_answer(struct jobs *jobs, const struct wire_answer *a, int fd)
         jobs->looked(jobs->context, a->status, fd);
         return;
     }
+    if ((a->kind == WIRE_ENDED || a->status < 0) && a->view < jobs->views_count)
+        jobs->views[a->view].processes--;
     if (fd >= 0 && !(job && a->kind == WIRE_STARTED && job->fd < 0)) {
         close(fd);
         return;

@@ -33,6 +33,10 @@ enum {
        takes memory and the disk. What looks at headers never waits. */
     JOBS_TURNS_MAX = 16,
 
+    /* So many processes of a view that were to end, but have not, as their storage hangs, hold up
+       other jobs of the view. */
+    JOBS_LINGERING_MAX = 4,
+
     /* So often the jobs of a pass may fail in so long a time: after that it is not tried again
        until the image changes. */
     JOBS_FAILURES_MAX = 3,
@@ -100,6 +104,8 @@ struct view {
     struct text problems; /* of all its jobs, each line once */
     struct pass_cost costs[PASSES];
     struct failures failures[PASSES][2]; /* of the pass, and of sets of options */
+    int running;                         /* jobs that were started, and are not forgotten */
+    int processes;                       /* that were started, and of which no end was told */
 };
 
 struct jobs {

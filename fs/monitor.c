@@ -28,6 +28,7 @@ struct child {
     pid_t pid;    /* 0: it has ended, or there was none */
     pid_t opener; /* the process that opens parts for it; 0: none */
     uint32_t job; /* the front's number for it */
+    uint32_t view;
 };
 
 struct monitor {
@@ -106,10 +107,8 @@ static int start_front(struct monitor *m)
     return 0;
 }
 
-static void answer(struct monitor *m, enum wire_answer_kind kind, uint32_t job, int status, int fd)
+static void answer(struct monitor *m, struct wire_answer a, int fd)
 {
-    struct wire_answer a = {kind, job, status};
-
     if (m->socket >= 0 && wire_send(m->socket, &a, sizeof a, fd) < 0) {
         close(m->socket);
         m->socket = -1;
@@ -317,7 +316,7 @@ static int start_job(struct monitor *m, const struct wire_request *r)
         close_ends(&ends, 0);
         return -EAGAIN;
     }
-    *child = (struct child){.pid = pid, .job = r->job};
+    *child = (struct child){.pid = pid, .job = r->job, .view = r->view};
     if (ends.socket[0] >= 0)
         child->opener = start_opener(m, &ends);
     return ends.pipe[0];
@@ -352,7 +351,8 @@ static void read_news(struct monitor *m)
     while (wire_receive(m->news[0], &status, sizeof status, &fd) == 1) {
         if (fd >= 0)
             status = layers_replace(layers, fd);
-        answer(m, WIRE_LOOKED, 0, status, status == 0 ? layers->items[0].fd : -1);
+        answer(m, (struct wire_answer){.kind = WIRE_LOOKED, .status = status},
+               status == 0 ? layers->items[0].fd : -1);
     }
 }
 
@@ -363,7 +363,7 @@ static void take_request(struct monitor *m, const struct wire_request *r)
     if (r->kind == WIRE_START) {
         int fd = start_job(m, r);
 
-        answer(m, WIRE_STARTED, r->job, fd < 0 ? fd : 0, fd);
+        answer(m, (struct wire_answer){WIRE_STARTED, r->job, fd < 0 ? fd : 0, r->view}, fd);
         if (fd >= 0)
             close(fd);
     } else if (r->kind == WIRE_KILL) {
@@ -408,7 +408,7 @@ static void reap(struct monitor *m)
         if (pid == m->looker)
             m->looker = 0;
         if (child) {
-            answer(m, WIRE_ENDED, child->job, status, -1);
+            answer(m, (struct wire_answer){WIRE_ENDED, child->job, status, child->view}, -1);
             child->pid = 0;
             kill_child(child);
         }

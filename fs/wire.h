@@ -49,6 +49,7 @@ struct wire_answer {
     uint32_t kind;
     uint32_t job;
     int32_t status; /* WIRE_STARTED: 0 or -errno, without a pipe; WIRE_ENDED: as of waitpid(2) */
+    uint32_t view;  /* of the job */
 };
 
 enum wire_frame_kind {

@@ -304,6 +304,35 @@ static void test_left_before_its_turn(void **state)
     assert_no_request();
 }
 
+/* Processes that were to end, and do not, hold up their view, and no other. */
+static void test_lingering(void **state)
+{
+    struct reader reader, other = {.waiter = {.task = {1, PASS_SCAN, 0}, .resume = resume_reader}};
+    uint32_t first = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < JOBS_LINGERING_MAX; i++) {
+        uint32_t job;
+
+        wait_for(&reader, PASS_SCAN);
+        job = assert_request(WIRE_START, PASS_SCAN);
+        jobs_leave(&jobs, &reader.waiter);
+        jobs.all->left_at -= JOBS_LINGER_MS;
+        settle();
+        assert_int_equal(assert_request(WIRE_KILL, PASS_SCAN), job);
+        first = first ? first : job;
+    }
+    wait_for(&reader, PASS_SCAN);
+    settle();
+    assert_no_request();
+    jobs_wait(&jobs, &other.waiter);
+    assert_request(WIRE_START, PASS_SCAN);
+    answer(WIRE_ENDED, first, SIGKILL, -1);
+    settle();
+    assert_request(WIRE_START, PASS_SCAN);
+    assert_waits(&reader);
+}
+
 static int timeout_now(void)
 {
     struct pollfd fds[JOBS_POLLFDS];
@@ -635,6 +664,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_options, begin_jobs, end_jobs),
         cmocka_unit_test_setup_teardown(test_options_of_others, begin_jobs, end_jobs),
         cmocka_unit_test_setup_teardown(test_turns, begin_jobs, end_jobs),
+        cmocka_unit_test_setup_teardown(test_lingering, begin_jobs, end_jobs),
         cmocka_unit_test_setup_teardown(test_left_before_its_turn, begin_jobs, end_jobs),
         cmocka_unit_test_setup_teardown(test_left, begin_jobs, end_jobs),
         cmocka_unit_test_setup_teardown(test_came_back, begin_jobs, end_jobs),
