@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "job-ends.h"
 #include "job.h"
 #include "wire.h"
 
@@ -194,67 +195,6 @@ static void run_job(struct monitor *m, const struct wire_request *r, int fd, int
     job_run(&order);
 }
 
-/* What a job and its monitor and front are connected by: the second of each pair is the job's. */
-struct job_ends {
-    int pipe[2];
-    int socket[2]; /* -1: it needs none */
-};
-
-static int open_ends(struct job_ends *ends, bool with_socket)
-{
-    const int least = 1;
-    int error = 0;
-
-    ends->socket[0] = ends->socket[1] = -1;
-    if (pipe2(ends->pipe, O_CLOEXEC) < 0)
-        return -errno;
-    fcntl(ends->pipe[0], F_SETFL, O_NONBLOCK); /* the front never waits for a job */
-    if (with_socket && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends->socket) < 0) {
-        error = -errno;
-        close(ends->pipe[0]);
-        close(ends->pipe[1]);
-    }
-    /* A job that takes none of its parts is sent but a few, as the kernel counts those. */
-    if (ends->socket[0] >= 0)
-        setsockopt(ends->socket[0], SOL_SOCKET, SO_SNDBUF, &least, sizeof least);
-    return error;
-}
-
-/* Closes the ends number which, if they are open. */
-static void close_ends(const struct job_ends *ends, int which)
-{
-    close(ends->pipe[which]);
-    if (ends->socket[which] >= 0)
-        close(ends->socket[which]);
-}
-
-/* Opens the parts that a job asks for, until it is gone. It is told of none but those that were
- * granted. */
-static void open_parts(const struct layers *layers, int socket)
-{
-    struct pollfd wait = {.fd = socket, .events = POLLIN};
-    int received = 0;
-
-    while (received >= 0) {
-        struct wire_part_answer a = {.status = 0};
-        struct wire_part part;
-        int fd;
-
-        if (poll(&wait, 1, -1) < 0 && errno != EINTR)
-            return;
-        received = wire_receive(socket, &part, sizeof part, &fd);
-        if (fd >= 0)
-            close(fd);
-        if (received != 1)
-            continue;
-        fd = layers_open_part(layers, part.layer, part.reference);
-        a.status = fd < 0 ? fd : 0;
-        received = wire_send(socket, &a, sizeof a, fd);
-        if (fd >= 0)
-            close(fd);
-    }
-}
-
 /*
  * Forks the process that opens parts for a job, as opening a file may take as long as its file
  * system likes, and the monitor never waits. Without it, the job's questions fail.
@@ -271,7 +211,7 @@ static pid_t start_opener(struct monitor *m, struct job_ends *ends)
         close(ends->pipe[0]);
         become_child(m);
         close(m->news[1]);
-        open_parts(&m->front->layers, ends->socket[0]);
+        job_ends_serve_parts(&m->front->layers, ends->socket[0]);
         _exit(0);
     }
     close(ends->socket[0]);
@@ -298,7 +238,7 @@ static int start_job(struct monitor *m, const struct wire_request *r)
         return -EPROTO;
     if (!child)
         return -EAGAIN;
-    error = open_ends(&ends, m->front->layers.has_parts_to_open);
+    error = job_ends_open(&ends, m->front->layers.has_parts_to_open);
     if (error)
         return error;
     pid = fork();
@@ -308,12 +248,12 @@ static int start_job(struct monitor *m, const struct wire_request *r)
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (getppid() != monitor)
             _exit(1);
-        close_ends(&ends, 0);
+        job_ends_close(&ends, 0);
         run_job(m, r, ends.pipe[1], ends.socket[1]);
     }
-    close_ends(&ends, 1);
+    job_ends_close(&ends, 1);
     if (pid < 0) {
-        close_ends(&ends, 0);
+        job_ends_close(&ends, 0);
         return -EAGAIN;
     }
     *child = (struct child){.pid = pid, .job = r->job, .view = r->view};

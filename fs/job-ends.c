@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The pipe and the socket of a job. */
+#include "job-ends.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "wire.h"
+
+int job_ends_open(struct job_ends *ends, bool with_socket)
+{
+    const int least = 1;
+    int error = 0;
+
+    ends->socket[0] = ends->socket[1] = -1;
+    if (pipe2(ends->pipe, O_CLOEXEC) < 0)
+        return -errno;
+    fcntl(ends->pipe[0], F_SETFL, O_NONBLOCK); /* the front never waits for a job */
+    if (with_socket && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends->socket) < 0) {
+        error = -errno;
+        close(ends->pipe[0]);
+        close(ends->pipe[1]);
+    }
+    /* A job that takes none of its parts is sent but a few, as the kernel counts those. */
+    if (ends->socket[0] >= 0)
+        setsockopt(ends->socket[0], SOL_SOCKET, SO_SNDBUF, &least, sizeof least);
+    return error;
+}
+
+void job_ends_close(const struct job_ends *ends, int which)
+{
+    close(ends->pipe[which]);
+    if (ends->socket[which] >= 0)
+        close(ends->socket[which]);
+}
+
+void job_ends_serve_parts(const struct layers *layers, int socket)
+{
+    struct pollfd wait = {.fd = socket, .events = POLLIN};
+    int received = 0;
+
+    while (received >= 0) {
+        struct wire_part_answer a = {.status = 0};
+        struct wire_part part;
+        int fd;
+
+        if (poll(&wait, 1, -1) < 0 && errno != EINTR)
+            return;
+        received = wire_receive(socket, &part, sizeof part, &fd);
+        if (fd >= 0)
+            close(fd);
+        if (received != 1)
+            continue;
+        fd = layers_open_part(layers, part.layer, part.reference);
+        a.status = fd < 0 ? fd : 0;
+        received = wire_send(socket, &a, sizeof a, fd);
+        if (fd >= 0)
+            close(fd);
+    }
+}
