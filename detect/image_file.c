@@ -4,9 +4,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "formats/host.h"
@@ -116,6 +118,23 @@ bool image_file_has_changed(int fd, struct stat *st)
         return false;
     *st = now;
     return true;
+}
+
+unsigned image_file_storage(int fd)
+{
+    static const long remote[] = {NFS_SUPER_MAGIC,  CIFS_SUPER_MAGIC, SMB2_SUPER_MAGIC,
+                                  CEPH_SUPER_MAGIC, V9FS_MAGIC,       AFS_SUPER_MAGIC,
+                                  CODA_SUPER_MAGIC};
+    struct statfs st;
+
+    if (fstatfs(fd, &st) < 0)
+        return STORAGE_ANY;
+    if (st.f_type == FUSE_SUPER_MAGIC)
+        return STORAGE_REMOTE | STORAGE_ONE_USER;
+    for (size_t i = 0; i < sizeof remote / sizeof *remote; i++)
+        if (st.f_type == remote[i])
+            return STORAGE_REMOTE;
+    return 0;
 }
 
 const char *image_file_error(int error)

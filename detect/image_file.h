@@ -34,6 +34,16 @@ int image_file_known_stat(int fd, struct stat *st);
  * what it is now. */
 bool image_file_has_changed(int fd, struct stat *st);
 
+/* What the file system of a file may do; more than one. */
+enum storage {
+    STORAGE_REMOTE = 1,   /* not know, without asking another machine or program, of a change */
+    STORAGE_ONE_USER = 2, /* answer no user but its own (FUSE) */
+    STORAGE_ANY = STORAGE_REMOTE | STORAGE_ONE_USER,
+};
+
+/* Asks that of the file system itself, which may take long. */
+unsigned image_file_storage(int fd);
+
 /* What such an error says, in words. */
 const char *image_file_error(int error);
 

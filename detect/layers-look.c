@@ -2,11 +2,9 @@
 /* Whether another file has the image's name by now. */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "image_file.h"
@@ -49,8 +47,7 @@ int layers_look(const struct layers *layers, struct stat *st)
     const struct layer *image = &layers->items[0];
     int place, error;
 
-    for (unsigned i = 0; i < layers->count; i++)
-        image_file_stat(layers->items[i].fd, st);
+    image_file_stat(image->fd, st);
     if (!S_ISREG(image->st.st_mode))
         return -EALREADY;
     place = find_place(image->path);
@@ -61,6 +58,16 @@ int layers_look(const struct layers *layers, struct stat *st)
         return image_file_reopen(place, false, st);
     close(place);
     return error;
+}
+
+void layers_ask(const struct layers *layers)
+{
+    int fds[LAYERS_MAX + LAYERS_PARTS_HELD];
+    unsigned files = layers_descriptors(layers, fds);
+    struct stat st;
+
+    for (unsigned i = 0; i < files; i++)
+        image_file_stat(fds[i], &st);
 }
 
 int layers_replace(struct layers *layers, int fd)
@@ -77,40 +84,12 @@ int layers_replace(struct layers *layers, int fd)
         close(fd);
         return error;
     }
+    if (st.st_dev != image->st.st_dev) /* asking of which kind it is could take long */
+        layers->storage = image->storage = STORAGE_ANY;
     close(image->fd);
     image->fd = fd;
     image->st = st;
     return 0;
-}
-
-/* Whether a file is on a file system with one of these magic numbers. */
-static bool are_on(const struct layers *layers, const long *magics, size_t count)
-{
-    int fds[LAYERS_MAX + LAYERS_PARTS_HELD];
-    unsigned files = layers_descriptors(layers, fds);
-    struct statfs st;
-
-    for (unsigned i = 0; i < files; i++)
-        for (size_t k = 0; k < count; k++)
-            if (fstatfs(fds[i], &st) == 0 && st.f_type == magics[k])
-                return true;
-    return false;
-}
-
-bool layers_are_remote(const struct layers *layers)
-{
-    static const long remote[] = {FUSE_SUPER_MAGIC, NFS_SUPER_MAGIC,  CIFS_SUPER_MAGIC,
-                                  SMB2_SUPER_MAGIC, CEPH_SUPER_MAGIC, V9FS_MAGIC,
-                                  AFS_SUPER_MAGIC,  CODA_SUPER_MAGIC};
-
-    return are_on(layers, remote, sizeof remote / sizeof *remote);
-}
-
-bool layers_answer_one_user(const struct layers *layers)
-{
-    static const long fuse = FUSE_SUPER_MAGIC;
-
-    return are_on(layers, &fuse, 1);
 }
 
 unsigned layers_descriptors(const struct layers *layers, int *fds)

@@ -35,6 +35,12 @@ static uint64_t fingerprint_of(const struct reference *references, size_t count)
     return hash;
 }
 
+static void note_storage(struct layers *layers, struct layer *layer)
+{
+    layer->storage = image_file_storage(layer->fd);
+    layers->storage |= layer->storage;
+}
+
 int layers_begin(struct layers *layers, const char *path, bool block_devices)
 {
     struct layer *layer = &layers->items[0];
@@ -52,6 +58,7 @@ int layers_begin(struct layers *layers, const char *path, bool block_devices)
     free(directory);
     if (layer->fd < 0)
         return layer->fd;
+    note_storage(layers, layer);
     return layer->path && layer->directory && layer->directory_fd >= 0 ? 0 : -errno;
 }
 
@@ -190,6 +197,7 @@ static int take_part(struct layers *layers, struct layer *layer, size_t n,
     found->name = NULL;
     grant->resolved = path_of(found->fd);
     grant->state = GRANT_OPENED;
+    layers->storage |= image_file_storage(found->fd);
     keep_part(layers, layer, n, found->fd);
     return 0;
 }
@@ -245,6 +253,7 @@ static int take_layer(struct layers *layers, struct layer *layer, size_t n,
         return error == -ENOMEM ? error : miss(grant, error);
     }
     layers->count++;
+    note_storage(layers, next);
     next->format = format;
     grant->resolved = next->path ? strdup(next->path) : NULL;
     grant->state = GRANT_OPENED;

@@ -7,6 +7,7 @@
 #ifndef DETECT_LAYERS_H
 #define DETECT_LAYERS_H
 
+#include "image_file.h"
 #include "policy.h"
 
 enum {
@@ -49,6 +50,7 @@ struct layer {
     int fd;
     int directory_fd;
     struct stat st;
+    unsigned storage;                   /* enum storage, of this file */
     char *path;                         /* absolute, without links */
     char *directory;                    /* in which names are looked for */
     const struct format_driver *format; /* as the one above tells it; NULL: it is detected */
@@ -62,6 +64,7 @@ struct layer {
 struct layers {
     struct policy policy;
     unsigned count;
+    unsigned storage;       /* enum storage, of all files, parts as well */
     bool has_parts_to_open; /* some are opened when needed */
     struct layer items[LAYERS_MAX];
     size_t held_count;
@@ -97,21 +100,18 @@ int layers_open_part(const struct layers *layers, unsigned layer, size_t referen
 
 /*
  * Opens what has the image's name now, if that is another file: a regular one of the same owner, by
- * no link. Asks the file system anew what it knows of all layers. A descriptor and its *st, or
- * -errno: EALREADY: the image has it; ENOENT: nothing has; EPERM: what must not be opened.
+ * no link. Asks
+ * no file system but the image's. A descriptor and its *st, or -errno: EALREADY: the image has it;
+ * ENOENT: nothing has; EPERM: what must not be opened.
  */
 int layers_look(const struct layers *layers, struct stat *st);
+
+/* Asks the file systems anew what they know of all files that are open, which may take long. */
+void layers_ask(const struct layers *layers);
 
 /* Takes fd, which becomes the layers', for the image; asks its file system nothing. 0; -EALREADY:
  * that is the image; -EPROTO: it is no file. */
 int layers_replace(struct layers *layers, int fd);
-
-/* Whether a file is on a file system that may not know, without asking another machine or program,
- * that it has changed. */
-bool layers_are_remote(const struct layers *layers);
-
-/* Whether a file is on a file system that may answer no user but its own (FUSE). */
-bool layers_answer_one_user(const struct layers *layers);
 
 /* The descriptors of all files that are open, at most LAYERS_MAX + LAYERS_PARTS_HELD. Returns how
  * many. */

@@ -46,22 +46,20 @@ static void begin_generation(struct front *front)
 static void take_look(void *context, int error, int fd)
 {
     struct front *front = context;
-    const struct stat *image = &front->layers.items[0].st;
-    dev_t device = image->st_dev;
 
     front->is_away = error && error != -EALREADY;
     if (front->is_away)
         say_away(front);
     if (fd < 0 || layers_replace(&front->layers, fd) < 0)
         return;
-    front->is_remote |= image->st_dev != device; /* asking of which kind could take long */
     begin_generation(front);
 }
 
 /* Looks further where the files that are open do not tell all. */
 static void look(struct front *front)
 {
-    bool is_due = front->is_remote || front->is_away || front->layers.items[0].st.st_nlink == 0;
+    bool is_due = front->layers.storage & STORAGE_REMOTE || front->is_away ||
+                  front->layers.items[0].st.st_nlink == 0;
 
     if (!is_due || now_ms() - front->looked_at < LOOK_MS)
         return;
@@ -248,7 +246,7 @@ static int enter_sandbox(struct front *front, int ready)
 {
     const struct sandbox_process process = {
         .kind = SANDBOX_FRONT,
-        .keeps_user = layers_answer_one_user(&front->layers),
+        .keeps_user = front->layers.storage & STORAGE_ONE_USER,
         .writes_files = front->options->debug,
     };
     char words[SANDBOX_WORDS];
@@ -299,7 +297,6 @@ int front_run(struct front *front, int monitor, int ready)
     watch_listen(&front->watch);
     bar_begin(&front->bar, STDERR_FILENO);
     front->generation = 1;
-    front->is_remote = layers_are_remote(&front->layers);
     front->jobs.kills_done = front->options->sandbox.mode != SANDBOX_OFF;
     front->jobs.stall_ms = (int64_t)front->options->stall_seconds * 1000;
     front->jobs.patience_ms = (int64_t)front->request_timeout * 1000 / 2;

@@ -34,7 +34,6 @@ struct front {
     bool waits_for_kernel;
     bool has_answered; /* FUSE_INIT */
     bool changed;      /* it has, and the kernel was not told yet */
-    bool is_remote;    /* not all changes are seen by the descriptors alone */
     bool is_away;      /* nothing that may be opened has the image's name */
     int64_t looked_at; /* ms */
     struct inodes inodes;

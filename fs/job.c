@@ -144,7 +144,7 @@ static int enter_sandbox(const struct job_order *order, struct out *out)
     const struct wire_frame frame = {.kind = WIRE_SANDBOX, .length = sizeof(struct sandbox_state)};
     const struct sandbox_process process = {
         .kind = SANDBOX_JOB,
-        .keeps_user = layers_answer_one_user(order->layers),
+        .keeps_user = order->layers->storage & STORAGE_ONE_USER,
         .out = order->out,
         .asks_for_parts = order->layers->fetch,
         .cpu_seconds =

@@ -181,7 +181,7 @@ static void run_job(struct monitor *m, const struct wire_request *r, int fd, int
 
     close(m->socket);
     become_child(m);
-    if (r->look)
+    if (r->look && r->view <= 1) /* those of other layers need not wait for its storage */
         look(m);
     if (r->set) {
         set.directory = &nodes[r->directory];
@@ -278,6 +278,7 @@ static void start_looker(struct monitor *m)
     close(m->socket);
     become_child(m);
     look(m);
+    layers_ask(&m->front->layers);
     _exit(0);
 }
 

@@ -66,7 +66,7 @@ struct result *status_render(struct front *front, const struct place *place)
         .disk_size = (uint64_t)layer->st.st_blocks * 512,
         .bytes_read = view_bytes_read(view),
         .generation = front->generation,
-        .fd = front->is_remote ? -1 : layer->fd,
+        .fd = layer->storage & STORAGE_REMOTE ? -1 : layer->fd,
         .lines = &lines,
     };
     struct facts *facts = calloc(1, sizeof *facts);

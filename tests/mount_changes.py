@@ -279,6 +279,23 @@ def a_new_image_with_parts_on_storage_that_hangs_holds_up_nobody_else():
 
 
 @test
+def storage_that_hangs_holds_up_no_job_of_another_layer():
+    with Storage() as storage:
+        image = Place.new("overlay.qcow2")
+        good("qemu-img", "create", "-qf", "qcow2", "-b", storage.image, "-F", "raw", image)
+        with Mount(image, "-o", f"ref=0:{storage.image}") as m:
+            text = m.read("layers/1/virtual_size")
+            storage.stop()
+            equal(good("cat", m.path("layers/0/allocated_size"), timeout=3), "0\n", "allocated_size of the overlay")
+            reader = start("cat", m.path("layers/1/content"))
+            time.sleep(0.5)
+            equal(reader.poll(), None, "the reader of the layer below waits")
+            storage.go_on()
+            finish(reader)
+            equal(m.read("layers/1/virtual_size"), text, "text")
+
+
+@test
 def storage_that_may_hang_is_not_asked_for_locks():
     with Storage() as storage, Mount(storage.image) as m:
         fails(errno.EOPNOTSUPP, lambda: m.read("status/in_use"), "status/in_use")
