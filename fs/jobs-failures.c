@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Jobs that fail: why, in words; and when their pass is not tried again. */
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -13,11 +14,9 @@ static const char *kind_of(const struct job *job)
     return job->task.set ? " with options" : "";
 }
 
-void job_tell_failure(struct jobs *jobs, struct job *job, const char *format, int number)
+void job_tell_failure(struct jobs *jobs, struct job *job, const char *words)
 {
-    text_add(&job->problems, "the %s job%s ", pass_name(job->task.pass), kind_of(job));
-    text_add(&job->problems, format, number);
-    text_add(&job->problems, "\n");
+    text_add(&job->problems, "the %s job%s %s\n", pass_name(job->task.pass), kind_of(job), words);
     view_add_problems(&jobs->views[job->task.view], job);
 }
 
@@ -25,8 +24,10 @@ void job_note_failure(struct jobs *jobs, struct job *job, const char *format, in
 {
     struct view *view = &jobs->views[job->task.view];
     struct failures *f = &view->failures[job->task.pass][job->task.set != 0];
+    char words[128];
 
-    job_tell_failure(jobs, job, format, number);
+    snprintf(words, sizeof words, format, number);
+    job_tell_failure(jobs, job, words);
     if (job->started < f->at[0]) /* it ran when another failed: that may have one reason */
         return;
     memmove(f->at + 1, f->at, sizeof f->at - sizeof *f->at);

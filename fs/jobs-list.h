@@ -23,8 +23,8 @@ struct waiter *job_free(struct jobs *jobs, struct job *job);
 /* All of them go on. */
 void waiters_resume(struct waiter *waiters, int error);
 
-/* Adds to the problems why a job failed, with number in the words of format (jobs-failures.c). */
-void job_tell_failure(struct jobs *jobs, struct job *job, const char *format, int number);
+/* Adds to the problems, in words, why a job failed (jobs-failures.c). */
+void job_tell_failure(struct jobs *jobs, struct job *job, const char *words);
 
 /* The same for one that failed by what it did: too often in too short a time, and its pass is given
  * up. */

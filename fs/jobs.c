@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -78,9 +79,9 @@ static void request(struct jobs *jobs, enum wire_request_kind kind, struct job *
 }
 
 /* Ends a job that its monitor could not run, or lost: its readers get EIO, `problems` says why. */
-static void fail(struct jobs *jobs, struct job *job, const char *format, int number)
+static void fail(struct jobs *jobs, struct job *job, const char *words)
 {
-    job_tell_failure(jobs, job, format, number);
+    job_tell_failure(jobs, job, words);
     finish(jobs, job, -EIO);
 }
 
@@ -92,18 +93,29 @@ static void fail_running(struct jobs *jobs, struct job *job, const char *format,
     finish(jobs, job, -EIO);
 }
 
+static void fail_to_start(struct jobs *jobs, struct job *job, int error)
+{
+    char words[128];
+
+    snprintf(words, sizeof words, "could not be started: %s", strerror(error));
+    fail(jobs, job, words);
+}
+
 static bool is_given_up(const struct jobs *jobs, const struct task *task)
 {
     return jobs->views[task->view].failures[task->pass][task->set != 0].given_up;
 }
 
-/* Whether the job has to wait: for its turn, or for the end of processes that hang. */
+/* Whether the job has to wait: for its turn, for the end of processes that hang, or for a monitor
+ * that has much to do: room must be left to have jobs killed. */
 static bool must_wait(const struct jobs *jobs, const struct job *job)
 {
     const struct view *view = &jobs->views[job->task.view];
-    bool hangs = view->processes - view->running >= JOBS_LINGERING_MAX;
 
-    return (job_takes_turns(job) && jobs->turns == JOBS_TURNS_MAX) || (hangs && jobs->monitor >= 0);
+    if (job_takes_turns(job) && jobs->turns == JOBS_TURNS_MAX)
+        return true;
+    return jobs->monitor >= 0 &&
+           (view->processes - view->running >= JOBS_LINGERING_MAX || !wire_has_room(jobs->monitor));
 }
 
 /* Starts the job, now or when it has its turn. It may be over then. */
@@ -126,7 +138,7 @@ static void start(struct jobs *jobs, struct job *job)
     if (!job->ended)
         return;
     view->processes--;
-    fail(jobs, job, "could not be started: the monitor is gone", 0);
+    fail(jobs, job, "could not be started: the monitor is gone");
 }
 
 /* Starts those whose turn has come, in their order. */
@@ -328,7 +340,7 @@ static void take_answer(struct jobs *jobs, const struct wire_answer *a, int fd)
     if (a->kind == WIRE_STARTED && fd >= 0) {
         job->fd = fd;
     } else if (a->kind == WIRE_STARTED) {
-        fail(jobs, job, "could not be started (error %d)", -a->status);
+        fail_to_start(jobs, job, -a->status);
     } else if (a->kind == WIRE_ENDED) {
         job->ended = true;
         job->status = a->status;
@@ -343,7 +355,7 @@ static void lose_monitor(struct jobs *jobs)
     close(jobs->monitor);
     jobs->monitor = -1;
     while (jobs->all)
-        fail(jobs, jobs->all, "was lost: the monitor is gone", 0);
+        fail(jobs, jobs->all, "was lost: the monitor is gone");
 }
 
 static void read_monitor(struct jobs *jobs)
@@ -384,16 +396,20 @@ bool jobs_are_idle(const struct jobs *jobs)
 int jobs_poll(struct jobs *jobs, struct pollfd *fds, nfds_t *count)
 {
     int64_t first = INT64_MAX, rest;
+    bool waits = false;
 
     *count = 0;
     fds[(*count)++] = (struct pollfd){.fd = jobs->monitor, .events = POLLIN};
     for (const struct job *job = jobs->all; job; job = job->next) {
         first = min_ms(first, deadline(jobs, job));
+        waits |= !job->id;
         if (job->fd < 0)
             continue;
         assert(*count < JOBS_POLLFDS);
         fds[(*count)++] = (struct pollfd){.fd = job->fd, .events = POLLIN};
     }
+    if (waits && jobs->monitor >= 0 && !wire_has_room(jobs->monitor))
+        fds[0].events |= POLLOUT;
     jobs->wakes_at = first;
     if (first == INT64_MAX)
         return -1;

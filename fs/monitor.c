@@ -28,7 +28,7 @@ enum { END_TRIES = 1000 }; /* milliseconds for the last of them to end in */
 struct child {
     pid_t pid;    /* 0: it has ended, or there was none */
     pid_t opener; /* the process that opens parts for it; 0: none */
-    uint32_t job; /* the front's number for it */
+    uint32_t job; /* the front's number for it; 0: it is to hear no more of it */
     uint32_t view;
 };
 
@@ -108,12 +108,42 @@ static int start_front(struct monitor *m)
     return 0;
 }
 
-static void answer(struct monitor *m, struct wire_answer a, int fd)
+static void kill_child(const struct child *child)
 {
-    if (m->socket >= 0 && wire_send(m->socket, &a, sizeof a, fd) < 0) {
-        close(m->socket);
-        m->socket = -1;
-    }
+    if (child->pid)
+        kill(child->pid, SIGKILL);
+    if (child->opener)
+        kill(child->opener, SIGKILL);
+}
+
+/* Ends the connection, and all jobs: nobody is there whom they could tell. */
+static void hang_up(struct monitor *m)
+{
+    close(m->socket);
+    m->socket = -1;
+    for (size_t i = 0; i < CHILDREN_MAX; i++)
+        kill_child(&m->children[i]);
+}
+
+/*
+ * Answers the front, with descriptor fd unless that is -1. 0 or -errno: the kernel did not take
+ * that descriptor (ETOOMANYREFS: the user has too many on their way), and nothing was sent.
+ */
+static int answer(struct monitor *m, struct wire_answer a, int fd)
+{
+    int error = m->socket < 0 ? 0 : wire_send(m->socket, &a, sizeof a, fd);
+
+    if (error == -ETOOMANYREFS || (fd >= 0 && (error == -ENOMEM || error == -ENOBUFS)))
+        return error;
+    if (error)
+        hang_up(m);
+    return 0;
+}
+
+/* Whether the front takes answers, or is gone. */
+static bool takes_answers(const struct monitor *m)
+{
+    return m->socket < 0 || wire_has_room(m->socket);
 }
 
 static struct child *find_child(struct monitor *m, pid_t pid)
@@ -131,14 +161,6 @@ static struct child *find_room(struct monitor *m)
         if (!m->children[i].pid && !m->children[i].opener)
             return &m->children[i];
     return NULL;
-}
-
-static void kill_child(const struct child *child)
-{
-    if (child->pid)
-        kill(child->pid, SIGKILL);
-    if (child->opener)
-        kill(child->opener, SIGKILL);
 }
 
 /* Watches all files that are open. */
@@ -226,17 +248,17 @@ bool monitor_can_start(const struct wire_request *r, unsigned layers)
                         nodes[r->directory].parse && r->target < targets_count()));
 }
 
-/* Forks a job. Returns the read end of its pipe, or -errno. */
-static int start_job(struct monitor *m, const struct wire_request *r)
+/* Forks a job: *child. Returns the read end of its pipe, or -errno. */
+static int start_job(struct monitor *m, const struct wire_request *r, struct child **child)
 {
-    struct child *child = find_room(m);
     pid_t pid, monitor = getpid();
     struct job_ends ends;
     int error;
 
     if (!monitor_can_start(r, m->front->layers.count))
         return -EPROTO;
-    if (!child)
+    *child = find_room(m);
+    if (!*child)
         return -EAGAIN;
     error = job_ends_open(&ends, m->front->layers.has_parts_to_open);
     if (error)
@@ -256,9 +278,9 @@ static int start_job(struct monitor *m, const struct wire_request *r)
         job_ends_close(&ends, 0);
         return -EAGAIN;
     }
-    *child = (struct child){.pid = pid, .job = r->job, .view = r->view};
+    **child = (struct child){.pid = pid, .job = r->job, .view = r->view};
     if (ends.socket[0] >= 0)
-        child->opener = start_opener(m, &ends);
+        (*child)->opener = start_opener(m, &ends);
     return ends.pipe[0];
 }
 
@@ -282,7 +304,7 @@ static void start_looker(struct monitor *m)
     _exit(0);
 }
 
-/* Takes what was found: another file is the image from now on. */
+/* Takes what was found: another file is the image from now on, unless the front cannot be told. */
 static void read_news(struct monitor *m)
 {
     struct layers *layers = &m->front->layers;
@@ -290,28 +312,46 @@ static void read_news(struct monitor *m)
     int fd;
 
     while (wire_receive(m->news[0], &status, sizeof status, &fd) == 1) {
-        if (fd >= 0)
-            status = layers_replace(layers, fd);
-        answer(m, (struct wire_answer){.kind = WIRE_LOOKED, .status = status},
-               status == 0 ? layers->items[0].fd : -1);
+        if (answer(m, (struct wire_answer){.kind = WIRE_LOOKED, .status = status}, fd) < 0)
+            close(fd);
+        else if (fd >= 0)
+            layers_replace(layers, fd);
     }
+}
+
+static void kill_job(struct monitor *m, uint32_t job)
+{
+    for (size_t i = 0; i < CHILDREN_MAX; i++)
+        if (m->children[i].job == job)
+            kill_child(&m->children[i]);
+}
+
+/* Starts a job, and sends the front the end of its pipe. */
+static void take_start(struct monitor *m, const struct wire_request *r)
+{
+    struct wire_answer a = {.kind = WIRE_STARTED, .job = r->job, .view = r->view};
+    struct child *child = NULL;
+    int fd = start_job(m, r, &child);
+
+    a.status = fd < 0 ? fd : 0;
+    a.status = answer(m, a, fd);
+    if (a.status) {
+        kill_child(child);
+        child->job = 0;
+        answer(m, a, -1);
+    }
+    if (fd >= 0)
+        close(fd);
 }
 
 static void take_request(struct monitor *m, const struct wire_request *r)
 {
     if (r->kind == WIRE_LOOK)
         start_looker(m);
-    if (r->kind == WIRE_START) {
-        int fd = start_job(m, r);
-
-        answer(m, (struct wire_answer){WIRE_STARTED, r->job, fd < 0 ? fd : 0, r->view}, fd);
-        if (fd >= 0)
-            close(fd);
-    } else if (r->kind == WIRE_KILL) {
-        for (size_t i = 0; i < CHILDREN_MAX; i++)
-            if (m->children[i].job == r->job)
-                kill_child(&m->children[i]);
-    }
+    else if (r->kind == WIRE_START)
+        take_start(m, r);
+    else if (r->kind == WIRE_KILL)
+        kill_job(m, r->job);
 }
 
 static void read_requests(struct monitor *m)
@@ -319,18 +359,16 @@ static void read_requests(struct monitor *m)
     struct wire_request r;
     int fd, received;
 
-    for (unsigned i = 0; i < REQUESTS_AT_ONCE && m->socket >= 0; i++) {
+    for (unsigned i = 0; i < REQUESTS_AT_ONCE && m->socket >= 0 && takes_answers(m); i++) {
         received = wire_receive(m->socket, &r, sizeof r, &fd);
         if (received == 0)
             return;
         if (fd >= 0)
             close(fd);
-        if (received == 1) {
+        if (received == 1)
             take_request(m, &r);
-        } else {
-            close(m->socket);
-            m->socket = -1;
-        }
+        else
+            hang_up(m);
     }
 }
 
@@ -339,7 +377,7 @@ static void reap(struct monitor *m)
     int status;
     pid_t pid;
 
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+    while (takes_answers(m) && (pid = waitpid(-1, &status, WNOHANG)) > 0) {
         struct child *child = find_child(m, pid);
 
         if (pid == m->front_pid) {
@@ -348,8 +386,9 @@ static void reap(struct monitor *m)
         }
         if (pid == m->looker)
             m->looker = 0;
-        if (child) {
+        if (child && child->job)
             answer(m, (struct wire_answer){WIRE_ENDED, child->job, status, child->view}, -1);
+        if (child) {
             child->pid = 0;
             kill_child(child);
         }
@@ -373,14 +412,14 @@ static void take_signals(struct monitor *m)
         else
             kill(m->front_pid, SIGKILL);
     }
-    reap(m);
 }
 
 static void watch(struct monitor *m)
 {
     while (!m->front_ended) {
+        short events = takes_answers(m) ? POLLIN : POLLOUT;
         struct pollfd fds[] = {{.fd = m->signals, .events = POLLIN},
-                               {.fd = m->socket, .events = POLLIN},
+                               {.fd = m->socket, .events = events},
                                {.fd = m->news[0], .events = POLLIN}};
 
         if (poll(fds, 3, -1) < 0 && errno != EINTR)
@@ -391,6 +430,7 @@ static void watch(struct monitor *m)
             read_requests(m);
         if (fds[0].revents)
             take_signals(m);
+        reap(m);
     }
 }
 

@@ -3,6 +3,7 @@
 #include "wire.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -49,6 +50,14 @@ int wire_send(int socket, const void *message, size_t length, int fd)
         n = sendmsg(socket, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
     while (n < 0 && errno == EINTR);
     return n < 0 ? -errno : 0;
+}
+
+/* A socket is writable when a quarter of its room is taken at most. */
+bool wire_has_room(int socket)
+{
+    struct pollfd wait = {.fd = socket, .events = POLLOUT};
+
+    return poll(&wait, 1, 0) > 0;
 }
 
 int wire_receive(int socket, void *message, size_t length, int *fd)

@@ -13,6 +13,7 @@
 #ifndef FS_WIRE_H
 #define FS_WIRE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -106,6 +107,9 @@ int wire_write(int fd, const void *bytes, size_t length);
 /* Sends a message, with descriptor fd unless that is -1. Returns 0 or -errno (EAGAIN if it would
  * wait). */
 int wire_send(int socket, const void *message, size_t length, int fd);
+
+/* Whether most of the room for messages to the other side is free; true if it is gone. */
+bool wire_has_room(int socket);
 
 /*
  * Receives a message of exactly length bytes; *fd is a descriptor that came with it, or -1. Returns

@@ -8,8 +8,8 @@
  * FAULT_KIND: alloc (ENOMEM), read, write (EIO; also of messages), fork (EAGAIN), pipe (EMFILE;
  * also sockets and others without a name), open (EMFILE), short (reads of a file give one byte),
  * interrupt (EINTR, before anything was read or written), answer (ENOMEM, to the kernel: whoever
- * waits for it waits until the end). Requests of the kernel never fail: after such there are no
- * more.
+ * waits for it waits until the end), descriptor (ETOOMANYREFS, messages that carry one). Requests
+ * of the kernel never fail: after such there are no more.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -202,6 +202,8 @@ ssize_t writev(int fd, const struct iovec *parts, int count)
 
 ssize_t sendmsg(int socket, const struct msghdr *message, int flags)
 {
+    if (message->msg_controllen)
+        FAIL_AS("descriptor", ETOOMANYREFS)
     FAIL_AS("write", EIO)
     FAIL_AS("interrupt", EINTR)
     return NEXT(sendmsg)(socket, message, flags);

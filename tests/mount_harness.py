@@ -310,7 +310,7 @@ def monitors_of(directory):
 class Mount:
     """A mount, for a with statement: at its end it is unmounted, and its processes must have ended well."""
 
-    def __init__(self, image, *arguments, foreground=False, user=None, directory=None, cwd=None):
+    def __init__(self, image, *arguments, foreground=False, user=None, directory=None, cwd=None, env=None):
         self.user = user
         self.directory = directory or Place.new_directory(owner=user)
         self.foreground = None
@@ -322,7 +322,7 @@ class Mount:
             if foreground:
                 self.begin_in_foreground(command, cwd)
             else:
-                done = run(*command, user=user, cwd=cwd)
+                done = run(*command, user=user, cwd=cwd, env=env)
                 check(done.returncode == 0, f"mounting: status {done.returncode}: {done.stderr.strip()}")
                 self.output = done.stdout
         self.find_processes(before)

@@ -221,6 +221,17 @@ def answer_that_is_not_taken(number):
 
 
 @test
+def a_pipe_that_cannot_be_sent_costs_one_job():
+    shim = {"LD_PRELOAD": Place.faults, "FAULT_KIND": "descriptor", "FAULT_AT": "1",
+            "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
+    with Mount(images.qcow2(), env={**os.environ, **shim}) as m:
+        fails(errno.EIO, lambda: m.read(COLD), "the first job")
+        check("could not be started: Too many references" in m.read("problems"), m.read("problems"))
+        m.settle()
+        equal(m.read(COLD), expected(m.read("status/image").strip())[COLD], COLD)
+
+
+@test
 def root_that_may_not_kill_others_does_not_become_another():
     directory = Place.new_directory()
     good("setpriv", "--bounding-set=-kill", "--inh-caps=-kill", Place.program, images.slow(), directory, "-o", "stall-limit=1")

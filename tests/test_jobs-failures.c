@@ -284,7 +284,7 @@ static void test_not_started(void **state)
     answer(WIRE_STARTED, assert_request(WIRE_START, PASS_SCAN), -EAGAIN, -1);
     settle();
     assert_resumed(&reader, -EIO);
-    assert_problems("the scan job could not be started (error 11)\n");
+    assert_problems("the scan job could not be started: Resource temporarily unavailable\n");
 }
 
 /* The monitor says twice that the job runs: the first pipe is the job's. */

@@ -333,6 +333,30 @@ static void test_lingering(void **state)
     assert_waits(&reader);
 }
 
+/* While the monitor has much to do, it is not asked for more. */
+static void test_crowded(void **state)
+{
+    struct wire_request request;
+    struct reader reader;
+    int fd;
+
+    (void)state;
+    while (wire_has_room(jobs.monitor))
+        jobs_look(&jobs);
+    wait_for(&reader, PASS_HEADER);
+    settle();
+    assert_int_equal(jobs.all->id, 0);
+    do
+        assert_int_equal(wire_receive(monitor, &request, sizeof request, &fd), 1);
+    while (!wire_has_room(jobs.monitor));
+    settle();
+    assert_waits(&reader);
+    while (request.kind == WIRE_LOOK)
+        assert_int_equal(wire_receive(monitor, &request, sizeof request, &fd), 1);
+    assert_int_equal(request.kind, WIRE_START);
+    assert_no_request();
+}
+
 static int timeout_now(void)
 {
     struct pollfd fds[JOBS_POLLFDS];
@@ -665,6 +689,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_options_of_others, begin_jobs, end_jobs),
         cmocka_unit_test_setup_teardown(test_turns, begin_jobs, end_jobs),
         cmocka_unit_test_setup_teardown(test_lingering, begin_jobs, end_jobs),
+        cmocka_unit_test_setup_teardown(test_crowded, begin_jobs, end_jobs),
         cmocka_unit_test_setup_teardown(test_left_before_its_turn, begin_jobs, end_jobs),
         cmocka_unit_test_setup_teardown(test_left, begin_jobs, end_jobs),
         cmocka_unit_test_setup_teardown(test_came_back, begin_jobs, end_jobs),
