@@ -47,6 +47,7 @@ static void take_look(void *context, int error, int fd)
 {
     struct front *front = context;
 
+    front->is_looking = false;
     front->is_away = error && error != -EALREADY;
     if (front->is_away)
         say_away(front);
@@ -58,13 +59,19 @@ static void take_look(void *context, int error, int fd)
 /* Looks further where the files that are open do not tell all. */
 static void look(struct front *front)
 {
-    bool is_due = front->layers.storage & STORAGE_REMOTE || front->is_away ||
-                  front->layers.items[0].st.st_nlink == 0;
+    bool is_gone = front->is_away || front->layers.items[0].st.st_nlink == 0;
+    bool is_due = is_gone || front->layers.storage & STORAGE_REMOTE;
 
     if (!is_due || now_ms() - front->looked_at < LOOK_MS)
         return;
     front->looked_at = now_ms();
+    front->is_looking = is_gone;
     jobs_look(&front->jobs);
+}
+
+bool front_is_looking(const struct front *front)
+{
+    return front->is_looking && now_ms() - front->looked_at < JOBS_LOOK_MS;
 }
 
 /* Whether an open file has changed. */

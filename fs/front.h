@@ -35,6 +35,7 @@ struct front {
     bool has_answered; /* FUSE_INIT */
     bool changed;      /* it has, and the kernel was not told yet */
     bool is_away;      /* nothing that may be opened has the image's name */
+    bool is_looking;   /* whether something has, as it had not; not yet answered */
     int64_t looked_at; /* ms */
     struct inodes inodes;
     struct option_sets sets;
@@ -53,6 +54,10 @@ int front_run(struct front *front, int monitor, int ready);
 
 /* The image that a view tells of. */
 struct layer *front_layer(struct front *front, unsigned view);
+
+/* Whether what is known is of a file that is gone, and it is being looked for another one: that
+ * takes no time, unless storage hangs. */
+bool front_is_looking(const struct front *front);
 
 /* Makes room for other sets of options: forgets all that no job is about, and what is known of
  * files with them. */

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "clock.h"
+
 static bool is_same_task(const struct task *a, const struct task *b)
 {
     return a->view == b->view && a->pass == b->pass && a->set == b->set;
@@ -26,7 +28,7 @@ struct job *job_new(struct jobs *jobs, const struct task *task)
     if (!job)
         return NULL;
     jobs->count++;
-    *job = (struct job){.task = *task, .fd = -1, .left_at = -1};
+    *job = (struct job){.task = *task, .fd = -1, .left_at = -1, .heard = now_ms()};
     while (*link)
         link = &(*link)->next;
     *link = job;

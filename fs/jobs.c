@@ -23,6 +23,7 @@ int jobs_begin(struct jobs *jobs, int monitor, unsigned views_count, const struc
 
 void jobs_end(struct jobs *jobs)
 {
+    lookers_resume(jobs);
     while (jobs->all)
         waiters_resume(job_free(jobs, jobs->all), -EIO);
     for (unsigned i = 0; i < jobs->views_count; i++)
@@ -239,6 +240,8 @@ void jobs_leave(struct jobs *jobs, struct waiter *waiter)
     struct job *job = job_find(jobs, &waiter->task);
     struct waiter **link = job ? &job->waiters : NULL;
 
+    if (lookers_leave(jobs, waiter))
+        return;
     while (link && *link && *link != waiter)
         link = &(*link)->next;
     if (link && *link)
@@ -274,15 +277,6 @@ void jobs_forget(struct jobs *jobs)
         next = job->next;
         restart(jobs, job);
     }
-}
-
-void jobs_look(struct jobs *jobs)
-{
-    const struct wire_request r = {.kind = WIRE_LOOK};
-
-    if (jobs->monitor >= 0)
-        wire_send(jobs->monitor, &r, sizeof r, -1);
-    jobs->look_until = now_ms() + JOBS_LOOK_MS;
 }
 
 /* Says how a job without its last frame ended. */
@@ -327,6 +321,7 @@ static void take_answer(struct jobs *jobs, const struct wire_answer *a, int fd)
 
     if (a->kind == WIRE_LOOKED && jobs->looked) {
         jobs->looked(jobs->context, a->status, fd);
+        lookers_resume(jobs);
         return;
     }
     if ((a->kind == WIRE_ENDED || a->status < 0) && a->view < jobs->views_count)
@@ -354,6 +349,7 @@ static void lose_monitor(struct jobs *jobs)
 {
     close(jobs->monitor);
     jobs->monitor = -1;
+    lookers_resume(jobs);
     while (jobs->all)
         fail(jobs, jobs->all, "was lost: the monitor is gone");
 }
@@ -374,6 +370,14 @@ static int64_t min_ms(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+/* The time at which a waiter of the job goes; INT64_MAX: never. */
+static int64_t patience_end(const struct jobs *jobs, const struct job *job, const struct waiter *w)
+{
+    int64_t first = w->glances ? job->heard + JOBS_GLANCE_MS : INT64_MAX;
+
+    return jobs->patience_ms ? min_ms(first, w->since + jobs->patience_ms) : first;
+}
+
 /* The time at which something has to be done about a job without an event; INT64_MAX: never. */
 static int64_t deadline(const struct jobs *jobs, const struct job *job)
 {
@@ -383,19 +387,19 @@ static int64_t deadline(const struct jobs *jobs, const struct job *job)
         first = job->left_at + JOBS_LINGER_MS;
     if (job->id && jobs->stall_ms)
         first = min_ms(first, job->heard + jobs->stall_ms);
-    for (const struct waiter *w = job->waiters; w && jobs->patience_ms; w = w->next)
-        first = min_ms(first, w->since + jobs->patience_ms);
+    for (const struct waiter *w = job->waiters; w; w = w->next)
+        first = min_ms(first, patience_end(jobs, job, w));
     return first;
 }
 
 bool jobs_are_idle(const struct jobs *jobs)
 {
-    return !jobs->all && now_ms() >= jobs->look_until;
+    return !jobs->all && !jobs->lookers && now_ms() >= jobs->look_until;
 }
 
 int jobs_poll(struct jobs *jobs, struct pollfd *fds, nfds_t *count)
 {
-    int64_t first = INT64_MAX, rest;
+    int64_t first = lookers_deadline(jobs), now = now_ms();
     bool waits = false;
 
     *count = 0;
@@ -410,11 +414,8 @@ int jobs_poll(struct jobs *jobs, struct pollfd *fds, nfds_t *count)
     }
     if (waits && jobs->monitor >= 0 && !wire_has_room(jobs->monitor))
         fds[0].events |= POLLOUT;
-    jobs->wakes_at = first;
-    if (first == INT64_MAX)
-        return -1;
-    rest = first - now_ms();
-    return rest < 0 ? 0 : (int)rest;
+    jobs->wakes_at = first < now ? now : first;
+    return first == INT64_MAX ? -1 : (int)(jobs->wakes_at - now);
 }
 
 /* Sends those away who have waited too long: they may come back for what their job will have found.
@@ -425,23 +426,23 @@ static void lose_patience(struct jobs *jobs, struct job *job, int64_t now)
 
     while (*link) {
         struct waiter *w = *link;
+        bool glances = w->glances && now - job->heard >= JOBS_GLANCE_MS;
 
-        if (now - w->since < jobs->patience_ms) {
+        if (now < patience_end(jobs, job, w)) {
             link = &w->next;
             continue;
         }
         *link = w->next;
-        w->resume(w, -EINTR);
+        w->resume(w, glances ? -EAGAIN : -EINTR);
         if (!job->waiters) /* they have as long again to come back in */
-            job->left_at = now + jobs->patience_ms;
+            job->left_at = now + (glances ? JOBS_GLANCE_MS : jobs->patience_ms);
     }
 }
 
 /* Does what is due to a job without an event. */
 static void look_after(struct jobs *jobs, struct job *job, int64_t now)
 {
-    if (jobs->patience_ms)
-        lose_patience(jobs, job, now);
+    lose_patience(jobs, job, now);
     if (job->id && jobs->stall_ms && now - job->heard >= jobs->stall_ms) {
         fail_running(jobs, job, "told nothing for %d s, and was given up",
                      (int)(jobs->stall_ms / 1000));
@@ -475,6 +476,8 @@ void jobs_handle(struct jobs *jobs, const struct pollfd *fds, nfds_t count)
         if (job)
             read_job(jobs, job);
     }
+    if (now >= lookers_deadline(jobs))
+        lookers_resume(jobs);
     for (struct job *job = jobs->all; job; job = next) {
         next = job->next;
         look_after(jobs, job, now);

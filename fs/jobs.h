@@ -42,6 +42,9 @@ enum {
     JOBS_FAILURES_MAX = 3,
     JOBS_FAILURES_MS = 60000,
 
+    /* Who only looks goes on, with what is known, when a job has told nothing for so long. */
+    JOBS_GLANCE_MS = 5000,
+
     JOBS_LATE_MS = 1000, /* who is later than that was stopped himself, and jobs with him */
 
     VIEW_PROBLEMS_MAX = 64 << 10, /* bytes that are kept of what jobs say */
@@ -53,10 +56,11 @@ enum {
 };
 
 /* Somebody who waits for a task. resume is called once: with 0 when it is done, with -errno when
- * its job died. */
+ * its job died; with -EAGAIN, if he glances, when it seems to hang. */
 struct waiter {
     struct waiter *next;
     struct task task;
+    bool glances; /* what he asks can be answered with what is known */
     void (*resume)(struct waiter *waiter, int error);
     pid_t pid;     /* of whoever waits; 0: not known */
     int64_t since; /* ms; set by jobs_wait() */
@@ -129,8 +133,9 @@ struct jobs {
     /* Looks whether the image has changed, and if so calls jobs_forget(). NULL: it never does. */
     bool (*changed)(void *context);
     void *context;
-    int64_t look_until; /* so long jobs look for another file, or somebody does; ms */
-    struct job *all;    /* that run, or are to run: the oldest first */
+    int64_t look_until;     /* so long jobs look for another file, or somebody does; ms */
+    struct waiter *lookers; /* they wait until somebody has */
+    struct job *all;        /* that run, or are to run: the oldest first */
 };
 
 /* monitor: the socket, which becomes the jobs'; sets: those that tasks are about. Returns 0 or
@@ -175,6 +180,9 @@ void jobs_forget(struct jobs *jobs);
 /* Has somebody look whether another file has the image's name by now, and ask the file system
  * whether those that are open have changed. */
 void jobs_look(struct jobs *jobs);
+
+/* Resumes the waiter, with 0, when somebody has looked, or has not within JOBS_LOOK_MS. */
+void jobs_wait_look(struct jobs *jobs, struct waiter *waiter);
 
 /* Whether there is nothing to wait for. */
 bool jobs_are_idle(const struct jobs *jobs);

@@ -133,7 +133,7 @@ static int answer(struct monitor *m, struct wire_answer a, int fd)
 {
     int error = m->socket < 0 ? 0 : wire_send(m->socket, &a, sizeof a, fd);
 
-    if (error == -ETOOMANYREFS || (fd >= 0 && (error == -ENOMEM || error == -ENOBUFS)))
+    if (fd >= 0 && (error == -ETOOMANYREFS || error == -ENOMEM || error == -ENOBUFS))
         return error;
     if (error)
         hang_up(m);

@@ -14,6 +14,7 @@
 #include "formats/escape.h"
 #include "front.h"
 #include "listing.h"
+#include "request.h"
 #include "status.h"
 #include "tree.h"
 #include "xattrs.h"
@@ -25,19 +26,6 @@ enum {
     /* With so much in `problems` names that are refused add nothing: jobs may have more to say. */
     REFUSALS_BYTES = VIEW_PROBLEMS_MAX / 2,
     SETS_BYTES_MAX = 8 << 20, /* of what is known of files with options, before it is forgotten */
-};
-
-/* A request of the kernel that may have to wait for a pass. */
-struct request {
-    struct waiter waiter; /* first */
-    struct front *front;
-    fuse_req_t req;
-    struct inode *inode; /* OPEN, OPENDIR */
-    struct place place;
-    bool eager; /* LOOKUP */
-    struct fuse_file_info fi;
-    void (*answer)(struct request *r, int error);
-    bool queued, interrupted;
 };
 
 static struct front *front_of(fuse_req_t req)
@@ -53,57 +41,6 @@ static struct inode *inode_of(struct front *front, fuse_ino_t ino)
 static fuse_ino_t ino_of(struct front *front, const struct inode *inode)
 {
     return inode == &front->inodes.root ? FUSE_ROOT_ID : (fuse_ino_t)(uintptr_t)inode;
-}
-
-static void resume(struct waiter *waiter, int error)
-{
-    struct request *r = (struct request *)waiter;
-
-    fuse_req_interrupt_func(r->req, NULL, NULL);
-    r->answer(r, error);
-    free(r);
-}
-
-/* The caller got a signal. libfuse may call this already while it is being set. */
-static void on_interrupt(fuse_req_t req, void *data)
-{
-    struct request *r = data;
-
-    r->interrupted = true;
-    if (!r->queued)
-        return;
-    jobs_leave(&r->front->jobs, &r->waiter);
-    fuse_reply_err(req, EINTR);
-    free(r);
-}
-
-/* Answers r as soon as what the pass of the place says is known: now, or when its job has told. */
-static void when_known(const struct place *place, const struct request *r)
-{
-    struct request *waiting;
-    struct request now = *r;
-
-    if (jobs_is_known(&r->front->jobs, place)) {
-        now.answer(&now, 0);
-        return;
-    }
-    waiting = malloc(sizeof *waiting);
-    if (!waiting) {
-        fuse_reply_err(r->req, ENOMEM);
-        return;
-    }
-    *waiting = *r;
-    waiting->waiter = (struct waiter){
-        .task = place_task(place), .resume = resume, .pid = fuse_req_ctx(r->req)->pid};
-    fuse_req_interrupt_func(r->req, on_interrupt, waiting);
-    if (waiting->interrupted) {
-        fuse_req_interrupt_func(r->req, NULL, NULL);
-        fuse_reply_err(r->req, EINTR);
-        free(waiting);
-        return;
-    }
-    waiting->queued = true;
-    jobs_wait(&r->front->jobs, &waiting->waiter);
 }
 
 /* The text of a place as far as it is known, with a reference; NULL: not computed. */
@@ -164,9 +101,8 @@ static void answer_lookup(struct request *r, int error)
     struct inode *inode;
 
     /* A job that died is told at open(): the tree can be listed all the same. */
-    (void)error;
     if (tree_is_absent(front, &r->place)) {
-        fuse_reply_err(r->req, ENOENT);
+        fuse_reply_err(r->req, error == -EAGAIN ? EAGAIN : ENOENT);
         result_drop(result);
         return;
     }
@@ -235,8 +171,11 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
     struct front *front = front_of(req);
     struct inode *directory = inode_of(front, parent);
-    struct request r = {
-        .front = front, .req = req, .answer = answer_lookup, .eager = directory->eager};
+    struct request r = {.front = front,
+                        .req = req,
+                        .answer = answer_lookup,
+                        .eager = directory->eager,
+                        .waiter.glances = !directory->eager};
     struct place teller;
     int error = 0;
 
@@ -257,9 +196,9 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
     }
     teller = tree_told_by(&r.place);
     if (r.eager && r.place.node->pass > PASS_HEADER)
-        when_known(&r.place, &r);
-    else if (r.place.node->after || r.place.node->pass == PASS_HEADER)
-        when_known(&teller, &r);
+        request_when_known(&r.place, &r);
+    else if (r.place.node->after || r.place.node->pass == PASS_HEADER || request_must_look(&r))
+        request_when_known(&teller, &r);
     else
         answer_lookup(&r, 0);
 }
@@ -352,7 +291,7 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     else if (inode->result)
         answer_open(&r, 0);
     else
-        when_known(&inode->place, &r);
+        request_when_known(&inode->place, &r);
 }
 
 static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
@@ -389,12 +328,16 @@ static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 {
     struct front *front = front_of(req);
     struct inode *inode = inode_of(front, ino);
-    struct request r = {
-        .front = front, .req = req, .inode = inode, .fi = *fi, .answer = answer_opendir};
-    struct place asked = tree_listed_after(&inode->place);
+    struct request r = {.front = front,
+                        .req = req,
+                        .inode = inode,
+                        .place = tree_listed_after(&inode->place),
+                        .fi = *fi,
+                        .answer = answer_opendir,
+                        .waiter.glances = !inode->eager};
 
     refresh(front);
-    when_known(&asked, &r);
+    request_when_known(&r.place, &r);
 }
 
 static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,

@@ -33,6 +33,8 @@ struct place tree_listed_after(const struct place *directory)
 
 uint32_t tree_entries(const struct front *front, const struct place *directory)
 {
+    if (directory->node->of_mount) /* layers/: no pass tells */
+        return front->layers.count > 1 ? front->layers.count : 0;
     return results_count(&front->jobs.views[directory->view].results, directory->node);
 }
 
@@ -56,10 +58,10 @@ bool tree_is_absent(const struct front *front, const struct place *place)
     }
     if (node->parent && node->parent->count)
         return place->number >= tree_entries(front, &(struct place){place->view, 0, node->parent});
+    if (node->count && (node->after || node->of_mount))
+        return !tree_entries(front, place);
     if (!node->after)
         return false;
-    if (node->count)
-        return !tree_entries(front, place);
     for (const struct node *n = nodes; n->path; n++)
         if (node_is_in(n, node) &&
             !tree_is_absent(front, &(struct place){place->view, place->number, n}))

@@ -501,6 +501,34 @@ static void test_patience(void **state)
     close(out);
 }
 
+/* Who can go on with what is known does so when the job seems to hang. */
+static void test_glance(void **state)
+{
+    struct reader glancing, late, reading;
+
+    (void)state;
+    wait_for(&reading, PASS_HEADER);
+    assert_request(WIRE_START, PASS_HEADER);
+    glancing = late = reading;
+    glancing.waiter.glances = late.waiter.glances = true;
+    jobs_wait(&jobs, &glancing.waiter);
+    settle();
+    assert_waits(&glancing);
+    assert_true(timeout_now() > JOBS_GLANCE_MS - 1000 && timeout_now() <= JOBS_GLANCE_MS);
+    jobs.all->heard -= JOBS_GLANCE_MS + 2 * JOBS_LATE_MS;
+    run_for(20);
+    assert_resumed(&glancing, -EAGAIN);
+    jobs_wait(&jobs, &late.waiter);
+    assert_int_equal(timeout_now(), 0);
+    settle();
+    assert_resumed(&late, -EAGAIN);
+    assert_waits(&reading);
+    jobs_wait(&jobs, &glancing.waiter);
+    settle();
+    assert_int_equal(glancing.resumed, 2);
+    assert_no_request();
+}
+
 /* The image has changed: nothing is known, and who waits waits for a new job. */
 static void test_forget(void **state)
 {
@@ -696,6 +724,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_ended_while_left, begin_jobs, end_jobs),
         cmocka_unit_test_setup_teardown(test_left_before_start, begin_jobs, end_jobs),
         cmocka_unit_test_setup_teardown(test_patience, begin_jobs, end_jobs),
+        cmocka_unit_test_setup_teardown(test_glance, begin_jobs, end_jobs),
         cmocka_unit_test_setup_teardown(test_forget, begin_jobs, end_jobs),
         cmocka_unit_test_setup_teardown(test_wait_in_resume, begin_jobs, end_jobs),
         cmocka_unit_test_setup_teardown(test_twice, begin_jobs, end_jobs),

@@ -113,9 +113,13 @@ static void test_layers(void **state)
     struct place place;
 
     (void)state;
+    front.layers.count = 1;
     assert_true(is_absent("layers"));
-    know_count("layers", 2);
+    front.layers.count = 2;
     assert_false(is_absent("layers"));
+    place = at("layers");
+    assert_int_equal(tree_entries(&front, &place), 2);
+    front.layers.count = 0;
     assert_int_equal(at("layers/1").view, 2);
     assert_ptr_equal(at("layers/1").node, nodes);
     assert_false(place_by_path("layers/0/layers", &place));
