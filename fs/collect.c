@@ -106,7 +106,7 @@ static void keep(struct collected *collected, struct job *job)
 int collect_frames(int fd, struct reference_list *references, struct collected *collected)
 {
     int64_t end = now_ms() + COLLECT_TIMEOUT_MS, rest;
-    struct job job = {.task = {.pass = PASS_HEADER}, .fd = -1};
+    struct job job = {.task = {.pass = PASS_HEADER}, .fd = -1, .room = FRAMES_BYTES_MAX};
     int taken = 0, more = 1;
 
     while (taken == 0 && more > 0 && (rest = end - now_ms()) > 0) {

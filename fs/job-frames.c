@@ -21,14 +21,28 @@ static int errno_of_file(int error)
     return -EIO;
 }
 
+/* Whether the entries of a numbered directory before this one have been told. */
+static bool comes_in_order(const struct job *job, const struct place *place)
+{
+    struct place before = *place;
+
+    if (!place->node->is_numbered || place->number == 0)
+        return true;
+    before.number--;
+    return results_get(&job->results, &before);
+}
+
 /* Takes a file's text. */
 static int take_file(struct job *job, const struct place *place, const struct wire_frame *f,
                      const char *bytes)
 {
     struct result *result;
 
-    if (!task_may_tell(&job->task, place) || f->error > 0)
+    if (!task_may_tell(&job->task, place) || !comes_in_order(job, place) || f->error > 0)
         return -EPROTO;
+    job->bytes += sizeof *result + f->length;
+    if (job->bytes > job->room)
+        return -EFBIG;
     result = result_new(errno_of_file(f->error), bytes, f->length);
     return result ? results_put(&job->results, place, result) : -ENOMEM;
 }
@@ -76,12 +90,6 @@ static int take_problems(struct job *job, const char *bytes, size_t length)
     return 0;
 }
 
-/* Whether such a task tells how many entries numbered directories have. */
-static bool tells_headers(const struct task *task)
-{
-    return task->pass <= PASS_CONTENT && !task->set;
-}
-
 int job_take_frame(struct job *job, const struct wire_frame *f, const char *bytes)
 {
     struct place place = {.view = job->task.view, .number = f->number, .node = nodes};
@@ -93,8 +101,8 @@ int job_take_frame(struct job *job, const struct wire_frame *f, const char *byte
     case WIRE_FILE:
         return take_file(job, &place, f, bytes);
     case WIRE_COUNT:
-        return tells_headers(&job->task) ? results_set_count(&job->results, &place, f->number)
-                                         : -EPROTO;
+        return task_tells_headers(&job->task) ? results_set_count(&job->results, &place, f->number)
+                                              : -EPROTO;
     case WIRE_REFERENCE: /* it was decided on them before */
         return 0;
     case WIRE_PROBLEMS:
@@ -156,7 +164,7 @@ void view_forget_told(struct view *view, const struct task *task)
 {
     for (const struct node *n = nodes; n->path; n++)
         if (task_may_tell(task, &(struct place){task->view, n->target ? task->set : 0, n}) ||
-            (n->count && tells_headers(task)))
+            (n->count && task_tells_headers(task)))
             results_forget_node(&view->results, n);
 }
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "passes.h"
 
 static bool is_same_task(const struct task *a, const struct task *b)
 {
@@ -21,6 +22,15 @@ struct job *job_find(const struct jobs *jobs, const struct task *task)
     return job;
 }
 
+static size_t job_room(const struct task *task, unsigned views)
+{
+    size_t share = JOBS_HEADERS_BYTES / views;
+
+    if (!task_tells_headers(task))
+        return JOBS_NUMBERS_BYTES;
+    return share < FRAMES_BYTES_MAX ? share : FRAMES_BYTES_MAX;
+}
+
 struct job *job_new(struct jobs *jobs, const struct task *task)
 {
     struct job *job = jobs->count < JOBS_MAX ? calloc(1, sizeof *job) : NULL, **link = &jobs->all;
@@ -28,7 +38,11 @@ struct job *job_new(struct jobs *jobs, const struct task *task)
     if (!job)
         return NULL;
     jobs->count++;
-    *job = (struct job){.task = *task, .fd = -1, .left_at = -1, .heard = now_ms()};
+    *job = (struct job){.task = *task,
+                        .fd = -1,
+                        .left_at = -1,
+                        .heard = now_ms(),
+                        .room = job_room(task, jobs->views_count)};
     while (*link)
         link = &(*link)->next;
     *link = job;
@@ -55,7 +69,7 @@ void job_forget(struct jobs *jobs, struct job *job)
     job->cost = (struct wire_cost){.bytes = 0};
     job->done = job->total = 0;
     text_free(&job->problems);
-    job->problem_bytes = 0;
+    job->problem_bytes = job->bytes = 0;
     results_forget(&job->results);
 }
 

@@ -194,6 +194,8 @@ static void take_frames(struct jobs *jobs, struct job *job)
         if (jobs->kills_done)
             request(jobs, WIRE_KILL, job);
         finish(jobs, job, 0);
+    } else if (taken == -EFBIG) {
+        fail_running(jobs, job, "told more than there is room for", 0);
     } else if (taken < 0) {
         fail_running(jobs, job, "did not keep to its protocol (error %d)", -taken);
     }

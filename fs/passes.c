@@ -150,6 +150,11 @@ static bool is_walk(enum pass pass)
     return pass == PASS_MEASURE || pass == PASS_SCAN;
 }
 
+bool task_tells_headers(const struct task *task)
+{
+    return task->pass <= PASS_CONTENT && !task->set;
+}
+
 bool task_may_tell(const struct task *task, const struct place *place)
 {
     struct task asked = place_task(place);

@@ -38,6 +38,9 @@ int task_run(const struct task *task, const struct option_set *set, const struct
              const struct open_options *options, const struct pass_sink *sink,
              struct pass_report *report);
 
+/* Whether such a task tells of headers, and how many entries numbered directories have. */
+bool task_tells_headers(const struct task *task);
+
 /* Whether the task may tell what the file contains. */
 bool task_may_tell(const struct task *task, const struct place *place);
 

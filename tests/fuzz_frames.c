@@ -52,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static int fd = -1;
     static struct view view;
-    struct job job = {.fd = -1};
+    struct job job = {.fd = -1, .room = FRAMES_BYTES_MAX};
     int taken;
 
     if (fd < 0) {

@@ -227,6 +227,55 @@ static void test_too_much(void **state)
     close(out);
 }
 
+/* Entries are told in their order: a number takes no more room than what was told. */
+static void test_entries_out_of_order(void **state)
+{
+    struct wire_frame frame = {.kind = WIRE_FILE, .node = index_of("references/#/kind")};
+    struct reader reader;
+    uint32_t job;
+    int out;
+
+    (void)state;
+    wait_for(&reader, PASS_HEADER);
+    out = start_requested(PASS_HEADER, &job);
+    for (frame.number = 0; frame.number < 3; frame.number++)
+        say_bytes(out, &frame, sizeof frame);
+    settle();
+    assert_waits(&reader);
+    frame.number = 4;
+    say_bytes(out, &frame, sizeof frame);
+    settle();
+    assert_resumed(&reader, -EIO);
+    assert_problems("the header job did not keep to its protocol (error 71)\n");
+    close(out);
+}
+
+/* Those that tell numbers have little room, and those of one view no more than their share. */
+static void test_room(void **state)
+{
+    static const char text[1000];
+    struct reader header, reader;
+    uint32_t job;
+    int out;
+
+    (void)state;
+    wait_for(&header, PASS_HEADER);
+    assert_request(WIRE_START, PASS_HEADER);
+    assert_int_equal(jobs.all->room, JOBS_HEADERS_BYTES / VIEWS);
+    wait_for(&reader, PASS_SCAN);
+    out = start_requested(PASS_SCAN, &job);
+    for (size_t bytes = 1100; bytes < JOBS_NUMBERS_BYTES; bytes += 1000 + sizeof(struct result))
+        say_frame(out, WIRE_FILE, index_of("allocated_size"), 0, text, sizeof text);
+    settle();
+    assert_waits(&reader);
+    say_frame(out, WIRE_FILE, index_of("allocated_size"), 0, text, sizeof text);
+    say_frame(out, WIRE_FILE, index_of("allocated_size"), 0, text, sizeof text);
+    settle();
+    assert_resumed(&reader, -EIO);
+    assert_problems("the scan job told more than there is room for\n");
+    close(out);
+}
+
 /* Only who reads headers tells how many entries a directory has. */
 static void test_count_of_others(void **state)
 {
@@ -681,6 +730,8 @@ int main(void)
         cmocka_unit_test(test_nonsense),
         TEST(test_odd),
         TEST(test_too_much),
+        TEST(test_entries_out_of_order),
+        TEST(test_room),
         TEST(test_count_of_others),
         TEST(test_not_started),
         TEST(test_started_twice),
