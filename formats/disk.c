@@ -205,6 +205,19 @@ int disk_part(struct disk *disk, size_t reference, struct image **img, void ***s
     return error;
 }
 
+void disk_note_table(struct disk *disk, uint64_t offset, uint64_t length, const char *what)
+{
+    uint64_t size = image_size(disk->img);
+
+    if (disk->lacks_tables || (offset <= size && length <= size - offset))
+        return;
+    disk->lacks_tables = true;
+    image_note(disk->img,
+               "%s: %s at offset %llu ends past the end of the file, which has %llu bytes: what is "
+               "not there counts as empty",
+               disk->driver->name, what, (unsigned long long)offset, (unsigned long long)size);
+}
+
 int disk_check_told(const struct disk *disk, uint64_t told)
 {
     uint64_t all;

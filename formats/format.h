@@ -95,6 +95,7 @@ struct disk {
     unsigned qemu; /* as in the options */
     uint64_t virtual_size;
     const char *subformat; /* NULL: does not apply */
+    bool lacks_tables;     /* the file ends before some, which was said */
     bool is_encrypted;     /* guest bytes cannot be read without a key, which we never ask for */
     uint64_t told_at_once; /* qemu tells at most so many guest bytes of this image at once, between
                               multiples of them; 0: as many as an extent has */
@@ -219,6 +220,12 @@ int disk_read(struct disk *disk, uint64_t offset, uint8_t *bytes, size_t length)
  * stand. As disk_read().
  */
 int disk_read_extent(struct disk *disk, const struct extent *e, uint8_t *bytes, size_t length);
+
+/*
+ * Says, once, that the file ends before the end of a table, if it does: WHAT (with its article),
+ * length bytes at offset. What is not there counts as empty, as in qemu.
+ */
+void disk_note_table(struct disk *disk, uint64_t offset, uint64_t length, const char *what);
 
 /* 0 if so many bytes of host files may stand for places of the disk, each but for a few for one
  * alone; else -EFBIG, said. */

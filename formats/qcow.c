@@ -131,6 +131,7 @@ static int open_l1(struct disk *disk, const uint8_t *header)
                           "qcow: l1_table_offset %llu is beyond what a file can hold",
                           (unsigned long long)q->l1.offset);
     disk->virtual_size = size - size % SECTOR;
+    disk_note_table(disk, q->l1.offset, q->l1.entries * ENTRY_BYTES, "the L1 table");
     return 0;
 }
 
@@ -175,10 +176,18 @@ static int qcow_open(struct disk *disk)
     return error;
 }
 
-/* Whether the L1 entry leads to no table: none given, or past the end of the file. */
-static bool l1_entry_is_empty(const struct disk *disk, uint64_t entry)
+/* Whether the L1 entry leads to no table: none given, or past the end of the file, which is said.
+ */
+static bool l1_entry_is_empty(struct disk *disk, uint64_t entry)
 {
-    return entry == 0 || (entry >= image_size(disk->img) && entry <= DISK_BYTES_MAX);
+    const struct qcow *q = disk->state;
+
+    if (entry == 0)
+        return true;
+    if (entry < image_size(disk->img) || entry > DISK_BYTES_MAX)
+        return false;
+    disk_note_table(disk, entry, q->l2_bytes, "an L2 table");
+    return true;
 }
 
 /* Reads the L2 table of l1[0] and those that follow it both in the L1 table and in the file. */
@@ -207,6 +216,7 @@ static int load_l2(struct disk *disk, uint64_t l1_index, const uint8_t *l1, uint
     /* Only entries of which the file has a byte. */
     length = div_up(image_size(disk->img) - start, ENTRY_BYTES) * ENTRY_BYTES;
     length = min_u64(length, tables * q->l2_bytes);
+    disk_note_table(disk, start, tables * q->l2_bytes, "an L2 table");
     if (!error)
         error = image_window_at(disk->img, &q->l2, start, (size_t)length, &bytes);
     if (error)

@@ -105,14 +105,19 @@ static inline unsigned run_at(const struct cluster *c, unsigned subcluster, enum
     return others ? (unsigned)__builtin_ctz(others) : QCOW2_SUBCLUSTERS - subcluster;
 }
 
-/* Whether the L1 entry leads to no table: none given, or past the end of the file, where all reads
- * as zeros. */
-static bool l1_entry_is_empty(const struct disk *disk, uint64_t entry)
+/* Whether the L1 entry leads to no table: none given, or past the end of the file, which is said:
+ * there all reads as zeros. */
+static bool l1_entry_is_empty(struct disk *disk, uint64_t entry)
 {
     const struct qcow2 *q = disk->state;
     uint64_t offset = entry & QCOW2_OFFSET_MASK;
 
-    return offset == 0 || (offset >= image_size(disk->img) && offset % q->cluster_size == 0);
+    if (offset == 0)
+        return true;
+    if (offset < image_size(disk->img) || offset % q->cluster_size)
+        return false;
+    disk_note_table(disk, offset, q->cluster_size, "an L2 table");
+    return true;
 }
 
 /*
@@ -147,6 +152,7 @@ static int load_l2(struct disk *disk, uint64_t offset, const uint8_t *l1, uint64
      * circles. */
     q->l2.length = 0;
     q->l2_end = 0;
+    disk_note_table(disk, start + piece, length, "an L2 table");
     if (!error)
         error = image_window_at(disk->img, &q->l2, start + piece, (size_t)length, &bytes);
     if (error)

@@ -171,6 +171,7 @@ int vmdk_sesparse_open(struct disk *disk, const uint8_t *head)
                                  .entries = div_up(disk->virtual_size, TABLE_SIZE),
                                  .entry_bytes = ENTRY_BYTES};
     vmdk->sesparse = s;
+    disk_note_table(disk, s->gd.offset, s->gd.entries * ENTRY_BYTES, "the grain directory");
     return 0;
 }
 
@@ -188,13 +189,20 @@ static bool table_sector(const struct vmdk_sesparse *s, uint64_t entry, uint64_t
            *sector <= UINT32_MAX;
 }
 
-/* Whether an entry is a good one that names no table, or one of which the file holds nothing. */
-static bool is_empty(const struct disk *disk, const struct vmdk_sesparse *s, uint64_t entry)
+/* Whether an entry is a good one that names no table, or one of which the file holds nothing, which
+ * is said. */
+static bool is_empty(struct disk *disk, const struct vmdk_sesparse *s, uint64_t entry)
 {
     uint64_t sector;
 
-    return table_sector(s, entry, &sector) &&
-           (!sector || sector * VMDK_SECTOR >= image_size(disk->img));
+    if (!table_sector(s, entry, &sector))
+        return false;
+    if (!sector)
+        return true;
+    if (sector * VMDK_SECTOR < image_size(disk->img))
+        return false;
+    disk_note_table(disk, sector * VMDK_SECTOR, TABLE_BYTES, "a grain table");
+    return true;
 }
 
 /* Whether an entry names the table at that sector. */
@@ -233,6 +241,8 @@ static int tables_load(struct disk *disk, struct vmdk_sesparse *s, uint64_t offs
             tables++;
         error =
             vmdk_walk_charge(disk->img, &s->walk, table, tables, tables * (uint64_t)TABLE_BYTES);
+        disk_note_table(disk, sector * VMDK_SECTOR, tables * (uint64_t)TABLE_BYTES,
+                        "a grain table");
         if (!error)
             error = image_window_at(disk->img, &s->gt, sector * VMDK_SECTOR,
                                     (size_t)(tables * TABLE_BYTES), &s->entries);

@@ -79,13 +79,19 @@ int vmdk_tables_begin(struct disk *disk, const struct vmdk_layout *layout)
                                  .entries = div_up(disk->virtual_size, t->table_size),
                                  .entry_bytes = ENTRY_BYTES};
     vmdk->tables = t;
+    disk_note_table(disk, t->gd.offset, t->gd.entries * ENTRY_BYTES, "the grain directory");
     return 0;
 }
 
-/* Whether a directory entry names a table of which the file holds anything. */
-static bool is_table(const struct disk *disk, uint32_t entry)
+/* Whether a directory entry names a table of which the file holds anything; that it holds nothing
+ * of it is said. */
+static bool is_table(struct disk *disk, uint32_t entry)
 {
-    return entry && (uint64_t)entry * VMDK_SECTOR < image_size(disk->img);
+    uint64_t offset = (uint64_t)entry * VMDK_SECTOR;
+
+    if (entry && offset >= image_size(disk->img))
+        disk_note_table(disk, offset, VMDK_SECTOR, "a grain table");
+    return entry && offset < image_size(disk->img);
 }
 
 /* Brings in the entries of the table that covers offset, and of those behind it that are read with
@@ -116,6 +122,7 @@ static int tables_load(struct disk *disk, struct vmdk_tables *t, uint64_t offset
             tables++;
         error = vmdk_walk_charge(disk->img, &t->walk, table, tables,
                                  tables * div_up(bytes, VMDK_SECTOR) * VMDK_SECTOR);
+        disk_note_table(disk, (uint64_t)entry * VMDK_SECTOR, tables * bytes, "a grain table");
         if (!error)
             error = image_window_at(disk->img, &t->gt, (uint64_t)entry * VMDK_SECTOR,
                                     (size_t)(tables * bytes), &t->entries);

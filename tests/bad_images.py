@@ -134,10 +134,10 @@ def chain(directory, count, back_to=None):
     for i in range(int(count)):
         below = f"{i + 1}" if i + 1 < int(count) else back_to
         name = b"image" if below == "0" else (below or "").encode()
-        header = bytearray(qcow2_header(16, MIB, 1, 1 << 16))
+        header = bytearray(qcow2_header(9, MIB, 32, 512))
         struct.pack_into(">QI", header, 8, 136 if name else 0, len(name))
         extensions = names.extension(0xE2792ACA, b"qcow2") + bytes(8)
-        write(directory, header + extensions.ljust(32, b"\0") + name, f"{i}" if i else "image")
+        write(directory, (header + extensions.ljust(32, b"\0") + name).ljust(768, b"\0"), f"{i}" if i else "image")
     return f"{directory}/image"
 
 

@@ -171,23 +171,29 @@ static void test_past_the_end(void **state)
     reopen(&s);
     ASSERT_EXTENTS(&s, EXTENTS_WANT_HOST, HOLE(CLUSTER), DATA(CLUSTER, UINT64_C(1) << 50),
                    DATA(CLUSTER, UINT64_C(0x00ffffffffff0000)));
-    /* Tables past the end are zeros: as far as they are past it. */
+    assert_string_equal(image_problems(s.img), "");
+    /* Tables past the end are zeros: as far as they are past it, which is said. */
     set_size(&s, L2 + 15);
     put_be(&s, L2 + 8, 8, 0);
     set_size(&s, L2 + 8);
     entry(0, at(0));
     reopen(&s);
     ASSERT_EXTENTS(&s, 0, DATA(CLUSTER, 0), HOLE(2 * CLUSTER));
+    assert_non_null(strstr(image_problems(s.img), "qcow2: an L2 table at offset "));
     set_size(&s, L2);
     reopen(&s);
     ASSERT_EXTENTS(&s, 0, HOLE(3 * CLUSTER));
+    assert_non_null(strstr(image_problems(s.img), "qcow2: an L2 table at offset "));
     set_size(&s, L1);
     reopen(&s);
     ASSERT_EXTENTS(&s, 0, HOLE(3 * CLUSTER));
+    assert_non_null(strstr(image_problems(s.img), "qcow2: the L1 table at offset "));
     put_be(&s, Q_L1_OFFSET, 8, UINT64_C(1) << 62);
     reopen(&s);
     ASSERT_EXTENTS(&s, 0, HOLE(3 * CLUSTER));
-    assert_string_equal(image_problems(s.img), "");
+    assert_string_equal(image_problems(s.img),
+                        "qcow2: the L1 table at offset 4611686018427387904 ends past the end of "
+                        "the file, which has 65536 bytes: what is not there counts as empty\n");
 }
 
 static void test_bad_tables(void **state)
