@@ -381,13 +381,18 @@ const struct grant *layers_grants(const struct layers *layers, unsigned number,
     return layer->grants;
 }
 
+bool layers_has_reference(const struct layers *layers, unsigned number, size_t reference)
+{
+    return number < layers->count && reference < layers->items[number].grants_count;
+}
+
 int layers_open_part(const struct layers *layers, unsigned number, size_t reference)
 {
     const struct grant *grant = NULL;
     struct stat st;
     int fd;
 
-    if (number < layers->count && reference < layers->items[number].grants_count)
+    if (layers_has_reference(layers, number, reference))
         grant = &layers->items[number].grants[reference];
     if (!grant || grant->state != GRANT_OPENED || !grant->name)
         return -EACCES;

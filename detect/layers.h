@@ -94,6 +94,9 @@ int layers_grant(struct layers *layers, unsigned layer, const struct reference_l
 const struct grant *layers_grants(const struct layers *layers, unsigned layer,
                                   const struct reference *references, size_t count);
 
+/* Whether a decision was made on such a reference. */
+bool layers_has_reference(const struct layers *layers, unsigned layer, size_t reference);
+
 /* Opens a part that is not held: it must still be the file that was found. A descriptor or -errno
  * (ESTALE: it is another). */
 int layers_open_part(const struct layers *layers, unsigned layer, size_t reference);

@@ -57,6 +57,18 @@ static bool lacks_sandbox(const struct sandbox_state *state)
     return true;
 }
 
+/* Says which ref= were about nothing. */
+static void advise_unused(const struct layers *layers)
+{
+    for (size_t i = 0; i < layers->policy.files_count; i++) {
+        const struct policy_file *f = &layers->policy.files[i];
+
+        if (!layers_has_reference(layers, f->layer, f->reference))
+            complain("ref=: layer %u has no reference %zu: nothing is opened for it", f->layer,
+                     f->reference);
+    }
+}
+
 /*
  * Finds and opens what images name and the user grants, and says in one line what is lacking. What
  * the first look at the headers told is kept where nothing more is to be told.
@@ -86,6 +98,8 @@ static int open_references(struct front *front)
     }
     if (error)
         complain("cannot look at what the image names: %s", strerror(-error));
+    else
+        advise_unused(&front->layers);
     return error ? EXIT_SYSTEM : 0;
 }
 

@@ -142,6 +142,17 @@ static int take_image_option(struct parsed *p, const char *option)
     return -1;
 }
 
+/* Whether it is an option without the value that it must have. */
+static bool lacks_value(const char *argument)
+{
+    size_t length = strlen(argument);
+
+    for (const struct fuse_opt *o = specification; o->templ; o++)
+        if (strncmp(o->templ, argument, length) == 0 && o->templ[length] == '=')
+            return true;
+    return false;
+}
+
 /* Called for what the specification does not take: 0 drops it, -1 fails. */
 static int take_argument(void *data, const char *argument, int key, struct fuse_args *rest)
 {
@@ -155,7 +166,9 @@ static int take_argument(void *data, const char *argument, int key, struct fuse_
     if (key == FUSE_OPT_KEY_OPT) {
         if (p->sloppy || !*argument || strncmp(argument, "x-", 2) == 0)
             return 0;
-        complain("unknown option '%s' (see mount.instar -h)", argument);
+        complain(lacks_value(argument) ? "option '%s' needs a value (see mount.instar -h)"
+                                       : "unknown option '%s' (see mount.instar -h)",
+                 argument);
         p->failed = true;
         return -1;
     }
@@ -177,7 +190,9 @@ static bool parse_number(const char *name, const char *text, int base, unsigned 
     *value = (unsigned)number;
     if (*text >= '0' && *text <= '9' && !*end && number <= most)
         return true;
-    complain("%s=%s is not a number that it can be", name, text);
+    complain(base == 8 ? "%s=%s is not an octal number from 0 to %o"
+                       : "%s=%s is not a number from 0 to %u",
+             name, text, most);
     return false;
 }
 
@@ -346,7 +361,7 @@ void options_help(void)
         "  -o allow_other    let other users look, too\n"
         "  -o nonempty       mount over a directory that is not empty\n"
         "  -o blockdev       the image may be a block device\n"
-        "  -o sandbox=MODE   for what reads the image: require, best-effort or off\n"
+        "  -o sandbox=MODE   for what reads the image: default, require, best-effort or off\n"
         "  -o cpu-limit=N    seconds of processor time for one pass over the image; 0: no limit\n"
         "  -o stall-limit=N  seconds after which a pass that tells nothing is given up; 0: never\n"
         "\n"

@@ -369,8 +369,9 @@ int render_lines(const struct facts *facts, const struct place *place, struct te
     const struct text *lines = facts->status->lines;
 
     (void)place;
-    if (lines)
-        text_add(text, "%.*s", (int)lines->length, lines->bytes);
+    if (!lines)
+        return -ENOENT;
+    text_add(text, "%.*s", (int)lines->length, lines->bytes);
     return 0;
 }
 

@@ -46,6 +46,16 @@ def mount_says(image, *arguments):
 
 
 @test
+def a_grant_for_what_is_no_reference_is_said():
+    image = overlay()
+    base = base_of(image)
+    words = mount_says(image, "-o", f"ref=0:{base},ref=5:{base},ref=2/1:{base}")
+    equal(words, "mount.instar: ref=: layer 0 has no reference 5: nothing is opened for it\n"
+                 "mount.instar: ref=: layer 2 has no reference 1: nothing is opened for it\n", "words")
+    equal(mount_says(image, "-o", f"ref=0:{base}"), "", "words, where all fits")
+
+
+@test
 def a_reference_that_is_not_granted_is_told_in_one_line():
     image = overlay()
     base_of(image)

@@ -33,6 +33,15 @@ def each_change_is_a_generation():
 
 
 @test
+def without_a_mount_nothing_is_told_of_its_jobs():
+    for name in ("jobs", "progress", "passes", "sandbox"):
+        with Mount(images.raw()) as m:
+            check(os.path.exists(m.path(f"status/{name}")), f"a mount has status/{name}")
+        done = run(Place.cat, images.raw(), f"status/{name}")
+        check(done.returncode != 0 and "No such file" in done.stderr, f"{name}: {done}")
+
+
+@test
 def jobs_tell_who_waits_for_what():
     with Mount(images.slow()) as m:
         equal(m.read("status/jobs"), "", "without jobs")

@@ -206,8 +206,9 @@ static void test_numbers(void **state)
     refuse_line("x|a|b|-o|gid=1x", "gid=1x is not a number");
     refuse_line("x|a|b|-o|gid= 1", "gid= 1 is not a number");
     refuse_line("x|a|b|-o|gid=root", "gid=root is not a number");
-    refuse_line("x|a|b|-o|umask=8", "umask=8 is not a number");
-    refuse_line("x|a|b|-o|umask=0x1", "umask=0x1 is not a number");
+    refuse_line("x|a|b|-o|umask=8", "umask=8 is not an octal number from 0 to 777");
+    refuse_line("x|a|b|-o|umask=0x1", "umask=0x1 is not an octal number");
+    refuse_line("x|a|b|-o|cpu-limit=1h", "cpu-limit=1h is not a number from 0 to 1000000000");
 }
 
 static void test_unknown(void **state)
@@ -216,6 +217,9 @@ static void test_unknown(void **state)
     refuse_line("x|a|b|-o|follow=anything", "follow=anything is not none, beside or under:DIR");
     refuse_line("x|a|b|-o|followed=beside", "unknown option 'followed=beside'");
     refuse_line("x|a|b|-o|ro,nonsense,format=vhd", "unknown option 'nonsense'");
+    refuse_line("x|a|b|-o|sandbox", "option 'sandbox' needs a value");
+    refuse_line("x|a|b|-o|ref", "option 'ref' needs a value");
+    refuse_line("x|a|b|-o|re", "unknown option 're'");
     refuse_line("x|a|b|-z", "unknown option '-z'");
     refuse_line("x|a|b|--nonsense", "unknown option '--nonsense'");
     refuse_line("x|a|b|-o|formats=raw", "unknown option 'formats=raw'");
