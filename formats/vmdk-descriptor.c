@@ -301,6 +301,22 @@ bool vmdk_is_spread(const struct vmdk_text *text)
     return vmdk_text_value(*text, "createType", &type) && is_spread_type(&type);
 }
 
+/* Says that there is no createType, as the file is no descriptor at all or has none. */
+static int fail_create_type(struct image *img)
+{
+    struct reason why;
+    const uint8_t *head;
+    int error = image_head(img, &head);
+
+    if (error)
+        return error;
+    if (!vmdk_descriptor_probe(head, &why))
+        return image_fail(img, EUCLEAN,
+                          "vmdk: neither a header (KDMV, COWD) nor a descriptor at the start");
+    return image_fail(img, EUCLEAN, "vmdk: the descriptor has no createType of 1 to %d bytes",
+                      CREATE_TYPE_MAX);
+}
+
 int vmdk_descriptor_open(struct disk *disk, const struct vmdk_text *text)
 {
     struct vmdk_text type;
@@ -309,9 +325,7 @@ int vmdk_descriptor_open(struct disk *disk, const struct vmdk_text *text)
     if (error)
         return error;
     if (!type.length)
-        return image_fail(disk->img, EUCLEAN,
-                          "vmdk: the descriptor has no createType of 1 to %d bytes",
-                          CREATE_TYPE_MAX);
+        return fail_create_type(disk->img);
     if (!is_spread_type(&type) && !is_other_type(&type))
         return image_fail(disk->img, ENOTSUP, "vmdk: createType \"%.*s\" is not known",
                           (int)type.length, type.bytes);

@@ -21,12 +21,15 @@ struct layer *front_layer(struct front *front, unsigned view)
     return &front->layers.items[view ? view - 1 : 0];
 }
 
-/* Says that what is shown has no name any more. */
-static void say_away(struct front *front)
+/* Says that what is shown has no name any more; error: what layers_look() says of it. */
+static void say_away(struct front *front, int error)
 {
-    static const char words[] =
-        "the image is no longer there under its name: what is shown is of the "
-        "file that was";
+    const char *words =
+        error == -EPERM || error == -ELOOP || error == -EACCES
+            ? "what has the image's name now may not be opened, as it is a link, no "
+              "regular file or another owner's: what is shown is of the file that was"
+            : "the image is no longer there under its name: what is shown is of the "
+              "file that was";
 
     text_add_lines_once(&front->jobs.views[0].problems, words, strlen(words));
 }
@@ -38,7 +41,7 @@ static void begin_generation(struct front *front)
     front->generation++;
     front->changed = true;
     if (front->layers.items[0].st.st_nlink == 0)
-        say_away(front);
+        say_away(front, -ENOENT);
 }
 
 /* What looking for another file with the image's name has told: that is the image now, or none may
@@ -50,7 +53,7 @@ static void take_look(void *context, int error, int fd)
     front->is_looking = false;
     front->is_away = error && error != -EALREADY;
     if (front->is_away)
-        say_away(front);
+        say_away(front, error);
     if (fd < 0 || layers_replace(&front->layers, fd) < 0)
         return;
     begin_generation(front);

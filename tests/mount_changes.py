@@ -263,6 +263,7 @@ def what_has_the_name_but_may_not_be_opened_is_not_followed():
             m.settle()
             equal(m.read("format"), "raw\n", "format, later")
             check(GONE in m.read("problems"), "problems say that the image is gone")
+            check("what has the image's name now may not be opened" in m.read("problems"), m.read("problems"))
 
 
 @test
