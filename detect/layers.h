@@ -103,9 +103,8 @@ int layers_open_part(const struct layers *layers, unsigned layer, size_t referen
 
 /*
  * Opens what has the image's name now, if that is another file: a regular one of the same owner, by
- * no link. Asks
- * no file system but the image's. A descriptor and its *st, or -errno: EALREADY: the image has it;
- * ENOENT: nothing has; EPERM: what must not be opened.
+ * no link. Asks no file system but the image's. A descriptor and its *st, or -errno: EALREADY: the
+ * image has it; ENOENT: nothing has; EPERM, ELOOP, EACCES: what must not be opened.
  */
 int layers_look(const struct layers *layers, struct stat *st);
 

@@ -24,9 +24,9 @@ struct waiter *job_free(struct jobs *jobs, struct job *job);
 void waiters_resume(struct waiter *waiters, int error);
 
 /* Those who wait in jobs_wait_look() (jobs-look.c): takes one of them out again, if it is one; they
- * all go on; until when they may wait at most, ms, INT64_MAX: nobody does. */
+ * all go on, with the error; until when they may wait at most, ms, INT64_MAX: nobody does. */
 bool lookers_leave(struct jobs *jobs, const struct waiter *waiter);
-void lookers_resume(struct jobs *jobs);
+void lookers_resume(struct jobs *jobs, int error);
 int64_t lookers_deadline(const struct jobs *jobs);
 
 /* Adds to the problems, in words, why a job failed (jobs-failures.c). */

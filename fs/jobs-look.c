@@ -32,12 +32,12 @@ bool lookers_leave(struct jobs *jobs, const struct waiter *waiter)
     return true;
 }
 
-void lookers_resume(struct jobs *jobs)
+void lookers_resume(struct jobs *jobs, int error)
 {
     struct waiter *waiters = jobs->lookers;
 
     jobs->lookers = NULL;
-    waiters_resume(waiters, 0);
+    waiters_resume(waiters, error);
 }
 
 int64_t lookers_deadline(const struct jobs *jobs)

@@ -23,7 +23,7 @@ int jobs_begin(struct jobs *jobs, int monitor, unsigned views_count, const struc
 
 void jobs_end(struct jobs *jobs)
 {
-    lookers_resume(jobs);
+    lookers_resume(jobs, -EIO);
     while (jobs->all)
         waiters_resume(job_free(jobs, jobs->all), -EIO);
     for (unsigned i = 0; i < jobs->views_count; i++)
@@ -323,7 +323,7 @@ static void take_answer(struct jobs *jobs, const struct wire_answer *a, int fd)
 
     if (a->kind == WIRE_LOOKED && jobs->looked) {
         jobs->looked(jobs->context, a->status, fd);
-        lookers_resume(jobs);
+        lookers_resume(jobs, 0);
         return;
     }
     if ((a->kind == WIRE_ENDED || a->status < 0) && a->view < jobs->views_count)
@@ -351,7 +351,6 @@ static void lose_monitor(struct jobs *jobs)
 {
     close(jobs->monitor);
     jobs->monitor = -1;
-    lookers_resume(jobs);
     while (jobs->all)
         fail(jobs, jobs->all, "was lost: the monitor is gone");
 }
@@ -479,7 +478,7 @@ void jobs_handle(struct jobs *jobs, const struct pollfd *fds, nfds_t count)
             read_job(jobs, job);
     }
     if (now >= lookers_deadline(jobs))
-        lookers_resume(jobs);
+        lookers_resume(jobs, 0);
     for (struct job *job = jobs->all; job; job = next) {
         next = job->next;
         look_after(jobs, job, now);

@@ -187,7 +187,8 @@ void jobs_forget(struct jobs *jobs);
  * whether those that are open have changed. */
 void jobs_look(struct jobs *jobs);
 
-/* Resumes the waiter, with 0, when somebody has looked, or has not within JOBS_LOOK_MS. */
+/* Resumes the waiter, with 0, when somebody has looked, or has not within JOBS_LOOK_MS; with -EIO
+ * if nobody will. */
 void jobs_wait_look(struct jobs *jobs, struct waiter *waiter);
 
 /* Whether there is nothing to wait for. */

@@ -329,16 +329,14 @@ static void kill_job(struct monitor *m, uint32_t job)
 /* Starts a job, and sends the front the end of its pipe. */
 static void take_start(struct monitor *m, const struct wire_request *r)
 {
-    struct wire_answer a = {.kind = WIRE_STARTED, .job = r->job, .view = r->view};
     struct child *child = NULL;
-    int fd = start_job(m, r, &child);
+    int fd = start_job(m, r, &child), status = fd < 0 ? fd : 0;
+    int error = answer(m, (struct wire_answer){WIRE_STARTED, r->job, status, r->view}, fd);
 
-    a.status = fd < 0 ? fd : 0;
-    a.status = answer(m, a, fd);
-    if (a.status) {
+    if (error) {
         kill_child(child);
         child->job = 0;
-        answer(m, a, -1);
+        answer(m, (struct wire_answer){WIRE_STARTED, r->job, error, r->view}, -1);
     }
     if (fd >= 0)
         close(fd);

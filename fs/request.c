@@ -75,7 +75,10 @@ static void resume_looked(struct waiter *waiter, int error)
 {
     struct request *r = (struct request *)waiter;
 
-    (void)error;
+    if (error) {
+        resume(waiter, error);
+        return;
+    }
     fuse_req_interrupt_func(r->req, NULL, NULL);
     r->queued = false;
     request_when_known(&r->asked, r);

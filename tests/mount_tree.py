@@ -36,7 +36,7 @@ TREE = {
 }
 DIRECTORIES = ["", "measure", "convert_size", "status", "header", "references"]
 REFERENCE = ("format", "kind", "path", "reason", "resolved", "source", "state")
-OF_PROCESSES = ("status/passes", "status/sandbox")  # which no two programs have alike
+OF_PROCESSES = ("status/jobs", "status/passes", "status/progress", "status/sandbox")  # which a mount alone has
 SCANNED = [name for name, kind in TREE.items() if kind in ("scan", "data")]
 COLD = "measure/qcow2.json"  # the file that the tools read: several lines, known after a scan only
 

@@ -74,25 +74,13 @@ static void test_leave(void **state)
     assert_resumed(&second, 0);
 }
 
-static void test_monitor_gone(void **state)
-{
-    struct reader reader;
-
-    (void)state;
-    ask(&reader);
-    close(monitor);
-    monitor = -1;
-    settle();
-    assert_resumed(&reader, 0);
-}
-
 static void test_end(void **state)
 {
     struct reader reader;
 
     ask(&reader);
     end_jobs(state);
-    assert_resumed(&reader, 0);
+    assert_resumed(&reader, -EIO);
     begin_jobs(state);
 }
 
@@ -102,7 +90,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_answer, begin_jobs, end_jobs),
         cmocka_unit_test_setup_teardown(test_no_answer, begin_jobs, end_jobs),
         cmocka_unit_test_setup_teardown(test_leave, begin_jobs, end_jobs),
-        cmocka_unit_test_setup_teardown(test_monitor_gone, begin_jobs, end_jobs),
         cmocka_unit_test_setup_teardown(test_end, begin_jobs, end_jobs),
     };
 
