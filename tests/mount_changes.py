@@ -327,12 +327,17 @@ def a_new_image_with_parts_on_storage_that_hangs_holds_up_nobody_else():
             equal(m.read("file_size"), known, "file_size")
 
 
+def overlay(storage):
+    """A mount of an image on the one that is there."""
+    image = Place.new("overlay.qcow2")
+    good("qemu-img", "create", "-qf", "qcow2", "-b", storage.image, "-F", "raw", image)
+    return Mount(image, "-o", f"ref=0:{storage.image}")
+
+
 @test
 def storage_that_hangs_holds_up_no_job_of_another_layer():
     with Storage() as storage:
-        image = Place.new("overlay.qcow2")
-        good("qemu-img", "create", "-qf", "qcow2", "-b", storage.image, "-F", "raw", image)
-        with Mount(image, "-o", f"ref=0:{storage.image}") as m:
+        with overlay(storage) as m:
             text = m.read("layers/1/virtual_size")
             storage.stop()
             equal(good("cat", m.path("layers/0/allocated_size"), timeout=3), "0\n", "allocated_size of the overlay")
@@ -347,9 +352,7 @@ def storage_that_hangs_holds_up_no_job_of_another_layer():
 @test
 def storage_that_hangs_holds_up_no_listing_for_long():
     with Storage() as storage:
-        image = Place.new("overlay.qcow2")
-        good("qemu-img", "create", "-qf", "qcow2", "-b", storage.image, "-F", "raw", image)
-        with Mount(image, "-o", f"ref=0:{storage.image}") as m:
+        with overlay(storage) as m:
             storage.stop()
             good("cat", m.path("layers/0/format"), timeout=3)
             good("ls", m.path("layers/1"), timeout=8)
