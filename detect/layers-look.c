@@ -70,7 +70,7 @@ void layers_ask(const struct layers *layers)
         image_file_stat(fds[i], &st);
 }
 
-int layers_replace(struct layers *layers, int fd)
+int layers_replace(struct layers *layers, int fd, unsigned storage)
 {
     struct layer *image = &layers->items[0];
     struct stat st;
@@ -84,8 +84,8 @@ int layers_replace(struct layers *layers, int fd)
         close(fd);
         return error;
     }
-    if (st.st_dev != image->st.st_dev) /* asking of which kind it is could take long */
-        layers->storage = image->storage = STORAGE_ANY;
+    image->storage = storage;
+    layers->storage |= storage;
     close(image->fd);
     image->fd = fd;
     image->st = st;

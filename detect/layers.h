@@ -111,9 +111,9 @@ int layers_look(const struct layers *layers, struct stat *st);
 /* Asks the file systems anew what they know of all files that are open, which may take long. */
 void layers_ask(const struct layers *layers);
 
-/* Takes fd, which becomes the layers', for the image; asks its file system nothing. 0; -EALREADY:
- * that is the image; -EPROTO: it is no file. */
-int layers_replace(struct layers *layers, int fd);
+/* Takes fd, which becomes the layers', for the image; asks its file system nothing, of which
+ * storage is known. 0; -EALREADY: that is the image; -EPROTO: it is no file. */
+int layers_replace(struct layers *layers, int fd, unsigned storage);
 
 /* The descriptors of all files that are open, at most LAYERS_MAX + LAYERS_PARTS_HELD. Returns how
  * many. */

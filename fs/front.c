@@ -25,9 +25,12 @@ struct layer *front_layer(struct front *front, unsigned view)
 static void say_away(struct front *front, int error)
 {
     const char *words =
-        error == -EPERM || error == -ELOOP || error == -EACCES
+        error == -EPERM || error == -ELOOP
             ? "what has the image's name now may not be opened, as it is a link, no "
               "regular file or another owner's: what is shown is of the file that was"
+        : error == -EACCES
+            ? "what has the image's name now cannot be opened (permission denied): what is shown "
+              "is of the file that was"
             : "the image is no longer there under its name: what is shown is of the "
               "file that was";
 
@@ -44,17 +47,30 @@ static void begin_generation(struct front *front)
         say_away(front, -ENOENT);
 }
 
+/* Whether such an error of layers_look() says that the image has its name no more. */
+static bool is_away(int error)
+{
+    static const int away[] = {-ENOENT, -ENOTDIR, -EPERM, -ELOOP, -EACCES};
+
+    for (size_t i = 0; i < sizeof away / sizeof *away; i++)
+        if (error == away[i])
+            return true;
+    return false;
+}
+
 /* What looking for another file with the image's name has told: that is the image now, or none may
  * be. */
-static void take_look(void *context, int error, int fd)
+static void take_look(void *context, const struct wire_answer *a, int fd)
 {
     struct front *front = context;
 
     front->is_looking = false;
-    front->is_away = error && error != -EALREADY;
+    /* Another error tells nothing of the name. */
+    if (a->status == 0 || a->status == -EALREADY || is_away(a->status))
+        front->is_away = is_away(a->status);
     if (front->is_away)
-        say_away(front, error);
-    if (fd < 0 || layers_replace(&front->layers, fd) < 0)
+        say_away(front, a->status);
+    if (fd < 0 || layers_replace(&front->layers, fd, a->storage) < 0)
         return;
     begin_generation(front);
 }
@@ -65,11 +81,10 @@ static void look(struct front *front)
     bool is_gone = front->is_away || front->layers.items[0].st.st_nlink == 0;
     bool is_due = is_gone || front->layers.storage & STORAGE_REMOTE;
 
-    if (!is_due || now_ms() - front->looked_at < LOOK_MS)
+    if (!is_due || now_ms() - front->looked_at < (front->is_looking ? LOOK_AGAIN_MS : LOOK_MS))
         return;
     front->looked_at = now_ms();
-    front->is_looking = is_gone;
-    jobs_look(&front->jobs);
+    front->is_looking = jobs_look(&front->jobs) && is_gone;
 }
 
 bool front_is_looking(const struct front *front)
@@ -113,20 +128,25 @@ bool front_refresh(struct front *front)
     return changed;
 }
 
-static bool has_job(void *context, uint32_t set)
+/* Whether somebody waits for files with that set of options. */
+static bool is_awaited(void *context, uint32_t set)
 {
-    const struct job *job = ((const struct jobs *)context)->all;
+    const struct jobs *jobs = context;
 
-    while (job && job->task.set != set)
-        job = job->next;
-    return job;
+    for (const struct job *job = jobs->all; job; job = job->next)
+        if (job->task.set == set)
+            return true;
+    for (const struct waiter *w = jobs->lookers; w; w = w->next)
+        if (w->task.set == set)
+            return true;
+    return false;
 }
 
 void front_reclaim_sets(struct front *front)
 {
     struct jobs *jobs = &front->jobs;
 
-    option_sets_reclaim(&front->sets, has_job, jobs);
+    option_sets_reclaim(&front->sets, is_awaited, jobs);
     for (unsigned i = 0; i < jobs->views_count; i++)
         results_forget_sets(&jobs->views[i].results, &front->sets);
     inodes_forget_sets(&front->inodes, &front->sets);

@@ -16,7 +16,10 @@
 #include "options.h"
 #include "watch.h"
 
-enum { LOOK_MS = 500 }; /* so often it is looked whether another file has the image's name */
+enum {
+    LOOK_MS = 500,        /* so often it is looked whether another file has the image's name */
+    LOOK_AGAIN_MS = 5000, /* if nobody has answered */
+};
 
 struct front {
     const struct options *options;

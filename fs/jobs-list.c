@@ -54,11 +54,37 @@ bool job_takes_turns(const struct job *job)
     return job->task.pass >= PASS_MEASURE || job->task.set;
 }
 
+bool job_is_held_up(const struct jobs *jobs, const struct job *job)
+{
+    const struct view *view = &jobs->views[job->task.view];
+
+    return !job->id && jobs->monitor >= 0 && view->processes - view->running >= JOBS_LINGERING_MAX;
+}
+
+bool job_must_wait(const struct jobs *jobs, const struct job *job)
+{
+    const struct view *view = &jobs->views[job->task.view];
+    bool has_layers = jobs->views_count > 2;
+
+    if (job_takes_turns(job) &&
+        (jobs->turns == JOBS_TURNS_MAX || (has_layers && view->turns == JOBS_VIEW_TURNS_MAX)))
+        return true;
+    return job_is_held_up(jobs, job);
+}
+
+bool jobs_can_ask(const struct jobs *jobs)
+{
+    return jobs->monitor < 0 || wire_has_room(jobs->monitor);
+}
+
 void job_forget(struct jobs *jobs, struct job *job)
 {
     if (job->id) {
+        struct view *view = &jobs->views[job->task.view];
+
         jobs->turns -= job_takes_turns(job);
-        jobs->views[job->task.view].running--;
+        view->turns -= job_takes_turns(job);
+        view->running--;
     }
     if (job->fd >= 0)
         close(job->fd);

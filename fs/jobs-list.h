@@ -17,6 +17,15 @@ bool job_takes_turns(const struct job *job);
 /* Forgets what has come from the job so far, and its pipe: it may be started again. */
 void job_forget(struct jobs *jobs, struct job *job);
 
+/* Whether the job is not started as others of its view hang, although they were killed. */
+bool job_is_held_up(const struct jobs *jobs, const struct job *job);
+
+/* Whether the job has to wait: for its turn, or for the end of others that hang. */
+bool job_must_wait(const struct jobs *jobs, const struct job *job);
+
+/* Whether the monitor has not too much to do: it must be possible to have all jobs killed. */
+bool jobs_can_ask(const struct jobs *jobs);
+
 /* The job is no more. Returns those who wait for it. */
 struct waiter *job_free(struct jobs *jobs, struct job *job);
 

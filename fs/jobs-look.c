@@ -4,13 +4,12 @@
 #include "jobs-list.h"
 #include "wire.h"
 
-void jobs_look(struct jobs *jobs)
+bool jobs_look(struct jobs *jobs)
 {
     const struct wire_request r = {.kind = WIRE_LOOK};
 
-    if (jobs->monitor >= 0)
-        wire_send(jobs->monitor, &r, sizeof r, -1);
     jobs->look_until = now_ms() + JOBS_LOOK_MS;
+    return jobs->monitor >= 0 && wire_send(jobs->monitor, &r, sizeof r, -1) == 0;
 }
 
 void jobs_wait_look(struct jobs *jobs, struct waiter *waiter)

@@ -107,18 +107,6 @@ static bool is_given_up(const struct jobs *jobs, const struct task *task)
     return jobs->views[task->view].failures[task->pass][task->set != 0].given_up;
 }
 
-/* Whether the job has to wait: for its turn, for the end of processes that hang, or for a monitor
- * that has much to do: room must be left to have jobs killed. */
-static bool must_wait(const struct jobs *jobs, const struct job *job)
-{
-    const struct view *view = &jobs->views[job->task.view];
-
-    if (job_takes_turns(job) && jobs->turns == JOBS_TURNS_MAX)
-        return true;
-    return jobs->monitor >= 0 &&
-           (view->processes - view->running >= JOBS_LINGERING_MAX || !wire_has_room(jobs->monitor));
-}
-
 /* Starts the job, now or when it has its turn. It may be over then. */
 static void start(struct jobs *jobs, struct job *job)
 {
@@ -128,9 +116,10 @@ static void start(struct jobs *jobs, struct job *job)
         finish(jobs, job, -EIO);
         return;
     }
-    if (must_wait(jobs, job))
+    if (job_must_wait(jobs, job) || !jobs_can_ask(jobs))
         return;
     jobs->turns += job_takes_turns(job);
+    view->turns += job_takes_turns(job);
     view->running++;
     view->processes++;
     job->id = ++jobs->last_id;
@@ -322,11 +311,11 @@ static void take_answer(struct jobs *jobs, const struct wire_answer *a, int fd)
     struct job *job = a->job ? find_job(jobs, a->job) : NULL;
 
     if (a->kind == WIRE_LOOKED && jobs->looked) {
-        jobs->looked(jobs->context, a->status, fd);
+        jobs->looked(jobs->context, a, fd);
         lookers_resume(jobs, 0);
         return;
     }
-    if ((a->kind == WIRE_ENDED || a->status < 0) && a->view < jobs->views_count)
+    if (a->is_gone && a->view < jobs->views_count)
         jobs->views[a->view].processes--;
     if (fd >= 0 && !(job && a->kind == WIRE_STARTED && job->fd < 0)) {
         close(fd);
@@ -386,7 +375,7 @@ static int64_t deadline(const struct jobs *jobs, const struct job *job)
 
     if (job->left_at >= 0)
         first = job->left_at + JOBS_LINGER_MS;
-    if (job->id && jobs->stall_ms)
+    if (jobs->stall_ms && (job->id || job_is_held_up(jobs, job)))
         first = min_ms(first, job->heard + jobs->stall_ms);
     for (const struct waiter *w = job->waiters; w; w = w->next)
         first = min_ms(first, patience_end(jobs, job, w));
@@ -401,19 +390,21 @@ bool jobs_are_idle(const struct jobs *jobs)
 int jobs_poll(struct jobs *jobs, struct pollfd *fds, nfds_t *count)
 {
     int64_t first = lookers_deadline(jobs), now = now_ms();
-    bool waits = false;
+    bool is_ready = false;
 
     *count = 0;
     fds[(*count)++] = (struct pollfd){.fd = jobs->monitor, .events = POLLIN};
     for (const struct job *job = jobs->all; job; job = job->next) {
         first = min_ms(first, deadline(jobs, job));
-        waits |= !job->id;
+        is_ready |= !job->id && !job_must_wait(jobs, job);
         if (job->fd < 0)
             continue;
         assert(*count < JOBS_POLLFDS);
         fds[(*count)++] = (struct pollfd){.fd = job->fd, .events = POLLIN};
     }
-    if (waits && jobs->monitor >= 0 && !wire_has_room(jobs->monitor))
+    if (is_ready && jobs_can_ask(jobs))
+        first = now;
+    else if (is_ready)
         fds[0].events |= POLLOUT;
     jobs->wakes_at = first < now ? now : first;
     return first == INT64_MAX ? -1 : (int)(jobs->wakes_at - now);
@@ -444,6 +435,10 @@ static void lose_patience(struct jobs *jobs, struct job *job, int64_t now)
 static void look_after(struct jobs *jobs, struct job *job, int64_t now)
 {
     lose_patience(jobs, job, now);
+    if (job_is_held_up(jobs, job) && jobs->stall_ms && now - job->heard >= jobs->stall_ms) {
+        fail(jobs, job, "could not be started: others that were killed hang");
+        return;
+    }
     if (job->id && jobs->stall_ms && now - job->heard >= jobs->stall_ms) {
         fail_running(jobs, job, "told nothing for %d s, and was given up",
                      (int)(jobs->stall_ms / 1000));

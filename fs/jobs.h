@@ -37,6 +37,10 @@ enum {
        other jobs of the view. */
     JOBS_LINGERING_MAX = 4,
 
+    /* Of several layers, none has more turns: storage that hangs holds up its own, and the image.
+     */
+    JOBS_VIEW_TURNS_MAX = 7,
+
     /* So often the jobs of a pass may fail in so long a time: after that it is not tried again
        until the image changes. */
     JOBS_FAILURES_MAX = 3,
@@ -115,7 +119,8 @@ struct view {
     struct pass_cost costs[PASSES];
     struct failures failures[PASSES][2]; /* of the pass, and of sets of options */
     int running;                         /* jobs that were started, and are not forgotten */
-    int processes;                       /* that were started, and of which no end was told */
+    int processes;                       /* of jobs, that were started, and may not be gone */
+    unsigned turns;                      /* of its jobs */
 };
 
 struct jobs {
@@ -133,9 +138,9 @@ struct jobs {
     unsigned count;     /* of all, at most JOBS_MAX */
     uint64_t set_bytes; /* that have come from jobs about sets of options */
     unsigned turns;     /* that run of those that take turns */
-    /* Somebody has looked whether another file has the image's name, as layers_look(); takes the
-     * descriptor, if it is one. NULL: nobody wants to know. */
-    void (*looked)(void *context, int error, int fd);
+    /* Somebody has looked whether another file has the image's name; takes the descriptor, if it is
+     * one. NULL: nobody wants to know. */
+    void (*looked)(void *context, const struct wire_answer *answer, int fd);
     /* Looks whether the image has changed, and if so calls jobs_forget(). NULL: it never does. */
     bool (*changed)(void *context);
     void *context;
@@ -184,8 +189,8 @@ void jobs_leave(struct jobs *jobs, struct waiter *waiter);
 void jobs_forget(struct jobs *jobs);
 
 /* Has somebody look whether another file has the image's name by now, and ask the file system
- * whether those that are open have changed. */
-void jobs_look(struct jobs *jobs);
+ * whether those that are open have changed. false: nobody can be asked. */
+bool jobs_look(struct jobs *jobs);
 
 /* Resumes the waiter, with 0, when somebody has looked, or has not within JOBS_LOOK_MS; with -EIO
  * if nobody will. */

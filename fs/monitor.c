@@ -14,23 +14,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "children.h"
 #include "job-ends.h"
 #include "job.h"
 #include "wire.h"
 
-/* So many run; others have said all and are ending, which may take them a moment. */
-enum { CHILDREN_MAX = JOBS_POLLFDS + 64 };
-
 enum { REQUESTS_AT_ONCE = 32 }; /* then others have their turn: signals, children */
 
 enum { END_TRIES = 1000 }; /* milliseconds for the last of them to end in */
-
-struct child {
-    pid_t pid;    /* 0: it has ended, or there was none */
-    pid_t opener; /* the process that opens parts for it; 0: none */
-    uint32_t job; /* the front's number for it; 0: it is to hear no more of it */
-    uint32_t view;
-};
 
 struct monitor {
     struct front *front;
@@ -40,10 +31,11 @@ struct monitor {
     int front_status;    /* as of waitpid(2) */
     int signals, socket; /* socket: -1: the front said nonsense, or is gone */
     int news[2];         /* of files that were found: to read, and for those who look to write */
-    pid_t looker;        /* 0: none */
+    pid_t looker, asker; /* 0: none */
+    bool is_behind;      /* the front takes no more answers now */
     int ready;           /* the front's; -1: nobody waits */
     unsigned asked_to_end;
-    struct child children[CHILDREN_MAX];
+    struct children children;
 };
 
 static void signals_taken(sigset_t *set)
@@ -108,21 +100,12 @@ static int start_front(struct monitor *m)
     return 0;
 }
 
-static void kill_child(const struct child *child)
-{
-    if (child->pid)
-        kill(child->pid, SIGKILL);
-    if (child->opener)
-        kill(child->opener, SIGKILL);
-}
-
 /* Ends the connection, and all jobs: nobody is there whom they could tell. */
 static void hang_up(struct monitor *m)
 {
     close(m->socket);
     m->socket = -1;
-    for (size_t i = 0; i < CHILDREN_MAX; i++)
-        kill_child(&m->children[i]);
+    children_kill(&m->children);
 }
 
 /*
@@ -140,27 +123,10 @@ static int answer(struct monitor *m, struct wire_answer a, int fd)
     return 0;
 }
 
-/* Whether the front takes answers, or is gone. */
+/* Whether the front takes answers, or is gone. If it does not, what there is to tell waits. */
 static bool takes_answers(const struct monitor *m)
 {
     return m->socket < 0 || wire_has_room(m->socket);
-}
-
-static struct child *find_child(struct monitor *m, pid_t pid)
-{
-    for (size_t i = 0; i < CHILDREN_MAX; i++)
-        if (m->children[i].pid == pid)
-            return &m->children[i];
-    return NULL;
-}
-
-/* A free place for a child; NULL: none. */
-static struct child *find_room(struct monitor *m)
-{
-    for (size_t i = 0; i < CHILDREN_MAX; i++)
-        if (!m->children[i].pid && !m->children[i].opener)
-            return &m->children[i];
-    return NULL;
 }
 
 /* Watches all files that are open. */
@@ -181,13 +147,15 @@ static void look(struct monitor *m)
     struct layers *layers = &m->front->layers;
     struct stat st;
     int fd = layers_look(layers, &st);
-    int32_t status = fd < 0 ? fd : 0;
+    struct wire_news news = {.status = fd < 0 ? fd : 0};
 
-    if (fd >= 0)
+    if (fd >= 0) {
         watch_file(&m->front->watch, fd);
-    wire_send(m->news[1], &status, sizeof status, fd);
+        news.storage = image_file_storage(fd);
+    }
+    wire_send(m->news[1], &news, sizeof news, fd);
     if (fd >= 0)
-        layers_replace(layers, fd);
+        layers_replace(layers, fd, news.storage);
 }
 
 /* In a new process: runs the job that r asks for; socket: on which it asks for parts, or -1. */
@@ -257,7 +225,7 @@ static int start_job(struct monitor *m, const struct wire_request *r, struct chi
 
     if (!monitor_can_start(r, m->front->layers.count))
         return -EPROTO;
-    *child = find_room(m);
+    *child = children_room(&m->children);
     if (!*child)
         return -EAGAIN;
     error = job_ends_open(&ends, m->front->layers.has_parts_to_open);
@@ -284,59 +252,67 @@ static int start_job(struct monitor *m, const struct wire_request *r, struct chi
     return ends.pipe[0];
 }
 
-/* Forks a process that looks for another file of the image's name, one at a time. */
-static void start_looker(struct monitor *m)
+static void ask(struct monitor *m)
 {
-    pid_t monitor = getpid();
+    layers_ask(&m->front->layers);
+}
 
-    if (m->looker)
-        return;
-    m->looker = fork();
-    if (m->looker < 0)
-        m->looker = 0;
-    if (m->looker || getpid() == monitor)
-        return;
+/* Forks a process that does that, and ends. Returns its number; 0: there is none. */
+static pid_t start_looker(struct monitor *m, void (*act)(struct monitor *m))
+{
+    pid_t monitor = getpid(), pid = fork();
+
+    if (pid || getpid() == monitor)
+        return pid < 0 ? 0 : pid;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     close(m->socket);
     become_child(m);
-    look(m);
-    layers_ask(&m->front->layers);
+    act(m);
     _exit(0);
+}
+
+/* Looks for another file of the image's name; and asks the storage of all files, which may hang. */
+static void take_look(struct monitor *m)
+{
+    if (!m->looker)
+        m->looker = start_looker(m, look);
+    if (!m->asker && m->front->layers.storage & STORAGE_REMOTE)
+        m->asker = start_looker(m, ask);
 }
 
 /* Takes what was found: another file is the image from now on, unless the front cannot be told. */
 static void read_news(struct monitor *m)
 {
-    struct layers *layers = &m->front->layers;
-    int32_t status;
+    struct wire_news news;
     int fd;
 
-    while (wire_receive(m->news[0], &status, sizeof status, &fd) == 1) {
-        if (answer(m, (struct wire_answer){.kind = WIRE_LOOKED, .status = status}, fd) < 0)
+    while (wire_receive(m->news[0], &news, sizeof news, &fd) == 1) {
+        const struct wire_answer a = {
+            .kind = WIRE_LOOKED, .status = news.status, .storage = news.storage};
+
+        if (answer(m, a, fd) < 0)
             close(fd);
         else if (fd >= 0)
-            layers_replace(layers, fd);
+            layers_replace(&m->front->layers, fd, news.storage);
     }
-}
-
-static void kill_job(struct monitor *m, uint32_t job)
-{
-    for (size_t i = 0; i < CHILDREN_MAX; i++)
-        if (m->children[i].job == job)
-            kill_child(&m->children[i]);
 }
 
 /* Starts a job, and sends the front the end of its pipe. */
 static void take_start(struct monitor *m, const struct wire_request *r)
 {
     struct child *child = NULL;
-    int fd = start_job(m, r, &child), status = fd < 0 ? fd : 0;
-    int error = answer(m, (struct wire_answer){WIRE_STARTED, r->job, status, r->view}, fd);
+    int fd = start_job(m, r, &child);
+    struct wire_answer a = {.kind = WIRE_STARTED,
+                            .job = r->job,
+                            .view = r->view,
+                            .status = fd < 0 ? fd : 0,
+                            .is_gone = fd < 0};
+    int error = answer(m, a, fd);
 
     if (error) {
-        kill_child(child);
-        child->job = 0;
-        answer(m, (struct wire_answer){WIRE_STARTED, r->job, error, r->view}, -1);
+        child_kill(child);
+        a.status = error;
+        answer(m, a, -1);
     }
     if (fd >= 0)
         close(fd);
@@ -345,11 +321,11 @@ static void take_start(struct monitor *m, const struct wire_request *r)
 static void take_request(struct monitor *m, const struct wire_request *r)
 {
     if (r->kind == WIRE_LOOK)
-        start_looker(m);
+        take_look(m);
     else if (r->kind == WIRE_START)
         take_start(m, r);
     else if (r->kind == WIRE_KILL)
-        kill_job(m, r->job);
+        children_kill_job(&m->children, r->job);
 }
 
 static void read_requests(struct monitor *m)
@@ -357,7 +333,10 @@ static void read_requests(struct monitor *m)
     struct wire_request r;
     int fd, received;
 
-    for (unsigned i = 0; i < REQUESTS_AT_ONCE && m->socket >= 0 && takes_answers(m); i++) {
+    for (unsigned i = 0; i < REQUESTS_AT_ONCE && m->socket >= 0; i++) {
+        m->is_behind = !takes_answers(m);
+        if (m->is_behind)
+            return;
         received = wire_receive(m->socket, &r, sizeof r, &fd);
         if (received == 0)
             return;
@@ -370,30 +349,53 @@ static void read_requests(struct monitor *m)
     }
 }
 
+/* Tells of the end of a job, or of its opener if that is the last of its processes. */
+static void tell_end(struct monitor *m, struct child *child, pid_t pid, int status)
+{
+    struct wire_answer a = {
+        .kind = WIRE_ENDED, .job = child->job, .status = status, .view = child->view};
+
+    if (child->opener == pid) {
+        child->opener = 0;
+        a.kind = WIRE_GONE;
+    } else {
+        child->pid = 0;
+        child_kill(child);
+    }
+    a.is_gone = !child->pid && !child->opener;
+    if (a.kind == WIRE_ENDED || a.is_gone)
+        answer(m, a, -1);
+}
+
+static void take_end(struct monitor *m, pid_t pid, int status)
+{
+    struct child *child = children_find(&m->children, pid);
+
+    if (pid == m->front_pid) {
+        m->front_ended = true;
+        m->front_status = status;
+    }
+    if (pid == m->looker)
+        m->looker = 0;
+    if (pid == m->asker)
+        m->asker = 0;
+    if (child)
+        tell_end(m, child, pid, status);
+}
+
 static void reap(struct monitor *m)
 {
     int status;
     pid_t pid;
 
-    while (takes_answers(m) && (pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        struct child *child = find_child(m, pid);
-
-        if (pid == m->front_pid) {
-            m->front_ended = true;
-            m->front_status = status;
-        }
-        if (pid == m->looker)
-            m->looker = 0;
-        if (child && child->job)
-            answer(m, (struct wire_answer){WIRE_ENDED, child->job, status, child->view}, -1);
-        if (child) {
-            child->pid = 0;
-            kill_child(child);
-        }
-        for (size_t i = 0; i < CHILDREN_MAX; i++)
-            if (m->children[i].opener == pid)
-                m->children[i].opener = 0;
-    }
+    do {
+        m->is_behind = !takes_answers(m);
+        if (m->is_behind)
+            return;
+        pid = waitpid(-1, &status, WNOHANG);
+        if (pid > 0)
+            take_end(m, pid, status);
+    } while (pid > 0);
 }
 
 /* The first signal unmounts, lazily: what is open stays so. The second ends the front, whatever is
@@ -415,7 +417,7 @@ static void take_signals(struct monitor *m)
 static void watch(struct monitor *m)
 {
     while (!m->front_ended) {
-        short events = takes_answers(m) ? POLLIN : POLLOUT;
+        short events = m->is_behind ? POLLOUT : POLLIN;
         struct pollfd fds[] = {{.fd = m->signals, .events = POLLIN},
                                {.fd = m->socket, .events = events},
                                {.fd = m->news[0], .events = POLLIN}};
@@ -437,8 +439,7 @@ static void end_jobs(struct monitor *m)
 {
     const struct timespec moment = {.tv_nsec = 1000000};
 
-    for (size_t i = 0; i < CHILDREN_MAX; i++)
-        kill_child(&m->children[i]);
+    children_kill(&m->children);
     for (unsigned i = 0; i < END_TRIES && waitpid(-1, NULL, WNOHANG) >= 0; i++)
         nanosleep(&moment, NULL);
 }

@@ -102,7 +102,7 @@ static void answer_lookup(struct request *r, int error)
 
     /* A job that died is told at open(): the tree can be listed all the same. */
     if (tree_is_absent(front, &r->place)) {
-        fuse_reply_err(r->req, error == -EAGAIN ? EAGAIN : ENOENT);
+        fuse_reply_err(r->req, error ? -error : ENOENT);
         result_drop(result);
         return;
     }
@@ -176,7 +176,6 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
                         .answer = answer_lookup,
                         .eager = directory->eager,
                         .waiter.glances = !directory->eager};
-    struct place teller;
     int error = 0;
 
     refresh(front);
@@ -194,13 +193,11 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
         fuse_reply_err(req, -error);
         return;
     }
-    teller = tree_told_by(&r.place);
     if (r.eager && r.place.node->pass > PASS_HEADER)
-        request_when_known(&r.place, &r);
-    else if (r.place.node->after || r.place.node->pass == PASS_HEADER || request_must_look(&r))
-        request_when_known(&teller, &r);
-    else
-        answer_lookup(&r, 0);
+        r.asked = r.place;
+    else if (r.place.node->after || r.place.node->pass == PASS_HEADER)
+        r.asked = tree_told_by(&r.place);
+    request_when_known(&r);
 }
 
 static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t count)
@@ -281,6 +278,7 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
                         .req = req,
                         .inode = inode,
                         .place = inode->place,
+                        .asked = inode->place,
                         .fi = *fi,
                         .answer = answer_open};
 
@@ -291,7 +289,7 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     else if (inode->result)
         answer_open(&r, 0);
     else
-        request_when_known(&inode->place, &r);
+        request_when_known(&r);
 }
 
 static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
@@ -331,13 +329,14 @@ static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
     struct request r = {.front = front,
                         .req = req,
                         .inode = inode,
-                        .place = tree_listed_after(&inode->place),
+                        .place = inode->place,
+                        .asked = tree_listed_after(&inode->place),
                         .fi = *fi,
                         .answer = answer_opendir,
                         .waiter.glances = !inode->eager};
 
     refresh(front);
-    request_when_known(&r.place, &r);
+    request_when_known(&r);
 }
 
 static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,

@@ -27,50 +27,6 @@ static void on_interrupt(fuse_req_t req, void *data)
     free(r);
 }
 
-static void resume_looked(struct waiter *waiter, int error);
-
-bool request_must_look(const struct request *r)
-{
-    const struct node *node = r->place.node;
-
-    return front_is_looking(r->front) && !node->of_mount && node->pass != PASS_DIRECTORY;
-}
-
-void request_when_known(const struct place *place, const struct request *r)
-{
-    struct jobs *jobs = &r->front->jobs;
-    bool is_looking = request_must_look(r);
-    struct request *waiting;
-    struct request now = *r;
-
-    if (!is_looking && jobs_is_known(jobs, place)) {
-        now.answer(&now, 0);
-        return;
-    }
-    waiting = malloc(sizeof *waiting);
-    if (!waiting) {
-        fuse_reply_err(r->req, ENOMEM);
-        return;
-    }
-    *waiting = *r;
-    waiting->asked = *place;
-    waiting->waiter.task = place_task(place);
-    waiting->waiter.resume = is_looking ? resume_looked : resume;
-    waiting->waiter.pid = fuse_req_ctx(r->req)->pid;
-    fuse_req_interrupt_func(r->req, on_interrupt, waiting);
-    if (waiting->interrupted) {
-        fuse_req_interrupt_func(r->req, NULL, NULL);
-        fuse_reply_err(r->req, EINTR);
-        free(waiting);
-        return;
-    }
-    waiting->queued = true;
-    if (is_looking)
-        jobs_wait_look(jobs, &waiting->waiter);
-    else
-        jobs_wait(jobs, &waiting->waiter);
-}
-
 static void resume_looked(struct waiter *waiter, int error)
 {
     struct request *r = (struct request *)waiter;
@@ -81,6 +37,57 @@ static void resume_looked(struct waiter *waiter, int error)
     }
     fuse_req_interrupt_func(r->req, NULL, NULL);
     r->queued = false;
-    request_when_known(&r->asked, r);
+    r->has_looked = true;
+    request_when_known(r);
     free(r);
+}
+
+/* Whether what is known of the place is of a file that is gone, while it is being looked for
+ * another: of the image, not of the mount, nor of another layer. */
+static bool must_look(const struct request *r)
+{
+    const struct place *place = &r->place;
+
+    return !r->has_looked && front_is_looking(r->front) && !place->node->of_mount &&
+           place->view <= 1 && (place->node->pass != PASS_DIRECTORY || r->asked.node);
+}
+
+/* Waits, for a look or for a pass. */
+static void wait(struct request *r, bool is_looking)
+{
+    struct jobs *jobs = &r->front->jobs;
+
+    r->waiter.task = place_task(r->asked.node ? &r->asked : &r->place);
+    r->waiter.resume = is_looking ? resume_looked : resume;
+    r->waiter.pid = fuse_req_ctx(r->req)->pid;
+    fuse_req_interrupt_func(r->req, on_interrupt, r);
+    if (r->interrupted) {
+        fuse_req_interrupt_func(r->req, NULL, NULL);
+        fuse_reply_err(r->req, EINTR);
+        free(r);
+        return;
+    }
+    r->queued = true;
+    if (is_looking)
+        jobs_wait_look(jobs, &r->waiter);
+    else
+        jobs_wait(jobs, &r->waiter);
+}
+
+void request_when_known(const struct request *r)
+{
+    bool is_looking = must_look(r);
+    struct request *waiting, now = *r;
+
+    if (!is_looking && (!r->asked.node || jobs_is_known(&r->front->jobs, &r->asked))) {
+        now.answer(&now, 0);
+        return;
+    }
+    waiting = malloc(sizeof *waiting);
+    if (!waiting) {
+        fuse_reply_err(r->req, ENOMEM);
+        return;
+    }
+    *waiting = *r;
+    wait(waiting, is_looking);
 }

@@ -12,22 +12,19 @@ struct request {
     fuse_req_t req;
     struct inode *inode; /* OPEN, OPENDIR */
     struct place place;
-    struct place asked; /* what it waits for */
+    struct place asked; /* what must be known; no node: nothing */
     bool eager;         /* LOOKUP */
+    bool has_looked;    /* it has waited for a look; once is enough, if storage hangs */
     struct fuse_file_info fi;
     void (*answer)(struct request *r, int error);
     bool queued, interrupted;
 };
 
-/* Whether the answer is to wait until somebody has looked for another file, as what is known of the
- * place is of one that is gone. */
-bool request_must_look(const struct request *r);
-
 /*
- * Calls r->answer as soon as what the pass of the place says is known: now, or when its job has
- * told; and not before somebody has looked, if the answer must wait for that. Who gets a signal
- * meanwhile is answered EINTR. *r is copied.
+ * Calls r->answer as soon as what the pass of r->asked says is known, if something is asked: now,
+ * or when its job has told; and not before somebody has looked for another file, if what is known
+ * of r->place is of one that is gone. Who gets a signal meanwhile is answered EINTR. *r is copied.
  */
-void request_when_known(const struct place *place, const struct request *r);
+void request_when_known(const struct request *r);
 
 #endif

@@ -4,7 +4,7 @@
  *
  * Front to monitor, on a sequenced-packet socket: struct wire_request. Monitor to front: struct
  * wire_answer, with the job's pipe as a descriptor when it says WIRE_STARTED. Whoever looks for
- * another file of the image's name to monitor: an int32_t, as the status of WIRE_LOOKED. Job to
+ * another file of the image's name to monitor: struct wire_news. Job to
  * front, on that pipe: struct wire_frame, each followed by its bytes; the last is WIRE_END. Each
  * side takes what the other says as possibly wrong. Job to its opener, on a socket of its own,
  * where parts of the image are opened when they are needed: struct wire_part, and struct
@@ -43,14 +43,22 @@ struct wire_request {
 enum wire_answer_kind {
     WIRE_STARTED = 1,
     WIRE_ENDED,
+    WIRE_GONE,   /* the last process of a job whose end was told */
     WIRE_LOOKED, /* status: as layers_look(); 0: the descriptor that comes with it is the image */
+};
+
+struct wire_news {
+    int32_t status;   /* as of WIRE_LOOKED */
+    uint32_t storage; /* of the descriptor's file */
 };
 
 struct wire_answer {
     uint32_t kind;
     uint32_t job;
-    int32_t status; /* WIRE_STARTED: 0 or -errno, without a pipe; WIRE_ENDED: as of waitpid(2) */
-    uint32_t view;  /* of the job */
+    int32_t status;   /* WIRE_STARTED: 0 or -errno, without a pipe; WIRE_ENDED: as of waitpid(2) */
+    uint32_t view;    /* of the job */
+    uint32_t is_gone; /* WIRE_STARTED, WIRE_ENDED, WIRE_GONE: no process of the job is left */
+    uint32_t storage; /* WIRE_LOOKED: enum storage, of the image */
 };
 
 enum wire_frame_kind {

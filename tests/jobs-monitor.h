@@ -132,7 +132,8 @@ static inline void assert_no_request(void)
 
 static inline void answer(enum wire_answer_kind kind, uint32_t job, int status, int fd)
 {
-    struct wire_answer a = {kind, job, status, 0};
+    struct wire_answer a = {
+        .kind = kind, .job = job, .status = status, .is_gone = kind == WIRE_ENDED || status < 0};
 
     assert_int_equal(wire_send(monitor, &a, sizeof a, fd), 0);
 }

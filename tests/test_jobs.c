@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 
 #include "fs/job.h"
+#include "fs/jobs-list.h"
 #include "jobs-monitor.h"
 
 #include <stdlib.h>
@@ -248,6 +249,7 @@ static void test_turns(void **state)
     int out;
 
     (void)state;
+    jobs.views_count = 2; /* an image without layers */
     for (unsigned i = 0; i < WALKS; i++) {
         snprintf(path, sizeof path, "measure/vhdx,log_size=%uM", i + 2);
         place = place_of(path);
@@ -290,6 +292,7 @@ static void test_left_before_its_turn(void **state)
     char path[64];
 
     (void)state;
+    jobs.views_count = 2;
     for (unsigned i = 0; i <= JOBS_TURNS_MAX; i++) {
         struct place place;
 
@@ -302,6 +305,44 @@ static void test_left_before_its_turn(void **state)
     jobs_leave(&jobs, &readers[JOBS_TURNS_MAX].waiter);
     run_for(JOBS_LINGER_MS + 50);
     assert_no_request();
+}
+
+static int timeout_now(void)
+{
+    struct pollfd fds[JOBS_POLLFDS];
+    nfds_t count;
+
+    return jobs_poll(&jobs, fds, &count);
+}
+
+/* None of several layers has all turns. */
+static void test_turns_of_layers(void **state)
+{
+    static struct reader readers[JOBS_VIEW_TURNS_MAX + 1];
+    struct reader other = {.waiter = {.task = {1, PASS_SCAN, 0}, .resume = resume_reader}};
+    uint32_t first = 0;
+    char path[64];
+
+    (void)state;
+    for (unsigned i = 0; i <= JOBS_VIEW_TURNS_MAX; i++) {
+        struct place place;
+
+        snprintf(path, sizeof path, "measure/vhdx,log_size=%uM", i + 2);
+        place = place_of(path);
+        wait_for_place(&readers[i], &place);
+        if (i < JOBS_VIEW_TURNS_MAX) {
+            uint32_t job = assert_request(WIRE_START, PASS_MEASURE);
+
+            first = first ? first : job;
+        }
+    }
+    assert_no_request();
+    jobs_wait(&jobs, &other.waiter);
+    assert_request(WIRE_START, PASS_SCAN);
+    assert_no_request();
+    answer(WIRE_STARTED, first, -EAGAIN, -1);
+    settle();
+    assert_request(WIRE_START, PASS_MEASURE);
 }
 
 /* Processes that were to end, and do not, hold up their view, and no other. */
@@ -327,10 +368,36 @@ static void test_lingering(void **state)
     assert_no_request();
     jobs_wait(&jobs, &other.waiter);
     assert_request(WIRE_START, PASS_SCAN);
+    /* Not for longer than a job may tell nothing. */
+    jobs.stall_ms = 1000;
+    assert_true(timeout_now() > 0 && timeout_now() <= 1000);
+    job_find(&jobs, &reader.waiter.task)->heard -= 1000;
+    settle();
+    assert_resumed(&reader, -EIO);
+    assert_problems("the scan job could not be started: others that were killed hang\n");
+    wait_for(&reader, PASS_SCAN);
     answer(WIRE_ENDED, first, SIGKILL, -1);
     settle();
     assert_request(WIRE_START, PASS_SCAN);
     assert_waits(&reader);
+}
+
+/* A monitor that has read in the meantime: nobody else says that the job can be started. */
+static void test_room_again(void **state)
+{
+    struct wire_request request;
+    struct reader reader;
+    int fd;
+
+    (void)state;
+    while (wire_has_room(jobs.monitor))
+        jobs_look(&jobs);
+    wait_for(&reader, PASS_HEADER);
+    while (wire_receive(monitor, &request, sizeof request, &fd) == 1)
+        assert_int_equal(request.kind, WIRE_LOOK);
+    assert_int_equal(timeout_now(), 0);
+    settle();
+    assert_request(WIRE_START, PASS_HEADER);
 }
 
 /* While the monitor has much to do, it is not asked for more. */
@@ -355,14 +422,6 @@ static void test_crowded(void **state)
         assert_int_equal(wire_receive(monitor, &request, sizeof request, &fd), 1);
     assert_int_equal(request.kind, WIRE_START);
     assert_no_request();
-}
-
-static int timeout_now(void)
-{
-    struct pollfd fds[JOBS_POLLFDS];
-    nfds_t count;
-
-    return jobs_poll(&jobs, fds, &count);
 }
 
 /* The job goes on while somebody waits, and a moment longer; then it is killed. */
@@ -717,6 +776,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_options_of_others, begin_jobs, end_jobs),
         cmocka_unit_test_setup_teardown(test_turns, begin_jobs, end_jobs),
         cmocka_unit_test_setup_teardown(test_lingering, begin_jobs, end_jobs),
+        cmocka_unit_test_setup_teardown(test_turns_of_layers, begin_jobs, end_jobs),
+        cmocka_unit_test_setup_teardown(test_room_again, begin_jobs, end_jobs),
         cmocka_unit_test_setup_teardown(test_crowded, begin_jobs, end_jobs),
         cmocka_unit_test_setup_teardown(test_left_before_its_turn, begin_jobs, end_jobs),
         cmocka_unit_test_setup_teardown(test_left, begin_jobs, end_jobs),
