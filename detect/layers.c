@@ -197,7 +197,8 @@ static int take_part(struct layers *layers, struct layer *layer, size_t n,
     found->name = NULL;
     grant->resolved = path_of(found->fd);
     grant->state = GRANT_OPENED;
-    layers->storage |= image_file_storage(found->fd);
+    if (found->st.st_dev != layer->st.st_dev) /* of thousands of parts most are beside the image */
+        layers->storage |= image_file_storage(found->fd);
     keep_part(layers, layer, n, found->fd);
     return 0;
 }

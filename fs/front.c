@@ -65,9 +65,9 @@ static void take_look(void *context, const struct wire_answer *a, int fd)
     struct front *front = context;
 
     front->is_looking = false;
-    /* Another error tells nothing of the name. */
-    if (a->status == 0 || a->status == -EALREADY || is_away(a->status))
-        front->is_away = is_away(a->status);
+    if (a->status && a->status != -EALREADY && !is_away(a->status)) /* nothing is known of it */
+        return;
+    front->is_away = is_away(a->status);
     if (front->is_away)
         say_away(front, a->status);
     if (fd < 0 || layers_replace(&front->layers, fd, a->storage) < 0)

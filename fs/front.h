@@ -62,7 +62,7 @@ struct layer *front_layer(struct front *front, unsigned view);
  * takes no time, unless storage hangs. */
 bool front_is_looking(const struct front *front);
 
-/* Makes room for other sets of options: forgets all that no job is about, and what is known of
+/* Makes room for other sets of options: forgets all for which nobody waits, and what is known of
  * files with them. */
 void front_reclaim_sets(struct front *front);
 

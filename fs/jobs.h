@@ -37,8 +37,8 @@ enum {
        other jobs of the view. */
     JOBS_LINGERING_MAX = 4,
 
-    /* Of several layers, none has more turns: storage that hangs holds up its own, and the image.
-     */
+    /* Where there are layers no view has more turns: storage that hangs holds up two, its layer and
+       the whole, and some are left. */
     JOBS_VIEW_TURNS_MAX = 7,
 
     /* So often the jobs of a pass may fail in so long a time: after that it is not tried again

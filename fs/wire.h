@@ -4,11 +4,10 @@
  *
  * Front to monitor, on a sequenced-packet socket: struct wire_request. Monitor to front: struct
  * wire_answer, with the job's pipe as a descriptor when it says WIRE_STARTED. Whoever looks for
- * another file of the image's name to monitor: struct wire_news. Job to
- * front, on that pipe: struct wire_frame, each followed by its bytes; the last is WIRE_END. Each
- * side takes what the other says as possibly wrong. Job to its opener, on a socket of its own,
- * where parts of the image are opened when they are needed: struct wire_part, and struct
- * wire_part_answer.
+ * another file of the image's name to monitor: struct wire_news. Job to front, on that pipe: struct
+ * wire_frame, each followed by its bytes; the last is WIRE_END. Each side takes what the other says
+ * as possibly wrong. Job to its opener, on a socket of its own, where parts of the image are opened
+ * when they are needed: struct wire_part, and struct wire_part_answer.
  */
 #ifndef FS_WIRE_H
 #define FS_WIRE_H

@@ -182,6 +182,31 @@ def to_look_at_a_file_of_an_image_that_is_gone_computes_nothing():
 
 
 @test
+def who_waits_for_a_look_keeps_its_options():
+    """Others need so many that what nobody waits for is forgotten."""
+    image = images.qcow2()
+    first, second = "measure/qcow2,cluster_size=4k", "measure/qcow2,cluster_size=2M"
+    text = good(Place.cat, image, first)
+    check(good(Place.cat, image, second) != text, "they are not alike")
+    with Mount(image) as m:
+        os.stat(m.path(first + ".json"))  # the first set, and no inode of what will be read
+        for i in range(16384 - 1):
+            os.stat(m.path(f"measure/vhdx,block_size={1 << i // 4000}M,log_size={i % 4000 + 3}M"))
+        os.unlink(image)
+        m.read("format")
+        time.sleep(0.6)
+        os.kill(m.monitor, signal.SIGSTOP)
+        reader = start("cat", m.path(first))
+        time.sleep(0.2)
+        other = start("cat", m.path(second))
+        time.sleep(0.2)
+        equal((reader.poll(), other.poll()), (None, None), "they wait")
+        os.kill(m.monitor, signal.SIGCONT)
+        equal(finish(reader), (0, text, ""), first)
+        finish(other)
+
+
+@test
 def who_waits_for_a_look_can_be_interrupted():
     image = images.qcow2()
     with Mount(image) as m:

@@ -180,6 +180,17 @@ static void wait_for_place(struct reader *reader, const struct place *place)
     jobs_wait(&jobs, &reader->waiter);
 }
 
+/* Waits for a file with options of its own for each number. */
+static void wait_for_set(struct reader *reader, unsigned number)
+{
+    struct place place;
+    char path[64];
+
+    snprintf(path, sizeof path, "measure/vhdx,log_size=%uM", number + 2);
+    place = place_of(path);
+    wait_for_place(reader, &place);
+}
+
 /* Files with the same options have one job, which is told what these are, and which may tell of
  * nothing else. */
 static void test_options(void **state)
@@ -245,16 +256,12 @@ static void test_turns(void **state)
     static struct reader readers[WALKS], header, luks;
     struct place place;
     uint32_t ids[WALKS];
-    char path[64];
     int out;
 
     (void)state;
     jobs.views_count = 2; /* an image without layers */
-    for (unsigned i = 0; i < WALKS; i++) {
-        snprintf(path, sizeof path, "measure/vhdx,log_size=%uM", i + 2);
-        place = place_of(path);
-        wait_for_place(&readers[i], &place);
-    }
+    for (unsigned i = 0; i < WALKS; i++)
+        wait_for_set(&readers[i], i);
     for (unsigned i = 0; i < JOBS_TURNS_MAX; i++)
         ids[i] = assert_request(WIRE_START, PASS_MEASURE);
     assert_no_request();
@@ -289,17 +296,11 @@ static void test_turns(void **state)
 static void test_left_before_its_turn(void **state)
 {
     static struct reader readers[JOBS_TURNS_MAX + 1];
-    char path[64];
 
     (void)state;
     jobs.views_count = 2;
-    for (unsigned i = 0; i <= JOBS_TURNS_MAX; i++) {
-        struct place place;
-
-        snprintf(path, sizeof path, "measure/vhdx,log_size=%uM", i + 2);
-        place = place_of(path);
-        wait_for_place(&readers[i], &place);
-    }
+    for (unsigned i = 0; i <= JOBS_TURNS_MAX; i++)
+        wait_for_set(&readers[i], i);
     for (unsigned i = 0; i < JOBS_TURNS_MAX; i++)
         assert_request(WIRE_START, PASS_MEASURE);
     jobs_leave(&jobs, &readers[JOBS_TURNS_MAX].waiter);
@@ -320,21 +321,14 @@ static void test_turns_of_layers(void **state)
 {
     static struct reader readers[JOBS_VIEW_TURNS_MAX + 1];
     struct reader other = {.waiter = {.task = {1, PASS_SCAN, 0}, .resume = resume_reader}};
-    uint32_t first = 0;
-    char path[64];
+    uint32_t first = 0, job;
 
     (void)state;
-    for (unsigned i = 0; i <= JOBS_VIEW_TURNS_MAX; i++) {
-        struct place place;
-
-        snprintf(path, sizeof path, "measure/vhdx,log_size=%uM", i + 2);
-        place = place_of(path);
-        wait_for_place(&readers[i], &place);
-        if (i < JOBS_VIEW_TURNS_MAX) {
-            uint32_t job = assert_request(WIRE_START, PASS_MEASURE);
-
-            first = first ? first : job;
-        }
+    for (unsigned i = 0; i <= JOBS_VIEW_TURNS_MAX; i++)
+        wait_for_set(&readers[i], i);
+    for (unsigned i = 0; i < JOBS_VIEW_TURNS_MAX; i++) {
+        job = assert_request(WIRE_START, PASS_MEASURE);
+        first = first ? first : job;
     }
     assert_no_request();
     jobs_wait(&jobs, &other.waiter);
@@ -376,10 +370,27 @@ static void test_lingering(void **state)
     assert_resumed(&reader, -EIO);
     assert_problems("the scan job could not be started: others that were killed hang\n");
     wait_for(&reader, PASS_SCAN);
-    answer(WIRE_ENDED, first, SIGKILL, -1);
+    /* One whose opener hangs is not gone. */
+    assert_int_equal(wire_send(monitor, &(struct wire_answer){WIRE_ENDED, first, SIGKILL, 0, 0, 0},
+                               sizeof(struct wire_answer), -1),
+                     0);
+    settle();
+    assert_no_request();
+    assert_int_equal(wire_send(monitor, &(struct wire_answer){WIRE_GONE, first, 0, 0, 1, 0},
+                               sizeof(struct wire_answer), -1),
+                     0);
     settle();
     assert_request(WIRE_START, PASS_SCAN);
     assert_waits(&reader);
+}
+
+/* Waits for a job while the monitor has much to do. */
+static void wait_when_crowded(struct reader *reader)
+{
+    while (wire_has_room(jobs.monitor))
+        jobs_look(&jobs);
+    wait_for(reader, PASS_HEADER);
+    assert_int_equal(jobs.all->id, 0);
 }
 
 /* A monitor that has read in the meantime: nobody else says that the job can be started. */
@@ -390,9 +401,7 @@ static void test_room_again(void **state)
     int fd;
 
     (void)state;
-    while (wire_has_room(jobs.monitor))
-        jobs_look(&jobs);
-    wait_for(&reader, PASS_HEADER);
+    wait_when_crowded(&reader);
     while (wire_receive(monitor, &request, sizeof request, &fd) == 1)
         assert_int_equal(request.kind, WIRE_LOOK);
     assert_int_equal(timeout_now(), 0);
@@ -408,9 +417,7 @@ static void test_crowded(void **state)
     int fd;
 
     (void)state;
-    while (wire_has_room(jobs.monitor))
-        jobs_look(&jobs);
-    wait_for(&reader, PASS_HEADER);
+    wait_when_crowded(&reader);
     settle();
     assert_int_equal(jobs.all->id, 0);
     do

@@ -122,6 +122,27 @@ static void test_more_descriptors(void **state)
     }
 }
 
+/* There is room long before none is left: for what must be sent. */
+static void test_room(void **state)
+{
+    struct wire_request request = {.kind = WIRE_KILL};
+    unsigned sent = 0, more = 0;
+    int fd;
+
+    (void)state;
+    for (; wire_has_room(ends[0]); sent++)
+        assert_int_equal(wire_send(ends[0], &request, sizeof request, -1), 0);
+    while (wire_send(ends[0], &request, sizeof request, -1) == 0)
+        more++;
+    assert_true(sent > 0 && more > 2 * sent);
+    while (wire_receive(ends[1], &request, sizeof request, &fd) == 1)
+        ;
+    assert_true(wire_has_room(ends[0]));
+    close(ends[1]);
+    assert_true(wire_has_room(ends[0]));
+    ends[1] = -1;
+}
+
 static void test_gone(void **state)
 {
     char byte = 'x';
@@ -205,6 +226,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_descriptor, begin, end),
         cmocka_unit_test_setup_teardown(test_length, begin, end),
         cmocka_unit_test_setup_teardown(test_more_descriptors, begin, end),
+        cmocka_unit_test_setup_teardown(test_room, begin, end),
         cmocka_unit_test_setup_teardown(test_gone, begin, end),
         cmocka_unit_test_setup_teardown(test_full, begin, end),
         cmocka_unit_test(test_write),
