@@ -268,6 +268,8 @@ static enum grant_state state_of(enum policy_state state)
         return GRANT_NONE;
     case POLICY_MISSING:
         return GRANT_MISSING;
+    case POLICY_UNREADABLE:
+        return GRANT_UNREADABLE;
     default:
         return GRANT_REFUSED;
     }
@@ -410,8 +412,8 @@ int layers_open_part(const struct layers *layers, unsigned number, size_t refere
 const char *grant_state_name(enum grant_state state)
 {
     static const char *const names[] = {
-        [GRANT_NONE] = "not-granted", [GRANT_REFUSED] = "refused", [GRANT_MISSING] = "missing",
-        [GRANT_UNUSED] = "unused",    [GRANT_OPENED] = "granted",
+        [GRANT_NONE] = "not-granted",      [GRANT_REFUSED] = "refused", [GRANT_MISSING] = "missing",
+        [GRANT_UNREADABLE] = "unreadable", [GRANT_UNUSED] = "unused",   [GRANT_OPENED] = "granted",
     };
 
     return names[state];

@@ -26,10 +26,11 @@ int reference_list_add(struct reference_list *list, const struct reference *refe
 void reference_list_end(struct reference_list *list);
 
 enum grant_state {
-    GRANT_NONE,    /* no option covers it */
-    GRANT_REFUSED, /* a rule forbids it */
-    GRANT_MISSING, /* it is covered, but cannot be opened */
-    GRANT_UNUSED,  /* no guest byte comes from it, or another path to the same image was taken */
+    GRANT_NONE,       /* no option covers it */
+    GRANT_REFUSED,    /* a rule forbids it */
+    GRANT_MISSING,    /* it is covered, but there is none */
+    GRANT_UNREADABLE, /* it is covered, but cannot be opened */
+    GRANT_UNUSED,     /* no guest byte comes from it, or another path to the same image was taken */
     GRANT_OPENED,
 };
 

@@ -237,8 +237,11 @@ static enum policy_state say_error(struct reason *why, int error)
     case -ENODEV:
     case -ENOTBLK:
         return say(why, POLICY_REFUSED, image_file_error(error));
-    default:
+    case -ENOENT:
+    case -ENOTDIR:
         return say(why, POLICY_MISSING, strerror(-error));
+    default:
+        return say(why, POLICY_UNREADABLE, strerror(-error));
     }
 }
 

@@ -71,7 +71,8 @@ struct policy_referrer {
 enum policy_state {
     POLICY_NOT_GRANTED, /* no option covers it */
     POLICY_REFUSED,     /* a rule forbids it, whatever it is */
-    POLICY_MISSING,     /* it is covered, but cannot be opened */
+    POLICY_MISSING,     /* it is covered, but there is none */
+    POLICY_UNREADABLE,  /* it is covered, but cannot be opened */
     POLICY_GRANTED,
 };
 

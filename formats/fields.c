@@ -156,21 +156,34 @@ static size_t field_end(const struct field *f, size_t length)
     return f->length ? end : length;
 }
 
+/* The first field of the structure that the end of the file cuts off, or NULL. */
+static const struct field *lost_field(const struct header_part *part,
+                                      const struct header_found *found)
+{
+    for (const struct field *f = part->fields; f < part->fields + part->count; f++)
+        if (field_end(f, found->length) > found->inside)
+            return f;
+    return NULL;
+}
+
 /* Says that the file ends before or within the structure, if that costs it a field. */
 static void check_end(struct disk *disk, const struct header_part *part, uint64_t offset,
                       const struct header_found *found)
 {
-    if (found->length && !found->inside)
-        image_note(disk->img, "%s: the header at offset %llu is past the end of the file",
-                   disk->driver->name, (unsigned long long)offset);
-    for (const struct field *f = part->fields; found->inside && f < part->fields + part->count; f++)
-        if (field_end(f, found->length) > found->inside) {
-            image_note(disk->img,
-                       "%s: the header at offset %llu is cut off by the end of the file, before "
-                       "the end of %s",
-                       disk->driver->name, (unsigned long long)offset, f->name);
-            return;
-        }
+    const struct field *lost = lost_field(part, found);
+    const char *what = part->directory[0] ? "header/" : "the header";
+
+    if (!lost || !image_tell_end(disk->img))
+        return;
+    if (found->inside)
+        image_note(disk->img,
+                   "%s: %s%s at offset %llu is cut off by the end of the file, before the end of "
+                   "%s",
+                   disk->driver->name, what, part->directory, (unsigned long long)offset,
+                   lost->name);
+    else
+        image_note(disk->img, "%s: %s%s at offset %llu is past the end of the file",
+                   disk->driver->name, what, part->directory, (unsigned long long)offset);
 }
 
 void header_find(struct disk *disk, const struct header_part *part, struct header_found *found)

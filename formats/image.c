@@ -52,6 +52,7 @@ struct common {
 struct image {
     int fd;
     bool takes_fd, is_new; /* is_new: no session was on this file before */
+    bool end_is_told;      /* that the file ends too early */
     uint64_t size, disk_size;
     int64_t modified;
     struct common *common;
@@ -233,6 +234,14 @@ uint64_t image_size(const struct image *img)
     return img->size;
 }
 
+bool image_tell_end(struct image *img)
+{
+    bool first = !img->end_is_told;
+
+    img->end_is_told = true;
+    return first;
+}
+
 uint64_t image_disk_size(const struct image *img)
 {
     return img->disk_size;
@@ -385,40 +394,6 @@ int image_get(struct image *img, uint64_t offset, size_t length, const uint8_t *
     img->pieces = piece;
     *bytes = buffer;
     return 0;
-}
-
-int image_head(struct image *img, const uint8_t **bytes)
-{
-    return image_get(img, 0, IMAGE_HEAD_BYTES, bytes);
-}
-
-int image_tail(struct image *img, const uint8_t **bytes)
-{
-    const uint8_t *whole;
-    uint8_t *tail;
-    int error;
-
-    if (img->size >= IMAGE_TAIL_BYTES)
-        return image_get(img, img->size - IMAGE_TAIL_BYTES, IMAGE_TAIL_BYTES, bytes);
-    error = image_get(img, 0, (size_t)img->size, &whole);
-    if (error)
-        return error;
-    tail = image_alloc(img, IMAGE_TAIL_BYTES);
-    if (!tail)
-        return -ENOMEM;
-    memcpy(tail + IMAGE_TAIL_BYTES - img->size, whole, (size_t)img->size);
-    *bytes = tail;
-    return 0;
-}
-
-int image_require(struct image *img, uint64_t offset, uint64_t length, const char *what)
-{
-    uint64_t end;
-
-    if (checked_add(offset, length, &end) && end <= img->size)
-        return 0;
-    return image_fail(img, EUCLEAN, "%s (%llu bytes at offset %llu) is past the end of the file",
-                      what, (unsigned long long)length, (unsigned long long)offset);
 }
 
 int image_host_range(struct image *img, uint64_t offset, bool *data, uint64_t *end)

@@ -132,9 +132,15 @@ int image_head(struct image *img, const uint8_t **bytes);
  * image_get(). */
 int image_tail(struct image *img, const uint8_t **bytes);
 
-/* 0 if the file holds all of [offset, offset + length), else EUCLEAN, said: "WHAT ... is past the
- * end". */
+/* Whether the file holds all of [offset, offset + length). */
+bool image_holds(struct image *img, uint64_t offset, uint64_t length);
+
+/* 0 if it does, else EUCLEAN, said: "WHAT ... is past the end". */
 int image_require(struct image *img, uint64_t offset, uint64_t length, const char *what);
+
+/* Notes that it is being said that the file ends too early: false if it was before. One cut takes
+ * many structures along, and is said once of those of a header. */
+bool image_tell_end(struct image *img);
 
 /*
  * A piece of a table, read in bulk and kept until another piece is asked for: for tables of any

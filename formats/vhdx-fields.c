@@ -107,20 +107,18 @@ static const struct field locator_fields[] = {
     {"absolute_win32_path", 0, 0, print_value, NULL},
 };
 
-/* A structure that stands at a fixed place. */
-static int find_at(struct disk *disk, uint64_t at, uint64_t bytes, const char *what,
-                   uint64_t *offset, uint64_t *length)
+/* A structure whose place is known. */
+static int find_at(uint64_t at, uint64_t bytes, uint64_t *offset, uint64_t *length)
 {
-    int error = image_require(disk->img, at, bytes, what);
-
     *offset = at;
     *length = bytes;
-    return error ? error : 1;
+    return 1;
 }
 
 static int find_identifier(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
-    return find_at(disk, 0, 8 + 512, "vhdx: the file type identifier", offset, length);
+    (void)disk;
+    return find_at(0, 8 + 512, offset, length);
 }
 
 /* Of two headers that are both bad the first is taken for the one that counts. */
@@ -138,7 +136,7 @@ static int find_header(struct disk *disk, uint64_t *offset, uint64_t *length)
     uint64_t at;
     int error = active_header(disk, &at);
 
-    return error ? error : find_at(disk, at, VHDX_HEADER_BYTES, "vhdx: the header", offset, length);
+    return error ? error : find_at(at, VHDX_HEADER_BYTES, offset, length);
 }
 
 static int find_header_copy(struct disk *disk, uint64_t *offset, uint64_t *length)
@@ -149,19 +147,19 @@ static int find_header_copy(struct disk *disk, uint64_t *offset, uint64_t *lengt
     if (error)
         return error;
     at = at == VHDX_HEADER1_AT ? VHDX_HEADER2_AT : VHDX_HEADER1_AT;
-    return find_at(disk, at, VHDX_HEADER_BYTES, "vhdx: the other header", offset, length);
+    return find_at(at, VHDX_HEADER_BYTES, offset, length);
 }
 
 static int find_regions(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
-    return find_at(disk, VHDX_REGIONS1_AT, REGIONS_ENTRIES, "vhdx: the region table", offset,
-                   length);
+    (void)disk;
+    return find_at(VHDX_REGIONS1_AT, REGIONS_ENTRIES, offset, length);
 }
 
 static int find_regions_copy(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
-    return find_at(disk, VHDX_REGIONS2_AT, REGIONS_ENTRIES, "vhdx: the second region table", offset,
-                   length);
+    (void)disk;
+    return find_at(VHDX_REGIONS2_AT, REGIONS_ENTRIES, offset, length);
 }
 
 /* The entry of a region in the table at that offset. */
@@ -213,8 +211,7 @@ static int find_metadata(struct disk *disk, uint64_t *offset, uint64_t *length)
 
     if (error || found != 1)
         return error;
-    return find_at(disk, le64(entry + REGION_FILE_OFFSET), METADATA_HEADER_BYTES,
-                   "vhdx: the metadata table", offset, length);
+    return find_at(le64(entry + REGION_FILE_OFFSET), METADATA_HEADER_BYTES, offset, length);
 }
 
 static int find_item(struct disk *disk, enum vhdx_item item, uint64_t *offset, uint64_t *length)
@@ -223,9 +220,14 @@ static int find_item(struct disk *disk, enum vhdx_item item, uint64_t *offset, u
     uint64_t at;
     size_t count;
     int found = find_metadata(disk, &at, length);
-    int error = found == 1 ? image_get(disk->img, at, METADATA_HEADER_BYTES, &table) : found;
+    int error;
 
-    if (error || found != 1)
+    if (found != 1)
+        return found;
+    if (!image_holds(disk->img, at, METADATA_HEADER_BYTES)) /* said of the table itself */
+        return -EUCLEAN;
+    error = image_get(disk->img, at, METADATA_HEADER_BYTES, &table);
+    if (error)
         return error;
     count = min_u64(le16(table + METADATA_ENTRY_COUNT), VHDX_TABLE_ENTRIES);
     error =
@@ -274,8 +276,7 @@ static int find_locator(struct disk *disk, uint64_t *offset, uint64_t *length)
     if (found != 1 || *length < LOCATOR_BYTES)
         return found < 0 ? found : 0;
     *length = min_u64(*length, FIELD_PART_MAX);
-    found = image_require(disk->img, *offset, *length, "vhdx: the parent locator");
-    return found ? found : 1;
+    return 1;
 }
 
 const struct header_part vhdx_parts[] = {

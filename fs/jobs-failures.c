@@ -45,13 +45,23 @@ void job_note_failure(struct jobs *jobs, struct job *job, const char *format, in
     view_add_problems(view, job);
 }
 
+/* By the signal of the limit, which is of the job's sandbox, or another one. */
+static void note_cpu_limit(struct jobs *jobs, struct job *job)
+{
+    const char *format = job->sandbox.cpu_seconds
+                             ? "took more than %d s of processor time (see -o cpu-limit)"
+                             : "took more processor time than it may";
+
+    job_note_failure(jobs, job, format, (int)job->sandbox.cpu_seconds);
+}
+
 /* By a signal. */
 static void note_signal(struct jobs *jobs, struct job *job, int number)
 {
     if (number == SIGSYS)
         job_note_failure(jobs, job, "tried what the sandbox forbids, and was killed", 0);
     else if (number == SIGXCPU)
-        job_note_failure(jobs, job, "took more processor time than it may (see -o cpu-limit)", 0);
+        note_cpu_limit(jobs, job);
     else
         job_note_failure(jobs, job, "was killed by signal %d", number);
 }

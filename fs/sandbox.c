@@ -170,9 +170,14 @@ static int limit(int resource, rlim_t soft, rlim_t hard)
 }
 
 /* SIGXCPU says why a process ends; one that ignores it is killed a second later. */
-static int limit_cpu(uint64_t seconds)
+static int limit_cpu(uint64_t seconds, uint32_t *set)
 {
-    return seconds ? limit(RLIMIT_CPU, seconds, seconds + 1) : 0;
+    struct rlimit now;
+    int error = seconds ? limit(RLIMIT_CPU, seconds, seconds + 1) : 0;
+
+    if (!error && seconds && getrlimit(RLIMIT_CPU, &now) == 0 && now.rlim_cur <= INT32_MAX)
+        *set = (uint32_t)now.rlim_cur;
+    return error;
 }
 
 static int enter_limits(const struct sandbox_process *process, struct sandbox_state *state)
@@ -181,7 +186,6 @@ static int enter_limits(const struct sandbox_process *process, struct sandbox_st
     rlim_t descriptors = FRONT_DESCRIPTORS, memory = is_job ? JOB_MEMORY : FRONT_MEMORY;
     int error = limit(RLIMIT_CORE, 0, 0);
 
-    (void)state;
     if (is_job)
         descriptors = process->asks_for_parts ? JOB_DESCRIPTORS : 0;
     if (!error)
@@ -192,7 +196,7 @@ static int enter_limits(const struct sandbox_process *process, struct sandbox_st
         error = limit(RLIMIT_FSIZE, 0, 0);
     if (!error && !HAS_SANITIZERS) /* their shadow of the memory has terabytes of addresses */
         error = limit(RLIMIT_AS, memory, memory);
-    return error ? error : limit_cpu(process->cpu_seconds);
+    return error ? error : limit_cpu(process->cpu_seconds, &state->cpu_seconds);
 }
 
 static int enter_seccomp(const struct sandbox_process *process, struct sandbox_state *state)
@@ -262,7 +266,7 @@ bool sandbox_state_is_possible(const struct sandbox_state *state)
 {
     return state->failed <= SANDBOX_LAYERS && state->error <= 0 && state->error > -ERRNOS &&
            state->layers < 1u << SANDBOX_LAYERS && state->landlock_abi <= LANDLOCK_ABI &&
-           state->calls <= CALLS_MAX;
+           state->calls <= CALLS_MAX && state->cpu_seconds <= INT32_MAX;
 }
 
 /* Closes them; where the kernel cannot do that at once, one by one. */

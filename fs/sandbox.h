@@ -58,7 +58,8 @@ struct sandbox_state {
     uint32_t layers;       /* a bit for each */
     uint32_t landlock_abi; /* the newest that both sides know */
     uint32_t user;
-    uint32_t calls;  /* that are allowed */
+    uint32_t calls;       /* that are allowed */
+    uint32_t cpu_seconds; /* that it may take; 0: no limit was set */
     uint32_t failed; /* the layer that could not be entered and has to be; SANDBOX_LAYERS: none */
     int32_t error;   /* why: -errno */
 };

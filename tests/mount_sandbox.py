@@ -333,5 +333,5 @@ def a_pass_that_takes_too_long_is_ended():
     with Mount(image, "-o", "cpu-limit=1") as m:
         code, _, err = finish(start("cat", m.path("allocated_size")), 60)
         check(code == 1 and "Input/output error" in err, err)
-        equal(m.read("problems"), "the scan job took more processor time than it may (see -o cpu-limit)\n", "problems")
+        equal(m.read("problems"), "the scan job took more than 1 s of processor time (see -o cpu-limit)\n", "problems")
         equal(m.read("format"), "qcow2\n", "format")

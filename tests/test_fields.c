@@ -277,7 +277,7 @@ static void test_short_header(void **state)
     assert_true(image_bytes_read(s.img) <= IMAGE_HEAD_BYTES + FIELD_PART_MAX);
 }
 
-/* The file ends before the field: that is said, once for all of them. */
+/* The file ends before the field: that is said, once for all of them, and in all structures. */
 static void test_short_file(void **state)
 {
     (void)state;
@@ -291,8 +291,7 @@ static void test_short_file(void **state)
     assert_error("copy", "number", EUCLEAN);
     assert_string_equal(image_problems(s.img),
                         "fake: the header at offset 0 is cut off by the end of the file, before "
-                        "the end of late\n"
-                        "fake: the header at offset 100 is past the end of the file\n");
+                        "the end of late\n");
     /* What the structure claims beyond its fields need not be there. */
     make('c', 200);
     set_size(&s, 24);

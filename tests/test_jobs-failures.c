@@ -556,7 +556,7 @@ static void test_ends(void **state)
         const char *words;
     } ends[] = {
         {SIGSYS, "the scan job tried what the sandbox forbids, and was killed\n"},
-        {SIGXCPU, "the scan job took more processor time than it may (see -o cpu-limit)\n"},
+        {SIGXCPU, "the scan job took more processor time than it may\n"},
         {SIGABRT, "the scan job was killed by signal 6\n"},
         {7 << 8, "the scan job failed with status 7\n"},
     };
@@ -574,6 +574,28 @@ static void test_ends(void **state)
         assert_problems(ends[i].words);
         jobs_forget(&jobs);
     }
+}
+
+/* What the job had at most is said. */
+static void test_cpu_limit(void **state)
+{
+    struct sandbox_state held = {.failed = SANDBOX_LAYERS, .cpu_seconds = 600};
+    struct reader reader;
+    uint32_t job;
+    int out;
+
+    (void)state;
+    wait_for(&reader, PASS_SCAN);
+    job = assert_request(WIRE_START, PASS_SCAN);
+    out = start_true_job(job);
+    say_frame(out, WIRE_SANDBOX, 0, 0, &held, sizeof held);
+    close(out);
+    answer(WIRE_ENDED, job, SIGXCPU, -1);
+    settle();
+    assert_resumed(&reader, -EIO);
+    assert_problems("the scan job took more than 600 s of processor time (see -o cpu-limit)\n");
+    held.cpu_seconds = UINT32_MAX;
+    assert_false(sandbox_state_is_possible(&held));
 }
 
 /* A job that could not enter its sandbox says which layer was lacking; what makes no sense is no
@@ -745,6 +767,7 @@ int main(void)
         TEST(test_not_started_counts_not),
         TEST(test_given_up_while_waiting),
         TEST(test_ends),
+        TEST(test_cpu_limit),
         TEST(test_no_sandbox),
         TEST(test_sandbox_first),
         TEST(test_end_is_the_end),

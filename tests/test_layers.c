@@ -436,6 +436,7 @@ static void test_names_of_states(void **state)
     assert_string_equal(grant_state_name(GRANT_NONE), "not-granted");
     assert_string_equal(grant_state_name(GRANT_REFUSED), "refused");
     assert_string_equal(grant_state_name(GRANT_MISSING), "missing");
+    assert_string_equal(grant_state_name(GRANT_UNREADABLE), "unreadable");
     assert_string_equal(grant_state_name(GRANT_UNUSED), "unused");
     assert_string_equal(grant_state_name(GRANT_OPENED), "granted");
 }

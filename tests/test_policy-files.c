@@ -118,7 +118,7 @@ static void test_unreadable(void **state)
             _exit(2);
         begin_policy("follow=beside");
         ask("closed");
-        _exit(found.state == POLICY_MISSING && found.fd < 0 ? 0 : 1);
+        _exit(found.state == POLICY_UNREADABLE && found.fd < 0 ? 0 : 1);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(status, 0);

@@ -272,13 +272,14 @@ static int tell_lower_limits(void)
 {
     const struct sandbox_process process = {.out = out[1], .cpu_seconds = 600};
     const struct rlimit lower = {.rlim_cur = 50, .rlim_max = 100};
-    struct sandbox_state state;
+    struct sandbox_state state = {.layers = 0};
     struct rlimit cpu;
 
     if (setrlimit(RLIMIT_CPU, &lower) < 0 || become_user() < 0 ||
         sandbox_enter_layer(SANDBOX_LIMITS, &process, &state) < 0)
         return ESCAPED;
-    return getrlimit(RLIMIT_CPU, &cpu) < 0 || cpu.rlim_cur != 50 || cpu.rlim_max != 100;
+    return getrlimit(RLIMIT_CPU, &cpu) < 0 || cpu.rlim_cur != 50 || cpu.rlim_max != 100 ||
+           state.cpu_seconds != 50;
 }
 
 static int tell_core(void)
