@@ -40,7 +40,7 @@ static int take_file(struct job *job, const struct place *place, const struct wi
 
     if (!task_may_tell(&job->task, place) || !comes_in_order(job, place) || f->error > 0)
         return -EPROTO;
-    job->bytes += sizeof *result + f->length;
+    job->bytes += result_bytes(f->length);
     if (job->bytes > job->room)
         return -EFBIG;
     result = result_new(errno_of_file(f->error), bytes, f->length);

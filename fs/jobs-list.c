@@ -22,15 +22,6 @@ struct job *job_find(const struct jobs *jobs, const struct task *task)
     return job;
 }
 
-static size_t job_room(const struct task *task, unsigned views)
-{
-    size_t share = JOBS_HEADERS_BYTES / views;
-
-    if (!task_tells_headers(task))
-        return JOBS_NUMBERS_BYTES;
-    return share < FRAMES_BYTES_MAX ? share : FRAMES_BYTES_MAX;
-}
-
 struct job *job_new(struct jobs *jobs, const struct task *task)
 {
     struct job *job = jobs->count < JOBS_MAX ? calloc(1, sizeof *job) : NULL, **link = &jobs->all;
@@ -38,15 +29,33 @@ struct job *job_new(struct jobs *jobs, const struct task *task)
     if (!job)
         return NULL;
     jobs->count++;
-    *job = (struct job){.task = *task,
-                        .fd = -1,
-                        .left_at = -1,
-                        .heard = now_ms(),
-                        .room = job_room(task, jobs->views_count)};
+    *job = (struct job){.task = *task, .fd = -1, .left_at = -1, .heard = now_ms()};
     while (*link)
         link = &(*link)->next;
     *link = job;
     return job;
+}
+
+/* All that is kept of what jobs have told, but for one of them. */
+static size_t bytes_of_others(const struct jobs *jobs, const struct job *but)
+{
+    size_t bytes = 0;
+
+    for (unsigned i = 0; i < jobs->views_count; i++)
+        bytes += jobs->views[i].results.bytes;
+    for (const struct job *job = jobs->all; job; job = job->next)
+        bytes += job == but ? 0 : job->bytes;
+    return bytes;
+}
+
+size_t job_room(const struct jobs *jobs, const struct job *job)
+{
+    size_t share = JOBS_HEADERS_BYTES / 4 / jobs->views_count;
+    size_t others = bytes_of_others(jobs, job);
+
+    if (!task_tells_headers(&job->task))
+        return JOBS_NUMBERS_BYTES;
+    return others < JOBS_HEADERS_BYTES - share ? JOBS_HEADERS_BYTES - others : share;
 }
 
 bool job_takes_turns(const struct job *job)

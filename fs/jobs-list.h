@@ -11,6 +11,9 @@ struct job *job_find(const struct jobs *jobs, const struct task *task);
 /* A new job, which is not started yet. NULL: out of memory, or there are too many. */
 struct job *job_new(struct jobs *jobs, const struct task *task);
 
+/* The bytes that files may take that the job tells of: less, the more others have told. */
+size_t job_room(const struct jobs *jobs, const struct job *job);
+
 /* Whether the job is one of those that take turns: walks, and what there may be any number of. */
 bool job_takes_turns(const struct job *job);
 

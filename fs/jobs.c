@@ -175,8 +175,10 @@ static bool is_outdated(struct jobs *jobs, const struct job *job)
 /* Takes all frames that have come: the job may be over, or be none any more. */
 static void take_frames(struct jobs *jobs, struct job *job)
 {
-    int taken = job_take_frames(job);
+    int taken;
 
+    job->room = job_room(jobs, job);
+    taken = job_take_frames(job);
     if (taken == 1 && is_outdated(jobs, job))
         return;
     if (taken == 1) {

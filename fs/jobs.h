@@ -51,8 +51,9 @@ enum {
 
     JOBS_LATE_MS = 1000, /* who is later than that was stopped himself, and jobs with him */
 
-    /* Bytes that are kept of what a job tells of files. Jobs that look at headers, of which a view
-       has two, share theirs among the views; others tell no more than some numbers. */
+    /* Bytes that are kept of what jobs tell of files. Those that look at headers, of which a view
+       has two, have theirs together, and each view's a share of a quarter as much, whatever others
+       have told; others tell no more than some numbers. */
     JOBS_HEADERS_BYTES = 256 << 20,
     JOBS_NUMBERS_BYTES = 1 << 20,
 
@@ -87,7 +88,7 @@ struct job {
     struct results results; /* what came; published when all has */
     struct text problems;
     size_t problem_bytes; /* that have come */
-    size_t bytes, room;   /* that files take, and may take */
+    size_t bytes, room;   /* that files take, and may take now */
     struct wire_cost cost;
     struct sandbox_state sandbox;
     bool is_held;         /* it has told of that: the first that it has to tell */

@@ -8,6 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+size_t result_bytes(size_t length)
+{
+    return sizeof(struct result) + length;
+}
+
 struct result *result_new(int error, const void *bytes, size_t length)
 {
     struct result *result = malloc(sizeof *result + length);
@@ -41,6 +46,15 @@ struct result *results_get(const struct results *results, const struct place *pl
         return NULL;
     list = &results->lists[node_index(place->node)];
     return list->items && place->number < list->count ? list->items[place->number] : NULL;
+}
+
+/* Forgets what is at one place. */
+static void forget_item(struct results *results, struct result **item)
+{
+    if (*item)
+        results->bytes -= result_bytes((*item)->length);
+    result_drop(*item);
+    *item = NULL;
 }
 
 /* The list of a node; NULL: out of memory. */
@@ -81,8 +95,9 @@ int results_put(struct results *results, const struct place *place, struct resul
         result_drop(result);
         return error;
     }
-    result_drop(list->items[place->number]);
+    forget_item(results, &list->items[place->number]);
     list->items[place->number] = result;
+    results->bytes += result_bytes(result->length);
     if (place->number >= list->count)
         list->count = place->number + 1;
     return 0;
@@ -105,10 +120,10 @@ int results_set_count(struct results *results, const struct place *directory, ui
     return 0;
 }
 
-static void list_end(struct result_list *list)
+static void forget_list(struct results *results, struct result_list *list)
 {
     for (uint32_t i = 0; list->items && i < list->count; i++)
-        result_drop(list->items[i]);
+        forget_item(results, &list->items[i]);
     free(list->items);
     *list = (struct result_list){.items = NULL};
 }
@@ -149,10 +164,8 @@ void results_forget_sets(struct results *results, const struct option_sets *sets
         struct result_list *list = &results->lists[i];
 
         for (uint32_t k = 1; nodes[i].target && k < list->count; k++) {
-            if (option_sets_has(sets, k))
-                continue;
-            result_drop(list->items[k]);
-            list->items[k] = NULL;
+            if (!option_sets_has(sets, k))
+                forget_item(results, &list->items[k]);
         }
     }
 }
@@ -160,13 +173,13 @@ void results_forget_sets(struct results *results, const struct option_sets *sets
 void results_forget_node(struct results *results, const struct node *node)
 {
     if (results->lists)
-        list_end(&results->lists[node_index(node)]);
+        forget_list(results, &results->lists[node_index(node)]);
 }
 
 void results_forget(struct results *results)
 {
     for (size_t i = 0; results->lists && i < nodes_count(); i++)
-        list_end(&results->lists[i]);
+        forget_list(results, &results->lists[i]);
     free(results->lists);
-    results->lists = NULL;
+    *results = (struct results){.lists = NULL};
 }

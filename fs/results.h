@@ -30,7 +30,11 @@ struct result_list {
 
 struct results {
     struct result_list *lists; /* by node; NULL: nothing is known */
+    size_t bytes;              /* of all texts, and what keeping them takes */
 };
+
+/* What keeping a text of that length takes, of bytes. */
+size_t result_bytes(size_t length);
 
 /* The result of a file, which stays here; NULL: not known. The place's view is not looked at. */
 struct result *results_get(const struct results *results, const struct place *place);

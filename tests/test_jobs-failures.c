@@ -250,18 +250,42 @@ static void test_entries_out_of_order(void **state)
     close(out);
 }
 
-/* Those that tell numbers have little room, and those of one view no more than their share. */
-static void test_room(void **state)
+/* A view may tell what others have left, and some in any case. */
+static void test_room_of_headers(void **state)
 {
-    static const char text[1000];
-    struct reader header, reader;
+    const size_t share = JOBS_HEADERS_BYTES / 4 / VIEWS;
+    size_t *others = &jobs.views[1].results.bytes;
+    struct reader reader, content;
     uint32_t job;
     int out;
 
     (void)state;
-    wait_for(&header, PASS_HEADER);
-    assert_request(WIRE_START, PASS_HEADER);
-    assert_int_equal(jobs.all->room, JOBS_HEADERS_BYTES / VIEWS);
+    out = half_a_job(&reader, PASS_HEADER, &job);
+    assert_int_equal(jobs.all->room, JOBS_HEADERS_BYTES);
+    for (*others = 0; *others <= JOBS_HEADERS_BYTES; *others += JOBS_HEADERS_BYTES / 8) {
+        say_file(out, "virtual_size", "123\n");
+        settle();
+        assert_waits(&reader);
+        assert_int_equal(jobs.all->room,
+                         *others < JOBS_HEADERS_BYTES ? JOBS_HEADERS_BYTES - *others : share);
+    }
+    *others = 0;
+    wait_for(&content, PASS_CONTENT);
+    assert_int_equal(job_room(&jobs, jobs.all->next), JOBS_HEADERS_BYTES - jobs.all->bytes);
+    close(out);
+    jobs_leave(&jobs, &content.waiter);
+    jobs_leave(&jobs, &reader.waiter);
+}
+
+/* Those that tell numbers have little room. */
+static void test_room_of_numbers(void **state)
+{
+    static const char text[1000];
+    struct reader reader;
+    uint32_t job;
+    int out;
+
+    (void)state;
     wait_for(&reader, PASS_SCAN);
     out = start_requested(PASS_SCAN, &job);
     for (size_t bytes = 1100; bytes < JOBS_NUMBERS_BYTES; bytes += 1000 + sizeof(struct result))
@@ -753,7 +777,8 @@ int main(void)
         TEST(test_odd),
         TEST(test_too_much),
         TEST(test_entries_out_of_order),
-        TEST(test_room),
+        TEST(test_room_of_headers),
+        TEST(test_room_of_numbers),
         TEST(test_count_of_others),
         TEST(test_not_started),
         TEST(test_started_twice),

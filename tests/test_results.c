@@ -168,6 +168,28 @@ static void test_move_errors(void **state)
     assert_text("content", 0, "mbr");
 }
 
+/* What is kept is counted, and what is forgotten is not. */
+static void test_bytes(void **state)
+{
+    const size_t one = result_bytes(3), two = result_bytes(5);
+    struct results from = {.lists = NULL};
+
+    (void)state;
+    keep(&results, "format", 0, "vpc");
+    assert_int_equal(results.bytes, one);
+    keep(&results, "format", 0, "qcow2");
+    assert_int_equal(results.bytes, two);
+    keep(&from, "format", 0, "raw");
+    keep(&from, "subformat", 0, "fixed");
+    assert_int_equal(results_move(&results, &from), 0);
+    assert_int_equal(from.bytes, 0);
+    assert_int_equal(results.bytes, one + two);
+    results_forget_node(&results, node_by_path("subformat"));
+    assert_int_equal(results.bytes, one);
+    results_forget(&results);
+    assert_int_equal(results.bytes, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -178,6 +200,7 @@ int main(void)
         cmocka_unit_test_teardown(test_count, end),
         cmocka_unit_test_teardown(test_move, end),
         cmocka_unit_test_teardown(test_move_errors, end),
+        cmocka_unit_test_teardown(test_bytes, end),
     };
 
     nodes_begin();
