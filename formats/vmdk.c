@@ -262,10 +262,24 @@ static int open_sesparse(struct disk *disk, const uint8_t *head)
     return error;
 }
 
+/* A file that is a descriptor and nothing else. */
+static int open_text(struct disk *disk)
+{
+    struct vmdk_text text;
+    int error = vmdk_text_read(disk->img, 0, VMDK_DESCRIPTOR_MAX, &text);
+
+    if (error)
+        return error;
+    if (text.length == VMDK_DESCRIPTOR_MAX && image_size(disk->img) > text.length)
+        image_note(disk->img,
+                   "vmdk: the descriptor is longer than %d bytes: what is behind them is not read",
+                   VMDK_DESCRIPTOR_MAX);
+    return vmdk_descriptor_open(disk, &text);
+}
+
 static int vmdk_open(struct disk *disk)
 {
     struct vmdk *vmdk = image_alloc(disk->img, sizeof *vmdk);
-    struct vmdk_text text;
     const uint8_t *head;
     int error = vmdk ? image_head(disk->img, &head) : -ENOMEM;
 
@@ -279,8 +293,7 @@ static int vmdk_open(struct disk *disk)
         return open_cowd(disk, head);
     if (memcmp(head, VMDK_MAGIC_SESPARSE, 8) == 0)
         return open_sesparse(disk, head);
-    error = vmdk_text_read(disk->img, 0, VMDK_DESCRIPTOR_MAX, &text);
-    return error ? error : vmdk_descriptor_open(disk, &text);
+    return open_text(disk);
 }
 
 static int vmdk_probe(struct image *img, const struct signature *signature, struct reason *why)

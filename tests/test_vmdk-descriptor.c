@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* vmdk: descriptors, which are probed as qemu does it, and what their lines make of a disk. */
+#include "formats/vmdk-text.h"
 #include "vmdk-image.h"
 
 #include <stdio.h>
@@ -253,6 +254,24 @@ static void test_many_extents(void **state)
     assert_int_equal(s.disk.virtual_size, 20000 * 8 * SECTOR);
 }
 
+/* What is behind the longest text that is read counts for nothing, which is said. */
+static void test_long_text(void **state)
+{
+    static char text[VMDK_DESCRIPTOR_MAX + 64];
+    const char extent[] = "\nRW 8 FLAT \"disk-flat.vmdk\" 0\n";
+
+    (void)state;
+    strcpy(text, extent);
+    memset(text + strlen(text), '#', VMDK_DESCRIPTOR_MAX - strlen(extent) - (sizeof flat - 1));
+    assert_int_equal(open_text(text), 0);
+    assert_int_equal(s.disk.virtual_size, 8 * SECTOR);
+    assert_null(strstr(image_problems(s.img), "longer"));
+    strcat(text, extent);
+    assert_int_equal(open_text(text), 0);
+    assert_int_equal(s.disk.virtual_size, 8 * SECTOR);
+    assert_said(s.img, "vmdk: the descriptor is longer than 1048575 bytes");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -261,6 +280,7 @@ int main(void)
         cmocka_unit_test(test_flat_names),   cmocka_unit_test(test_bad_descriptors),
         cmocka_unit_test(test_many_extents), cmocka_unit_test(test_check_parent),
         cmocka_unit_test(test_content_ids),  cmocka_unit_test(test_change_tracking),
+        cmocka_unit_test(test_long_text),
     };
 
     return cmocka_run_group_tests(tests, NULL, end);
