@@ -60,14 +60,56 @@ int layers_look(const struct layers *layers, struct stat *st)
     return error;
 }
 
-void layers_ask(const struct layers *layers)
+/* The device of number i of layers_descriptors(). */
+static dev_t device_of(const struct layers *layers, unsigned i)
+{
+    return i < layers->count ? layers->items[i].st.st_dev
+                             : layers->held[i - layers->count]->st.st_dev;
+}
+
+/* The number of a device among them, or count. */
+static unsigned find_device(const dev_t *devices, unsigned count, dev_t device)
+{
+    unsigned n = 0;
+
+    while (n < count && devices[n] != device)
+        n++;
+    return n;
+}
+
+/* The devices of all files, in the order in which they are met; not more than there is room for.
+ * Returns how many. */
+static unsigned list_devices(const struct layers *layers, dev_t devices[LAYERS_ASKED_MAX])
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < layers->count + layers->held_count && count < LAYERS_ASKED_MAX; i++)
+        if (find_device(devices, count, device_of(layers, i)) == count)
+            devices[count++] = device_of(layers, i);
+    return count;
+}
+
+unsigned layers_asked(const struct layers *layers)
+{
+    dev_t devices[LAYERS_ASKED_MAX];
+
+    return layers->storage & STORAGE_REMOTE ? list_devices(layers, devices) : 0;
+}
+
+void layers_ask(const struct layers *layers, unsigned n)
 {
     int fds[LAYERS_MAX + LAYERS_PARTS_HELD];
     unsigned files = layers_descriptors(layers, fds);
+    dev_t devices[LAYERS_ASKED_MAX];
+    unsigned count = list_devices(layers, devices);
     struct stat st;
 
-    for (unsigned i = 0; i < files; i++)
-        image_file_stat(fds[i], &st);
+    for (unsigned i = 0; i < files; i++) {
+        unsigned device = find_device(devices, count, device_of(layers, i));
+
+        if (device == n || (device == count && n == count - 1))
+            image_file_stat(fds[i], &st);
+    }
 }
 
 int layers_replace(struct layers *layers, int fd, unsigned storage)

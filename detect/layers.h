@@ -12,6 +12,7 @@
 
 enum {
     LAYERS_PARTS_HELD = 32, /* files of parts that stay open; others are opened when needed */
+    LAYERS_ASKED_MAX = 8,   /* file systems that are asked without waiting for each other */
     REFERENCES_BYTES_MAX = 16 << 20, /* of their paths: headers that name them are shorter */
 };
 
@@ -109,8 +110,12 @@ int layers_open_part(const struct layers *layers, unsigned layer, size_t referen
  */
 int layers_look(const struct layers *layers, struct stat *st);
 
-/* Asks the file systems anew what they know of all files that are open, which may take long. */
-void layers_ask(const struct layers *layers);
+/* How many file systems there are to be asked what has changed, each by itself, as it may take
+ * long: at most LAYERS_ASKED_MAX, of which the last may be several. */
+unsigned layers_asked(const struct layers *layers);
+
+/* Asks number n of them (< layers_asked()) anew what it knows of all files that are open. */
+void layers_ask(const struct layers *layers, unsigned n);
 
 /* Takes fd, which becomes the layers', for the image; asks its file system nothing, of which
  * storage is known. 0; -EALREADY: that is the image; -EPROTO: it is no file. */

@@ -31,9 +31,9 @@ struct monitor {
     int front_status;    /* as of waitpid(2) */
     int signals, socket; /* socket: -1: the front said nonsense, or is gone */
     int news[2];         /* of files that were found: to read, and for those who look to write */
-    pid_t looker, asker; /* 0: none */
-    bool is_behind;      /* the front takes no more answers now */
-    int ready;           /* the front's; -1: nobody waits */
+    pid_t looker, askers[LAYERS_ASKED_MAX]; /* 0: none */
+    bool is_behind;                         /* the front takes no more answers now */
+    int ready;                              /* the front's; -1: nobody waits */
     unsigned asked_to_end;
     struct children children;
 };
@@ -252,32 +252,37 @@ static int start_job(struct monitor *m, const struct wire_request *r, struct chi
     return ends.pipe[0];
 }
 
-static void ask(struct monitor *m)
+/* Forks a process that looks or asks, and ends: *pid is its number, 0 if there is none. Returns
+ * whether this is it. */
+static bool fork_looker(struct monitor *m, pid_t *pid)
 {
-    layers_ask(&m->front->layers);
-}
+    pid_t monitor = getpid(), child = fork();
 
-/* Forks a process that does that, and ends. Returns its number; 0: there is none. */
-static pid_t start_looker(struct monitor *m, void (*act)(struct monitor *m))
-{
-    pid_t monitor = getpid(), pid = fork();
-
-    if (pid || getpid() == monitor)
-        return pid < 0 ? 0 : pid;
+    *pid = child > 0 ? child : 0;
+    if (child || getpid() == monitor)
+        return false;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     close(m->socket);
     become_child(m);
-    act(m);
-    _exit(0);
+    return true;
 }
 
-/* Looks for another file of the image's name; and asks the storage of all files, which may hang. */
+/* Looks for another file of the image's name; and asks the storage of all files, of which one may
+ * hang. */
 static void take_look(struct monitor *m)
 {
-    if (!m->looker)
-        m->looker = start_looker(m, look);
-    if (!m->asker && m->front->layers.storage & STORAGE_REMOTE)
-        m->asker = start_looker(m, ask);
+    const struct layers *layers = &m->front->layers;
+    unsigned asked = layers_asked(layers);
+
+    if (!m->looker && fork_looker(m, &m->looker)) {
+        look(m);
+        _exit(0);
+    }
+    for (unsigned n = 0; n < asked; n++)
+        if (!m->askers[n] && fork_looker(m, &m->askers[n])) {
+            layers_ask(layers, n);
+            _exit(0);
+        }
 }
 
 /* Takes what was found: another file is the image from now on, unless the front cannot be told. */
@@ -377,8 +382,9 @@ static void take_end(struct monitor *m, pid_t pid, int status)
     }
     if (pid == m->looker)
         m->looker = 0;
-    if (pid == m->asker)
-        m->asker = 0;
+    for (unsigned n = 0; n < LAYERS_ASKED_MAX; n++)
+        if (pid == m->askers[n])
+            m->askers[n] = 0;
     if (child)
         tell_end(m, child, pid, status);
 }

@@ -404,6 +404,34 @@ def storage_that_hangs_does_not_hide_a_new_image_of_another_layer():
 
 
 @test
+def storage_that_hangs_does_not_keep_other_storage_from_being_asked():
+    """Each by a process of its own, of which there is one at a time."""
+    image = Place.new("two-storages.vmdk")
+    with open(image, "w") as file:
+        file.write('# Disk DescriptorFile\nversion=1\nCID=fffffffe\nparentCID=ffffffff\n'
+                   'createType="monolithicFlat"\nRW 1 FLAT "a" 0\nRW 1 FLAT "b" 0\n')
+    with Storage() as a, Storage() as b, Mount(image, "-o", f"ref=0:{a.image},ref=1:{b.image}") as m:
+        def askers():
+            """Those who wait: others are gone at once."""
+            m.read("status/generation")
+            time.sleep(0.3)
+            found = {*children(m.monitor)} - {m.front}
+            time.sleep(0.3)
+            return found & {*children(m.monitor)}
+
+        m.read("format")
+        a.stop()
+        wait_until(lambda: len(askers()) == 1, "one is asked in vain", 5)
+        b.stop()
+        wait_until(lambda: len(askers()) == 2, "another is asked, too", 5)
+        time.sleep(1.2)
+        equal(len(askers()), 2, "those who ask")
+        a.go_on()
+        b.go_on()
+        wait_until(lambda: not askers(), "they are done", 5)
+
+
+@test
 def storage_that_hangs_holds_up_no_listing_for_long():
     with Storage() as storage:
         with overlay(storage) as m:

@@ -441,6 +441,23 @@ static void test_names_of_states(void **state)
     assert_string_equal(grant_state_name(GRANT_OPENED), "granted");
 }
 
+/* Each device is asked by itself, those beyond the most together, and none if all are local. */
+static void test_asked(void **state)
+{
+    static struct layers many = {.count = 3};
+
+    (void)state;
+    for (unsigned i = 0; i < LAYERS_ASKED_MAX + 2; i++)
+        many.items[i].st.st_dev = 1 + i / 2;
+    assert_int_equal(layers_asked(&many), 0);
+    many.storage = STORAGE_REMOTE;
+    assert_int_equal(layers_asked(&many), 2);
+    for (unsigned i = 0; i < LAYERS_ASKED_MAX + 2; i++)
+        many.items[i].st.st_dev = 1 + i;
+    many.count = LAYERS_ASKED_MAX + 2;
+    assert_int_equal(layers_asked(&many), LAYERS_ASKED_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -461,6 +478,7 @@ int main(void)
         cmocka_unit_test(test_advice),
         cmocka_unit_test(test_list_limits),
         cmocka_unit_test(test_names_of_states),
+        cmocka_unit_test(test_asked),
     };
 
     return cmocka_run_group_tests(tests, begin, end);
