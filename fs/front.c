@@ -278,17 +278,19 @@ static int enter_sandbox(struct front *front, int ready)
         .kind = SANDBOX_FRONT,
         .keeps_user = front->layers.storage & STORAGE_ONE_USER,
         .writes_files = front->options->debug,
+        .filters = front->options->sandbox.filters,
     };
     char words[SANDBOX_WORDS];
     int keep[SANDBOX_KEPT_MAX], error;
     unsigned count = layers_descriptors(&front->layers, keep);
 
-    _Static_assert(LAYERS_MAX + LAYERS_PARTS_HELD + 4 <= SANDBOX_KEPT_MAX, "room for all of them");
+    _Static_assert(LAYERS_MAX + LAYERS_PARTS_HELD + 5 <= SANDBOX_KEPT_MAX, "room for all of them");
     keep[count++] = fuse_session_fd(front->session);
     keep[count++] = front->jobs.monitor;
     keep[count++] = front->watch.fd;
     keep[count++] = ready;
-    sandbox_close_others(keep, count, true);
+    keep[count++] = STDERR_FILENO;
+    sandbox_close_others(keep, count);
     error = sandbox_enter(front->options->sandbox.mode, &process, &front->sandbox);
     if (sandbox_tell_lack(&front->sandbox, words, sizeof words))
         complain("%s", words);

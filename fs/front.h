@@ -32,8 +32,9 @@ struct front {
     char *options_text;
     struct watch watch;
     struct sandbox_state sandbox; /* of this process */
-    struct bar bar;               /* on a terminal, if it was asked for */
-    uint64_t generation;          /* from 1 on; another when a file has changed */
+    struct sandbox_filter filters[SANDBOX_KINDS];
+    struct bar bar;      /* on a terminal, if it was asked for */
+    uint64_t generation; /* from 1 on; another when a file has changed */
     bool waits_for_kernel;
     bool has_answered; /* FUSE_INIT */
     bool changed;      /* it has, and the kernel was not told yet */

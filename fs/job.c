@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "passes.h"
@@ -127,14 +128,16 @@ static int write_reference(void *context, const struct reference *r)
 /* Closes all that the job does not need. */
 static void close_others(const struct job_order *order)
 {
-    int keep[LAYERS_MAX + LAYERS_PARTS_HELD + 2];
+    int keep[LAYERS_MAX + LAYERS_PARTS_HELD + 3];
     unsigned count = layers_descriptors(order->layers, keep);
 
     _Static_assert(sizeof keep / sizeof *keep <= SANDBOX_KEPT_MAX, "room for all of them");
-    keep[count++] = order->out;
+    keep[count++] = STDOUT_FILENO;
     if (order->layers->fetch)
         keep[count++] = order->layers->fetch_context;
-    sandbox_close_others(keep, count, HAS_SANITIZERS);
+    if (HAS_SANITIZERS)
+        keep[count++] = STDERR_FILENO;
+    sandbox_close_others(keep, count);
 }
 
 /* Enters the sandbox, and tells how that went. 0 or -errno. */
@@ -143,10 +146,9 @@ static int enter_sandbox(const struct job_order *order, struct out *out)
     const struct sandbox_options *options = &order->sandbox;
     const struct wire_frame frame = {.kind = WIRE_SANDBOX, .length = sizeof(struct sandbox_state)};
     const struct sandbox_process process = {
-        .kind = SANDBOX_JOB,
+        .kind = order->layers->fetch ? SANDBOX_ASKING_JOB : SANDBOX_JOB,
         .keeps_user = order->layers->storage & STORAGE_ONE_USER,
-        .out = order->out,
-        .asks_for_parts = order->layers->fetch,
+        .filters = options->filters,
         .cpu_seconds =
             options->has_cpu_limit ? options->cpu_seconds : pass_cpu_seconds(order->task.pass)};
     struct sandbox_state state;
@@ -180,11 +182,12 @@ static int run(const struct job_order *order, struct out *out)
 
 void job_run(const struct job_order *order)
 {
-    struct out out = {.fd = order->out, .alive = now_ms()};
-    int error;
+    struct out out = {.fd = STDOUT_FILENO, .alive = now_ms()};
+    int error = dup2(order->out, STDOUT_FILENO) < 0 ? -errno : 0;
 
     close_others(order);
-    error = enter_sandbox(order, &out);
+    if (!error)
+        error = enter_sandbox(order, &out);
     if (!error)
         error = run(order, &out);
     sandbox_exit(order->sandbox.mode, error ? 1 : 0);

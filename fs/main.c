@@ -191,6 +191,13 @@ static int run_in_background(struct front *front, const struct mount *mount)
     return monitor_run(front, mount, ready[1]);
 }
 
+/* Makes it before such processes are forked: it takes longer than all else that holds them. */
+static void make_filter(struct front *front, enum sandbox_kind kind)
+{
+    if (front->options->sandbox.mode != SANDBOX_OFF)
+        sandbox_filter_make(&front->filters[kind], kind);
+}
+
 static int run(struct front *front, struct options *o)
 {
     struct mount mount;
@@ -200,9 +207,14 @@ static int run(struct front *front, struct options *o)
         status = mount_check(&mount, o);
     if (status || o->fake)
         return status;
+    o->sandbox.filters = front->filters;
+    make_filter(front, SANDBOX_JOB);
     status = open_references(front);
     if (status)
         return status;
+    make_filter(front, SANDBOX_FRONT);
+    if (front->layers.has_parts_to_open)
+        make_filter(front, SANDBOX_ASKING_JOB);
     monitor_block_signals();
     status = begin_session(front, &mount, o);
     if (status)

@@ -211,7 +211,8 @@ static bool parse_sandbox(struct options *o, const struct parsed *p)
         (p->stall_limit &&
          !parse_number("stall-limit", p->stall_limit, 10, SECONDS_MAX, &o->stall_seconds)))
         return false;
-    o->sandbox = (struct sandbox_options){(enum sandbox_mode)mode, p->cpu_limit, cpu};
+    o->sandbox = (struct sandbox_options){
+        .mode = (enum sandbox_mode)mode, .has_cpu_limit = p->cpu_limit, .cpu_seconds = cpu};
     return true;
 }
 

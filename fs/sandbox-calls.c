@@ -10,10 +10,12 @@
 #include <fcntl.h>
 #include <linux/fiemap.h>
 #include <linux/fs.h>
+#include <linux/seccomp.h>
 #include <seccomp.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "detect/image_file.h"
@@ -54,6 +56,7 @@ static const struct call common[] = {
 
 static const struct call of_jobs[] = {
     CALL(pread64),
+    {SCMP_SYS(write), 1, {RULE(0, EQ, STDOUT_FILENO, 0)}},
     {SCMP_SYS(ioctl), 1, {RULE(1, EQ, FS_IOC_FIEMAP, 0)}},
 };
 
@@ -100,35 +103,58 @@ static int allow(scmp_filter_ctx filter, const struct call *calls, size_t count,
 
 #define ALLOW(filter, calls, number) allow(filter, calls, sizeof calls / sizeof *calls, number)
 
-static int allow_job(scmp_filter_ctx filter, const struct sandbox_process *process,
-                     uint32_t *number)
+/* Takes the code that the rules make. 0 or -errno. */
+static int take_code(scmp_filter_ctx rules, struct sandbox_filter *filter)
 {
-    const struct call out = {SCMP_SYS(write), 1, {RULE(0, EQ, (scmp_datum_t)process->out, 0)}};
-    int error = ALLOW(filter, of_jobs, number);
+    int ends[2], error = pipe2(ends, O_CLOEXEC) < 0 ? -errno : 0;
+    ssize_t bytes;
 
-    if (!error)
-        error = allow(filter, &out, 1, number);
-    if (!error && process->asks_for_parts)
-        error = ALLOW(filter, of_askers, number);
+    if (error)
+        return error;
+    error = seccomp_export_bpf(rules, ends[1]); /* less than a pipe takes at once */
+    close(ends[1]);
+    bytes = read(ends[0], filter->code, sizeof filter->code);
+    close(ends[0]);
+    if (!error && (bytes <= 0 || bytes == sizeof filter->code))
+        error = bytes < 0 ? -errno : -E2BIG;
+    filter->length = error ? 0 : (uint16_t)((size_t)bytes / sizeof *filter->code);
     return error;
 }
 
-int sandbox_limit_calls(const struct sandbox_process *process, uint32_t *calls)
+static int make(scmp_filter_ctx rules, struct sandbox_filter *filter, enum sandbox_kind kind)
 {
-    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
-    uint32_t number = 0;
-    int error = filter ? ALLOW(filter, common, &number) : -ENOSYS;
+    uint32_t others = 0;
+    int error = ALLOW(rules, common, &filter->calls);
 
-    if (!error && process->kind == SANDBOX_JOB)
-        error = allow_job(filter, process, &number);
-    if (!error && process->kind == SANDBOX_FRONT)
-        error = ALLOW(filter, of_front, &number);
-    *calls = number;
+    if (!error && kind != SANDBOX_FRONT)
+        error = ALLOW(rules, of_jobs, &filter->calls);
+    if (!error && kind == SANDBOX_ASKING_JOB)
+        error = ALLOW(rules, of_askers, &filter->calls);
+    if (!error && kind == SANDBOX_FRONT)
+        error = ALLOW(rules, of_front, &filter->calls);
     if (!error && HAS_SANITIZERS)
-        error = ALLOW(filter, of_sanitizers, &number);
-    if (!error)
-        error = seccomp_load(filter);
-    if (filter)
-        seccomp_release(filter);
-    return error;
+        error = ALLOW(rules, of_sanitizers, &others);
+    return error ? error : take_code(rules, filter);
+}
+
+void sandbox_filter_make(struct sandbox_filter *filter, enum sandbox_kind kind)
+{
+    scmp_filter_ctx rules = seccomp_init(SCMP_ACT_KILL_PROCESS);
+
+    *filter = (struct sandbox_filter){.calls = 0};
+    filter->error = rules ? make(rules, filter, kind) : -ENOSYS;
+    if (rules)
+        seccomp_release(rules);
+}
+
+int sandbox_limit_calls(const struct sandbox_filter *filter)
+{
+    const struct sock_fprog program = {.len = filter->length,
+                                       .filter = (struct sock_filter *)(uintptr_t)filter->code};
+
+    if (filter->error)
+        return filter->error;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return -errno;
+    return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0 ? -errno : 0;
 }

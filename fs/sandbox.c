@@ -61,8 +61,11 @@ static int keep_death_signal(int number, pid_t parent)
 /* What root could have again by starting a program. */
 static void drop_bounding_set(void)
 {
-    for (int i = 0; prctl(PR_CAPBSET_READ, i) >= 0; i++)
-        prctl(PR_CAPBSET_DROP, i);
+    int has;
+
+    for (int i = 0; (has = prctl(PR_CAPBSET_READ, i)) >= 0; i++)
+        if (has && prctl(PR_CAPBSET_DROP, i) < 0)
+            return;
 }
 
 /* Whether this process, and so its parent, may signal those of other users: who became one could
@@ -182,12 +185,12 @@ static int limit_cpu(uint64_t seconds, uint32_t *set)
 
 static int enter_limits(const struct sandbox_process *process, struct sandbox_state *state)
 {
-    bool is_job = process->kind == SANDBOX_JOB;
+    bool is_job = process->kind != SANDBOX_FRONT;
     rlim_t descriptors = FRONT_DESCRIPTORS, memory = is_job ? JOB_MEMORY : FRONT_MEMORY;
     int error = limit(RLIMIT_CORE, 0, 0);
 
     if (is_job)
-        descriptors = process->asks_for_parts ? JOB_DESCRIPTORS : 0;
+        descriptors = process->kind == SANDBOX_ASKING_JOB ? JOB_DESCRIPTORS : 0;
     if (!error)
         error = limit(RLIMIT_NPROC, 0, 0);
     if (!error)
@@ -201,7 +204,10 @@ static int enter_limits(const struct sandbox_process *process, struct sandbox_st
 
 static int enter_seccomp(const struct sandbox_process *process, struct sandbox_state *state)
 {
-    return sandbox_limit_calls(process, &state->calls);
+    const struct sandbox_filter *filter = &process->filters[process->kind];
+
+    state->calls = filter->calls;
+    return sandbox_limit_calls(filter);
 }
 
 static const struct {
@@ -280,13 +286,23 @@ static void close_all(unsigned first, unsigned last)
         close((int)fd);
 }
 
+static bool is_among(int fd, const int *fds, unsigned count)
+{
+    unsigned i = 0;
+
+    while (i < count && fds[i] != fd)
+        i++;
+    return i < count;
+}
+
 /* Whoever started the program reads and writes there. */
-static void leave_standard(int last)
+static void leave_standard(const int *keep, unsigned count)
 {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-    for (int fd = STDIN_FILENO; null >= 0 && fd <= last; fd++)
-        dup2(null, fd);
+    for (int fd = STDIN_FILENO; null >= 0 && fd <= STDERR_FILENO; fd++)
+        if (!is_among(fd, keep, count))
+            dup2(null, fd);
     if (null > STDERR_FILENO)
         close(null);
 }
@@ -296,7 +312,7 @@ static int compare(const void *a, const void *b)
     return *(const int *)a - *(const int *)b;
 }
 
-void sandbox_close_others(const int *keep, unsigned count, bool complains)
+void sandbox_close_others(const int *keep, unsigned count)
 {
     unsigned first = STDERR_FILENO + 1;
     int sorted[SANDBOX_KEPT_MAX];
@@ -313,7 +329,7 @@ void sandbox_close_others(const int *keep, unsigned count, bool complains)
         first = kept + 1;
     }
     close_all(first, UINT32_MAX);
-    leave_standard(complains ? STDOUT_FILENO : STDERR_FILENO);
+    leave_standard(keep, count);
 }
 
 void sandbox_exit(enum sandbox_mode mode, int status)

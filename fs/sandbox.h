@@ -7,6 +7,7 @@
 #ifndef FS_SANDBOX_H
 #define FS_SANDBOX_H
 
+#include <linux/filter.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -32,25 +33,39 @@ enum sandbox_layer {
     SANDBOX_LAYERS,
 };
 
-enum { SANDBOX_KEPT_MAX = 128, SANDBOX_WORDS = 256 };
+enum { SANDBOX_KEPT_MAX = 128, SANDBOX_WORDS = 256, SANDBOX_CODE_MAX = 256 };
+
+enum sandbox_kind {
+    SANDBOX_JOB,
+    SANDBOX_ASKING_JOB, /* for parts, by a socket, by which descriptors come */
+    SANDBOX_FRONT,
+    SANDBOX_KINDS,
+};
+
+/* The system calls that are allowed, as the kernel takes them: made once, for all processes of a
+ * kind that are forked afterwards. */
+struct sandbox_filter {
+    int error;       /* 0, or why there is none */
+    uint16_t length; /* of the code, in its elements */
+    uint32_t calls;
+    struct sock_filter code[SANDBOX_CODE_MAX];
+};
 
 /* How those who read an image are to be held. */
 struct sandbox_options {
     enum sandbox_mode mode;
     bool has_cpu_limit;
-    uint64_t cpu_seconds; /* that a job may take, whatever its pass; 0: no limit */
+    uint64_t cpu_seconds;                 /* that a job may take, whatever its pass; 0: no limit */
+    const struct sandbox_filter *filters; /* by kind, of the kinds that are to enter */
 };
 
-enum sandbox_kind { SANDBOX_JOB, SANDBOX_FRONT };
-
-/* The process that enters. */
+/* The process that enters. A job writes to its standard output, and nowhere else. */
 struct sandbox_process {
     enum sandbox_kind kind;
-    bool keeps_user;      /* the files are on storage that answers no other user */
-    bool writes_files;    /* its standard error may be one, and that is wanted */
-    int out;              /* of a job: the descriptor that it writes to, and to no other */
-    bool asks_for_parts;  /* of a job: by a socket, by which descriptors come */
-    uint64_t cpu_seconds; /* that it may take; 0: no limit */
+    bool keeps_user;                      /* the files are on storage that answers no other user */
+    bool writes_files;                    /* its standard error may be one, and that is wanted */
+    uint64_t cpu_seconds;                 /* that it may take; 0: no limit */
+    const struct sandbox_filter *filters; /* of the options */
 };
 
 /* What is in force. */
@@ -82,10 +97,9 @@ bool sandbox_tell_lack(const struct sandbox_state *state, char *words, size_t si
 /* Whether another process may have told that: its numbers can be used. */
 bool sandbox_state_is_possible(const struct sandbox_state *state);
 
-/* Closes all descriptors from 3 on but for these, at most SANDBOX_KEPT_MAX (what is negative is
- * none). Nothing can be read from standard input, or written to standard output or, unless it
- * complains, standard error. */
-void sandbox_close_others(const int *keep, unsigned count, bool complains);
+/* Closes all descriptors but for these, at most SANDBOX_KEPT_MAX (what is negative is none). Those
+ * of the standard input, output and error that are not kept lead nowhere. */
+void sandbox_close_others(const int *keep, unsigned count);
 
 /* Ends the process: what is called at exit, by sanitizers for one, needs what a sandbox forbids. */
 _Noreturn void sandbox_exit(enum sandbox_mode mode, int status);
@@ -96,7 +110,10 @@ const char *sandbox_layer_name(enum sandbox_layer layer);
 /* The mode of that name; -1: there is none. */
 int sandbox_mode_by_name(const char *name);
 
-/* The last layer (sandbox-calls.c). 0 or -errno. */
-int sandbox_limit_calls(const struct sandbox_process *process, uint32_t *calls);
+/* Makes the filter of such processes (sandbox-calls.c). */
+void sandbox_filter_make(struct sandbox_filter *filter, enum sandbox_kind kind);
+
+/* Enters the last layer. 0 or -errno. */
+int sandbox_limit_calls(const struct sandbox_filter *filter);
 
 #endif

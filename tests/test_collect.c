@@ -11,7 +11,8 @@
 #include "policy-files.h"
 #include "qcow2-image.h"
 
-static const struct sandbox_options sandbox; /* as usual */
+static struct sandbox_filter filters[SANDBOX_KINDS];
+static const struct sandbox_options sandbox = {.filters = filters};
 static struct layers layers;
 static struct reference_list references;
 static struct collected collected;
@@ -21,6 +22,7 @@ static int begin(void **state)
 {
     (void)state;
     nodes_begin();
+    sandbox_filter_make(&filters[SANDBOX_JOB], SANDBOX_JOB);
     make_top();
     return 0;
 }

@@ -701,12 +701,17 @@ static int run_job(int fd, int out)
 {
     static struct layers layers;
 
+    struct sandbox_filter filters[SANDBOX_KINDS];
     const struct open_options options = {.format = NULL};
-    const struct job_order order = {
-        .task = {.pass = PASS_HEADER}, .layers = &layers, .options = &options, .out = out};
+    const struct job_order order = {.task = {.pass = PASS_HEADER},
+                                    .layers = &layers,
+                                    .options = &options,
+                                    .sandbox = {.filters = filters},
+                                    .out = out};
     int status;
 
     layers = (struct layers){.count = 1, .items[0].fd = fd};
+    sandbox_filter_make(&filters[SANDBOX_JOB], SANDBOX_JOB);
     if (fork() == 0)
         job_run(&order);
     assert_true(wait(&status) > 0);

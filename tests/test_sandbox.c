@@ -37,6 +37,16 @@ enum { ESCAPED = 200 };
 static int image, out[2]; /* what the processes have open */
 static bool is_root;      /* who runs the tests */
 
+static struct sandbox_filter filters[SANDBOX_KINDS];
+
+static int make_filters(void **state)
+{
+    (void)state;
+    for (enum sandbox_kind kind = 0; kind < SANDBOX_KINDS; kind++)
+        sandbox_filter_make(&filters[kind], kind);
+    return 0;
+}
+
 static int open_files(void **state)
 {
     (void)state;
@@ -58,13 +68,14 @@ static int close_files(void **state)
  * status. */
 static int run(enum sandbox_kind kind, enum sandbox_layer layer, attempt try)
 {
-    struct sandbox_process process = {.kind = kind, .out = out[1]};
+    struct sandbox_process process = {.kind = kind, .filters = filters};
     struct sandbox_state state;
     int status, error;
     pid_t pid = fork();
 
     assert_true(pid >= 0);
     if (pid == 0) {
+        dup2(out[1], STDOUT_FILENO);
         if (layer == SANDBOX_LANDLOCK) /* which only root may enter without */
             sandbox_enter_layer(SANDBOX_NO_NEW_PRIVS, &process, &state);
         error = layer == SANDBOX_LAYERS ? sandbox_enter(SANDBOX_REQUIRE, &process, &state)
@@ -270,7 +281,7 @@ static int tell_no_new_privs(void)
 /* Limits that were lower before stay so. */
 static int tell_lower_limits(void)
 {
-    const struct sandbox_process process = {.out = out[1], .cpu_seconds = 600};
+    const struct sandbox_process process = {.cpu_seconds = 600};
     const struct rlimit lower = {.rlim_cur = 50, .rlim_max = 100};
     struct sandbox_state state = {.layers = 0};
     struct rlimit cpu;
@@ -431,7 +442,7 @@ static int do_job(void)
     if (ioctl(image, FS_IOC_FIEMAP, &list) < 0 && errno != EOPNOTSUPP && errno != ENOTTY)
         return 3;
     free(memory);
-    return write(out[1], "done", 4) == 4 ? 0 : 4;
+    return write(STDOUT_FILENO, "done", 4) == 4 ? 0 : 4;
 }
 
 /* What the front has to. */
@@ -470,7 +481,7 @@ static void test_work(void **state)
 /* Enters as the mode says, with a layer that cannot be. Returns what it tells. */
 static struct sandbox_state enter(enum sandbox_mode mode, bool keeps_user, int *error)
 {
-    const struct sandbox_process process = {.keeps_user = keeps_user, .out = out[1]};
+    const struct sandbox_process process = {.keeps_user = keeps_user, .filters = filters};
     struct {
         struct sandbox_state state;
         int error;
@@ -478,8 +489,9 @@ static struct sandbox_state enter(enum sandbox_mode mode, bool keeps_user, int *
     int status;
 
     if (fork() == 0) {
+        dup2(out[1], STDOUT_FILENO);
         said.error = sandbox_enter(mode, &process, &said.state);
-        _exit(write(out[1], &said, sizeof said) != sizeof said);
+        _exit(write(STDOUT_FILENO, &said, sizeof said) != sizeof said);
     }
     assert_true(wait(&status) > 0);
     assert_int_equal(status, 0);
@@ -522,33 +534,29 @@ static void test_modes(void **state)
 /* The number of calls, of all kinds of processes. */
 static void test_calls(void **state)
 {
-    const struct sandbox_process processes[] = {
-        {.kind = SANDBOX_JOB, .out = out[1]},
-        {.kind = SANDBOX_JOB, .out = out[1], .asks_for_parts = true},
-        {.kind = SANDBOX_FRONT},
-    };
+    (void)state;
+    for (enum sandbox_kind kind = 0; kind < SANDBOX_KINDS; kind++) {
+        assert_int_equal(filters[kind].error, 0);
+        assert_true(filters[kind].calls <= (kind == SANDBOX_FRONT ? 30 : 21));
+    }
+}
+
+/* Where no filter could be made, the layer says why. */
+static void test_no_filter(void **state)
+{
+    const struct sandbox_filter none[SANDBOX_KINDS] = {{.error = -ENOSYS}};
+    const struct sandbox_process process = {.filters = none};
+    struct sandbox_state s = {.layers = 0};
 
     (void)state;
-    for (size_t i = 0; i < COUNT(processes); i++) {
-        uint32_t calls = 0;
-        int status;
-
-        if (fork() == 0) {
-            struct sandbox_process told = processes[i];
-
-            told.out = out[1];
-            _exit(sandbox_limit_calls(&told, &calls) < 0 ? ESCAPED : (int)calls);
-        }
-        assert_true(wait(&status) > 0);
-        assert_true(WIFEXITED(status));
-        assert_true(WEXITSTATUS(status) <= (i < 2 ? 21 : 30));
-    }
+    assert_int_equal(sandbox_enter_layer(SANDBOX_SECCOMP, &process, &s), -ENOSYS);
+    assert_int_equal(s.layers, 0);
 }
 
 /* A parent that ends takes its child with it, though that has become another user. */
 static void test_death_signal(void **state)
 {
-    const struct sandbox_process process = {.out = out[1]};
+    const struct sandbox_process process = {.kind = SANDBOX_JOB};
     char byte;
 
     (void)state;
@@ -584,12 +592,15 @@ static void test_close_others(void **state)
     if (fork() == 0) {
         int keep[] = {fds[11], -1, STDERR_FILENO, fds[3], fds[4]};
         bool right = true;
+        struct stat st;
 
-        sandbox_close_others(keep, COUNT(keep), false);
+        for (int fd = 0; fd < 3; fd++)
+            dup2(image, fd);
+        sandbox_close_others(keep, COUNT(keep));
         for (size_t i = 0; i < COUNT(fds); i++)
             right &= (fcntl(fds[i], F_GETFD) >= 0) == (i == 11 || i == 3 || i == 4);
         for (int fd = 0; fd < 3; fd++)
-            right &= fcntl(fd, F_GETFD) >= 0;
+            right &= fstat(fd, &st) == 0 && (fd == STDERR_FILENO) == S_ISREG(st.st_mode);
         _exit(!right);
     }
     wait(&status);
@@ -622,11 +633,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_seccomp, open_files, close_files),
         cmocka_unit_test_setup_teardown(test_work, open_files, close_files),
         cmocka_unit_test_setup_teardown(test_modes, open_files, close_files),
-        cmocka_unit_test_setup_teardown(test_calls, open_files, close_files),
+        cmocka_unit_test(test_calls),
+        cmocka_unit_test(test_no_filter),
         cmocka_unit_test_setup_teardown(test_death_signal, open_files, close_files),
         cmocka_unit_test_setup_teardown(test_close_others, open_files, close_files),
         cmocka_unit_test(test_names),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_filters, NULL);
 }

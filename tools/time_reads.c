@@ -25,11 +25,13 @@ int main(int argc, char **argv)
 {
     int fd = argc == 3 ? open(argv[1], O_RDONLY) : -1;
     int mode = argc == 3 ? sandbox_mode_by_name(argv[2]) : -1, length;
-    const struct sandbox_process process = {.kind = SANDBOX_JOB, .out = STDOUT_FILENO};
+    struct sandbox_filter filters[SANDBOX_KINDS];
+    const struct sandbox_process process = {.kind = SANDBOX_JOB, .filters = filters};
     char bytes[LENGTH], line[64];
     struct sandbox_state state;
     double begin;
 
+    sandbox_filter_make(&filters[SANDBOX_JOB], SANDBOX_JOB);
     if (fd < 0 || mode < 0 || sandbox_enter((enum sandbox_mode)mode, &process, &state) < 0)
         return 2;
     begin = now();
