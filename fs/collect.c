@@ -10,14 +10,11 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "job.h"
 #include "jobs.h"
-
-enum { END_TRIES = 200 }; /* milliseconds for a job to end in */
 
 /* Words of a frame, one after the other. */
 struct words {
@@ -135,15 +132,14 @@ void collected_end(struct collected *collected)
     collected->cost = (struct wire_cost){.bytes = 0};
 }
 
-/* Ends the job. One that hangs in a read of the image cannot be waited for: it ends when the read
- * does. */
+/* Ends the job, and does not wait for that: it takes its time, and one that hangs in a read of the
+ * image ends when the read does. Those before it may have ended; the last is left to the monitor,
+ * or to init. */
 static void end_job(pid_t pid)
 {
-    const struct timespec moment = {.tv_nsec = 1000000};
-
     kill(pid, SIGKILL);
-    for (unsigned i = 0; i < END_TRIES && waitpid(pid, NULL, WNOHANG) == 0; i++)
-        nanosleep(&moment, NULL);
+    while (waitpid(-1, NULL, WNOHANG) > 0)
+        continue;
 }
 
 int collect_references(struct layers *layers, unsigned layer, const struct open_options *options,
