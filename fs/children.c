@@ -3,6 +3,8 @@
 #include "children.h"
 
 #include <signal.h>
+#include <sys/wait.h>
+#include <time.h>
 
 struct child *children_find(struct children *children, pid_t pid)
 {
@@ -39,4 +41,12 @@ void children_kill(const struct children *children)
 {
     for (size_t i = 0; i < CHILDREN_MAX; i++)
         child_kill(&children->all[i]);
+}
+
+void children_await(unsigned ms)
+{
+    const struct timespec moment = {.tv_nsec = 100000};
+
+    for (unsigned i = 0; i < 10 * ms && waitpid(-1, NULL, WNOHANG) >= 0; i++)
+        nanosleep(&moment, NULL);
 }

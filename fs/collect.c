@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -132,16 +131,6 @@ void collected_end(struct collected *collected)
     collected->cost = (struct wire_cost){.bytes = 0};
 }
 
-/* Ends the job, and does not wait for that: it takes its time, and one that hangs in a read of the
- * image ends when the read does. Those before it may have ended; the last is left to the monitor,
- * or to init. */
-static void end_job(pid_t pid)
-{
-    kill(pid, SIGKILL);
-    while (waitpid(-1, NULL, WNOHANG) > 0)
-        continue;
-}
-
 int collect_references(struct layers *layers, unsigned layer, const struct open_options *options,
                        const struct sandbox_options *sandbox, struct reference_list *references,
                        struct collected *collected)
@@ -169,7 +158,7 @@ int collect_references(struct layers *layers, unsigned layer, const struct open_
     close(pipe_fds[0]);
     if (pid < 0)
         return taken;
-    end_job(pid);
+    kill(pid, SIGKILL);
     if (taken != 1) {
         reference_list_end(references);
         if (collected)

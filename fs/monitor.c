@@ -11,7 +11,6 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "children.h"
@@ -21,7 +20,7 @@
 
 enum { REQUESTS_AT_ONCE = 32 }; /* then others have their turn: signals, children */
 
-enum { END_TRIES = 1000 }; /* milliseconds for the last of them to end in */
+enum { END_MS = 1000 }; /* for the last of them to end in */
 
 struct monitor {
     struct front *front;
@@ -440,16 +439,6 @@ static void watch(struct monitor *m)
     }
 }
 
-/* Those that hang in storage end when that does, without us. */
-static void end_jobs(struct monitor *m)
-{
-    const struct timespec moment = {.tv_nsec = 1000000};
-
-    children_kill(&m->children);
-    for (unsigned i = 0; i < END_TRIES && waitpid(-1, NULL, WNOHANG) >= 0; i++)
-        nanosleep(&moment, NULL);
-}
-
 /* How the front ended, said if nobody wanted it so. Returns an exit status. */
 static int front_status(const struct monitor *m)
 {
@@ -478,6 +467,7 @@ int monitor_run(struct front *front, const struct mount *mount, int ready)
     }
     watch(&m);
     mount_end_dead(mount);
-    end_jobs(&m);
+    children_kill(&m.children);
+    children_await(END_MS);
     return front_status(&m);
 }
