@@ -600,23 +600,30 @@ static void test_ends(void **state)
     }
 }
 
-/* What the job had at most is said. */
-static void test_cpu_limit(void **state)
+/* A job tells of that sandbox, and ends with that status before it has told all. */
+static void end_in_sandbox(const struct sandbox_state *held, int status)
 {
-    struct sandbox_state held = {.failed = SANDBOX_LAYERS, .cpu_seconds = 600};
     struct reader reader;
     uint32_t job;
     int out;
 
-    (void)state;
     wait_for(&reader, PASS_SCAN);
     job = assert_request(WIRE_START, PASS_SCAN);
     out = start_true_job(job);
-    say_frame(out, WIRE_SANDBOX, 0, 0, &held, sizeof held);
+    say_frame(out, WIRE_SANDBOX, 0, 0, held, sizeof *held);
     close(out);
-    answer(WIRE_ENDED, job, SIGXCPU, -1);
+    answer(WIRE_ENDED, job, status, -1);
     settle();
     assert_resumed(&reader, -EIO);
+}
+
+/* What the job had at most is said. */
+static void test_cpu_limit(void **state)
+{
+    struct sandbox_state held = {.failed = SANDBOX_LAYERS, .cpu_seconds = 600};
+
+    (void)state;
+    end_in_sandbox(&held, SIGXCPU);
     assert_problems("the scan job took more than 600 s of processor time (see -o cpu-limit)\n");
     held.cpu_seconds = UINT32_MAX;
     assert_false(sandbox_state_is_possible(&held));
@@ -632,14 +639,7 @@ static void test_no_sandbox(void **state)
     int out;
 
     (void)state;
-    wait_for(&reader, PASS_SCAN);
-    job = assert_request(WIRE_START, PASS_SCAN);
-    out = start_true_job(job);
-    say_frame(out, WIRE_SANDBOX, 0, 0, &lacking, sizeof lacking);
-    close(out);
-    answer(WIRE_ENDED, job, 1 << 8, -1);
-    settle();
-    assert_resumed(&reader, -EIO);
+    end_in_sandbox(&lacking, 1 << 8);
     assert_problems("the sandbox that images are read in lacks landlock: Function not implemented "
                     "(see -o sandbox in the manual)\n"
                     "the scan job does not run without it\n");
