@@ -11,7 +11,7 @@ static int find_part(void *context, size_t reference, size_t *number)
     if (!files->grants)
         return -EACCES;
     if (files->grants[reference].state != GRANT_OPENED)
-        return files->grants[reference].state == GRANT_MISSING ? -ENOENT : -EACCES;
+        return grant_is_lost(&files->grants[reference]) ? -ENOENT : -EACCES;
     *number = files->grants[reference].number;
     return 0;
 }
@@ -42,7 +42,7 @@ static void give_files(struct chain_files *files, struct disk *disk, const struc
     disk->granted = &files->granted;
     for (size_t i = 0; files->grants && i < disk->references_count; i++)
         disk->lower_missing |=
-            disk->references[i].role == REFERENCE_BELOW && files->grants[i].state == GRANT_MISSING;
+            disk->references[i].role == REFERENCE_BELOW && grant_is_lost(&files->grants[i]);
 }
 
 /* Opens layer number, which is below the disk. 0 or -errno, said. */

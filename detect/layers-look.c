@@ -77,13 +77,12 @@ static unsigned find_device(const dev_t *devices, unsigned count, dev_t device)
     return n;
 }
 
-/* The devices of all files, in the order in which they are met; not more than there is room for.
- * Returns how many. */
+/* The devices of all files, in the order in which they are met. Returns how many. */
 static unsigned list_devices(const struct layers *layers, dev_t devices[LAYERS_ASKED_MAX])
 {
     unsigned count = 0;
 
-    for (unsigned i = 0; i < layers->count + layers->held_count && count < LAYERS_ASKED_MAX; i++)
+    for (unsigned i = 0; i < layers->count + layers->held_count; i++)
         if (find_device(devices, count, device_of(layers, i)) == count)
             devices[count++] = device_of(layers, i);
     return count;
@@ -105,9 +104,7 @@ void layers_ask(const struct layers *layers, unsigned n)
     struct stat st;
 
     for (unsigned i = 0; i < files; i++) {
-        unsigned device = find_device(devices, count, device_of(layers, i));
-
-        if (device == n || (device == count && n == count - 1))
+        if (n < count && device_of(layers, i) == devices[n])
             image_file_stat(fds[i], &st);
     }
 }

@@ -121,10 +121,24 @@ static int refuse(struct grant *grant, const char *words)
     return grant->why ? 0 : -ENOMEM;
 }
 
+static enum grant_state state_of(enum policy_state state)
+{
+    switch (state) {
+    case POLICY_NOT_GRANTED:
+        return GRANT_NONE;
+    case POLICY_MISSING:
+        return GRANT_MISSING;
+    case POLICY_UNREADABLE:
+        return GRANT_UNREADABLE;
+    default:
+        return GRANT_REFUSED;
+    }
+}
+
 /* What was there is not any more: somebody renames on the way. */
 static int miss(struct grant *grant, int error)
 {
-    grant->state = GRANT_MISSING;
+    grant->state = state_of(policy_state_of(error));
     grant->why = strdup(strerror(-error));
     return grant->why ? 0 : -ENOMEM;
 }
@@ -261,20 +275,6 @@ static int take_layer(struct layers *layers, struct layer *layer, size_t n,
     return 0;
 }
 
-static enum grant_state state_of(enum policy_state state)
-{
-    switch (state) {
-    case POLICY_NOT_GRANTED:
-        return GRANT_NONE;
-    case POLICY_MISSING:
-        return GRANT_MISSING;
-    case POLICY_UNREADABLE:
-        return GRANT_UNREADABLE;
-    default:
-        return GRANT_REFUSED;
-    }
-}
-
 /* Asks the policy for reference n. 0 or -ENOMEM. */
 static int ask_policy(struct layers *layers, struct layer *layer, size_t n,
                       const struct reference *reference)
@@ -407,6 +407,11 @@ int layers_open_part(const struct layers *layers, unsigned number, size_t refere
         return -ESTALE;
     }
     return fd;
+}
+
+bool grant_is_lost(const struct grant *grant)
+{
+    return grant->state == GRANT_MISSING || grant->state == GRANT_UNREADABLE;
 }
 
 const char *grant_state_name(enum grant_state state)

@@ -12,7 +12,7 @@
 
 enum {
     LAYERS_PARTS_HELD = 32, /* files of parts that stay open; others are opened when needed */
-    LAYERS_ASKED_MAX = 8,   /* file systems that are asked without waiting for each other */
+    LAYERS_ASKED_MAX = LAYERS_MAX + LAYERS_PARTS_HELD, /* file systems that there may be */
     REFERENCES_BYTES_MAX = 16 << 20, /* of their paths: headers that name them are shorter */
 };
 
@@ -111,7 +111,7 @@ int layers_open_part(const struct layers *layers, unsigned layer, size_t referen
 int layers_look(const struct layers *layers, struct stat *st);
 
 /* How many file systems there are to be asked what has changed, each by itself, as it may take
- * long: at most LAYERS_ASKED_MAX, of which the last may be several. */
+ * long. */
 unsigned layers_asked(const struct layers *layers);
 
 /* Asks number n of them (< layers_asked()) anew what it knows of all files that are open. */
@@ -124,6 +124,9 @@ int layers_replace(struct layers *layers, int fd, unsigned storage);
 /* The descriptors of all files that are open, at most LAYERS_MAX + LAYERS_PARTS_HELD. Returns how
  * many. */
 unsigned layers_descriptors(const struct layers *layers, int *fds);
+
+/* Whether an option covers it, and it is not there or cannot be opened. */
+bool grant_is_lost(const struct grant *grant);
 
 /* What "refused" and so on are called. */
 const char *grant_state_name(enum grant_state state);

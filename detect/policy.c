@@ -221,6 +221,12 @@ static const char *find_fault(const struct policy *p, const struct policy_referr
     return "it belongs to another user than the image (-o any-owner takes it all the same)";
 }
 
+enum policy_state policy_state_of(int error)
+{
+    return error == -ENOENT || error == -ENOTDIR || error == -ENAMETOOLONG ? POLICY_MISSING
+                                                                           : POLICY_UNREADABLE;
+}
+
 /* Says why a file that is covered by an option could not be opened. */
 static enum policy_state say_error(struct reason *why, int error)
 {
@@ -237,11 +243,8 @@ static enum policy_state say_error(struct reason *why, int error)
     case -ENODEV:
     case -ENOTBLK:
         return say(why, POLICY_REFUSED, image_file_error(error));
-    case -ENOENT:
-    case -ENOTDIR:
-        return say(why, POLICY_MISSING, strerror(-error));
     default:
-        return say(why, POLICY_UNREADABLE, strerror(-error));
+        return say(why, policy_state_of(error), strerror(-error));
     }
 }
 

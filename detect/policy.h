@@ -76,6 +76,9 @@ enum policy_state {
     POLICY_GRANTED,
 };
 
+/* What a file is that could not be opened for that error. */
+enum policy_state policy_state_of(int error);
+
 /* What became of a reference. */
 struct policy_file_found {
     enum policy_state state;

@@ -91,8 +91,8 @@ struct header_found {
     size_t length, inside; /* of the structure; those of them that the file holds */
 };
 
-/* Looks for a structure of the format's own and reads it. A field that the end of the file cuts off
- * is said. */
+/* Looks for a structure of the format's own and reads it. Of all that the end of the file cuts off,
+ * the first field is said. */
 void header_find(struct disk *disk, const struct header_part *part, struct header_found *found);
 
 /*

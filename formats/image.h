@@ -135,7 +135,7 @@ int image_tail(struct image *img, const uint8_t **bytes);
 /* Whether the file holds all of [offset, offset + length). */
 bool image_holds(struct image *img, uint64_t offset, uint64_t length);
 
-/* 0 if it does, else EUCLEAN, said: "WHAT ... is past the end". */
+/* 0 if it does, else EUCLEAN, said: "WHAT ... is past the end", or ends there. */
 int image_require(struct image *img, uint64_t offset, uint64_t length, const char *what);
 
 /* Notes that it is being said that the file ends too early: false if it was before. One cut takes

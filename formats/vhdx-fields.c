@@ -121,6 +121,15 @@ static int find_identifier(struct disk *disk, uint64_t *offset, uint64_t *length
     return find_at(0, 8 + 512, offset, length);
 }
 
+/* An entry of a table that the end of the file cuts off: said once. */
+static int lose_entry(struct disk *disk, uint64_t at)
+{
+    if (image_tell_end(disk->img))
+        image_note(disk->img, "vhdx: the entry at offset %llu is cut off by the end of the file",
+                   (unsigned long long)at);
+    return -EUCLEAN;
+}
+
 /* Of two headers that are both bad the first is taken for the one that counts. */
 static int active_header(struct disk *disk, uint64_t *at)
 {
@@ -174,12 +183,14 @@ static int find_region(struct disk *disk, uint64_t table, const uint8_t *guid, u
         return error;
     count = min_u64(le32(head + REGIONS_ENTRY_COUNT), VHDX_TABLE_ENTRIES);
     error = image_get(disk->img, table + REGIONS_ENTRIES, count * REGION_BYTES, &entries);
-    for (size_t i = 0; !error && i < count; i++)
-        if (memcmp(entries + i * REGION_BYTES + REGION_GUID, guid, VHDX_GUID) == 0) {
-            *offset = table + REGIONS_ENTRIES + i * REGION_BYTES;
-            *length = REGION_BYTES;
-            return 1;
-        }
+    for (size_t i = 0; !error && i < count; i++) {
+        uint64_t at = table + REGIONS_ENTRIES + i * REGION_BYTES;
+
+        if (!image_holds(disk->img, at, REGION_BYTES))
+            return lose_entry(disk, at);
+        if (memcmp(entries + i * REGION_BYTES + REGION_GUID, guid, VHDX_GUID) == 0)
+            return find_at(at, REGION_BYTES, offset, length);
+    }
     return error;
 }
 
@@ -234,7 +245,10 @@ static int find_item(struct disk *disk, enum vhdx_item item, uint64_t *offset, u
         image_get(disk->img, at + METADATA_HEADER_BYTES, count * METADATA_ENTRY_BYTES, &entries);
     for (size_t i = 0; !error && i < count; i++) {
         const uint8_t *entry = entries + i * METADATA_ENTRY_BYTES;
+        uint64_t entry_at = at + METADATA_HEADER_BYTES + i * METADATA_ENTRY_BYTES;
 
+        if (!image_holds(disk->img, entry_at, METADATA_ENTRY_BYTES))
+            return lose_entry(disk, entry_at);
         if (vhdx_item_by_guid(entry + METADATA_ITEM_ID) != item)
             continue;
         *offset = at + le32(entry + METADATA_OFFSET);

@@ -9,19 +9,24 @@
 
 int vmdk_text_read(struct image *img, uint64_t offset, uint64_t length, struct vmdk_text *text)
 {
-    uint64_t size = image_size(img);
+    uint64_t size = image_size(img), wanted;
     const uint8_t *bytes;
     int error;
 
     *text = (struct vmdk_text){"", 0};
     if (offset >= size)
         return 0;
-    length = min_u64(min_u64(length, size - offset), VMDK_DESCRIPTOR_MAX);
+    wanted = min_u64(length, size - offset);
+    length = min_u64(wanted, VMDK_DESCRIPTOR_MAX);
     error = image_get(img, offset, (size_t)length, &bytes);
     if (error)
         return error;
     text->bytes = (const char *)bytes;
     text->length = strnlen(text->bytes, (size_t)length);
+    if (text->length < wanted && text->length == VMDK_DESCRIPTOR_MAX)
+        image_note(img,
+                   "vmdk: the descriptor is longer than %d bytes: what is behind them is not read",
+                   VMDK_DESCRIPTOR_MAX);
     return 0;
 }
 

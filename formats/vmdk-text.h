@@ -23,8 +23,8 @@ struct vmdk_text {
     size_t length;
 };
 
-/* The text of up to length bytes at offset: it ends at a NUL or with the file. 0 or -errno, said.
- */
+/* The text of up to length bytes at offset: it ends at a NUL or with the file, or is cut to
+ * VMDK_DESCRIPTOR_MAX bytes, which is said. 0 or -errno, said. */
 int vmdk_text_read(struct image *img, uint64_t offset, uint64_t length, struct vmdk_text *text);
 
 bool vmdk_text_is(const struct vmdk_text *text, const char *s);

@@ -183,7 +183,7 @@ static int open_without_capacity(struct disk *disk, const struct vmdk_header *h,
     if (!h->descriptor_offset_sectors ||
         !checked_mul(h->descriptor_offset_sectors, VMDK_SECTOR, &offset))
         return 0;
-    error = vmdk_text_read(disk->img, offset, VMDK_DESCRIPTOR_MAX, &text);
+    error = vmdk_text_read(disk->img, offset, UINT64_MAX, &text);
     if (error || !vmdk_is_spread(&text))
         return error;
     *done = true;
@@ -266,15 +266,9 @@ static int open_sesparse(struct disk *disk, const uint8_t *head)
 static int open_text(struct disk *disk)
 {
     struct vmdk_text text;
-    int error = vmdk_text_read(disk->img, 0, VMDK_DESCRIPTOR_MAX, &text);
+    int error = vmdk_text_read(disk->img, 0, UINT64_MAX, &text);
 
-    if (error)
-        return error;
-    if (text.length == VMDK_DESCRIPTOR_MAX && image_size(disk->img) > text.length)
-        image_note(disk->img,
-                   "vmdk: the descriptor is longer than %d bytes: what is behind them is not read",
-                   VMDK_DESCRIPTOR_MAX);
-    return vmdk_descriptor_open(disk, &text);
+    return error ? error : vmdk_descriptor_open(disk, &text);
 }
 
 static int vmdk_open(struct disk *disk)

@@ -36,26 +36,33 @@ struct job *job_new(struct jobs *jobs, const struct task *task)
     return job;
 }
 
-/* All that is kept of what jobs have told, but for one of them. */
-static size_t bytes_of_others(const struct jobs *jobs, const struct job *but)
+/* What is kept of a view, but of what one of its jobs tells. */
+static size_t view_bytes(const struct jobs *jobs, unsigned view, const struct job *but)
 {
-    size_t bytes = 0;
+    size_t bytes = jobs->views[view].results.bytes;
 
-    for (unsigned i = 0; i < jobs->views_count; i++)
-        bytes += jobs->views[i].results.bytes;
     for (const struct job *job = jobs->all; job; job = job->next)
-        bytes += job == but ? 0 : job->bytes;
+        bytes += job == but || job->task.view != view ? 0 : job->bytes;
     return bytes;
+}
+
+static size_t rest(size_t bytes, size_t used)
+{
+    return used < bytes ? bytes - used : 0;
 }
 
 size_t job_room(const struct jobs *jobs, const struct job *job)
 {
-    size_t share = JOBS_HEADERS_BYTES / 4 / jobs->views_count;
-    size_t others = bytes_of_others(jobs, job);
+    size_t all = 0, of_view, of_all;
 
     if (!task_tells_headers(&job->task))
         return JOBS_NUMBERS_BYTES;
-    return others < JOBS_HEADERS_BYTES - share ? JOBS_HEADERS_BYTES - others : share;
+    for (unsigned i = 0; i < jobs->views_count; i++)
+        all += view_bytes(jobs, i, job);
+    of_all = rest(JOBS_HEADERS_BYTES, all);
+    of_view =
+        rest(JOBS_HEADERS_BYTES / 4 / jobs->views_count, view_bytes(jobs, job->task.view, job));
+    return of_all > of_view ? of_all : of_view;
 }
 
 bool job_takes_turns(const struct job *job)

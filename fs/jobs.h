@@ -52,8 +52,8 @@ enum {
     JOBS_LATE_MS = 1000, /* who is later than that was stopped himself, and jobs with him */
 
     /* Bytes that are kept of what jobs tell of files. Those that look at headers, of which a view
-       has two, have theirs together, and each view's a share of a quarter as much, whatever others
-       have told; others tell no more than some numbers. */
+       has two, have theirs together; each view has its share of a quarter as much in any case,
+       whatever others have told. Jobs that tell numbers need little. */
     JOBS_HEADERS_BYTES = 256 << 20,
     JOBS_NUMBERS_BYTES = 1 << 20,
 

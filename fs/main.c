@@ -19,16 +19,13 @@
 enum { JOBS_END_MS = 200 }; /* for those to end in that looked before there is a mount */
 
 /* Opens /dev/null for those of 0, 1, 2 that are closed, so that no other file ever gets one of
- * these numbers. */
-static void open_standard_descriptors(void)
+ * these numbers. Returns whether all are open. */
+static bool open_standard_descriptors(void)
 {
-    int fd;
-
-    do
-        fd = open("/dev/null", O_RDWR);
-    while (fd >= 0 && fd <= 2);
-    if (fd > 2)
-        close(fd);
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+            return false;
+    return true;
 }
 
 /* Returns 0 or an exit status, said. */
@@ -233,7 +230,10 @@ int main(int argc, char **argv)
     static struct front front;
     int status;
 
-    open_standard_descriptors();
+    if (!open_standard_descriptors()) {
+        complain("cannot open /dev/null: %s", strerror(errno));
+        return EXIT_SYSTEM;
+    }
     nodes_begin();
     status = options_parse(&options, argc, argv);
     if (status)

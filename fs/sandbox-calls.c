@@ -116,7 +116,7 @@ static int take_code(scmp_filter_ctx rules, struct sandbox_filter *filter)
     bytes = read(ends[0], filter->code, sizeof filter->code);
     close(ends[0]);
     if (!error && (bytes <= 0 || bytes == sizeof filter->code))
-        error = bytes < 0 ? -errno : -E2BIG;
+        error = bytes < 0 ? -errno : bytes ? -E2BIG : -EIO;
     filter->length = error ? 0 : (uint16_t)((size_t)bytes / sizeof *filter->code);
     return error;
 }

@@ -78,8 +78,9 @@ def what_reads_the_image_is_held():
         equal(status(job)["CapBnd"], "0" * 16, "CapBnd")
         equal(limit(job, "Max open files"), ["0", "0"], "descriptors")
         equal(limit(job, "Max cpu time"), ["600", "601"], "processor time")
-        files = [name for name in open_files(job) if not name.startswith("pipe:")]
-        equal(files, [image], "open files")
+        equal(open_files(job), [image], "open files")
+        equal(os.readlink(f"/proc/{job}/fd/0"), "/dev/null", "its standard input")
+        check(os.readlink(f"/proc/{job}/fd/1").startswith("pipe:"), "its standard output is a pipe")
         os.kill(job, signal.SIGCONT)
         equal(finish(reader)[0], 0, "the reader's status")
 

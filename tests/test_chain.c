@@ -318,6 +318,14 @@ static void test_fetched_parts(void **state)
     layers.fetch_context = ESTALE;
     open_chain(0, NULL);
     assert_int_equal(disk_part(&disk, 0, &session, &kept), -EIO);
+    /* One that could not be opened before is another case than one that was not granted. */
+    layers.items[0].grants[0].state = GRANT_UNREADABLE;
+    open_chain(0, NULL);
+    assert_int_equal(disk_part(&disk, 0, &session, &kept), -EIO);
+    assert_said(img, "cannot be opened");
+    layers.items[0].grants[0].state = GRANT_NONE;
+    open_chain(0, NULL);
+    assert_int_equal(disk_part(&disk, 0, &session, &kept), -EACCES);
 }
 
 /* Real images: the chain's bytes are those of its layers. */

@@ -191,7 +191,7 @@ static void test_require(void **state)
     assert_string_equal(image_problems(s.img), "");
     assert_int_equal(image_require(s.img, 999, 2, "x: header"), -EUCLEAN);
     assert_string_equal(image_problems(s.img),
-                        "x: header (2 bytes at offset 999) is past the end of the file\n");
+                        "x: header (2 bytes at offset 999) ends past the end of the file\n");
     assert_int_equal(image_require(s.img, 1001, 0, "x: table"), -EUCLEAN);
     assert_int_equal(image_require(s.img, UINT64_MAX, 2, "x: table"), -EUCLEAN);
     assert_int_equal(image_require(s.img, 2, UINT64_MAX, "x: table"), -EUCLEAN);

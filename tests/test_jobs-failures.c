@@ -269,6 +269,12 @@ static void test_room_of_headers(void **state)
         assert_int_equal(jobs.all->room,
                          *others < JOBS_HEADERS_BYTES ? JOBS_HEADERS_BYTES - *others : share);
     }
+    /* What the view has is of its share. */
+    jobs.views[0].results.bytes = share - 1000;
+    assert_int_equal(job_room(&jobs, jobs.all), 1000);
+    jobs.views[0].results.bytes = share;
+    assert_int_equal(job_room(&jobs, jobs.all), 0);
+    jobs.views[0].results.bytes = 0;
     *others = 0;
     wait_for(&content, PASS_CONTENT);
     assert_int_equal(job_room(&jobs, jobs.all->next), JOBS_HEADERS_BYTES - jobs.all->bytes);
@@ -288,7 +294,7 @@ static void test_room_of_numbers(void **state)
     (void)state;
     wait_for(&reader, PASS_SCAN);
     out = start_requested(PASS_SCAN, &job);
-    for (size_t bytes = 1100; bytes < JOBS_NUMBERS_BYTES; bytes += 1000 + sizeof(struct result))
+    for (size_t bytes = 1100; bytes < JOBS_NUMBERS_BYTES; bytes += result_bytes(1000))
         say_frame(out, WIRE_FILE, index_of("allocated_size"), 0, text, sizeof text);
     settle();
     assert_waits(&reader);

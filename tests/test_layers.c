@@ -439,23 +439,24 @@ static void test_names_of_states(void **state)
     assert_string_equal(grant_state_name(GRANT_UNREADABLE), "unreadable");
     assert_string_equal(grant_state_name(GRANT_UNUSED), "unused");
     assert_string_equal(grant_state_name(GRANT_OPENED), "granted");
+    for (enum grant_state i = GRANT_NONE; i <= GRANT_OPENED; i++)
+        assert_int_equal(grant_is_lost(&(struct grant){.state = i}),
+                         i == GRANT_MISSING || i == GRANT_UNREADABLE);
 }
 
-/* Each device is asked by itself, those beyond the most together, and none if all are local. */
+/* Each device is asked by itself, and none if all are local. */
 static void test_asked(void **state)
 {
     static struct layers many = {.count = 3};
 
     (void)state;
-    for (unsigned i = 0; i < LAYERS_ASKED_MAX + 2; i++)
+    for (unsigned i = 0; i < LAYERS_MAX; i++)
         many.items[i].st.st_dev = 1 + i / 2;
     assert_int_equal(layers_asked(&many), 0);
     many.storage = STORAGE_REMOTE;
     assert_int_equal(layers_asked(&many), 2);
-    for (unsigned i = 0; i < LAYERS_ASKED_MAX + 2; i++)
-        many.items[i].st.st_dev = 1 + i;
-    many.count = LAYERS_ASKED_MAX + 2;
-    assert_int_equal(layers_asked(&many), LAYERS_ASKED_MAX);
+    many.count = LAYERS_MAX;
+    assert_int_equal(layers_asked(&many), (LAYERS_MAX + 1) / 2);
 }
 
 int main(void)

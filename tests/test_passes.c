@@ -258,9 +258,8 @@ static void test_short_header(void **state)
     assert_int_equal(run(PASS_HEADER, NULL), 0);
     assert_file("header/l1_size", "2\n");
     assert_error("header/refcount_table_offset", EUCLEAN);
-    assert_non_null(strstr(report.problems, "is cut off by the end of the file, before the end of "
-                                            "refcount_table_offset\n"));
-    assert_null(strstr(report.problems, "nb_snapshots"));
+    assert_string_equal(report.problems,
+                        "qcow2: header (72 bytes at offset 0) ends past the end of the file\n");
 }
 
 /* 4 KiB in each of the first two clusters of 64 KiB: once a cluster is known to hold data the rest

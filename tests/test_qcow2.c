@@ -194,7 +194,7 @@ static void test_file_size(void **state)
     reopen(&s);
     ASSERT_EXTENTS(&s, 0, HOLE(GIB));
     set_size(&s, 103);
-    assert_refused(&s, &qcow2_driver, EUCLEAN, "header (104 bytes at offset 0) is past the end");
+    assert_refused(&s, &qcow2_driver, EUCLEAN, "header (104 bytes at offset 0) ends past the end");
     set_size(&s, 72);
     assert_refused(&s, &qcow2_driver, EUCLEAN, "header (104");
     put_be(&s, Q_VERSION, 4, 2);
@@ -379,7 +379,8 @@ static void test_fields_of_short_file(void **state)
     open_whatever(&s, &qcow2_driver);
     assert_field(&s, "", "version", "3");
     assert_field_fails(&s, "", "backing_file_offset", EUCLEAN);
-    assert_said(s.img, "is cut off by the end of the file, before the end of backing_file_offset");
+    assert_string_equal(image_problems(s.img),
+                        "qcow2: header (72 bytes at offset 0) ends past the end of the file\n");
     set_size(&s, 32);
     open_whatever(&s, &qcow2_driver);
     assert_field(&s, "", "size", "0");
