@@ -450,6 +450,14 @@ def by_mount(options):
 
 
 @test
+def without_a_place_for_standard_output_nothing_is_mounted():
+    """It would be the image's descriptor then, and a job writes there."""
+    script = 'mount -t tmpfs none /dev && exec "$0" "$@" <&- >&-'
+    done = run("unshare", "-m", "sh", "-c", script, Place.program, images.raw(), Place.new_directory())
+    equal((done.returncode, done.stderr), (2, "mount.instar: cannot open /dev/null: No such file or directory\n"), "end")
+
+
+@test
 def mount_tells_what_the_program_says():
     with Helper():
         done = run("mount", "-t", "instar", Place.new("missing"), Place.new_directory())
