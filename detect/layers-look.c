@@ -67,14 +67,12 @@ static dev_t device_of(const struct layers *layers, unsigned i)
                              : layers->held[i - layers->count]->st.st_dev;
 }
 
-/* The number of a device among them, or count. */
-static unsigned find_device(const dev_t *devices, unsigned count, dev_t device)
+static bool has_device(const dev_t *devices, unsigned count, dev_t device)
 {
-    unsigned n = 0;
-
-    while (n < count && devices[n] != device)
-        n++;
-    return n;
+    for (unsigned i = 0; i < count; i++)
+        if (devices[i] == device)
+            return true;
+    return false;
 }
 
 /* The devices of all files, in the order in which they are met. Returns how many. */
@@ -83,7 +81,7 @@ static unsigned list_devices(const struct layers *layers, dev_t devices[LAYERS_A
     unsigned count = 0;
 
     for (unsigned i = 0; i < layers->count + layers->held_count; i++)
-        if (find_device(devices, count, device_of(layers, i)) == count)
+        if (!has_device(devices, count, device_of(layers, i)))
             devices[count++] = device_of(layers, i);
     return count;
 }
@@ -100,13 +98,12 @@ void layers_ask(const struct layers *layers, unsigned n)
     int fds[LAYERS_MAX + LAYERS_PARTS_HELD];
     unsigned files = layers_descriptors(layers, fds);
     dev_t devices[LAYERS_ASKED_MAX];
-    unsigned count = list_devices(layers, devices);
     struct stat st;
 
-    for (unsigned i = 0; i < files; i++) {
-        if (n < count && device_of(layers, i) == devices[n])
+    list_devices(layers, devices);
+    for (unsigned i = 0; i < files; i++)
+        if (device_of(layers, i) == devices[n])
             image_file_stat(fds[i], &st);
-    }
 }
 
 int layers_replace(struct layers *layers, int fd, unsigned storage)

@@ -138,8 +138,10 @@ static enum grant_state state_of(enum policy_state state)
 /* What was there is not any more: somebody renames on the way. */
 static int miss(struct grant *grant, int error)
 {
-    grant->state = state_of(policy_state_of(error));
-    grant->why = strdup(strerror(-error));
+    struct reason why;
+
+    grant->state = state_of(policy_say_error(&why, error));
+    grant->why = strdup(why.words);
     return grant->why ? 0 : -ENOMEM;
 }
 

@@ -221,14 +221,7 @@ static const char *find_fault(const struct policy *p, const struct policy_referr
     return "it belongs to another user than the image (-o any-owner takes it all the same)";
 }
 
-enum policy_state policy_state_of(int error)
-{
-    return error == -ENOENT || error == -ENOTDIR || error == -ENAMETOOLONG ? POLICY_MISSING
-                                                                           : POLICY_UNREADABLE;
-}
-
-/* Says why a file that is covered by an option could not be opened. */
-static enum policy_state say_error(struct reason *why, int error)
+enum policy_state policy_say_error(struct reason *why, int error)
 {
     switch (error) {
     case -EXDEV:
@@ -243,8 +236,12 @@ static enum policy_state say_error(struct reason *why, int error)
     case -ENODEV:
     case -ENOTBLK:
         return say(why, POLICY_REFUSED, image_file_error(error));
+    case -ENOENT:
+    case -ENOTDIR:
+    case -ENAMETOOLONG:
+        return say(why, POLICY_MISSING, strerror(-error));
     default:
-        return say(why, policy_state_of(error), strerror(-error));
+        return say(why, POLICY_UNREADABLE, strerror(-error));
     }
 }
 
@@ -266,7 +263,7 @@ static int open_route(const struct policy *p, const struct policy_referrer *from
     }
     found->fd = place < 0 ? place : image_file_reopen(place, p->blockdev, &found->st);
     if (found->fd < 0) {
-        found->state = say_error(&found->why, found->fd);
+        found->state = policy_say_error(&found->why, found->fd);
         found->fd = -1;
     }
     return 0;

@@ -76,9 +76,6 @@ enum policy_state {
     POLICY_GRANTED,
 };
 
-/* What a file is that could not be opened for that error. */
-enum policy_state policy_state_of(int error);
-
 /* What became of a reference. */
 struct policy_file_found {
     enum policy_state state;
@@ -98,6 +95,9 @@ bool policy_names(const struct policy *policy, unsigned layer, size_t n);
  */
 int policy_find(const struct policy *policy, const struct policy_referrer *from, size_t n,
                 const struct reference *reference, struct policy_file_found *found);
+
+/* What a file is that is covered by an option and could not be opened for that error, and why. */
+enum policy_state policy_say_error(struct reason *why, int error);
 
 /*
  * Opens the directory of what was found so, as a place in which it is looked for what that names. A

@@ -31,7 +31,7 @@ int image_tail(struct image *img, const uint8_t **bytes)
     return 0;
 }
 
-bool image_holds(struct image *img, uint64_t offset, uint64_t length)
+bool image_holds(const struct image *img, uint64_t offset, uint64_t length)
 {
     uint64_t end;
 

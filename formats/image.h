@@ -133,7 +133,7 @@ int image_head(struct image *img, const uint8_t **bytes);
 int image_tail(struct image *img, const uint8_t **bytes);
 
 /* Whether the file holds all of [offset, offset + length). */
-bool image_holds(struct image *img, uint64_t offset, uint64_t length);
+bool image_holds(const struct image *img, uint64_t offset, uint64_t length);
 
 /* 0 if it does, else EUCLEAN, said: "WHAT ... is past the end", or ends there. */
 int image_require(struct image *img, uint64_t offset, uint64_t length, const char *what);

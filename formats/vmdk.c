@@ -262,18 +262,10 @@ static int open_sesparse(struct disk *disk, const uint8_t *head)
     return error;
 }
 
-/* A file that is a descriptor and nothing else. */
-static int open_text(struct disk *disk)
-{
-    struct vmdk_text text;
-    int error = vmdk_text_read(disk->img, 0, UINT64_MAX, &text);
-
-    return error ? error : vmdk_descriptor_open(disk, &text);
-}
-
 static int vmdk_open(struct disk *disk)
 {
     struct vmdk *vmdk = image_alloc(disk->img, sizeof *vmdk);
+    struct vmdk_text text;
     const uint8_t *head;
     int error = vmdk ? image_head(disk->img, &head) : -ENOMEM;
 
@@ -287,7 +279,8 @@ static int vmdk_open(struct disk *disk)
         return open_cowd(disk, head);
     if (memcmp(head, VMDK_MAGIC_SESPARSE, 8) == 0)
         return open_sesparse(disk, head);
-    return open_text(disk);
+    error = vmdk_text_read(disk->img, 0, UINT64_MAX, &text);
+    return error ? error : vmdk_descriptor_open(disk, &text);
 }
 
 static int vmdk_probe(struct image *img, const struct signature *signature, struct reason *why)

@@ -43,10 +43,16 @@ void children_kill(const struct children *children)
         child_kill(&children->all[i]);
 }
 
-void children_await(unsigned ms)
+void children_await(pid_t pid, unsigned ms)
 {
     const struct timespec moment = {.tv_nsec = 100000};
 
-    for (unsigned i = 0; i < 10 * ms && waitpid(-1, NULL, WNOHANG) >= 0; i++)
-        nanosleep(&moment, NULL);
+    for (unsigned i = 0; i < 10 * ms; i++) {
+        pid_t ended = waitpid(pid, NULL, WNOHANG);
+
+        if (ended < 0)
+            return;
+        if (ended == 0)
+            nanosleep(&moment, NULL);
+    }
 }

@@ -35,8 +35,8 @@ void child_kill(const struct child *child);
 void children_kill_job(const struct children *children, uint32_t job);
 void children_kill(const struct children *children);
 
-/* Waits until no child of this process is left, whatever it was for, and at most so long: one that
+/* Waits until that child of this process has ended, -1: all have, and at most so long: one that
  * hangs in a read of the image ends when the read does. */
-void children_await(unsigned ms);
+void children_await(pid_t pid, unsigned ms);
 
 #endif

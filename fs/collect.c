@@ -11,9 +11,12 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "children.h"
 #include "clock.h"
 #include "job.h"
 #include "jobs.h"
+
+enum { END_MS = 200 }; /* for a job to end in */
 
 /* Words of a frame, one after the other. */
 struct words {
@@ -159,6 +162,7 @@ int collect_references(struct layers *layers, unsigned layer, const struct open_
     if (pid < 0)
         return taken;
     kill(pid, SIGKILL);
+    children_await(pid, END_MS);
     if (taken != 1) {
         reference_list_end(references);
         if (collected)

@@ -20,7 +20,7 @@ struct collected {
 /*
  * Runs the header pass over a layer alone, and gives its references. collected: what else it said,
  * or NULL. 1; 0: the job failed, or took longer than COLLECT_TIMEOUT_MS, and nothing is told;
- * -errno (out of memory, no process). The job was killed then, and is to be waited for.
+ * -errno (out of memory, no process).
  */
 int collect_references(struct layers *layers, unsigned layer, const struct open_options *options,
                        const struct sandbox_options *sandbox, struct reference_list *references,

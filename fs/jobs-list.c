@@ -36,16 +36,6 @@ struct job *job_new(struct jobs *jobs, const struct task *task)
     return job;
 }
 
-/* What is kept of a view, but of what one of its jobs tells. */
-static size_t view_bytes(const struct jobs *jobs, unsigned view, const struct job *but)
-{
-    size_t bytes = jobs->views[view].results.bytes;
-
-    for (const struct job *job = jobs->all; job; job = job->next)
-        bytes += job == but || job->task.view != view ? 0 : job->bytes;
-    return bytes;
-}
-
 static size_t rest(size_t bytes, size_t used)
 {
     return used < bytes ? bytes - used : 0;
@@ -53,16 +43,20 @@ static size_t rest(size_t bytes, size_t used)
 
 size_t job_room(const struct jobs *jobs, const struct job *job)
 {
-    size_t all = 0, of_view, of_all;
+    size_t of_view = jobs->views[job->task.view].results.bytes, of_all = 0;
+    size_t share, total;
 
     if (!task_tells_headers(&job->task))
         return JOBS_NUMBERS_BYTES;
     for (unsigned i = 0; i < jobs->views_count; i++)
-        all += view_bytes(jobs, i, job);
-    of_all = rest(JOBS_HEADERS_BYTES, all);
-    of_view =
-        rest(JOBS_HEADERS_BYTES / 4 / jobs->views_count, view_bytes(jobs, job->task.view, job));
-    return of_all > of_view ? of_all : of_view;
+        of_all += jobs->views[i].results.bytes;
+    for (const struct job *other = jobs->all; other; other = other->next) {
+        of_all += other == job ? 0 : other->bytes;
+        of_view += other == job || other->task.view != job->task.view ? 0 : other->bytes;
+    }
+    share = rest(JOBS_HEADERS_BYTES / 4 / jobs->views_count, of_view);
+    total = rest(JOBS_HEADERS_BYTES, of_all);
+    return total > share ? total : share;
 }
 
 bool job_takes_turns(const struct job *job)

@@ -11,12 +11,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "children.h"
 #include "collect.h"
 #include "detect/image_file.h"
 #include "monitor.h"
-
-enum { JOBS_END_MS = 200 }; /* for those to end in that looked before there is a mount */
 
 /* Opens /dev/null for those of 0, 1, 2 that are closed, so that no other file ever gets one of
  * these numbers. Returns whether all are open. */
@@ -212,8 +209,7 @@ static int run(struct front *front, struct options *o)
     status = open_references(front);
     if (status)
         return status;
-    make_filter(front, SANDBOX_FRONT); /* meanwhile jobs end */
-    children_await(JOBS_END_MS);
+    make_filter(front, SANDBOX_FRONT);
     if (front->layers.has_parts_to_open)
         make_filter(front, SANDBOX_ASKING_JOB);
     monitor_block_signals();

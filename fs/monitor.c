@@ -468,6 +468,6 @@ int monitor_run(struct front *front, const struct mount *mount, int ready)
     watch(&m);
     mount_end_dead(mount);
     children_kill(&m.children);
-    children_await(END_MS);
+    children_await(-1, END_MS);
     return front_status(&m);
 }

@@ -176,9 +176,12 @@ static int limit(int resource, rlim_t soft, rlim_t hard)
 static int limit_cpu(uint64_t seconds, uint32_t *set)
 {
     struct rlimit now;
-    int error = seconds ? limit(RLIMIT_CPU, seconds, seconds + 1) : 0;
+    int error;
 
-    if (!error && seconds && getrlimit(RLIMIT_CPU, &now) == 0 && now.rlim_cur <= INT32_MAX)
+    if (!seconds)
+        return 0;
+    error = limit(RLIMIT_CPU, seconds, seconds + 1);
+    if (!error && getrlimit(RLIMIT_CPU, &now) == 0 && now.rlim_cur <= INT32_MAX)
         *set = (uint32_t)now.rlim_cur;
     return error;
 }

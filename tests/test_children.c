@@ -72,11 +72,29 @@ static void test_kill(void **state)
     assert_killed(other);
 }
 
+/* It waits for one that ends, or as long as it may; and for others only if all are meant. */
+static void test_await(void **state)
+{
+    pid_t one = start(), other = start();
+
+    (void)state;
+    children_await(one, 1);
+    assert_int_equal(waitpid(one, NULL, WNOHANG), 0);
+    kill(one, SIGKILL);
+    children_await(one, 10000);
+    assert_int_equal(waitpid(one, NULL, WNOHANG), -1);
+    assert_int_equal(waitpid(other, NULL, WNOHANG), 0);
+    kill(other, SIGKILL);
+    children_await(-1, 10000);
+    assert_int_equal(waitpid(other, NULL, WNOHANG), -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_room, begin),
         cmocka_unit_test_setup(test_kill, begin),
+        cmocka_unit_test_setup(test_await, begin),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

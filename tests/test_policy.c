@@ -121,8 +121,13 @@ static void test_windows_paths(void **state)
 
 static void test_beside(void **state)
 {
+    char name[300];
+
     (void)state;
     begin_policy("follow=beside");
+    memset(name, 'x', sizeof name);
+    name[sizeof name - 1] = '\0';
+    assert_state(name, POLICY_MISSING, "File name too long");
     assert_granted("good", "good");
     assert_granted("./good", "good");
     assert_granted(".//sub///good", "good");

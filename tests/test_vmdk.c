@@ -146,6 +146,7 @@ static void test_embedded_descriptor(void **state)
 static void test_capacity_zero(void **state)
 {
     static const char line[] = "RW 8 FLAT \"x\" 0\n";
+    static char more[1 << 20];
 
     (void)state;
     make_sparse(1);
@@ -158,6 +159,11 @@ static void test_capacity_zero(void **state)
     assert_int_equal(s.disk.virtual_size, 8 * SECTOR);
     assert_string_equal(s.disk.subformat, "monolithicFlat");
     ASSERT_REFERENCE(0, REFERENCE_PART, "extent", "x");
+    assert_string_equal(image_problems(s.img), "");
+    memset(more, '#', sizeof more);
+    put(&s, SECTOR + sizeof flat - 1 + sizeof line - 1, more, sizeof more);
+    assert_int_equal(sample_open(&s, &vmdk_driver), 0);
+    assert_said(s.img, "vmdk: the descriptor is longer than 1048575 bytes");
 }
 
 /* What each kind of extent needs besides its header. */
