@@ -163,7 +163,9 @@ static int check_extension(struct disk *disk, const struct parallels *p, uint64_
         end > INT64_MAX)
         return image_fail(disk->img, EUCLEAN, "parallels: ext_off %llu is past the end of any file",
                           (unsigned long long)ext_off);
-    error = image_read(disk->img, offset, sizeof header, header);
+    error = image_require(disk->img, offset, sizeof header, "parallels: the format extension");
+    if (!error)
+        error = image_read(disk->img, offset, sizeof header, header);
     if (error)
         return error;
     if (le64(header) != EXTENSION_MAGIC)

@@ -112,6 +112,9 @@ static int check_volatile(struct image *img, uint64_t sectors)
     int error = check_offset(img, "volatile_header_offset", sectors);
 
     if (!error)
+        error = image_require(img, sectors * VMDK_SECTOR, sizeof VOLATILE_MAGIC,
+                              "vmdk: seSparse: the volatile header's magic");
+    if (!error)
         error = image_get(img, sectors * VMDK_SECTOR, HEADER_BYTES, &header);
     if (error)
         return error;

@@ -31,7 +31,7 @@ static void test_header_rules(void **state)
         {208, 1, 1, ENOTSUP, "reserved"},
         {511, 1, 1, ENOTSUP, "reserved"},
         {80, 8, 0, EUCLEAN, "no volatile header at sector 0"},
-        {80, 8, 1 << 20, EUCLEAN, "no volatile header"},
+        {80, 8, 1 << 20, EUCLEAN, "volatile header's magic (8 bytes at offset 536870912) is past"},
         {80, 8, UINT64_C(1) << 54, EUCLEAN, "volatile_header_offset"},
         {80, 8, UINT64_MAX, EUCLEAN, "volatile_header_offset"},
         {SECTOR, 8, 1, EUCLEAN, "no volatile header"},
