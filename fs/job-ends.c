@@ -49,9 +49,7 @@ void job_ends_serve_parts(const struct layers *layers, int socket)
 
         if (poll(&wait, 1, -1) < 0 && errno != EINTR)
             return;
-        received = wire_receive(socket, &part, sizeof part, &fd);
-        if (fd >= 0)
-            close(fd);
+        received = wire_receive(socket, &part, sizeof part, NULL);
         if (received != 1)
             continue;
         fd = layers_open_part(layers, part.layer, part.reference);

@@ -133,6 +133,22 @@ int job_take_frames(struct job *job)
     return taken;
 }
 
+/* Whether that has come, or is a numbered file that is none any more. */
+static bool has_told(const struct job *job, const struct place *place)
+{
+    return results_get(&job->results, place) ||
+           (place->node->is_numbered &&
+            place->number >= results_count(&job->results, node_counter(place->node)));
+}
+
+bool job_told_all(const struct job *job)
+{
+    for (const struct waiter *w = job->waiters; w; w = w->next)
+        if (w->place.node && !has_told(job, &w->place))
+            return false;
+    return true;
+}
+
 uint64_t view_bytes_read(const struct view *view)
 {
     uint64_t bytes = 0;
@@ -142,17 +158,17 @@ uint64_t view_bytes_read(const struct view *view)
     return bytes;
 }
 
-void view_add_problems(struct view *view, const struct job *job)
+void view_add_problems(struct view *view, const struct text *lines, size_t most)
 {
-    if (view->problems.length + job->problems.length <= VIEW_PROBLEMS_MAX)
-        text_add_lines_once(&view->problems, job->problems.bytes, job->problems.length);
+    if (view->problems.length + lines->length <= most)
+        text_add_lines_once(&view->problems, lines->bytes, lines->length);
 }
 
 int view_publish(struct view *view, struct job *job)
 {
     struct pass_cost *cost = &view->costs[job->task.pass];
 
-    view_add_problems(view, job);
+    view_add_problems(view, &job->problems, VIEW_SAID_MAX);
     cost->runs++;
     cost->bytes += job->cost.bytes;
     cost->reads += job->cost.reads;

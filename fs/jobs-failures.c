@@ -14,13 +14,31 @@ static const char *kind_of(const struct job *job)
     return job->task.set ? " with options" : "";
 }
 
-void job_tell_failure(struct jobs *jobs, struct job *job, const char *words)
+void job_tell_failure(struct jobs *jobs, const struct job *job, const char *words)
 {
-    text_add(&job->problems, "the %s job%s %s\n", pass_name(job->task.pass), kind_of(job), words);
-    view_add_problems(&jobs->views[job->task.view], job);
+    struct view *view = &jobs->views[job->task.view];
+    struct text line = {.bytes = NULL};
+
+    view_add_problems(view, &job->problems, VIEW_SAID_MAX);
+    text_add(&line, "the %s job%s %s\n", pass_name(job->task.pass), kind_of(job), words);
+    view_add_problems(view, &line, VIEW_PROBLEMS_MAX);
+    text_free(&line);
 }
 
-void job_note_failure(struct jobs *jobs, struct job *job, const char *format, int number)
+static void tell_giving_up(struct view *view, const struct job *job)
+{
+    struct text line = {.bytes = NULL};
+
+    text_add(
+        &line,
+        "the %s pass%s has failed %d times within a minute: it is not tried again until the image "
+        "changes\n",
+        pass_name(job->task.pass), kind_of(job), JOBS_FAILURES_MAX);
+    view_add_problems(view, &line, VIEW_PROBLEMS_MAX);
+    text_free(&line);
+}
+
+void job_note_failure(struct jobs *jobs, const struct job *job, const char *format, int number)
 {
     struct view *view = &jobs->views[job->task.view];
     struct failures *f = &view->failures[job->task.pass][job->task.set != 0];
@@ -34,19 +52,12 @@ void job_note_failure(struct jobs *jobs, struct job *job, const char *format, in
     f->at[0] = now_ms();
     f->given_up |=
         f->at[JOBS_FAILURES_MAX - 1] && f->at[0] - f->at[JOBS_FAILURES_MAX - 1] < JOBS_FAILURES_MS;
-    if (!f->given_up)
-        return;
-    text_free(&job->problems);
-    text_add(
-        &job->problems,
-        "the %s pass%s has failed %d times within a minute: it is not tried again until the image "
-        "changes\n",
-        pass_name(job->task.pass), kind_of(job), JOBS_FAILURES_MAX);
-    view_add_problems(view, job);
+    if (f->given_up)
+        tell_giving_up(view, job);
 }
 
 /* By the signal of the limit, which is of the job's sandbox, or another one. */
-static void note_cpu_limit(struct jobs *jobs, struct job *job)
+static void note_cpu_limit(struct jobs *jobs, const struct job *job)
 {
     const char *format = job->sandbox.cpu_seconds
                              ? "took more than %d s of processor time (see -o cpu-limit)"
@@ -56,7 +67,7 @@ static void note_cpu_limit(struct jobs *jobs, struct job *job)
 }
 
 /* By a signal. */
-static void note_signal(struct jobs *jobs, struct job *job, int number)
+static void note_signal(struct jobs *jobs, const struct job *job, int number)
 {
     if (number == SIGSYS)
         job_note_failure(jobs, job, "tried what the sandbox forbids, and was killed", 0);

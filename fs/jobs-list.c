@@ -82,6 +82,13 @@ bool job_must_wait(const struct jobs *jobs, const struct job *job)
     return job_is_held_up(jobs, job);
 }
 
+int64_t job_overdue_at(const struct job *job)
+{
+    int64_t seconds = job->sandbox.cpu_seconds;
+
+    return job->id && seconds ? job->started + seconds * 1000 * JOBS_LASTING : INT64_MAX;
+}
+
 bool jobs_can_ask(const struct jobs *jobs)
 {
     return jobs->monitor < 0 || wire_has_room(jobs->monitor);

@@ -26,6 +26,9 @@ bool job_is_held_up(const struct jobs *jobs, const struct job *job);
 /* Whether the job has to wait: for its turn, or for the end of others that hang. */
 bool job_must_wait(const struct jobs *jobs, const struct job *job);
 
+/* The time after which the job is not waited for, whatever it tells, ms; INT64_MAX: none. */
+int64_t job_overdue_at(const struct job *job);
+
 /* Whether the monitor has not too much to do: it must be possible to have all jobs killed. */
 bool jobs_can_ask(const struct jobs *jobs);
 
@@ -42,11 +45,11 @@ void lookers_resume(struct jobs *jobs, int error);
 int64_t lookers_deadline(const struct jobs *jobs);
 
 /* Adds to the problems, in words, why a job failed (jobs-failures.c). */
-void job_tell_failure(struct jobs *jobs, struct job *job, const char *words);
+void job_tell_failure(struct jobs *jobs, const struct job *job, const char *words);
 
 /* The same for one that failed by what it did: too often in too short a time, and its pass is given
  * up. */
-void job_note_failure(struct jobs *jobs, struct job *job, const char *format, int number);
+void job_note_failure(struct jobs *jobs, const struct job *job, const char *format, int number);
 
 /* The same for one whose process ended before it had told all. */
 void job_note_end(struct jobs *jobs, struct job *job);

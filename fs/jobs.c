@@ -172,6 +172,18 @@ static bool is_outdated(struct jobs *jobs, const struct job *job)
     return jobs->changed && jobs->changed(jobs->context) && find_job(jobs, id) != job;
 }
 
+/* It says that it has told all. */
+static void end_told(struct jobs *jobs, struct job *job)
+{
+    if (!job_told_all(job)) {
+        fail_running(jobs, job, "ended without telling what it was asked for", 0);
+        return;
+    }
+    if (jobs->kills_done)
+        request(jobs, WIRE_KILL, job);
+    finish(jobs, job, 0);
+}
+
 /* Takes all frames that have come: the job may be over, or be none any more. */
 static void take_frames(struct jobs *jobs, struct job *job)
 {
@@ -182,9 +194,7 @@ static void take_frames(struct jobs *jobs, struct job *job)
     if (taken == 1 && is_outdated(jobs, job))
         return;
     if (taken == 1) {
-        if (jobs->kills_done)
-            request(jobs, WIRE_KILL, job);
-        finish(jobs, job, 0);
+        end_told(jobs, job);
     } else if (taken == -EFBIG) {
         fail_running(jobs, job, "told more than there is room for", 0);
     } else if (taken < 0) {
@@ -373,7 +383,7 @@ static int64_t patience_end(const struct jobs *jobs, const struct job *job, cons
 /* The time at which something has to be done about a job without an event; INT64_MAX: never. */
 static int64_t deadline(const struct jobs *jobs, const struct job *job)
 {
-    int64_t first = INT64_MAX;
+    int64_t first = job_overdue_at(job);
 
     if (job->left_at >= 0)
         first = job->left_at + JOBS_LINGER_MS;
@@ -444,6 +454,12 @@ static void look_after(struct jobs *jobs, struct job *job, int64_t now)
     if (job->id && jobs->stall_ms && now - job->heard >= jobs->stall_ms) {
         fail_running(jobs, job, "told nothing for %d s, and was given up",
                      (int)(jobs->stall_ms / 1000));
+        return;
+    }
+    if (now >= job_overdue_at(job)) {
+        fail_running(jobs, job,
+                     "lasted %d times the processor time that it may take, and was given up",
+                     JOBS_LASTING);
         return;
     }
     if (job->left_at < 0 || now - job->left_at < JOBS_LINGER_MS)

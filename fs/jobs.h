@@ -49,6 +49,10 @@ enum {
     /* Who only looks goes on, with what is known, when a job has told nothing for so long. */
     JOBS_GLANCE_MS = 5000,
 
+    /* So many times the processor time that a job may take it may last: storage is slow, but the
+       job of a hostile image could say for ever that it goes on. */
+    JOBS_LASTING = 16,
+
     JOBS_LATE_MS = 1000, /* who is later than that was stopped himself, and jobs with him */
 
     /* Bytes that are kept of what jobs tell of files. Those that look at headers, of which a view
@@ -57,7 +61,10 @@ enum {
     JOBS_HEADERS_BYTES = 256 << 20,
     JOBS_NUMBERS_BYTES = 1 << 20,
 
-    VIEW_PROBLEMS_MAX = 64 << 10, /* bytes that are kept of what jobs say */
+    /* Bytes that are kept of what jobs say; and of that together with how jobs failed, which is
+       told whatever they said before. */
+    VIEW_SAID_MAX = 64 << 10,
+    VIEW_PROBLEMS_MAX = VIEW_SAID_MAX + (16 << 10),
 
     JOBS_MAX = 4096, /* that run or wait for their turn; each is somebody who waits */
 
@@ -70,6 +77,8 @@ enum {
 struct waiter {
     struct waiter *next;
     struct task task;
+    struct place
+        place;    /* of what he wants to know, which the task has to tell; no node: of nothing */
     bool glances; /* what he asks can be answered with what is known */
     void (*resume)(struct waiter *waiter, int error);
     pid_t pid;     /* of whoever waits; 0: not known */
@@ -166,11 +175,15 @@ bool jobs_is_running(const struct jobs *jobs, const struct place *place);
 /* Bytes that the jobs of a view have read. */
 uint64_t view_bytes_read(const struct view *view);
 
+/* Whether the job has told all that those who wait for it want to know. */
+bool job_told_all(const struct job *job);
+
 /* Keeps what a job has found, which leaves it. 0 or -ENOMEM. */
 int view_publish(struct view *view, struct job *job);
 
-/* Keeps what a job says is wrong, each line once, while there is room. */
-void view_add_problems(struct view *view, const struct job *job);
+/* Keeps lines of what is wrong, each once, unless there would be more than so many bytes of them.
+ */
+void view_add_problems(struct view *view, const struct text *lines, size_t most);
 
 /* Forgets what such a task has told, or all that is known. */
 void view_forget_told(struct view *view, const struct task *task);

@@ -335,17 +335,15 @@ static void take_request(struct monitor *m, const struct wire_request *r)
 static void read_requests(struct monitor *m)
 {
     struct wire_request r;
-    int fd, received;
+    int received;
 
     for (unsigned i = 0; i < REQUESTS_AT_ONCE && m->socket >= 0; i++) {
         m->is_behind = !takes_answers(m);
         if (m->is_behind)
             return;
-        received = wire_receive(m->socket, &r, sizeof r, &fd);
+        received = wire_receive(m->socket, &r, sizeof r, NULL);
         if (received == 0)
             return;
-        if (fd >= 0)
-            close(fd);
         if (received == 1)
             take_request(m, &r);
         else

@@ -24,7 +24,7 @@
 
 enum {
     /* With so much in `problems` names that are refused add nothing: jobs may have more to say. */
-    REFUSALS_BYTES = VIEW_PROBLEMS_MAX / 2,
+    REFUSALS_BYTES = VIEW_SAID_MAX / 2,
     SETS_BYTES_MAX = 8 << 20, /* of what is known of files with options, before it is forgotten */
 };
 

@@ -57,7 +57,8 @@ static void wait(struct request *r, bool is_looking)
 {
     struct jobs *jobs = &r->front->jobs;
 
-    r->waiter.task = place_task(r->asked.node ? &r->asked : &r->place);
+    r->waiter.place = r->asked.node ? r->asked : r->place;
+    r->waiter.task = place_task(&r->waiter.place);
     r->waiter.resume = is_looking ? resume_looked : resume;
     r->waiter.pid = fuse_req_ctx(r->req)->pid;
     fuse_req_interrupt_func(r->req, on_interrupt, r);

@@ -60,6 +60,18 @@ bool wire_has_room(int socket)
     return poll(&wait, 1, 0) > 0;
 }
 
+/* The descriptor in what was received beside the message, or -1. */
+static int received_descriptor(struct msghdr *msg)
+{
+    struct cmsghdr *c = CMSG_FIRSTHDR(msg);
+    int fd = -1;
+
+    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+        c->cmsg_len == CMSG_LEN(sizeof fd))
+        memcpy(&fd, CMSG_DATA(c), sizeof fd);
+    return fd;
+}
+
 int wire_receive(int socket, void *message, size_t length, int *fd)
 {
     union {
@@ -67,27 +79,24 @@ int wire_receive(int socket, void *message, size_t length, int *fd)
         char bytes[CMSG_SPACE(sizeof(int))];
     } control = {.bytes = {0}};
     struct iovec iov = {.iov_base = message, .iov_len = length};
+    /* Room for one descriptor, not for two: padding would hold the second. */
     struct msghdr msg = {.msg_iov = &iov,
                          .msg_iovlen = 1,
-                         .msg_control = control.bytes,
-                         /* Room for one descriptor, not for two: padding would hold the second. */
-                         .msg_controllen = CMSG_LEN(sizeof(int))};
-    struct cmsghdr *c;
+                         .msg_control = fd ? control.bytes : NULL,
+                         .msg_controllen = fd ? CMSG_LEN(sizeof(int)) : 0};
     ssize_t n = recvmsg(socket, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
-    *fd = -1;
+    if (fd)
+        *fd = n < 0 ? -1 : received_descriptor(&msg);
     if (n < 0)
         return errno == EAGAIN || errno == EINTR ? 0 : -errno;
-    c = CMSG_FIRSTHDR(&msg);
-    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-        c->cmsg_len == CMSG_LEN(sizeof(int)))
-        memcpy(fd, CMSG_DATA(c), sizeof *fd);
     if (n == 0)
         return -EPIPE;
     if ((size_t)n == length && !(msg.msg_flags & MSG_TRUNC))
         return 1;
-    if (*fd >= 0)
+    if (fd && *fd >= 0)
         close(*fd);
-    *fd = -1;
+    if (fd)
+        *fd = -1;
     return -EPROTO;
 }

@@ -119,8 +119,10 @@ int wire_send(int socket, const void *message, size_t length, int fd);
 bool wire_has_room(int socket);
 
 /*
- * Receives a message of exactly length bytes; *fd is a descriptor that came with it, or -1. Returns
- * 1; 0 if there is none now; -errno (EPIPE: the other side is gone; EPROTO: another length).
+ * Receives a message of exactly length bytes; *fd is a descriptor that came with it, or -1. Where
+ * fd is NULL none is taken, and the kernel drops it: closing what somebody else has opened may wait
+ * for a storage that hangs. Returns 1; 0 if there is none now; -errno (EPIPE: the other side is
+ * gone; EPROTO: another length).
  */
 int wire_receive(int socket, void *message, size_t length, int *fd);
 

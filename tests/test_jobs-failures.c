@@ -771,6 +771,124 @@ static void test_stalls(void **state)
     assert_resumed(&reader, -EIO);
 }
 
+/* A job that tells that it goes on, again and again, does not go on for ever. */
+static void test_lasts(void **state)
+{
+    const struct {
+        struct wire_frame frame;
+        struct sandbox_state state;
+    } said = {{.kind = WIRE_SANDBOX, .length = sizeof said.state},
+              {.failed = SANDBOX_LAYERS, .cpu_seconds = 2}};
+    struct reader reader;
+    uint32_t job;
+    int out;
+
+    (void)state;
+    wait_for(&reader, PASS_SCAN);
+    job = assert_request(WIRE_START, PASS_SCAN);
+    out = start_true_job(job);
+    say_bytes(out, &said, sizeof said);
+    settle();
+    jobs.all->started -= INT64_C(1000) * 2 * JOBS_LASTING - 500;
+    say_frame(out, WIRE_ALIVE, 0, 0, NULL, 0);
+    run_for(100);
+    assert_waits(&reader);
+    say_frame(out, WIRE_ALIVE, 0, 0, NULL, 0);
+    run_for(600);
+    assert_resumed(&reader, -EIO);
+    assert_int_equal(assert_request(WIRE_KILL, PASS_SCAN), job);
+    assert_problems(
+        "the scan job lasted 16 times the processor time that it may take, and was given up\n");
+    close(out);
+}
+
+/* Waits for a file in a job that tells two, and how many are numbered, and ends. */
+static void assert_untold(const char *path, uint32_t number, int error)
+{
+    const struct node *node = node_by_path(path);
+    struct reader reader = {.waiter = {.task = {.pass = PASS_HEADER},
+                                       .place = {.number = number, .node = node},
+                                       .resume = resume_reader}};
+    const struct wire_frame count = {
+        .kind = WIRE_COUNT, .node = index_of("references"), .number = 1};
+    uint32_t job;
+    int out;
+
+    jobs_wait(&jobs, &reader.waiter);
+    out = start_requested(PASS_HEADER, &job);
+    say_file(out, "virtual_size", "1\n");
+    say_bytes(out, &count, sizeof count);
+    say_file(out, "references/#/kind", "backing\n");
+    say_end(out);
+    settle();
+    assert_resumed(&reader, error);
+    if (error)
+        assert_int_equal(assert_request(WIRE_KILL, PASS_HEADER), job);
+    answer(WIRE_ENDED, job, 0, -1);
+    close(out);
+}
+
+/* A job that says that it has told all, but not what somebody waits for. */
+static void test_untold(void **state)
+{
+    static const char words[] = "the header job ended without telling what it was asked for\n";
+
+    (void)state;
+    assert_untold("virtual_size", 0, 0);
+    assert_untold("references/#/kind", 0, 0);
+    assert_untold("references/#/kind", 1, 0); /* is none any more */
+    assert_problems("");
+    assert_untold("format", 0, -EIO);
+    assert_problems(words);
+    assert_untold("references/#/path", 0, -EIO);
+    assert_true(!jobs.views[0].failures[PASS_HEADER][0].given_up);
+    assert_untold("format", 0, -EIO);
+    assert_true(jobs.views[0].failures[PASS_HEADER][0].given_up);
+}
+
+/* Lines of 32 bytes, of which no other call has one. */
+static void fill_with_lines(char *lines, size_t size, unsigned call)
+{
+    for (size_t at = 0; at + 32 <= size; at += 32) {
+        char line[33];
+
+        snprintf(line, sizeof line, "call %10u at %12u\n", call, (unsigned)at);
+        memcpy(lines + at, line, 32);
+    }
+}
+
+/* However much jobs have said is wrong, that they fail is told. */
+static void test_failures_after_much(void **state)
+{
+    static char lines[IMAGE_PROBLEMS_MAX];
+    char words[] = "the scan job was killed by signal 9\n";
+    struct text *problems = &jobs.views[0].problems;
+    size_t before = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 2 * VIEW_SAID_MAX / sizeof lines; i++) {
+        struct reader reader;
+        uint32_t job;
+        int out;
+
+        fill_with_lines(lines, sizeof lines, i);
+        wait_for(&reader, PASS_HEADER);
+        out = start_requested(PASS_HEADER, &job);
+        say_frame(out, WIRE_PROBLEMS, 0, 0, lines, sizeof lines);
+        say_end(out);
+        settle();
+        assert_resumed(&reader, 0);
+        assert_true(problems->length >= before && problems->length <= VIEW_SAID_MAX);
+        before = problems->length;
+        answer(WIRE_ENDED, job, 0, -1);
+        close(out);
+    }
+    assert_true(before > VIEW_SAID_MAX - 2 * sizeof lines);
+    lose_a_job(PASS_SCAN);
+    assert_int_equal(problems->length, before + strlen(words));
+    assert_string_equal(problems->bytes + before, words);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -788,6 +906,9 @@ int main(void)
         TEST(test_count_of_others),
         TEST(test_not_started),
         TEST(test_started_twice),
+        TEST(test_lasts),
+        TEST(test_untold),
+        TEST(test_failures_after_much),
         TEST(test_unknown_job),
         TEST(test_monitor_gone),
         TEST(test_monitor_gone_before),

@@ -122,6 +122,27 @@ static void test_more_descriptors(void **state)
     }
 }
 
+/* Nobody wants it: it is never opened here, and the kernel drops it. */
+static void test_unwanted_descriptor(void **state)
+{
+    unsigned before = open_descriptors();
+    int in_out[2];
+    char byte = 'x';
+
+    (void)state;
+    assert_int_equal(pipe(in_out), 0);
+    assert_int_equal(wire_send(ends[0], &byte, 1, in_out[1]), 0);
+    close(in_out[1]);
+    assert_int_equal(wire_receive(ends[1], &byte, 1, NULL), 1);
+    assert_int_equal(read(in_out[0], &byte, 1), 0); /* there is none to write to it */
+    close(in_out[0]);
+    assert_int_equal(open_descriptors(), before);
+    assert_int_equal(wire_send(ends[0], &before, sizeof before, in_out[0]), -EBADF);
+    assert_int_equal(wire_send(ends[0], &before, sizeof before, ends[0]), 0);
+    assert_int_equal(wire_receive(ends[1], &byte, 1, NULL), -EPROTO);
+    assert_int_equal(open_descriptors(), before);
+}
+
 /* There is room long before none is left: for what must be sent. */
 static void test_room(void **state)
 {
@@ -226,6 +247,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_descriptor, begin, end),
         cmocka_unit_test_setup_teardown(test_length, begin, end),
         cmocka_unit_test_setup_teardown(test_more_descriptors, begin, end),
+        cmocka_unit_test_setup_teardown(test_unwanted_descriptor, begin, end),
         cmocka_unit_test_setup_teardown(test_room, begin, end),
         cmocka_unit_test_setup_teardown(test_gone, begin, end),
         cmocka_unit_test_setup_teardown(test_full, begin, end),
