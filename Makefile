@@ -73,6 +73,9 @@ $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(BUILD)/tests/support.o $(DAEMON
 
 $(BUILD)/tests/test_image-input: $(BUILD)/tests/image-input.o
 
+# Its own front asks the monitor, a hostile one.
+$(BUILD)/tests/test_monitor: LDFLAGS += -Wl,--wrap=front_run,--wrap=fuse_session_fd
+
 # A fuzzer replays inputs; with FUZZ=1 it looks for more.
 ifeq ($(FUZZ),1)
 $(BUILD)/tests/fuzz_%: $(BUILD)/tests/fuzz_%.o $(LISTENER) $(CORE)
