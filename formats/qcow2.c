@@ -38,10 +38,12 @@ enum {
     HEADER_V3_BYTES = 104,
     HEADER_COMPRESSION_TYPE = 104,
 
+    INCOMPATIBLE_DIRTY = 1 << 0,
+    INCOMPATIBLE_CORRUPT = 1 << 1,
     INCOMPATIBLE_DATA_FILE = 1 << 2,
     INCOMPATIBLE_COMPRESSION_TYPE = 1 << 3,
     INCOMPATIBLE_EXTENDED_L2 = 1 << 4,
-    INCOMPATIBLE_KNOWN = 0x1f, /* and dirty, corrupt: they change nothing for a reader */
+    INCOMPATIBLE_KNOWN = 0x1f,
 
     AUTOCLEAR_DATA_FILE_RAW = 1 << 1,
 
@@ -77,6 +79,16 @@ static int check_table(struct disk *disk, const char *what, uint64_t offset, uin
                           "qcow2: %s offset %llu is not a multiple of the cluster size %llu", what,
                           (unsigned long long)offset, (unsigned long long)q->cluster_size);
     return 0;
+}
+
+/* What whoever wrote the image left for others to know. It changes nothing for a reader. */
+static void note_marks(struct image *img, uint64_t features)
+{
+    if (features & INCOMPATIBLE_DIRTY)
+        image_note(img, "qcow2: marked dirty: the image is open, or was not closed, and its "
+                        "refcounts may be wrong");
+    if (features & INCOMPATIBLE_CORRUPT)
+        image_note(img, "qcow2: marked corrupt: an error was found in the image's tables");
 }
 
 /* Incompatible features, and what they and the cluster size demand of each other. */
@@ -263,6 +275,8 @@ static int qcow2_open(struct disk *disk)
     if (!error)
         error = qcow2_read_extensions(disk, length, end ? end : q->cluster_size,
                                       features & INCOMPATIBLE_DATA_FILE);
+    if (!error)
+        note_marks(disk->img, features);
     return error;
 }
 
@@ -278,8 +292,8 @@ static int qcow2_probe(struct image *img, const struct signature *signature, str
 }
 
 static const struct field_word incompatible_words[] = {
-    {1 << 0, "dirty"},
-    {1 << 1, "corrupt"},
+    {INCOMPATIBLE_DIRTY, "dirty"},
+    {INCOMPATIBLE_CORRUPT, "corrupt"},
     {INCOMPATIBLE_DATA_FILE, "external-data-file"},
     {INCOMPATIBLE_COMPRESSION_TYPE, "compression-type"},
     {INCOMPATIBLE_EXTENDED_L2, "extended-l2"},

@@ -188,6 +188,8 @@ static int qed_open(struct disk *disk)
         error = open_l1(disk, header);
     if (!error)
         error = open_backing(disk, header);
+    if (!error && (le64(header + HEADER_FEATURES) & FEATURE_NEED_CHECK))
+        image_note(disk->img, "qed: marked need-check: the image is open, or was not closed");
     return error;
 }
 
