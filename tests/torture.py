@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Tortures images: truncated at every byte, every bit of their metadata flipped; and compares a sample with qemu-img.
+"""Tortures images: truncated at every byte, every bit of their metadata flipped, or with --cases some of them; and compares a
+sample with qemu-img.
 
     tests/torture.py [--build BUILD] [--seeds 'qcow2/*,vpc/*'] [--sample N] [--random N] [--jobs J] [--seed S]
     tests/torture.py --every-length ...                                     looks at lengths of zeros, too: are they alike?
@@ -9,7 +10,8 @@
 Of each case every file of the tree is read (tests/torture.c): none may crash, stall, take more than 64 MiB, or say
 what is neither text nor an errno of the contract. Of each seed and kind some cases are compared: so many of those whose
 answers no case before had, and half as many others. What differs must be documented. With --cases each seed and kind
-has so many of its cases, from a place of chance on. Exit code 0: nothing was found, 1: something, 2: a tool is missing.
+has so many of its cases in a row, from a place of chance on: --seed chooses it, and the seeds of a --count; without it
+the time does, and is said. Exit code 0: nothing was found, 1: something, 2: a tool is missing.
 """
 
 import argparse
@@ -36,14 +38,14 @@ Programs = collections.namedtuple("Programs", "torture instar_cat map_image")
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=" ".join(__doc__.splitlines()[:2]))
     parser.add_argument("--build", default=str(ROOT / "build"), help="directory of torture (build)")
     parser.add_argument("--oracle-build", help="directory of instar-cat and map-image (as --build)")
     parser.add_argument("--fixtures", default=str(ROOT / "fixtures"))
     parser.add_argument("--seeds", default="*", metavar="PATTERNS", help="names of fixtures, as of a shell (*)")
     parser.add_argument("--size", type=int, metavar="BYTES", help="just those that are not larger")
     parser.add_argument("--count", type=int, metavar="N", help="just so many of them")
-    parser.add_argument("--seed", default="1", metavar="S", help="another seed, another choice (1)")
+    parser.add_argument("--seed", metavar="S", help="another seed, another choice (the time)")
     parser.add_argument("--sample", type=int, default=8, metavar="N", help="comparisons of a seed and kind (8)")
     parser.add_argument("--random", type=int, default=1000, metavar="N", help="random cases of each seed (1000)")
     parser.add_argument("--cases", type=int, metavar="N", help="at most so many of a seed and kind")
@@ -55,6 +57,7 @@ def arguments():
     parser.add_argument("--kind", choices=torture_seeds.KINDS, help="just cases of this kind")
     parser.add_argument("--only", type=int, metavar="N", help="just compare this case")
     args = parser.parse_args()
+    args.seed = args.seed or str(int(time.time()))
     if args.only is not None and not args.kind:
         parser.error("--only is a case of a --kind")
     return args
@@ -219,6 +222,8 @@ def main():
             return 2
         if args.only is not None:
             return compare_one(args, campaign, seeds)
+        # At once, as a run that is broken off is to be had again, too.
+        print(f"torture.py: --seed {args.seed}", flush=True)
         if args.self_test and not campaign.finds_memory(seeds[0]):
             print("torture.py: memory is not looked at", file=sys.stderr)
             return 1
