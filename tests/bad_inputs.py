@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 Tests the table of bad inputs, tests/bad-inputs/*: what is said of each of them, in how much time and memory, and that
-nothing but the image was opened, with strace(1) as the witness. tests/bad-inputs/README.md explains the columns.
+nothing but the image was opened, or tried to be, with strace(1) as the witness. tests/bad-inputs/README.md explains the columns.
 
     tests/bad_inputs.py [--build DIR] [--only ID] [--show] [--self-test]
 
@@ -76,7 +76,7 @@ class Seen:
         self.status, self.said, self.nodes = 0, "", {}
         self.seconds, self.kib = 0.0, 0
         self.path, self.is_following = "", False
-        self.was_traced, self.opened = False, []  # (call, path)
+        self.was_traced, self.opened, self.tried = False, [], []  # (call, path)
         self.skipped = ""
 
 
@@ -149,6 +149,11 @@ def run_once(place, seen, runner):
                 seen.nodes.setdefault(name, []).append(line.rstrip("\n"))
 
 
+def without_own(calls):
+    """Those that are not of the loader."""
+    return [(call, os.fsdecode(path)) for call, path in calls if not OWN.fullmatch(os.fsdecode(path))]
+
+
 def run_share(top, build, number, rows):
     """Runs some of the rows, then all of them again under one strace. {id: Seen}."""
     found, by_path = {}, {}
@@ -178,8 +183,7 @@ def run_share(top, build, number, rows):
         if match:
             seen = by_path[match[1]]
             seen.was_traced = True
-            seen.opened = [(call, os.fsdecode(path)) for call, path in process.opened
-                           if not OWN.fullmatch(os.fsdecode(path))]
+            seen.opened, seen.tried = without_own(process.opened), without_own(process.tried)
     return found
 
 
@@ -240,6 +244,12 @@ def opened_faults(row, seen):
                                         seen.is_following and os.path.dirname(path) == directory)
         if WRITES.search(call) or (path not in granted | {seen.path} and not is_held):
             faults.append(f"opened: {call} {path}")
+    # What may be followed is looked for below the directory, from which the kernel lets nothing out.
+    below = f"{directory}/" if seen.is_following else None
+    for call, path in seen.tried:
+        is_looked_for = "O_PATH" in call and "RESOLVE_BENEATH" in call and below and path.startswith(below)
+        if path not in granted | {seen.path} and not is_looked_for:
+            faults.append(f"tried to open: {call} {path}")
     return faults + [f"not opened: {path}" for path in granted - opened]
 
 
@@ -300,6 +310,7 @@ def wrong_runs(seen):
     yield "time", changed(seconds=SECONDS * 1.01)
     yield "memory", changed(kib=KIB + 1)
     yield "another file", changed(opened=[*seen.opened, ("O_RDONLY", "/etc/passwd")])
+    yield "another attempt", changed(tried=[*seen.tried, ("O_RDONLY", "/no/such/file")])
     yield "writing", changed(opened=[*seen.opened, ("O_RDWR", seen.path)])
     yield "unseen", changed(was_traced=False)
 
@@ -324,7 +335,8 @@ def show(row, seen):
     print(f"{row.id} {row.what}: status {seen.status}, {seen.seconds:.2f} s, {seen.kib} KiB {seen.said}")
     for node in ("format", "candidates", "references/0/state", *DISK):
         print(f"    {node}={value_of(seen, node)}")
-    for words in (*seen.nodes.get("problems", []), *(f"{call} {path}" for call, path in seen.opened)):
+    for words in (*seen.nodes.get("problems", []), *(f"{call} {path}" for call, path in seen.opened),
+                  *(f"tried: {call} {path}" for call, path in seen.tried)):
         print(f"    {words}")
 
 

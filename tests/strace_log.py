@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What strace(1) saw processes open."""
+"""What strace(1) saw processes open, and try to open."""
 import collections
+import os
 import re
 
 CALLS = "open,openat,openat2,creat,execve"
 LINE = re.compile(r"^(\d+) +(\d+\.\d+) (.*)$")
-OPENED = re.compile(r"^(?:<\.\.\. )?(open|openat|openat2|creat)\b(.*?) = (?:\d+<(.*)>|-1 (\w+).*)$")
+OPENED = re.compile(r"^(?:<\.\.\. )?(open|openat|openat2|creat)\b(.*?) = (?:(\d+)<(.*)>|-1 (\w+).*)$")
+# The directory, if the call has one, and the path.
+ARGUMENTS = re.compile(r'^\w*\((?:\w+<(.*?)>, )?"((?:[^"\\]|\\.)*)"')
+DESCRIPTOR = re.compile(rb"/proc/self/fd/(\d+)")
 
 
 class Failure(Exception):
@@ -21,9 +25,14 @@ class Process:
     """What one process opened after its last execve(), and how long it lived."""
 
     def __init__(self):
-        self.arguments = ""
-        self.opened = []  # (flags, path, before the first open of the image)
-        self.began = self.ended = 0.0
+        self.begin("", 0.0)
+        self.ended = 0.0
+
+    def begin(self, arguments, moment):
+        self.arguments, self.began = arguments, moment
+        self.opened = []  # (arguments, path)
+        self.tried = []   # the same, of those that could not be opened
+        self.paths = {}   # of descriptors
 
 
 def unescape(text):
@@ -31,12 +40,21 @@ def unescape(text):
     return text.encode("latin-1").decode("unicode_escape").encode("latin-1")
 
 
+def path_tried(process, call):
+    """The path that a call names, from the directory it names, if any."""
+    match = ARGUMENTS.match(call)
+    check(match, "strace says", call)
+    path = os.path.join(unescape(match[1] or ""), unescape(match[2]))
+    descriptor = DESCRIPTOR.fullmatch(path)
+    return process.paths.get(int(descriptor[1]), path) if descriptor else path
+
+
 def take_line(process, moment, rest, begun):
     """Takes one line of strace into account."""
     if rest.startswith("execve("):
         if not rest.endswith("= 0") and "<unfinished" not in rest:
             return
-        process.arguments, process.opened, process.began = rest, [], moment
+        process.begin(rest, moment)
     elif rest.startswith("+++") or rest.startswith("---"):
         process.ended = moment
     elif rest.endswith("<unfinished ...>"):
@@ -44,9 +62,14 @@ def take_line(process, moment, rest, begun):
     else:
         match = OPENED.match(rest)
         check(match or "resumed" in rest or "execve" in rest or "= ?" in rest, "strace says", rest)
-        if match and match[3] is not None:
-            call = (begun.pop() if begun and rest.startswith("<...") else "") + match[2]
-            process.opened.append((call, unescape(match[3])))
+        if not match:
+            return
+        call = (begun.pop() if begun and rest.startswith("<...") else "") + match[2]
+        if match[3] is None:
+            process.tried.append((call, path_tried(process, call)))
+        else:
+            path = process.paths[int(match[3])] = unescape(match[4])
+            process.opened.append((call, path))
 
 
 def processes_of(path):
