@@ -113,7 +113,9 @@ int collect_frames(int fd, struct reference_list *references, struct collected *
 
         if (poll(&wait, 1, (int)rest) <= 0)
             continue;
-        more = frames_read(&job.frames, fd);
+        do
+            more = frames_read(&job.frames, fd);
+        while (more == -EINTR);
         if (more > 0)
             taken = take_frames(&job, references);
     }
