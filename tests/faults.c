@@ -6,10 +6,10 @@
  * has made fewer such calls.
  *
  * FAULT_KIND: alloc (ENOMEM), read, write (EIO; also of messages), fork (EAGAIN), pipe (EMFILE;
- * also sockets and others without a name), open (EMFILE), short (reads of a file give one byte),
- * interrupt (EINTR, before anything was read or written), answer (ENOMEM, to the kernel: whoever
- * waits for it waits until the end), descriptor (ETOOMANYREFS, messages that carry one). Requests
- * of the kernel never fail: after such there are no more.
+ * also sockets and others without a name), open (EMFILE; also of openat2(2)), short (reads of a
+ * file give one byte), interrupt (EINTR, before anything was read or written), answer (ENOMEM, to
+ * the kernel: whoever waits for it waits until the end), descriptor (ETOOMANYREFS, messages that
+ * carry one). Requests of the kernel never fail: after such there are no more.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -274,4 +274,19 @@ int openat(int directory, const char *path, int flags, ...)
     MODE_OF(flags)
     FAIL_AS("open", EMFILE)
     return NEXT(openat)(directory, path, flags, mode);
+}
+
+/* openat2(2) has no function in the C library. Six arguments are taken, however many there are. */
+long syscall(long number, ...)
+{
+    long a[6];
+    va_list args;
+
+    va_start(args, number);
+    for (int i = 0; i < 6; i++)
+        a[i] = va_arg(args, long);
+    va_end(args);
+    if (number == SYS_openat2)
+        FAIL_AS("open", EMFILE)
+    return NEXT(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
