@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -419,7 +420,7 @@ int jobs_poll(struct jobs *jobs, struct pollfd *fds, nfds_t *count)
     else if (is_ready)
         fds[0].events |= POLLOUT;
     jobs->wakes_at = first < now ? now : first;
-    return first == INT64_MAX ? -1 : (int)(jobs->wakes_at - now);
+    return first == INT64_MAX ? -1 : (int)min_ms(jobs->wakes_at - now, INT_MAX);
 }
 
 /* Sends those away who have waited too long: they may come back for what their job will have found.
@@ -457,9 +458,7 @@ static void look_after(struct jobs *jobs, struct job *job, int64_t now)
         return;
     }
     if (now >= job_overdue_at(job)) {
-        fail_running(jobs, job,
-                     "lasted %d times the processor time that it may take, and was given up",
-                     JOBS_LASTING);
+        fail_running(jobs, job, "lasted %d times its cpu-limit, and was given up", JOBS_LASTING);
         return;
     }
     if (job->left_at < 0 || now - job->left_at < JOBS_LINGER_MS)

@@ -77,9 +77,8 @@ enum {
 struct waiter {
     struct waiter *next;
     struct task task;
-    struct place
-        place;    /* of what he wants to know, which the task has to tell; no node: of nothing */
-    bool glances; /* what he asks can be answered with what is known */
+    struct place place; /* of what the task has to tell him; no node: of nothing */
+    bool glances;       /* what he asks can be answered with what is known */
     void (*resume)(struct waiter *waiter, int error);
     pid_t pid;     /* of whoever waits; 0: not known */
     int64_t since; /* ms; set by jobs_wait() */

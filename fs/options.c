@@ -363,7 +363,9 @@ void options_help(void)
         "  -o nonempty       mount over a directory that is not empty\n"
         "  -o blockdev       the image may be a block device\n"
         "  -o sandbox=MODE   for what reads the image: default, require, best-effort or off\n"
-        "  -o cpu-limit=N    seconds of processor time for one pass over the image; 0: no limit\n"
+        "  -o cpu-limit=N    seconds of processor time for one pass over the image, which may "
+        "last\n"
+        "                    16 times as long; 0: no limit\n"
         "  -o stall-limit=N  seconds after which a pass that tells nothing is given up; 0: never\n"
         "\n"
         "See mount.instar(8).\n");

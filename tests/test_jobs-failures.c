@@ -771,6 +771,21 @@ static void test_stalls(void **state)
     assert_resumed(&reader, -EIO);
 }
 
+/* A limit that poll(2) cannot wait for is one all the same. */
+static void test_far_stall(void **state)
+{
+    struct pollfd fds[JOBS_POLLFDS];
+    struct reader reader;
+    nfds_t count;
+
+    (void)state;
+    jobs.stall_ms = INT64_C(1000) * 4294968;
+    wait_for(&reader, PASS_SCAN);
+    assert_request(WIRE_START, PASS_SCAN);
+    assert_true(jobs_poll(&jobs, fds, &count) > 1000000000);
+    assert_waits(&reader);
+}
+
 /* A job that tells that it goes on, again and again, does not go on for ever. */
 static void test_lasts(void **state)
 {
@@ -797,8 +812,7 @@ static void test_lasts(void **state)
     run_for(600);
     assert_resumed(&reader, -EIO);
     assert_int_equal(assert_request(WIRE_KILL, PASS_SCAN), job);
-    assert_problems(
-        "the scan job lasted 16 times the processor time that it may take, and was given up\n");
+    assert_problems("the scan job lasted 16 times its cpu-limit, and was given up\n");
     close(out);
 }
 
@@ -906,6 +920,7 @@ int main(void)
         TEST(test_count_of_others),
         TEST(test_not_started),
         TEST(test_started_twice),
+        TEST(test_far_stall),
         TEST(test_lasts),
         TEST(test_untold),
         TEST(test_failures_after_much),
