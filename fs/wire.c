@@ -86,17 +86,16 @@ int wire_receive(int socket, void *message, size_t length, int *fd)
                          .msg_controllen = fd ? CMSG_LEN(sizeof(int)) : 0};
     ssize_t n = recvmsg(socket, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
+    int received = n < 0 ? -1 : received_descriptor(&msg);
+    bool is_whole = n == (ssize_t)length && !(msg.msg_flags & MSG_TRUNC);
+
     if (fd)
-        *fd = n < 0 ? -1 : received_descriptor(&msg);
+        *fd = is_whole ? received : -1;
     if (n < 0)
         return errno == EAGAIN || errno == EINTR ? 0 : -errno;
-    if (n == 0)
-        return -EPIPE;
-    if ((size_t)n == length && !(msg.msg_flags & MSG_TRUNC))
+    if (is_whole)
         return 1;
-    if (fd && *fd >= 0)
-        close(*fd);
-    if (fd)
-        *fd = -1;
-    return -EPROTO;
+    if (received >= 0)
+        close(received);
+    return n == 0 ? -EPIPE : -EPROTO;
 }

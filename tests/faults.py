@@ -11,12 +11,10 @@ are short or interrupted change nothing at all.
 import argparse
 import concurrent.futures
 import contextlib
-import gzip
 import os
 import pathlib
 import random
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +22,7 @@ import tempfile
 import time
 
 import oracle_fixtures
+import oracle_vmdk
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LIMIT = 20  # seconds: what takes longer hangs
@@ -252,29 +251,21 @@ def go_through(case, kind, every, start):
 
 
 def unpack(fixture, work):
-    packed = ROOT / "fixtures" / f"{fixture}.img.gz"
-    image = pathlib.Path(work, fixture.replace("/", "-"))
-    with gzip.open(packed) as source, open(image, "wb") as out:
-        shutil.copyfileobj(source, out)
-    return image
-
-
-def unpack_chain(work):
-    directory = pathlib.Path(work, "chain")
-    directory.mkdir()
-    return oracle_fixtures.unpack(ROOT / "fixtures" / f"{CHAIN}.tar.gz", directory)
+    """Lays it out in a directory of its own."""
+    packed, = (ROOT / "fixtures").glob(f"{fixture}.*.gz")
+    return oracle_fixtures.unpack(packed, tempfile.mkdtemp(dir=work))
 
 
 def make_parts(work):
     """A disk of more files than stay open; every third is zeros."""
     directory = pathlib.Path(work, "parts")
     directory.mkdir()
-    lines = ["# Disk DescriptorFile", "version=1", "CID=12345678", "parentCID=ffffffff", 'createType="twoGbMaxExtentFlat"']
+    lines = ""
     for i in range(PARTS):
         (directory / f"part-{i}").write_bytes(bytes([i % 3 and i]) * 4096)
-        lines.append(f'RW 8 FLAT "part-{i}" 0')
+        lines += f'RW 8 FLAT "part-{i}" 0\n'
     image = directory / "image"
-    image.write_text("\n".join(lines) + "\n")
+    image.write_text(oracle_vmdk.DESCRIPTOR.format("twoGbMaxExtentFlat", lines))
     return image
 
 
@@ -285,7 +276,7 @@ def make_cases(work, build):
     yield Foreground(work, build, "mount.instar -f", image)
     yield Background(work, build, "mount.instar", image)
     follow = ("-o", "follow=beside")
-    chain, parts = unpack_chain(work), make_parts(work)
+    chain, parts = unpack(CHAIN, work), make_parts(work)
     yield Cat(work, build, f"instar-cat {CHAIN}", chain, follow)
     yield Foreground(work, build, f"mount.instar -f {CHAIN}", chain, follow, OF_CHAIN)
     yield Cat(work, build, "instar-cat parts", parts, follow)

@@ -8,6 +8,7 @@ import signal
 import time
 
 import mount_images as images
+import oracle_vmdk
 from mount_harness import (NOBODY, Mount, Place, Storage, check, command_line, descendants, equal, expected, fails, finish, good,
                            mounted, run, start, state, test, test_each, wait_until)
 
@@ -105,11 +106,11 @@ def slow_over_parts():
     """A slow image over one of more parts than stay open, in a directory of their own."""
     directory = Place.new_directory("images")
     image = f"{directory}/slow.qcow2"
-    text = '# Disk DescriptorFile\nversion=1\nCID=fffffffe\nparentCID=ffffffff\ncreateType="twoGbMaxExtentFlat"\n'
+    lines = ""
     for i in range(PARTS):
         os.rename(images.raw(((0, 4096),), 4096), f"{directory}/part-{i}.raw")
-        text += f'RW 8 FLAT "part-{i}.raw" 0\n'
-    pathlib.Path(directory, "parts.vmdk").write_text(text)
+        lines += f'RW 8 FLAT "part-{i}.raw" 0\n'
+    pathlib.Path(directory, "parts.vmdk").write_text(oracle_vmdk.DESCRIPTOR.format("twoGbMaxExtentFlat", lines))
     os.rename(images.slow(), image)
     good("qemu-img", "rebase", "-u", "-f", "qcow2", "-b", "parts.vmdk", "-F", "vmdk", image)
     return image
