@@ -45,11 +45,11 @@ ALL_LDFLAGS  = -pie -Wl,-z,relro,-z,now $(SANITIZERS) $(LDFLAGS)
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 
 # All but the daemon: what instar-cat, tests and fuzzers use. Knows no FUSE.
-CORE = $(call objects,$(wildcard formats/*.c detect/*.c) fs/bar.c fs/cat.c fs/conversions.c fs/image_options.c fs/nodes.c fs/option_sets.c fs/passes.c fs/render.c fs/results.c fs/text.c)
+CORE = $(call objects,$(wildcard formats/*.c formats/*/*.c detect/*.c detect/*/*.c fs/tree/*.c))
 # The daemon, but for its main().
-DAEMON = $(filter-out $(CORE) $(BUILD)/fs/main.o,$(call objects,$(wildcard fs/*.c)))
+DAEMON = $(filter-out $(BUILD)/fs/main.o,$(call objects,$(wildcard fs/*.c fs/jobs/*.c fs/sandbox/*.c)))
 # Of it, what listens to jobs, for fuzzers.
-LISTENER = $(call objects,$(wildcard fs/jobs*.c) fs/frames.c fs/job-frames.c fs/sandbox.c fs/sandbox-calls.c fs/wire.c)
+LISTENER = $(call objects,$(wildcard fs/jobs/*.c fs/sandbox/*.c))
 MAKER = $(call objects,tools/maker.c $(filter-out tools/make_bench_%.c,$(wildcard tools/make_*.c)) formats/crc32c.c)
 FUZZERS = $(patsubst tests/%.c,$(BUILD)/tests/%,$(filter-out tests/fuzz_replay.c,$(wildcard tests/fuzz_*.c)))
 TESTS = $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
@@ -85,13 +85,13 @@ $(BUILD)/tests/fuzz_%: $(BUILD)/tests/fuzz_%.o $(LISTENER) $(CORE)
 # What is compared with what is told to the fuzzer for the size models alone: it takes half of the time, and images are changed by
 # what knows them.
 IMAGE_FUZZER = $(call objects,$(wildcard tests/image-*.c) tests/fuzz_image.c)
-$(filter-out $(BUILD)/formats/target%,$(CORE)) $(IMAGE_FUZZER): SANITIZERS += -fno-sanitize-coverage=trace-cmp
+$(filter-out $(BUILD)/formats/targets/%,$(CORE)) $(IMAGE_FUZZER): SANITIZERS += -fno-sanitize-coverage=trace-cmp
 
 $(BUILD)/tests/fuzz_image: $(IMAGE_FUZZER)
 $(BUILD)/tests/fuzz_image: LDFLAGS += -Wl,--wrap=calloc,--wrap=free
 
 # A sum of sizes that wraps around is wrong, though C defines what it is.
-$(BUILD)/formats/target%.o: SANITIZERS += -fsanitize=unsigned-integer-overflow
+$(BUILD)/formats/targets/%.o: SANITIZERS += -fsanitize=unsigned-integer-overflow
 else
 $(BUILD)/tests/fuzz_%: $(BUILD)/tests/fuzz_%.o $(BUILD)/tests/fuzz_replay.o $(LISTENER) $(CORE)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(SANDBOX_LIBS) $(CORE_LIBS)
@@ -210,7 +210,7 @@ $(BUILD)/tools/%_ll.o: ALL_CPPFLAGS += $(FUSE_CFLAGS)
 $(BUILD)/time_files: $(BUILD)/tools/time_files.o
 	$(CC) $(ALL_LDFLAGS) -o $@ $^
 
-$(BUILD)/time_reads: $(call objects,tools/time_reads.c fs/sandbox.c fs/sandbox-calls.c detect/image_file.c formats/host.c)
+$(BUILD)/time_reads: $(call objects,tools/time_reads.c fs/sandbox/sandbox.c fs/sandbox/calls.c detect/files/image-file.c formats/host.c)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(SANDBOX_LIBS)
 
 # Images anew, then their expectations: review what changed before you commit it.
@@ -236,7 +236,7 @@ uninstall:
 	rm -f $(DESTDIR)$(bindir)/instar-cat $(DESTDIR)$(mandir)/man8/mount.instar.8
 
 format:
-	clang-format -i $(wildcard formats/*.[ch] detect/*.[ch] fs/*.[ch] tests/*.[ch] tools/*.[ch])
+	clang-format -i $(shell git ls-files '*.c' '*.h')
 
 clean:
 	rm -rf build

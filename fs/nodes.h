@@ -11,8 +11,8 @@
 #include "detect/chain.h"
 #include "detect/content.h"
 #include "detect/detect.h"
-#include "formats/conversion.h"
-#include "formats/targets.h"
+#include "formats/targets/conversion.h"
+#include "formats/targets/targets.h"
 #include "text.h"
 
 /* What must have been done before a file's text can be rendered. */

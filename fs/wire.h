@@ -17,7 +17,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "formats/targets.h"
+#include "formats/targets/targets.h"
 
 enum wire_request_kind {
     WIRE_START = 1,

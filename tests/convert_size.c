@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "formats/conversion.h"
+#include "formats/targets/conversion.h"
 
 enum { CONVERSIONS_MAX = 64, LAYERS_SHARED = 2 };
 

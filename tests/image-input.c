@@ -6,8 +6,8 @@
 
 #include "formats/checked.h"
 #include "formats/crc32c.h"
-#include "formats/vhd.h"
-#include "formats/vhdx.h"
+#include "formats/vhd/vhd.h"
+#include "formats/vhdx/vhdx.h"
 
 uint64_t input_get(const uint8_t *bytes, unsigned width, bool big)
 {

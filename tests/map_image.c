@@ -17,7 +17,7 @@
 #include "detect/detect.h"
 #include "detect/image_file.h"
 #include "formats/checked.h"
-#include "formats/contents.h"
+#include "formats/targets/data-walk.h"
 #include "fs/cat.h"
 
 enum { PIECE = 1 << 20 };

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "formats/targets.h"
+#include "formats/targets/targets.h"
 
 /* Counts for the target alone, and prints its sizes. 0 or -errno of the image. */
 static int measure(struct disk *disk, const struct target *target,

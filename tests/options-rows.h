@@ -6,7 +6,7 @@
 
 #include <errno.h>
 
-#include "formats/targets.h"
+#include "formats/targets/targets.h"
 #include "support.h"
 
 struct row {

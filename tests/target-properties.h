@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "formats/checked.h"
-#include "formats/targets.h"
+#include "formats/targets/targets.h"
 
 /* No model takes more than three times the disk, but for logs and tables of less than that. */
 #define TABLES_MAX ((unsigned __int128)16 << 30)

@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-#include "formats/targets.h"
+#include "formats/targets/targets.h"
 #include "support.h"
 
 /* Sizes with these options ("": the defaults) of a disk of which so many units hold data. */

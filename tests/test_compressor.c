@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Compressed sizes against the libraries themselves, and at the limit. */
-#include "formats/compressor.h"
+#include "formats/targets/compressor.h"
 
 #include <stdlib.h>
 #include <zlib.h>

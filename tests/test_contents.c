@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The walk over the guest's data: which pieces are written, slabs, errors, and who ends it. */
-#include "formats/contents.h"
+#include "formats/targets/data-walk.h"
 
 #include <stdlib.h>
 

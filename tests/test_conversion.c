@@ -2,7 +2,7 @@
 /* Sizes of files that qemu-img convert wrote of two disks, told piece by piece; and what it
  * refused.
  */
-#include "formats/conversion.h"
+#include "formats/targets/conversion.h"
 
 #include <errno.h>
 #include <stdlib.h>

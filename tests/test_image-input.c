@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#include "formats/vhdx.h"
+#include "formats/vhdx/vhdx.h"
 #include "support.h"
 
 static struct image_input input;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* qcow2: the bytes of compressed clusters, good and bad. */
-#include "formats/contents.h"
+#include "formats/targets/data-walk.h"
 
 #include "qcow2-image.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Where clusters, refcount blocks and tables stand: places read from files that qemu wrote. */
-#include "formats/qcow2-space.h"
+#include "formats/targets/qcow2-space.h"
 
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Sets of ranges against an array of numbers, and sets that are full. */
-#include "formats/ranges.h"
+#include "formats/targets/ranges.h"
 
 #include <stdlib.h>
 

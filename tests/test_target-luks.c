@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What qemu-img measure -O luks printed. */
-#include "formats/targets.h"
+#include "formats/targets/targets.h"
 
 #include <errno.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The sizes of files that qemu-img convert wrote of disks with so much data, and what it refused.
  */
-#include "formats/targets.h"
+#include "formats/targets/targets.h"
 
 #include <errno.h>
 

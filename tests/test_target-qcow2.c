@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What `qemu-img measure` printed for the same disk, and the formula written another way. */
-#include "formats/targets.h"
+#include "formats/targets/targets.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The table of size models, what holds for all of them, and counting of units. */
-#include "formats/targets.h"
+#include "formats/targets/targets.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "formats/target-options.h"
+#include "formats/targets/options.h"
 #include "target-properties.h"
 #include "target-vectors.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* vmdk: descriptors, which are probed as qemu does it, and what their lines make of a disk. */
-#include "formats/vmdk-text.h"
+#include "formats/vmdk/text.h"
 #include "vmdk-image.h"
 
 #include <stdio.h>

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * DMG, the Universal Disk Image Format (UDIF). Big endian. Known by its trailer ("koly") of 512
+ * bytes at the end of the file, whatever the file is called; qemu goes by the name. The trailer
+ * names a property list, or in older images a resource fork, which holds tables of chunks.
+ */
+#include "dmg.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "formats/bytes.h"
+#include "formats/checked.h"
+#include "formats/unpack.h"
+
+enum {
+    SIGNATURE_BYTES = 4,
+    TRAILER_BYTES = 512,
+    TRAILER_HEADER_SIZE = 8,
+    TRAILER_DATA_FORK_OFFSET = 24,
+    TRAILER_RSRC_FORK_OFFSET = 40,
+    TRAILER_RSRC_FORK_LENGTH = 48,
+    TRAILER_SEGMENT_NUMBER = 56,
+    TRAILER_XML_OFFSET = 216,
+    TRAILER_XML_LENGTH = 224,
+    TRAILER_SECTOR_COUNT = 492,
+
+    FLAGS_FLATTENED = 1 << 0,
+    FLAGS_INTERNET_ENABLED = 1 << 2,
+};
+
+#define SIGNATURE "koly"
+
+/*
+ * Where the trailer is. As in qemu: the first place that has its mark, from 1023 to 512 bytes
+ * before the end of the file, which is rounded up to whole sectors; but one whose HeaderSize is
+ * right is preferred, as the mark may stand in what precedes the trailer. 1, *sure: its HeaderSize
+ * is right and all of it is there; 0: there is none; -errno, said.
+ */
+static int find_trailer(struct image *img, uint64_t *offset, bool *sure)
+{
+    uint64_t size = image_size(img), end;
+    const uint8_t *tail;
+    int found = 0, error = image_tail(img, &tail);
+
+    *sure = false;
+    if (error)
+        return error;
+    if (size < TRAILER_BYTES || !checked_round_up(size, DMG_SECTOR, &end))
+        return 0;
+    end -= TRAILER_BYTES;
+    for (uint64_t at = end < DMG_SECTOR ? 0 : end - DMG_SECTOR + 1; !*sure && at <= end; at++) {
+        /* The last 1024 bytes, of which a trailer that is cut off lacks some. */
+        const uint8_t *p = tail + (IMAGE_TAIL_BYTES - (size - at));
+        bool is_whole = size - at >= TRAILER_BYTES;
+
+        if (size - at < SIGNATURE_BYTES)
+            break;
+        if (memcmp(p, SIGNATURE, SIGNATURE_BYTES) != 0)
+            continue;
+        *sure = is_whole && be32(p + TRAILER_HEADER_SIZE) == TRAILER_BYTES;
+        if (*sure || !found)
+            *offset = at;
+        found = 1;
+    }
+    return found;
+}
+
+static int dmg_probe(struct image *img, const struct signature *signature, struct reason *why)
+{
+    uint64_t offset;
+    bool sure;
+    int found = find_trailer(img, &offset, &sure);
+
+    (void)signature;
+    if (found != 1)
+        return found;
+    if (!sure)
+        strcpy(why->words, "HeaderSize is not 512, or the trailer is cut off");
+    return sure;
+}
+
+static int dmg_locate(struct image *img, uint64_t *offset)
+{
+    bool sure;
+    int found = find_trailer(img, offset, &sure);
+
+    return found < 0 ? found : 0;
+}
+
+/* The place of a list, which must end before the trailer. */
+static int check_list(struct disk *disk, const char *what, uint64_t offset, uint64_t length,
+                      uint64_t trailer)
+{
+    if (offset >= trailer || length > trailer - offset)
+        return image_fail(disk->img, EUCLEAN,
+                          "dmg: %s (%" PRIu64 " bytes at offset %" PRIu64
+                          ") does not end before the trailer at offset %" PRIu64,
+                          what, length, offset, trailer);
+    if (length > DMG_LIST_BYTES_MAX)
+        return image_fail(disk->img, EFBIG, "dmg: %s of %" PRIu64 " bytes is larger than %d", what,
+                          length, DMG_LIST_BYTES_MAX);
+    return 0;
+}
+
+/* The trailer's fields, in the order in which qemu looks at them. */
+static int open_trailer(struct disk *disk, const uint8_t *trailer, uint64_t offset, bool *is_fork)
+{
+    struct dmg *d = disk->state;
+    uint64_t fork_length = be64(trailer + TRAILER_RSRC_FORK_LENGTH);
+    uint64_t sectors = be64(trailer + TRAILER_SECTOR_COUNT);
+    uint32_t segment = be32(trailer + TRAILER_SEGMENT_NUMBER);
+    int error;
+
+    if (!checked_mul(sectors, DMG_SECTOR, &disk->virtual_size) ||
+        disk->virtual_size > DISK_BYTES_MAX) {
+        disk->virtual_size = 0;
+        return image_fail(disk->img, EFBIG, "dmg: SectorCount %" PRIu64 " is beyond 2^63 bytes",
+                          sectors);
+    }
+    d->data_fork_offset = be64(trailer + TRAILER_DATA_FORK_OFFSET);
+    if (d->data_fork_offset > offset)
+        return image_fail(disk->img, EUCLEAN,
+                          "dmg: DataForkOffset %" PRIu64
+                          " is behind the trailer at offset %" PRIu64,
+                          d->data_fork_offset, offset);
+    d->list_offset = be64(trailer + TRAILER_RSRC_FORK_OFFSET);
+    d->list_length = fork_length;
+    error = check_list(disk, "resource fork", d->list_offset, fork_length, offset);
+    *is_fork = fork_length != 0;
+    if (!error && !*is_fork) {
+        d->list_offset = be64(trailer + TRAILER_XML_OFFSET);
+        d->list_length = be64(trailer + TRAILER_XML_LENGTH);
+    }
+    if (!error)
+        error = check_list(disk, "property list", be64(trailer + TRAILER_XML_OFFSET),
+                           be64(trailer + TRAILER_XML_LENGTH), offset);
+    if (error)
+        return error;
+    if (!d->list_length)
+        return image_fail(disk->img, EUCLEAN, "dmg: neither a property list nor a resource fork");
+    /* Chunks of an image in several files are counted from the beginning of the first one. */
+    if (segment > 1)
+        return image_fail(disk->img, ENOTSUP, "dmg: the file is segment %" PRIu32 " of an image",
+                          segment);
+    return 0;
+}
+
+static int dmg_open(struct disk *disk)
+{
+    struct dmg *d = image_alloc(disk->img, sizeof *d);
+    const uint8_t *trailer;
+    uint64_t offset;
+    bool sure, is_fork = false;
+    int found = d ? find_trailer(disk->img, &offset, &sure) : -ENOMEM;
+    int error = found < 0 ? found : 0;
+
+    if (found == 0)
+        return image_fail(disk->img, EUCLEAN, "dmg: no trailer (\"koly\") at the end of the file");
+    if (!error)
+        error = image_require(disk->img, offset, TRAILER_BYTES, "dmg: trailer");
+    if (!error)
+        error = image_get(disk->img, offset, TRAILER_BYTES, &trailer);
+    if (error)
+        return error;
+    disk->state = d;
+    error = open_trailer(disk, trailer, offset, &is_fork);
+    return error ? error : dmg_blocks_open(disk, is_fork);
+}
+
+static int dmg_extent_at(struct disk *disk, uint64_t offset, unsigned want, struct extent *extent)
+{
+    const struct dmg *d = disk->state;
+    const struct dmg_chunk *chunk = &d->chunk;
+    int error = dmg_blocks_find(disk, offset / DMG_SECTOR);
+    uint64_t within;
+
+    (void)want;
+    if (error)
+        return error;
+    within = offset - chunk->sector * DMG_SECTOR;
+    extent->kind = EXTENT_DATA;
+    extent->host = EXTENT_NO_HOST;
+    extent->flags = EXTENT_COMPRESSED;
+    extent->length = chunk->sectors * DMG_SECTOR - within;
+    switch (chunk->type) {
+    case DMG_ZERO:
+    case DMG_IGNORE:
+        extent->kind = EXTENT_ZERO;
+        extent->flags = 0;
+        break;
+    case DMG_RAW:
+        if (chunk->length < chunk->sectors * DMG_SECTOR)
+            return image_fail(disk->img, EUCLEAN,
+                              "dmg: raw chunk %" PRIu64 " of %" PRIu64 " sectors has %" PRIu64
+                              " bytes",
+                              chunk->number, chunk->sectors, chunk->length);
+        extent->host = chunk->offset + within;
+        extent->flags = 0;
+        break;
+    case DMG_ADC:
+    case DMG_ZLIB:
+    case DMG_BZIP2:
+    case DMG_LZFSE:
+    case DMG_LZMA:
+        break;
+    default:
+        return image_fail(disk->img, ENOTSUP,
+                          "dmg: chunk %" PRIu64 " is of unknown type 0x%" PRIx32, chunk->number,
+                          chunk->type);
+    }
+    return 0;
+}
+
+static int dmg_decode(struct disk *disk, uint64_t offset, uint8_t *bytes, size_t length)
+{
+    const struct dmg *d = disk->state;
+    const struct dmg_chunk *chunk = &d->chunk;
+    struct packed stream = {.format = "dmg", .what = "zlib chunk", .packing = PACKED_ZLIB};
+    int error = dmg_blocks_find(disk, offset / DMG_SECTOR);
+
+    if (error)
+        return error;
+    if (chunk->type != DMG_ZLIB)
+        return image_fail(disk->img, ENOTSUP,
+                          "dmg: chunk %" PRIu64 " of type 0x%" PRIx32 ": only zlib can be inflated",
+                          chunk->number, chunk->type);
+    stream.offset = chunk->offset;
+    stream.length = chunk->length;
+    stream.size = chunk->sectors * DMG_SECTOR;
+    return unpack_at(disk->img, &stream, offset - chunk->sector * DMG_SECTOR, bytes, length);
+}
+
+static const struct field_word flags_words[] = {
+    {FLAGS_FLATTENED, "flattened"},
+    {FLAGS_INTERNET_ENABLED, "internet-enabled"},
+    {0, NULL},
+};
+
+/* The trailer, under the names of Apple's UDIFResourceFile. */
+static const struct field trailer_fields[] = {
+    {"Signature", 0, 4, field_text, NULL},
+    {"Version", 4, 4, field_be, NULL},
+    {"HeaderSize", TRAILER_HEADER_SIZE, 4, field_be, NULL},
+    {"Flags", 12, 4, field_flags_be, flags_words},
+    {"RunningDataForkOffset", 16, 8, field_be, NULL},
+    {"DataForkOffset", TRAILER_DATA_FORK_OFFSET, 8, field_be, NULL},
+    {"DataForkLength", 32, 8, field_be, NULL},
+    {"RsrcForkOffset", TRAILER_RSRC_FORK_OFFSET, 8, field_be, NULL},
+    {"RsrcForkLength", TRAILER_RSRC_FORK_LENGTH, 8, field_be, NULL},
+    {"SegmentNumber", TRAILER_SEGMENT_NUMBER, 4, field_be, NULL},
+    {"SegmentCount", 60, 4, field_be, NULL},
+    {"SegmentID", 64, 16, field_uuid, NULL},
+    {"DataChecksumType", 80, 4, field_be, NULL},
+    {"DataChecksumSize", 84, 4, field_be, NULL},
+    {"DataChecksum", 88, 128, field_hex, NULL},
+    {"XMLOffset", TRAILER_XML_OFFSET, 8, field_be, NULL},
+    {"XMLLength", TRAILER_XML_LENGTH, 8, field_be, NULL},
+    {"ChecksumType", 352, 4, field_be, NULL},
+    {"ChecksumSize", 356, 4, field_be, NULL},
+    {"Checksum", 360, 128, field_hex, NULL},
+    {"ImageVariant", 488, 4, field_be, NULL},
+    {"SectorCount", TRAILER_SECTOR_COUNT, 8, field_be, NULL},
+};
+
+static int dmg_find_header(struct disk *disk, uint64_t *offset, uint64_t *length)
+{
+    bool sure;
+
+    *length = TRAILER_BYTES;
+    return find_trailer(disk->img, offset, &sure);
+}
+
+static const struct header_part dmg_parts[] = {
+    {"", FIELDS(trailer_fields), dmg_find_header},
+    {.fields = NULL},
+};
+
+const struct format_driver dmg_driver = {
+    .name = "dmg",
+    .signatures = {{TAIL, TRAILER_BYTES, "", 0}},
+    .parts = dmg_parts,
+    .opaque_to_qemu = true,
+    .probe = dmg_probe,
+    .locate = dmg_locate,
+    .open = dmg_open,
+    .extent_at = dmg_extent_at,
+    .decode = dmg_decode,
+};

@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * luks: Linux Unified Key Setup, version 1 (LUKS On-Disk Format Specification 1.2.3) and version 2
+ * (luks2.c), as containers. Big endian.
+ *
+ * A header, key material, and the encrypted disk up to the end of the file: no key is asked for, so
+ * all of it is data that cannot be read. qemu knows version 1 alone and takes version 2 for raw.
+ */
+#include "luks.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "formats/bytes.h"
+#include "formats/checked.h"
+#include "formats/escape.h"
+
+enum {
+    CIPHER_NAME = 8,
+    CIPHER_MODE = 40,
+    HASH_SPEC = 72,
+    WORD_BYTES = 32, /* of these three */
+    PAYLOAD_OFFSET = 104,
+    KEY_BYTES = 108,
+    MK_DIGEST_ITER = 164,
+    UUID = 168,
+    HEADER_BYTES = 592,
+
+    KEY_SLOTS = 208,
+    KEY_SLOT_BYTES = 48,
+    KEY_SLOT_COUNT = 8,
+    SLOT_ACTIVE = 0,
+    SLOT_ITERATIONS = 4,
+    SLOT_KEY_MATERIAL_OFFSET = 40,
+    SLOT_STRIPES = 44,
+
+    STRIPES = 4000, /* no other number was ever written */
+
+    /* The header and each key material take whole multiples of this. */
+    AREA_SECTORS = 8,
+};
+
+#define KEY_ENABLED  UINT32_C(0x00ac71f3)
+#define KEY_DISABLED UINT32_C(0x0000dead)
+
+static bool is_terminated(const uint8_t *word)
+{
+    return memchr(word, '\0', WORD_BYTES) != NULL;
+}
+
+/* The rules of the fields but for the key slots: those of qemu. */
+static int check_header(struct image *img, const uint8_t *header)
+{
+    uint32_t payload = be32(header + PAYLOAD_OFFSET);
+
+    if (!is_terminated(header + CIPHER_NAME))
+        return image_fail(img, EUCLEAN, "luks: cipher-name has no end");
+    if (!is_terminated(header + CIPHER_MODE))
+        return image_fail(img, EUCLEAN, "luks: cipher-mode has no end");
+    if (!is_terminated(header + HASH_SPEC))
+        return image_fail(img, EUCLEAN, "luks: hash-spec has no end");
+    if (payload == 0)
+        return image_fail(img, ENOTSUP, "luks: the header is detached: payload-offset is 0");
+    if (payload < AREA_SECTORS)
+        return image_fail(img, EUCLEAN,
+                          "luks: payload-offset %u is in the header, which has %d sectors", payload,
+                          AREA_SECTORS);
+    if (be32(header + MK_DIGEST_ITER) == 0)
+        return image_fail(img, EUCLEAN, "luks: mk-digest-iter is 0");
+    return 0;
+}
+
+/* The sectors of a key slot's material, the same for all slots. */
+static uint64_t material_sectors(const uint8_t *header)
+{
+    uint64_t sectors = div_up((uint64_t)be32(header + KEY_BYTES) * STRIPES, LUKS_SECTOR);
+
+    return div_up(sectors, AREA_SECTORS) * AREA_SECTORS;
+}
+
+static const uint8_t *key_slot(const uint8_t *header, unsigned number)
+{
+    return header + KEY_SLOTS + number * KEY_SLOT_BYTES;
+}
+
+/* The rules of the key slot of that number, from 0: those of qemu, for slots in use or not. */
+static int check_key_slot(struct image *img, const uint8_t *header, unsigned number)
+{
+    const uint8_t *slot = key_slot(header, number);
+    uint64_t begin = be32(slot + SLOT_KEY_MATERIAL_OFFSET), sectors = material_sectors(header);
+    uint32_t active = be32(slot + SLOT_ACTIVE), payload = be32(header + PAYLOAD_OFFSET);
+
+    if (be32(slot + SLOT_STRIPES) != STRIPES)
+        return image_fail(img, EUCLEAN, "luks: key slot %u has %u stripes, not %d", number + 1,
+                          be32(slot + SLOT_STRIPES), STRIPES);
+    if (active != KEY_ENABLED && active != KEY_DISABLED)
+        return image_fail(img, EUCLEAN, "luks: key slot %u is neither enabled nor disabled: 0x%x",
+                          number + 1, active);
+    if (active == KEY_ENABLED && be32(slot + SLOT_ITERATIONS) == 0)
+        return image_fail(img, EUCLEAN, "luks: key slot %u has 0 iterations", number + 1);
+    if (begin < AREA_SECTORS)
+        return image_fail(img, EUCLEAN, "luks: key slot %u has its material in the header",
+                          number + 1);
+    if (begin + sectors > payload)
+        return image_fail(img, EUCLEAN,
+                          "luks: key slot %u has its material up to sector %llu, over the payload",
+                          number + 1, (unsigned long long)(begin + sectors));
+    for (unsigned other = number + 1; other < KEY_SLOT_COUNT; other++) {
+        uint64_t place = be32(key_slot(header, other) + SLOT_KEY_MATERIAL_OFFSET);
+
+        if (begin + sectors > place && place + sectors > begin)
+            return image_fail(img, EUCLEAN, "luks: the material of key slots %u and %u overlaps",
+                              number + 1, other + 1);
+    }
+    return 0;
+}
+
+static int luks1_open(struct disk *disk, struct luks_payload *payload)
+{
+    const uint8_t *header;
+    int error = image_get(disk->img, 0, HEADER_BYTES, &header);
+
+    if (!error)
+        error = check_header(disk->img, header);
+    for (unsigned i = 0; i < KEY_SLOT_COUNT && !error; i++)
+        error = check_key_slot(disk->img, header, i);
+    if (error)
+        return error;
+    payload->offset = (uint64_t)be32(header + PAYLOAD_OFFSET) * LUKS_SECTOR;
+    payload->size = LUKS_SIZE_DYNAMIC;
+    return 0;
+}
+
+/* The disk is what the file has behind the payload's offset, its last sector filled up as qemu has
+ * it, or what the header says. */
+static int open_payload(struct disk *disk, const struct luks_payload *payload)
+{
+    uint64_t end;
+
+    if (!checked_round_up(image_size(disk->img), LUKS_SECTOR, &end) || end < payload->offset)
+        return image_fail(disk->img, EUCLEAN,
+                          "luks: the payload at offset %llu is past the end of the file",
+                          (unsigned long long)payload->offset);
+    disk->virtual_size = payload->size == LUKS_SIZE_DYNAMIC ? end - payload->offset : payload->size;
+    if (disk->virtual_size > DISK_BYTES_MAX)
+        return image_fail(disk->img, EFBIG,
+                          "luks: a disk of %llu bytes is more than the 2^63 - 2^30 of a disk",
+                          (unsigned long long)disk->virtual_size);
+    return 0;
+}
+
+static int luks_open(struct disk *disk)
+{
+    struct luks_payload payload = {.offset = 0};
+    const uint8_t *header;
+    unsigned version;
+    int error = image_head(disk->img, &header);
+
+    if (error)
+        return error;
+    version = be16(header + LUKS_VERSION);
+    if (memcmp(header, LUKS_MAGIC, LUKS_MAGIC_BYTES) != 0)
+        return image_fail(disk->img, EUCLEAN, "luks: no header (%s) at the start", "LUKS");
+    if (version != 1 && version != 2)
+        return image_fail(disk->img, ENOTSUP, "luks: version %u is not 1 or 2", version);
+    disk->subformat = version == 1 ? "luks1" : "luks2";
+    disk->is_encrypted = true;
+    error = version == 1 ? luks1_open(disk, &payload) : luks2_open(disk, &payload);
+    return error ? error : open_payload(disk, &payload);
+}
+
+static int luks_probe(struct image *img, const struct signature *signature, struct reason *why)
+{
+    const uint8_t *header;
+    int error = image_head(img, &header);
+    unsigned version;
+
+    (void)signature;
+    if (error)
+        return error;
+    version = be16(header + LUKS_VERSION);
+    if (version == 1 || version == 2)
+        return 1;
+    snprintf(why->words, sizeof why->words, "version %u is not 1 or 2", version);
+    return 0;
+}
+
+/* Holes of the host file are no holes of the disk: zeros, decrypted, are anything. */
+static int luks_extent_at(struct disk *disk, uint64_t offset, unsigned want, struct extent *extent)
+{
+    (void)want;
+    extent->kind = EXTENT_DATA;
+    extent->length = disk->virtual_size - offset;
+    return 0;
+}
+
+static int print_active(const struct field *f, const uint8_t *bytes, size_t length, char *out,
+                        size_t size)
+{
+    uint32_t active = be32(bytes);
+
+    if (active != KEY_ENABLED && active != KEY_DISABLED)
+        return field_be(f, bytes, length, out, size);
+    snprintf(out, size, "%s", active == KEY_ENABLED ? "enabled" : "disabled");
+    return 0;
+}
+
+/* What both versions have at one place. */
+static const struct field common_fields[] = {
+    {"magic", 0, LUKS_MAGIC_BYTES, field_hex, NULL},
+    {"version", LUKS_VERSION, 2, field_be, NULL},
+    {"uuid", UUID, 40, field_text, NULL},
+};
+
+/* Under the names of the specification of version 1. */
+static const struct field luks1_fields[] = {
+    {"cipher-name", CIPHER_NAME, WORD_BYTES, field_text, NULL},
+    {"cipher-mode", CIPHER_MODE, WORD_BYTES, field_text, NULL},
+    {"hash-spec", HASH_SPEC, WORD_BYTES, field_text, NULL},
+    {"payload-offset", PAYLOAD_OFFSET, 4, field_be, NULL},
+    {"key-bytes", KEY_BYTES, 4, field_be, NULL},
+    {"mk-digest", 112, 20, field_hex, NULL},
+    {"mk-digest-salt", 132, 32, field_hex, NULL},
+    {"mk-digest-iter", MK_DIGEST_ITER, 4, field_be, NULL},
+};
+
+enum { KEY_SLOT_FIELDS = 5 };
+
+/* The fields of the slot that begins at, in the header. */
+#define KEY_SLOT(at)                                                                               \
+    {                                                                                              \
+        {"active", (at) + SLOT_ACTIVE, 4, print_active, NULL},                                     \
+            {"iterations", (at) + SLOT_ITERATIONS, 4, field_be, NULL},                             \
+            {"salt", (at) + 8, 32, field_hex, NULL},                                               \
+            {"key-material-offset", (at) + SLOT_KEY_MATERIAL_OFFSET, 4, field_be, NULL},           \
+            {"stripes", (at) + SLOT_STRIPES, 4, field_be, NULL},                                   \
+    }
+
+static const struct field key_slot_fields[KEY_SLOT_COUNT][KEY_SLOT_FIELDS] = {
+    KEY_SLOT(KEY_SLOTS),
+    KEY_SLOT(KEY_SLOTS + 1 * KEY_SLOT_BYTES),
+    KEY_SLOT(KEY_SLOTS + 2 * KEY_SLOT_BYTES),
+    KEY_SLOT(KEY_SLOTS + 3 * KEY_SLOT_BYTES),
+    KEY_SLOT(KEY_SLOTS + 4 * KEY_SLOT_BYTES),
+    KEY_SLOT(KEY_SLOTS + 5 * KEY_SLOT_BYTES),
+    KEY_SLOT(KEY_SLOTS + 6 * KEY_SLOT_BYTES),
+    KEY_SLOT(KEY_SLOTS + 7 * KEY_SLOT_BYTES),
+};
+
+/* Under the names of the specification of version 2. */
+static const struct field luks2_fields[] = {
+    {"hdr_size", LUKS2_HDR_SIZE, 8, field_be, NULL},
+    {"seqid", 16, 8, field_be, NULL},
+    {"label", 24, 48, field_text, NULL},
+    {"csum_alg", 72, 32, field_text, NULL},
+    {"salt", 104, 64, field_hex, NULL},
+    {"subsystem", 208, 48, field_text, NULL},
+    {"hdr_offset", LUKS2_HDR_OFFSET, 8, field_be, NULL},
+    {"csum", 448, 64, field_hex, NULL},
+};
+
+/* JSON as it stands, its own escapes included. */
+static int print_json(const struct field *f, const uint8_t *bytes, size_t length, char *out,
+                      size_t size)
+{
+    (void)f;
+    escape_line(out, size, (const char *)bytes, strnlen((const char *)bytes, length));
+    return 0;
+}
+
+static const struct field json_fields[] = {{"json_area", 0, 0, print_json, NULL}};
+
+/* The structure of one version at the start of the file, if it is of that version. */
+static int find_version(struct disk *disk, unsigned version, uint64_t *offset, uint64_t *length)
+{
+    const uint8_t *header;
+    int error = image_head(disk->img, &header);
+
+    if (error)
+        return error;
+    *offset = 0;
+    *length = version == 1 ? HEADER_BYTES : LUKS_SECTOR;
+    return be16(header + LUKS_VERSION) == version;
+}
+
+static int find_luks1(struct disk *disk, uint64_t *offset, uint64_t *length)
+{
+    return find_version(disk, 1, offset, length);
+}
+
+static int find_luks2(struct disk *disk, uint64_t *offset, uint64_t *length)
+{
+    return find_version(disk, 2, offset, length);
+}
+
+static int find_common(struct disk *disk, uint64_t *offset, uint64_t *length)
+{
+    (void)disk;
+    *offset = 0;
+    *length = LUKS_SECTOR;
+    return 1;
+}
+
+static int find_copy(struct disk *disk, uint64_t *offset, uint64_t *length)
+{
+    int found = find_version(disk, 2, offset, length);
+
+    return found == 1 ? luks2_find_copy(disk->img, offset) : found;
+}
+
+/* The JSON area of the header that find tells. */
+static int find_json_behind(struct disk *disk, uint64_t *offset, uint64_t *length,
+                            int (*find)(struct disk *disk, uint64_t *offset, uint64_t *length))
+{
+    int found = find(disk, offset, length);
+    const uint8_t *header;
+    int error = found == 1 ? image_get(disk->img, *offset, LUKS_SECTOR, &header) : 0;
+
+    if (found != 1 || error)
+        return error ? error : found;
+    *length = be64(header + LUKS2_HDR_SIZE) - LUKS2_BINARY_BYTES;
+    *offset += LUKS2_BINARY_BYTES;
+    return luks2_size_is_good(*length + LUKS2_BINARY_BYTES);
+}
+
+static int find_json(struct disk *disk, uint64_t *offset, uint64_t *length)
+{
+    return find_json_behind(disk, offset, length, find_luks2);
+}
+
+static int find_copy_json(struct disk *disk, uint64_t *offset, uint64_t *length)
+{
+    return find_json_behind(disk, offset, length, find_copy);
+}
+
+#define KEY_SLOT_PART(number)                                                                      \
+    {                                                                                              \
+        "key-slot-" #number, key_slot_fields[number - 1], KEY_SLOT_FIELDS, find_luks1              \
+    }
+
+static const struct header_part luks_parts[] = {
+    {"", FIELDS(common_fields), find_common},
+    {"", FIELDS(luks1_fields), find_luks1},
+    {"", FIELDS(luks2_fields), find_luks2},
+    {"", FIELDS(json_fields), find_json},
+    {"copy", FIELDS(common_fields), find_copy},
+    {"copy", FIELDS(luks2_fields), find_copy},
+    {"copy", FIELDS(json_fields), find_copy_json},
+    KEY_SLOT_PART(1),
+    KEY_SLOT_PART(2),
+    KEY_SLOT_PART(3),
+    KEY_SLOT_PART(4),
+    KEY_SLOT_PART(5),
+    KEY_SLOT_PART(6),
+    KEY_SLOT_PART(7),
+    KEY_SLOT_PART(8),
+    {.fields = NULL},
+};
+
+const struct format_driver luks_driver = {
+    .name = "luks",
+    .signatures = {{HEAD, 0, LUKS_MAGIC, LUKS_MAGIC_BYTES}},
+    .parts = luks_parts,
+    .opaque_to_qemu = true,
+    .probe = luks_probe,
+    .open = luks_open,
+    .extent_at = luks_extent_at,
+};

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+/* qcow2: header extensions (docs/interop/qcow2.txt, "Header extensions"). */
+#include <errno.h>
+#include <string.h>
+
+#include "formats/bytes.h"
+#include "formats/checked.h"
+#include "formats/escape.h"
+#include "qcow2.h"
+
+enum {
+    EXTENSION_HEADER_BYTES = 8,
+    EXTENSIONS_WINDOW_BYTES = 4096,
+
+    EXTENSION_END = 0,
+    EXTENSION_BITMAPS = 0x23852875,
+    EXTENSION_CRYPTO = 0x0537be77,
+    EXTENSION_CRYPTO_BYTES = 16,
+    EXTENSION_DATA_FILE = 0x44415441,
+    DATA_FILE_NAME_MAX = 1023,
+};
+
+/* The name of the backing file's format, which qemu keeps in 16 bytes with a NUL. */
+#define EXTENSION_BACKING_FORMAT 0xe2792aca
+#define BACKING_FORMAT_BYTES_MAX 15
+
+/* The data file, which an extension names or, where there is none, nothing. */
+static int add_data_file(struct disk *disk, uint64_t offset, uint32_t length)
+{
+    struct qcow2 *q = disk->state;
+    const struct reference data_file = {.role = REFERENCE_PART,
+                                        .kind = "data file",
+                                        .source = "external data file name",
+                                        .format = "raw",
+                                        .path = ""};
+    uint32_t part = (uint32_t)disk->references_count + 1;
+    int error = 0;
+
+    if (q->data_part)
+        return image_fail(disk->img, EUCLEAN, "qcow2: the data file is named twice");
+    if (length)
+        error = disk_read_reference(disk, data_file, offset, min_u64(length, DATA_FILE_NAME_MAX));
+    if (!error && disk->references_count < part)
+        error = disk_add_reference(disk, &data_file);
+    q->data_part = part;
+    return error;
+}
+
+/* The format of the backing file, if there is one, which stands in the header and was added. */
+static int take_backing_format(struct disk *disk, uint64_t offset, uint32_t length)
+{
+    size_t size = 4 * (size_t)length + 1;
+    char *format = image_alloc(disk->img, size);
+    const uint8_t *name;
+    int error = format ? image_get(disk->img, offset, length, &name) : -ENOMEM;
+
+    if (error)
+        return error;
+    escape_text(format, size, (const char *)name, strnlen((const char *)name, length));
+    if (disk->references_count && disk->references[0].role == REFERENCE_BELOW && *format)
+        disk->references[0].format = format;
+    return 0;
+}
+
+static int check_crypto_extension(struct disk *disk, uint32_t length)
+{
+    const struct qcow2 *q = disk->state;
+
+    if (!q->luks)
+        return image_fail(disk->img, EUCLEAN,
+                          "qcow2: a LUKS header is named, but crypt_method is not LUKS (2)");
+    if (length != EXTENSION_CRYPTO_BYTES)
+        return image_fail(disk->img, EUCLEAN,
+                          "qcow2: full disk encryption extension has %u bytes, it must have %d",
+                          length, EXTENSION_CRYPTO_BYTES);
+    return 0;
+}
+
+static int read_extension(struct disk *disk, uint32_t type, uint64_t offset, uint32_t length,
+                          bool wants_data_file)
+{
+    if (type == EXTENSION_BITMAPS)
+        return qcow2_read_bitmaps_extension(disk, offset, length);
+    if (type == EXTENSION_CRYPTO)
+        return check_crypto_extension(disk, length);
+    if (type == EXTENSION_DATA_FILE && wants_data_file)
+        return add_data_file(disk, offset, length);
+    if (type == EXTENSION_BACKING_FORMAT && length > BACKING_FORMAT_BYTES_MAX)
+        return image_fail(disk->img, EUCLEAN,
+                          "qcow2: the backing file's format has a name of %u bytes, more than %d",
+                          length, BACKING_FORMAT_BYTES_MAX);
+    if (type == EXTENSION_BACKING_FORMAT)
+        return take_backing_format(disk, offset, length);
+    return 0;
+}
+
+int qcow2_read_extensions(struct disk *disk, uint64_t start, uint64_t end, bool wants_data_file)
+{
+    const struct qcow2 *q = disk->state;
+    uint64_t offset = start;
+    struct image_window window;
+    int error = image_window_begin(disk->img, &window, EXTENSIONS_WINDOW_BYTES);
+
+    while (!error && offset < end) {
+        uint32_t type, length;
+        const uint8_t *p;
+
+        error = image_window_ahead(disk->img, &window, offset, EXTENSION_HEADER_BYTES, end - offset,
+                                   &p);
+        if (error)
+            break;
+        type = be32(p);
+        length = be32(p + 4);
+        offset += EXTENSION_HEADER_BYTES;
+        /* The end mark has a length, too, of which nothing is read. qemu refuses it all the same.
+         */
+        if (offset > end || length > end - offset)
+            return image_fail(
+                disk->img, EUCLEAN,
+                "qcow2: header extension 0x%08x of %u bytes at offset %llu is too large", type,
+                length, (unsigned long long)offset);
+        if (type == EXTENSION_END)
+            break;
+        error = read_extension(disk, type, offset, length, wants_data_file);
+        offset += ((uint64_t)length + 7) & ~UINT64_C(7);
+    }
+    if (!error && wants_data_file && !q->data_part)
+        error = add_data_file(disk, 0, 0);
+    return error;
+}

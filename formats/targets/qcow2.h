@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the models of a qcow2 file's size share. */
+#ifndef FORMATS_TARGETS_QCOW2_H
+#define FORMATS_TARGETS_QCOW2_H
+
+#include "conversion.h"
+
+extern const struct conversion_model qcow2_written, qcow2_preallocated, qcow2_compressed;
+
+#endif

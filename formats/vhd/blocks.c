@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The block allocation table of a VHD ("Block Allocation Table and Data Blocks"), big endian: 4
+ * bytes a block, the sector of its bitmap, behind which its data stands. Peculiar: of a dynamic
+ * disk all blocks that are there are whole, whatever their bitmaps say, as to qemu; of a
+ * differencing one the bitmap tells sector by sector what is in this file (1) and what in the
+ * parent (0).
+ */
+#include <errno.h>
+
+#include "formats/bytes.h"
+#include "formats/checked.h"
+#include "formats/sector-bitmap.h"
+#include "vhd.h"
+
+#define UNALLOCATED UINT32_MAX
+
+/* Where the BAT is and what its entries may be. The file must hold all of it, in whole sectors. */
+int vhd_open_blocks(struct disk *disk, struct vhd *vhd)
+{
+    uint64_t end, file_end, block = vhd->bitmap_size + vhd->block_size;
+
+    checked_round_up(image_size(disk->img), VHD_SECTOR, &file_end);
+    if (!checked_add(vhd->bat.offset, vhd->bat.entries * 4, &end) || end > file_end)
+        return image_fail(disk->img, EUCLEAN,
+                          "vpc: block allocation table of %llu entries at offset %llu is past the "
+                          "end of the file",
+                          (unsigned long long)vhd->bat.entries,
+                          (unsigned long long)vhd->bat.offset);
+    vhd->any_block = block <= file_end;
+    if (vhd->any_block)
+        vhd->last_block_sectors = (file_end - block) / VHD_SECTOR;
+    return 0;
+}
+
+/* The BAT entry of a block may be anything: its block must lie in the file. */
+static bool bat_entry_is_good(const struct vhd *vhd, uint32_t entry)
+{
+    return entry == UNALLOCATED || (vhd->any_block && entry <= vhd->last_block_sectors);
+}
+
+/* Entries of bat[0..count) that are all unallocated or all good blocks, as the first one is. */
+static uint64_t bat_run(const struct vhd *vhd, const uint8_t *bat, uint64_t count)
+{
+    bool hole = be32(bat) == UNALLOCATED;
+    uint64_t n = 1;
+
+    while (n < count && (be32(bat + 4 * n) == UNALLOCATED) == hole &&
+           bat_entry_is_good(vhd, be32(bat + 4 * n)))
+        n++;
+    return n;
+}
+
+/*
+ * What the bitmap of a block, which stands in the file at sector entry, says of the byte within the
+ * block and of those that follow it in the block. A long bitmap is read in pieces.
+ */
+static int sectors_at(struct disk *disk, uint32_t entry, uint64_t within, struct extent *extent)
+{
+    struct vhd *vhd = disk->state;
+    uint64_t sectors = vhd->block_size / VHD_SECTOR, sector = within / VHD_SECTOR;
+    uint64_t piece = image_window_share(disk->img, (size_t)div_up(sectors, 8));
+    uint64_t first = sector / 8 / piece * piece * 8, count = min_u64(8 * piece, sectors - first);
+    const uint8_t *bits;
+    int error = vhd->bitmap.bytes ? 0 : image_window_begin(disk->img, &vhd->bitmap, (size_t)piece);
+
+    if (!error)
+        error = image_window_at(disk->img, &vhd->bitmap, (uint64_t)entry * VHD_SECTOR + first / 8,
+                                (size_t)div_up(count, 8), &bits);
+    if (error)
+        return error;
+    extent->kind = sector_bit(bits, sector - first, MSB_FIRST) ? EXTENT_DATA : EXTENT_HOLE;
+    extent->length =
+        (first + sector_run_end(bits, sector - first, count, MSB_FIRST)) * VHD_SECTOR - within;
+    return 0;
+}
+
+/* What one block tells of offset, and of what follows there; or several that are alike in the BAT.
+ */
+static int block_at(struct disk *disk, uint64_t offset, unsigned want, struct extent *extent)
+{
+    struct vhd *vhd = disk->state;
+    uint64_t index = offset / vhd->block_size, within = offset % vhd->block_size;
+    uint64_t count, run = 1;
+    const uint8_t *bat = NULL;
+    uint32_t entry;
+    int error = image_table_at(disk->img, &vhd->bat, index, &bat, &count);
+
+    if (error)
+        return error;
+    entry = be32(bat);
+    if (!bat_entry_is_good(vhd, entry))
+        return image_fail(disk->img, EUCLEAN,
+                          "vpc: block %llu at sector %u ends past the end of the file",
+                          (unsigned long long)index, entry);
+    if (entry == UNALLOCATED || (!disk->below && !(want & EXTENTS_WANT_HOST)))
+        run = bat_run(vhd, bat, count);
+    extent->length = run * vhd->block_size - within;
+    extent->kind = entry != UNALLOCATED ? EXTENT_DATA : disk->below ? EXTENT_HOLE : EXTENT_ZERO;
+    if (entry != UNALLOCATED && disk->below)
+        error = sectors_at(disk, entry, within, extent);
+    if (extent->kind == EXTENT_DATA)
+        extent->host = (uint64_t)entry * VHD_SECTOR + vhd->bitmap_size + within;
+    return error;
+}
+
+int vhd_block_extent_at(struct disk *disk, uint64_t offset, unsigned want, struct extent *extent)
+{
+    return sector_runs_at(disk, offset, want, extent, block_at);
+}

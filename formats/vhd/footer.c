@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The footer of a VHD ("Hard Disk Footer Format"), big endian: what makes a footer, which of two
+ * counts, and how large a disk it tells. Peculiar: the size is told twice, as bytes and as a
+ * geometry that is rounded, and which of the two counts depends on who wrote the file.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "formats/bytes.h"
+#include "vhd.h"
+
+/* The largest disk that a geometry can tell: sizes at it are told by the current size alone. */
+#define MAX_CHS_SECTORS (UINT64_C(65535) * 16 * 255)
+
+/* The ones' complement of the sum of all bytes but those of the checksum itself. */
+uint32_t vhd_footer_checksum(const uint8_t *footer)
+{
+    uint32_t sum = 0;
+
+    for (size_t i = 0; i < FOOTER_BYTES; i++)
+        if (i < FOOTER_CHECKSUM || i >= FOOTER_CHECKSUM + 4)
+            sum += footer[i];
+    return ~sum;
+}
+
+bool vhd_footer_has_cookie(const uint8_t *footer)
+{
+    return memcmp(footer, FOOTER_COOKIE, 8) == 0;
+}
+
+static bool footer_is_whole(const uint8_t *footer)
+{
+    return be32(footer + FOOTER_CHECKSUM) == vhd_footer_checksum(footer);
+}
+
+/* Whether footer, in the last 512 bytes, makes the file a fixed disk; if not, why says why not. */
+static bool is_fixed_disk(const struct image *img, const uint8_t *footer, struct reason *why)
+{
+    uint32_t type = be32(footer + FOOTER_DISK_TYPE);
+    uint64_t size = be64(footer + FOOTER_CURRENT_SIZE);
+    uint64_t room = image_size(img) - FOOTER_BYTES;
+
+    if (!footer_is_whole(footer))
+        snprintf(why->words, sizeof why->words, "footer checksum is 0x%08x, its bytes make 0x%08x",
+                 be32(footer + FOOTER_CHECKSUM), vhd_footer_checksum(footer));
+    else if (type != TYPE_FIXED)
+        snprintf(why->words, sizeof why->words,
+                 "disk type is %u, a footer alone must be that of a fixed disk (2)", type);
+    else if (size > room)
+        snprintf(why->words, sizeof why->words,
+                 "current size %llu is more than the %llu bytes before the footer",
+                 (unsigned long long)size, (unsigned long long)room);
+    else
+        return true;
+    return false;
+}
+
+/* Whether the file ends with the footer of a fixed disk. 1, 0 or -errno. */
+static int ends_as_fixed_disk(struct image *img, struct reason *why)
+{
+    const uint8_t *tail;
+    int error;
+
+    if (image_size(img) < FOOTER_BYTES)
+        return 0;
+    error = image_tail(img, &tail);
+    if (error)
+        return error;
+    tail += IMAGE_TAIL_BYTES - FOOTER_BYTES;
+    return vhd_footer_has_cookie(tail) && is_fixed_disk(img, tail, why);
+}
+
+/*
+ * A footer at the start of the file is the copy that dynamic disks have there, unless it is what a
+ * guest wrote into the first sector of its fixed disk: then it says so (or is damaged), and the
+ * file ends with the true footer.
+ */
+int vhd_probe(struct image *img, const struct signature *signature, struct reason *why)
+{
+    struct reason ignored;
+    const uint8_t *head;
+    int fixed, error;
+
+    if (signature->anchor == TAIL)
+        return ends_as_fixed_disk(img, why);
+    error = image_head(img, &head);
+    if (error)
+        return error;
+    if (footer_is_whole(head) && be32(head + FOOTER_DISK_TYPE) != TYPE_FIXED)
+        return 1;
+    fixed = ends_as_fixed_disk(img, &ignored);
+    if (fixed == 1)
+        snprintf(why->words, sizeof why->words,
+                 "the first sector of the fixed disk whose footer ends the file");
+    return fixed < 0 ? fixed : !fixed;
+}
+
+uint64_t vhd_geometry_sectors(const uint8_t *footer)
+{
+    return (uint64_t)be16(footer + FOOTER_CYLINDERS) * footer[FOOTER_HEADS] *
+           footer[FOOTER_SECTORS_PER_TRACK];
+}
+
+/* Whether the creator is one of these, of four bytes each. */
+static bool is_creator(const uint8_t *footer, const char *creators)
+{
+    for (; *creators; creators += 4)
+        if (memcmp(footer + FOOTER_CREATOR_APPLICATION, creators, 4) == 0)
+            return true;
+    return false;
+}
+
+/*
+ * Who means the geometry: Virtual PC, and qemu without force_size; all others mean the current
+ * size. That is the rule of qemu since 10.0. Before, all meant the geometry but for those who were
+ * known to mean the size: Hyper-V, qemu with force_size, disk2vhd, XenServer, XenConverter.
+ */
+static bool means_geometry(const uint8_t *footer, unsigned qemu)
+{
+    if (qemu && qemu < QEMU_VERSION(10, 0))
+        return !is_creator(footer, "win qem2d2v CTXS") &&
+               memcmp(footer + FOOTER_CREATOR_APPLICATION, "tap", 4) != 0;
+    return is_creator(footer, "vpc qemu");
+}
+
+uint64_t vhd_footer_sectors(const uint8_t *footer, unsigned qemu)
+{
+    uint64_t chs = vhd_geometry_sectors(footer);
+
+    if (means_geometry(footer, qemu) && chs != MAX_CHS_SECTORS)
+        return chs;
+    return be64(footer + FOOTER_CURRENT_SIZE) / VHD_SECTOR;
+}
+
+/*
+ * The last footer of the file: in its last 512 bytes; or, without its last byte or more, which then
+ * read as zeros, where its last sector begins.
+ */
+int vhd_find_last_footer(struct image *img, struct vhd_footer *footer)
+{
+    uint64_t size = image_size(img);
+    const uint8_t *tail;
+    int error = image_tail(img, &tail);
+
+    if (error)
+        return error;
+    tail += IMAGE_TAIL_BYTES - FOOTER_BYTES;
+    if (size >= FOOTER_BYTES && vhd_footer_has_cookie(tail)) {
+        *footer = (struct vhd_footer){size - FOOTER_BYTES, tail, false};
+        return 0;
+    }
+    *footer = (struct vhd_footer){.offset = size ? (size - 1) / VHD_SECTOR * VHD_SECTOR : 0};
+    return image_get(img, footer->offset, FOOTER_BYTES, &footer->bytes);
+}
+
+int vhd_find_footer(struct image *img, struct vhd_footer *footer)
+{
+    struct reason ignored;
+    const uint8_t *head;
+    int error = image_head(img, &head), leading;
+
+    if (error)
+        return error;
+    leading = vhd_footer_has_cookie(head)
+                  ? vhd_probe(img, &(const struct signature){.anchor = HEAD}, &ignored)
+                  : 0;
+    if (leading == 0)
+        return vhd_find_last_footer(img, footer);
+    *footer = (struct vhd_footer){0, head, true};
+    return leading < 0 ? leading : 0;
+}

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The parent of a differencing VHD: what its dynamic header names it ("Dynamic Disk Header Format":
+ * parent unicode name, parent locator entries) and how it is known again. Big endian; peculiar: the
+ * text of the locators W2ku and W2ru is little endian, where that of the name is big endian, and
+ * whether the space of a locator is told as bytes or as sectors depends on who wrote it: it is not
+ * looked at.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "formats/bytes.h"
+#include "formats/checked.h"
+#include "formats/escape.h"
+#include "vhd.h"
+
+enum {
+    UUID_BYTES = 16,
+    UUID_TEXT = 37,
+    PATH_MAX_BYTES = 4095, /* ours: what Linux takes; that of Windows has 32767 characters */
+    PATH_UTF16_MAX = 2 * PATH_MAX_BYTES + 2,
+    CODE_BYTES = 4,
+    SOURCE_BYTES = 40,
+    TIME_TEXT = 64,
+};
+
+/* Where time stamps begin: 2000-01-01 00:00:00 UTC, in seconds since 1970. */
+#define EPOCH_2000 INT64_C(946684800)
+
+/* How the platform data of a locator are to be read. */
+enum platform_data { OPAQUE, BYTES, UTF16 };
+
+static const struct platform {
+    char code[CODE_BYTES + 1];
+    enum platform_data data;
+    bool is_windows;
+} platforms[] = {
+    {"W2ru", UTF16, true},   {"W2ku", UTF16, true},
+    {"Wi2r", BYTES, true},   {"Wi2k", BYTES, true}, /* deprecated: of no code page that is told */
+    {"MacX", BYTES, false},                         /* a file URL in UTF-8 */
+    {"Mac ", OPAQUE, false},                        /* an alias, which is for Mac OS alone */
+};
+
+bool vhd_locator_is_used(const uint8_t *entry)
+{
+    for (size_t i = 0; i < PARENT_LOCATOR_BYTES; i++)
+        if (entry[i])
+            return true;
+    return false;
+}
+
+static const struct platform *platform_by_code(const uint8_t *code)
+{
+    static const struct platform unknown = {"", OPAQUE, false};
+
+    for (size_t i = 0; i < sizeof platforms / sizeof *platforms; i++)
+        if (memcmp(code, platforms[i].code, CODE_BYTES) == 0)
+            return &platforms[i];
+    return &unknown;
+}
+
+/* The name of the parent that the header gives: up to a NUL, if there is one. */
+static int add_name(struct disk *disk, const uint8_t *header)
+{
+    char *name = image_alloc(disk->img, DYNAMIC_PARENT_NAME_BYTES / 2 * 3);
+    const uint8_t *text = header + DYNAMIC_PARENT_UNICODE_NAME;
+    size_t length = 0;
+
+    while (length < DYNAMIC_PARENT_NAME_BYTES && be16(text + length))
+        length += 2;
+    if (!name)
+        return -ENOMEM;
+    length = utf8_from_utf16(name, text, length, UTF16_BE);
+    if (!length)
+        return 0;
+    return disk_add_reference(disk, &(struct reference){.role = REFERENCE_BELOW,
+                                                        .kind = "parent",
+                                                        .source = "parent_unicode_name",
+                                                        .format = "vpc",
+                                                        .path = name,
+                                                        .length = length,
+                                                        .is_windows = true});
+}
+
+/* Why the platform data of a locator cannot be a path; NULL: they can. */
+static const char *data_fault(const struct image *img, enum platform_data data, uint64_t offset,
+                              uint32_t length)
+{
+    uint64_t end;
+
+    if (!length)
+        return "it is empty";
+    if (!checked_add(offset, length, &end) || end > image_size(img))
+        return "it is past the end of the file";
+    if (data == UTF16 && length % 2)
+        return "it is not UTF-16";
+    if (length > (data == UTF16 ? PATH_UTF16_MAX : PATH_MAX_BYTES + 1))
+        return "it is longer than 4095 bytes";
+    return NULL;
+}
+
+/* The path that platform data of a locator are, in *reference, which else stays without one. NULL,
+ * or why they are none; *error is -errno, said. */
+static const char *read_path(struct disk *disk, enum platform_data data, uint64_t offset,
+                             uint32_t length, struct reference *reference, int *error)
+{
+    const char *fault = data_fault(disk->img, data, offset, length);
+    const uint8_t *bytes;
+    char *path;
+
+    if (fault)
+        return fault;
+    *error = image_get(disk->img, offset, length, &bytes);
+    if (*error)
+        return NULL;
+    path = image_alloc(disk->img, (size_t)length / 2 * 3 + 1);
+    if (!path) {
+        *error = -ENOMEM;
+        return NULL;
+    }
+    if (data == UTF16) {
+        length = (uint32_t)utf8_from_utf16(path, bytes, length, UTF16_LE);
+    } else {
+        while (length && !bytes[length - 1])
+            length--;
+        memcpy(path, bytes, length);
+    }
+    if (!length || length > PATH_MAX_BYTES)
+        return length ? "it is longer than 4095 bytes" : "it is empty";
+    reference->path = path;
+    reference->length = length;
+    return NULL;
+}
+
+/* The source of a reference: the locator, and the code of its platform. NULL, said: out of memory.
+ */
+static const char *locator_source(struct image *img, unsigned n, const uint8_t *code)
+{
+    char *source = image_alloc(img, SOURCE_BYTES);
+    size_t length = CODE_BYTES;
+    int used;
+
+    if (!source)
+        return NULL;
+    while (length && code[length - 1] == ' ')
+        length--;
+    used = snprintf(source, SOURCE_BYTES, "parent_locator_%u ", n);
+    escape_text(source + used, SOURCE_BYTES - (size_t)used, (const char *)code, length);
+    return source;
+}
+
+/* The reference that locator n is, from 1 on. One whose path cannot be read is one all the same. */
+static int add_locator(struct disk *disk, unsigned n, const uint8_t *entry)
+{
+    const struct platform *platform = platform_by_code(entry + LOCATOR_PLATFORM_CODE);
+    struct reference reference = {.role = REFERENCE_BELOW,
+                                  .kind = "parent",
+                                  .source = locator_source(disk->img, n, entry),
+                                  .format = "vpc",
+                                  .path = "",
+                                  .is_windows = platform->is_windows};
+    uint32_t length = be32(entry + LOCATOR_PLATFORM_DATA_LENGTH);
+    uint64_t offset = be64(entry + LOCATOR_PLATFORM_DATA_OFFSET);
+    const char *fault = NULL;
+    int error = reference.source ? 0 : -ENOMEM;
+
+    if (!error && platform->data != OPAQUE)
+        fault = read_path(disk, platform->data, offset, length, &reference, &error);
+    if (error)
+        return error;
+    if (fault)
+        image_note(disk->img, "vpc: the path of %s (%u bytes at offset %llu) cannot be told: %s",
+                   reference.source, length, (unsigned long long)offset, fault);
+    return disk_add_reference(disk, &reference);
+}
+
+int vhd_read_parent(struct disk *disk, struct vhd *vhd, const uint8_t *header)
+{
+    int error = add_name(disk, header);
+
+    vhd->parent_unique_id = header + DYNAMIC_PARENT_UNIQUE_ID;
+    vhd->parent_time_stamp = be32(header + DYNAMIC_PARENT_TIME_STAMP);
+    for (unsigned n = 1; !error && n <= PARENT_LOCATORS; n++) {
+        const uint8_t *entry = header + DYNAMIC_PARENT_LOCATORS + (n - 1) * PARENT_LOCATOR_BYTES;
+
+        if (vhd_locator_is_used(entry))
+            error = add_locator(disk, n, entry);
+    }
+    /* A parent there is, named or not. */
+    if (!error && !disk->below)
+        error = disk_add_reference(disk, &(struct reference){.role = REFERENCE_BELOW,
+                                                             .kind = "parent",
+                                                             .source = "parent_unicode_name",
+                                                             .format = "vpc",
+                                                             .path = "",
+                                                             .is_windows = true});
+    return error;
+}
+
+/*
+ * Writes a time, in seconds since 1970, in words. By the civil calendar, whose 400 years have
+ * 146097 days, counted from 0000-03-01, so that the day that leap years add is the last of a year.
+ * Not by gmtime(), which looks for files.
+ */
+static void write_time(char out[TIME_TEXT], int64_t seconds)
+{
+    int64_t days = seconds / 86400, rest = seconds % 86400, era, year;
+    int day, month;
+
+    if (rest < 0) {
+        rest += 86400;
+        days--;
+    }
+    days += 719468; /* from 0000-03-01 to 1970-01-01 */
+    era = (days < 0 ? days - 146096 : days) / 146097;
+    days -= era * 146097;
+    year = (days - days / 1460 + days / 36524 - days / 146096) / 365;
+    day = (int)(days - (365 * year + year / 4 - year / 100));
+    month = (5 * day + 2) / 153; /* 0 is March */
+    day -= (153 * month + 2) / 5;
+    year += era * 400 + (month >= 10);
+    snprintf(out, TIME_TEXT, "%04lld-%02d-%02d %02d:%02d:%02d UTC", (long long)year,
+             month < 10 ? month + 3 : month - 9, day + 1, (int)(rest / 3600), (int)(rest / 60 % 60),
+             (int)(rest % 60));
+}
+
+/* The parent's time: when its file was last modified, to the specification; those who write the
+ * file later than its footer mean the footer's. */
+static int check_time(struct disk *disk, struct disk *parent, const uint8_t *footer)
+{
+    const struct vhd *vhd = disk->state;
+    int64_t stamp = EPOCH_2000 + vhd->parent_time_stamp, modified = image_modified(parent->img);
+    int64_t footers = EPOCH_2000 + be32(footer + FOOTER_TIME_STAMP);
+    char words[3][TIME_TEXT];
+
+    if (!vhd->parent_time_stamp || stamp == modified || stamp == footers)
+        return 0;
+    write_time(words[0], modified);
+    write_time(words[1], footers);
+    write_time(words[2], stamp);
+    return image_fail(disk->img, EUCLEAN,
+                      "vpc: the parent was modified at %s (its footer says %s), not at %s, which "
+                      "parent_time_stamp says; -o any-parent takes it all the same",
+                      words[0], words[1], words[2]);
+}
+
+static void write_uuid(char out[UUID_TEXT], const uint8_t *uuid)
+{
+    field_uuid(NULL, uuid, UUID_BYTES, out, UUID_TEXT);
+}
+
+int vhd_check_parent(struct disk *disk, struct disk *parent)
+{
+    const struct vhd *vhd = disk->state;
+    struct vhd_footer footer;
+    char words[2][UUID_TEXT];
+    int error;
+
+    if (parent->driver != &vhd_driver)
+        return image_fail(disk->img, EUCLEAN,
+                          "vpc: the parent is %s, not vpc; -o any-parent takes it all the same",
+                          parent->driver->name);
+    error = vhd_find_footer(parent->img, &footer);
+    if (error)
+        return error;
+    if (memcmp(footer.bytes + FOOTER_UNIQUE_ID, vhd->parent_unique_id, UUID_BYTES) == 0)
+        return check_time(disk, parent, footer.bytes);
+    write_uuid(words[0], footer.bytes + FOOTER_UNIQUE_ID);
+    write_uuid(words[1], vhd->parent_unique_id);
+    return image_fail(disk->img, EUCLEAN,
+                      "vpc: unique_id of the parent is %s, not %s, which parent_unique_id says; "
+                      "-o any-parent takes it all the same",
+                      words[0], words[1]);
+}

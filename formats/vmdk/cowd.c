@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * vmdk: COWD extents (VMware, "Virtual Disk Format 5.0", ESX Server sparse extents), little endian.
+ *
+ * A header of 2 KiB, then, in sectors: a grain directory of grain tables of 4096 grains each. Zero
+ * grains and compression there are none.
+ */
+#include <errno.h>
+
+#include "formats/bytes.h"
+#include "formats/checked.h"
+#include "vmdk.h"
+
+enum {
+    HEADER_NUM_SECTORS = 12,
+    HEADER_GRAIN_SIZE = 16,
+    HEADER_GD_OFFSET = 20,
+    HEADER_NUM_GD_ENTRIES = 24,
+
+    GTES = 4096,
+};
+
+int vmdk_cowd_open(struct disk *disk, const uint8_t *head)
+{
+    uint32_t sectors = le32(head + HEADER_NUM_SECTORS);
+    uint32_t grain_sectors = le32(head + HEADER_GRAIN_SIZE);
+    uint32_t gd_entries = le32(head + HEADER_NUM_GD_ENTRIES);
+    struct vmdk_layout layout = {.gd_offset = (uint64_t)le32(head + HEADER_GD_OFFSET) * VMDK_SECTOR,
+                                 .gtes = GTES,
+                                 .grain_size = (uint64_t)grain_sectors * VMDK_SECTOR};
+
+    disk->subformat = "vmfsSparse";
+    disk->virtual_size = (uint64_t)sectors * VMDK_SECTOR;
+    /* As for the other kinds; qemu does not ask. */
+    if (!is_power_of_two(grain_sectors))
+        return image_fail(disk->img, EUCLEAN, "vmdk: grainSize %u is not a power of two",
+                          grain_sectors);
+    if (grain_sectors > VMDK_GRAIN_SECTORS_MAX)
+        return image_fail(disk->img, EFBIG, "vmdk: grainSize %u is more than %d sectors",
+                          grain_sectors, VMDK_GRAIN_SECTORS_MAX);
+    if (gd_entries > VMDK_GD_ENTRIES_MAX)
+        return image_fail(disk->img, EFBIG, "vmdk: numGDEntries %u is more than %d", gd_entries,
+                          VMDK_GD_ENTRIES_MAX);
+    /* To qemu what they do not cover cannot be read. */
+    if (gd_entries < div_up(sectors, (uint64_t)GTES * grain_sectors))
+        return image_fail(disk->img, EUCLEAN,
+                          "vmdk: numGDEntries %u tables of %d grains do not cover %u sectors",
+                          gd_entries, GTES, sectors);
+    return vmdk_tables_begin(disk, &layout);
+}

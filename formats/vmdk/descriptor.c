@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * vmdk: descriptors (VMware, "Virtual Disk Format 5.0"): lines of text, in a file of their own or
+ * inside an extent.
+ *
+ * Lines are `key=value`, comments, or extents, which vmdk-lines.c takes. qemu looks for keys
+ * anywhere in the text, comments included. Where the parent is concerned so do we, as what one
+ * reader takes for a parent must not be zeros to us; else keys stand at the beginning of their
+ * line.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "formats/checked.h"
+#include "formats/escape.h"
+#include "vmdk.h"
+
+enum {
+    /* What qemu reads of an embedded descriptor, and what all writers reserve for it. */
+    EMBEDDED_SECTORS = 20,
+    EMBEDDED_OFFSET_SECTORS = 1,
+
+    CREATE_TYPE_MAX = 127, /* qemu's limit; the longest there is has 21 */
+};
+
+/* createType of disks in more than one file. Those that qemu takes are taken as it does; of the
+ * others the specification's, and what else VMware's programs write, are told. */
+static const char *const spread_types[] = {
+    "monolithicFlat", "twoGbMaxExtentFlat", "twoGbMaxExtentSparse",
+    "vmfs",           "vmfsSparse",         "seSparse",
+};
+static const char *const other_types[] = {
+    "monolithicSparse",
+    "streamOptimized",
+    "custom",
+    "fullDevice",
+    "partitionedDevice",
+    "vmfsRaw",
+    "vmfsRawDeviceMap",
+    "vmfsPassthroughRawDeviceMap",
+    "vmfsRDM",
+    "vmfsRDMP",
+    "vmfsThin",
+    "vmfsPreallocated",
+    "vmfsEagerZeroedThick",
+    "vsanSparse",
+    "2GbMaxExtentFlat",
+    "2GbMaxExtentSparse",
+};
+
+/* Adds a parent; the bytes of its name are the session's. */
+static int add_parent(struct disk *disk, const char *source, const struct vmdk_text *name)
+{
+    return disk_add_reference(disk, &(struct reference){.role = REFERENCE_BELOW,
+                                                        .kind = "parent",
+                                                        .source = source,
+                                                        .format = "vmdk",
+                                                        .path = name->bytes,
+                                                        .length = name->length});
+}
+
+/* Whether the line is `version=` 1 to 3 and, as qemu wants it, ends within the bytes that are
+ * looked at. */
+static bool is_version_line(const struct vmdk_text *text)
+{
+    static const char key[] = "version=";
+    struct vmdk_text rest = *text;
+
+    if (text->length < sizeof key + 1 || memcmp(text->bytes, key, sizeof key - 1) != 0)
+        return false;
+    vmdk_text_skip(&rest, sizeof key - 1);
+    if (rest.bytes[0] < '1' || rest.bytes[0] > '3')
+        return false;
+    vmdk_text_skip(&rest, 1);
+    return rest.bytes[0] == '\n' || (rest.length > 1 && memcmp(rest.bytes, "\r\n", 2) == 0);
+}
+
+/* qemu's rule: comments may come first, and lines of nothing but spaces (an empty line is none),
+ * then the version. */
+static bool begins_with_version(struct vmdk_text text)
+{
+    while (text.length && (text.bytes[0] == '#' || text.bytes[0] == ' ')) {
+        struct vmdk_text line = vmdk_text_until(&text, '\n');
+
+        if (line.bytes[0] == '#')
+            continue;
+        while (line.length && line.bytes[0] == ' ')
+            vmdk_text_skip(&line, 1);
+        if (line.length && !vmdk_text_is(&line, "\r"))
+            break;
+    }
+    return is_version_line(&text);
+}
+
+/*
+ * What qemu takes, so that we name a file as it does. And what is titled as a descriptor, with the
+ * version in any line: VMware's programs want no order, qemu takes that for raw.
+ */
+int vmdk_descriptor_probe(const uint8_t *head, struct reason *why)
+{
+    struct vmdk_text text = {(const char *)head, IMAGE_HEAD_BYTES}, title;
+
+    if (begins_with_version(text))
+        return 1;
+    title = vmdk_text_until(&text, '\n');
+    if (!vmdk_text_is(&title, "# Disk DescriptorFile") &&
+        !vmdk_text_is(&title, "# Disk DescriptorFile\r"))
+        return 0;
+    while (text.length && !is_version_line(&text))
+        vmdk_text_until(&text, '\n');
+    if (text.length)
+        return 1;
+    snprintf(why->words, sizeof why->words,
+             "is titled as a descriptor, but version=1, 2 or 3 is no line of its first %d bytes",
+             IMAGE_HEAD_BYTES);
+    return 0;
+}
+
+/* A parent that is named; *found: it is. A name of no length is none. */
+static int find_parent_name(struct disk *disk, const struct vmdk_text *text, bool *found)
+{
+    static const char key[] = "parentFileNameHint";
+    const char *at = memmem(text->bytes, text->length, key, sizeof key - 1);
+    struct vmdk_text rest = *text, name;
+
+    *found = false;
+    if (!at)
+        return 0;
+    vmdk_text_skip(&rest, (size_t)(at - text->bytes) + sizeof key - 1);
+    name = vmdk_text_until(&rest, '"');
+    name = vmdk_text_until(&rest, '"');
+    if (name.bytes + name.length == text->bytes + text->length)
+        return image_fail(disk->img, EUCLEAN,
+                          "vmdk: parentFileNameHint has no file name in quotes");
+    *found = name.length > 0;
+    if (name.length > VMDK_NAME_MAX)
+        return image_fail(disk->img, EUCLEAN, "vmdk: parentFileNameHint is longer than %d bytes",
+                          VMDK_NAME_MAX);
+    return *found ? add_parent(disk, key, &name) : 0;
+}
+
+/* The content ID that a key tells, if there is one. What begins with no digit is an error, as to
+ * qemu, which takes an empty one from the next line. */
+static int read_cid(struct disk *disk, const struct vmdk_text *text, const char *key,
+                    struct vmdk_cid *cid)
+{
+    struct vmdk_text value;
+
+    *cid = (struct vmdk_cid){false, 0};
+    if (!vmdk_text_value(*text, key, &value))
+        return 0;
+    cid->is_told = vmdk_text_hex(&value, &cid->value);
+    vmdk_text_skip_blanks(&value);
+    if (!value.length || !isxdigit((unsigned char)value.bytes[0]))
+        return image_fail(disk->img, EUCLEAN, "vmdk: %s is no hexadecimal number", key);
+    return 0;
+}
+
+/*
+ * What fills the holes of this disk: the parent that parentFileNameHint names, as qemu has it
+ * whatever parentCID says. A parentCID alone tells that there is a parent, but not where.
+ */
+static int find_parent(struct disk *disk, const struct vmdk_text *text)
+{
+    const struct vmdk_text no_name = {"", 0};
+    struct vmdk *vmdk = disk->state;
+    struct vmdk_text cid;
+    bool found = false;
+    int error;
+
+    if (!vmdk_text_value(*text, "parentCID", &cid))
+        return image_fail(disk->img, EUCLEAN, "vmdk: the descriptor has no parentCID");
+    error = read_cid(disk, text, "CID", &vmdk->cid);
+    if (!error)
+        error = read_cid(disk, text, "parentCID", &vmdk->parent_cid);
+    if (!error)
+        error = find_parent_name(disk, text, &found);
+    if (error || found || disk->below)
+        return error;
+    if (cid.length == 8 && strncasecmp(cid.bytes, "ffffffff", 8) == 0)
+        return 0;
+    return add_parent(disk, "parentCID", &no_name);
+}
+
+/*
+ * qemu reads nothing of a child whose parent has another CID, and of any format but this it opens
+ * no parent.
+ */
+int vmdk_check_parent(struct disk *disk, struct disk *parent)
+{
+    const struct vmdk *vmdk = disk->state, *below = parent->state;
+
+    if (parent->driver != &vmdk_driver)
+        return image_fail(disk->img, EUCLEAN, "vmdk: the parent is no vmdk but %s",
+                          parent->driver->name);
+    if (!vmdk->parent_cid.is_told || !below->cid.is_told ||
+        vmdk->parent_cid.value == below->cid.value)
+        return 0;
+    return image_fail(disk->img, EUCLEAN,
+                      "vmdk: the parent has CID %08x, parentCID calls for %08x: it is another, or "
+                      "was written to",
+                      below->cid.value, vmdk->parent_cid.value);
+}
+
+/* The file in which VMware's programs keep which blocks have changed. */
+static int find_change_tracking(struct disk *disk, const struct vmdk_text *text)
+{
+    static const char key[] = "changeTrackPath";
+    struct vmdk_text path;
+
+    if (!vmdk_text_value(*text, key, &path) || !path.length || path.length > VMDK_NAME_MAX)
+        return 0;
+    return disk_add_reference(disk, &(struct reference){.role = REFERENCE_ASIDE,
+                                                        .kind = "change tracking",
+                                                        .source = key,
+                                                        .path = path.bytes,
+                                                        .length = path.length});
+}
+
+/* subformat from createType; stays as it is without one. *type: which; empty: none. */
+static int find_create_type(struct disk *disk, const struct vmdk_text *text, struct vmdk_text *type)
+{
+    const char *kept;
+
+    if (!vmdk_text_value(*text, "createType", type) || type->length > CREATE_TYPE_MAX)
+        type->length = 0;
+    if (!type->length)
+        return 0;
+    kept = vmdk_text_keep(disk->img, type);
+    if (!kept)
+        return -ENOMEM;
+    disk->subformat = kept;
+    return 0;
+}
+
+int vmdk_embedded_read(struct image *img, uint64_t offset_sectors, uint64_t size_sectors,
+                       struct vmdk_text *text, struct vmdk_text *usual)
+{
+    struct vmdk_text cid;
+    uint64_t offset, size;
+    int error = vmdk_text_read(img, EMBEDDED_OFFSET_SECTORS * VMDK_SECTOR,
+                               EMBEDDED_SECTORS * VMDK_SECTOR, usual);
+
+    *text = (struct vmdk_text){"", 0};
+    if (!size_sectors || !checked_mul(size_sectors, VMDK_SECTOR, &size))
+        size = EMBEDDED_SECTORS * VMDK_SECTOR;
+    if (!error && offset_sectors && checked_mul(offset_sectors, VMDK_SECTOR, &offset))
+        error = vmdk_text_read(img, offset, size, text);
+    if (error || vmdk_text_value(*text, "parentCID", &cid))
+        return error;
+    *text = (struct vmdk_text){"", 0};
+    if (vmdk_text_value(*usual, "parentCID", &cid))
+        *text = *usual;
+    return 0;
+}
+
+int vmdk_embedded_open(struct disk *disk, uint64_t offset_sectors, uint64_t size_sectors)
+{
+    struct vmdk_text own, usual, type;
+    bool found;
+    int error = vmdk_embedded_read(disk->img, offset_sectors, size_sectors, &own, &usual);
+
+    if (error)
+        return error;
+    if (!own.length)
+        return image_fail(disk->img, ENOTSUP,
+                          "vmdk: no descriptor with a parentCID in this extent: it is a part of a "
+                          "disk that a descriptor file elsewhere puts together");
+    error = find_create_type(disk, &own, &type);
+    if (!error)
+        error = find_parent(disk, &own);
+    if (!error && !disk->below)
+        error = find_parent_name(disk, &usual, &found);
+    return error ? error : find_change_tracking(disk, &own);
+}
+
+static bool is_one_of(const struct vmdk_text *type, const char *const *types, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (vmdk_text_is(type, types[i]))
+            return true;
+    return false;
+}
+
+static bool is_spread_type(const struct vmdk_text *type)
+{
+    return is_one_of(type, spread_types, sizeof spread_types / sizeof *spread_types);
+}
+
+static bool is_other_type(const struct vmdk_text *type)
+{
+    return is_one_of(type, other_types, sizeof other_types / sizeof *other_types);
+}
+
+bool vmdk_is_spread(const struct vmdk_text *text)
+{
+    struct vmdk_text type;
+
+    return vmdk_text_value(*text, "createType", &type) && is_spread_type(&type);
+}
+
+/* Says that there is no createType, as the file is no descriptor at all or has none. */
+static int fail_create_type(struct image *img)
+{
+    struct reason why;
+    const uint8_t *head;
+    int error = image_head(img, &head);
+
+    if (error)
+        return error;
+    if (!vmdk_descriptor_probe(head, &why))
+        return image_fail(img, EUCLEAN,
+                          "vmdk: neither a header (KDMV, COWD) nor a descriptor at the start");
+    return image_fail(img, EUCLEAN, "vmdk: the descriptor has no createType of 1 to %d bytes",
+                      CREATE_TYPE_MAX);
+}
+
+int vmdk_descriptor_open(struct disk *disk, const struct vmdk_text *text)
+{
+    struct vmdk_text type;
+    int error = find_create_type(disk, text, &type);
+
+    if (error)
+        return error;
+    if (!type.length)
+        return fail_create_type(disk->img);
+    if (!is_spread_type(&type) && !is_other_type(&type))
+        return image_fail(disk->img, ENOTSUP, "vmdk: createType \"%.*s\" is not known",
+                          (int)type.length, type.bytes);
+    error = vmdk_lines_add(disk, *text, is_spread_type(&type));
+    if (!error)
+        error = find_parent(disk, text);
+    return error ? error : find_change_tracking(disk, text);
+}
+
+/* disk-flat.vmdk, or one of several: disk-f001.vmdk. */
+bool vmdk_is_flat_name(const char *name, struct reason *why)
+{
+    static const char suffix[] = ".vmdk", flat[] = "-flat";
+    size_t length = strlen(name), digits = 0;
+
+    if (length < sizeof suffix || strcmp(name + length - (sizeof suffix - 1), suffix) != 0)
+        return false;
+    length -= sizeof suffix - 1;
+    while (digits < length && name[length - digits - 1] >= '0' && name[length - digits - 1] <= '9')
+        digits++;
+    if (!(length >= sizeof flat - 1 && memcmp(name + length - (sizeof flat - 1), flat, 5) == 0) &&
+        !(digits >= 3 && length - digits >= 2 && memcmp(name + length - digits - 2, "-f", 2) == 0))
+        return false;
+    snprintf(why->words, sizeof why->words,
+             "by its name a flat extent: bytes of a disk that a descriptor in another file tells "
+             "of");
+    return true;
+}
