@@ -2,9 +2,9 @@
 /* The front's loop over the kernel, the monitor and the jobs. */
 #include "front.h"
 
-#include "clock.h"
-#include "detect/image_file.h"
-#include "progress.h"
+#include "fs/tree/clock.h"
+#include "detect/files/image-file.h"
+#include "fs/jobs/progress.h"
 
 #include <errno.h>
 #include <fcntl.h>

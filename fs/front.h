@@ -9,10 +9,10 @@
 #include <fuse_lowlevel.h>
 #include <sys/stat.h>
 
-#include "bar.h"
-#include "collect.h"
+#include "fs/tree/bar.h"
+#include "fs/jobs/collect.h"
 #include "inodes.h"
-#include "jobs.h"
+#include "fs/jobs/jobs.h"
 #include "options.h"
 #include "watch.h"
 

@@ -9,8 +9,8 @@
 
 #include <stdint.h>
 
-#include "option_sets.h"
-#include "results.h"
+#include "fs/tree/option-sets.h"
+#include "fs/tree/results.h"
 
 struct inode {
     struct place place;

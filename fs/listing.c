@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "tree.h"
+#include "presence.h"
 
 /* A listing in the making. */
 struct listing {

@@ -11,8 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "collect.h"
-#include "detect/image_file.h"
+#include "fs/jobs/collect.h"
+#include "detect/files/image-file.h"
 #include "monitor.h"
 
 /* Opens /dev/null for those of 0, 1, 2 that are closed, so that no other file ever gets one of

@@ -13,10 +13,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "children.h"
-#include "job-ends.h"
-#include "job.h"
-#include "wire.h"
+#include "fs/jobs/children.h"
+#include "fs/jobs/job-ends.h"
+#include "fs/jobs/job.h"
+#include "fs/jobs/wire.h"
 
 enum { REQUESTS_AT_ONCE = 32 }; /* then others have their turn: signals, children */
 

@@ -16,7 +16,7 @@
 #include "listing.h"
 #include "request.h"
 #include "status.h"
-#include "tree.h"
+#include "presence.h"
 #include "xattrs.h"
 
 /* What cannot change is the kernel's for so long, seconds. */

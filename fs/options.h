@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "image_options.h"
-#include "sandbox.h"
+#include "fs/tree/image-options.h"
+#include "fs/sandbox/sandbox.h"
 
 /* Exit statuses: those of mount(8). */
 enum {

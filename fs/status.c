@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "progress.h"
+#include "fs/jobs/progress.h"
 
 /* Files of lines about jobs. */
 static const struct {

@@ -8,7 +8,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "fs/tree/clock.h"
 
 static volatile sig_atomic_t told; /* something changed */
 

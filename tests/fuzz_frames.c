@@ -12,8 +12,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "fs/jobs.h"
-#include "fs/passes.h"
+#include "fs/jobs/jobs.h"
+#include "fs/tree/passes.h"
 
 static void require(bool condition, const char *what)
 {

@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 #include "formats/checked.h"
-#include "fs/option_sets.h"
-#include "fs/passes.h"
+#include "fs/tree/option-sets.h"
+#include "fs/tree/passes.h"
 #include "image-checks.h"
 #include "image-input.h"
 #include "image-streams.h"

@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-#include "fs/nodes.h"
+#include "fs/tree/nodes.h"
 
 /* Forgets the files of all passes before. */
 void checks_begin(void);

@@ -13,8 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "fs/jobs.h"
-#include "fs/wire.h"
+#include "fs/jobs/jobs.h"
+#include "fs/jobs/wire.h"
 #include "support.h"
 
 /* Who waits; error is what it was resumed with. */

@@ -5,7 +5,7 @@
 
 #include <errno.h>
 
-#include "detect/layers.h"
+#include "detect/files/layers.h"
 #include "policy-files.h"
 
 static struct layers layers;

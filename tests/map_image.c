@@ -13,12 +13,12 @@
 #include <string.h>
 #include <zlib.h>
 
-#include "detect/chain.h"
+#include "detect/files/chain.h"
 #include "detect/detect.h"
-#include "detect/image_file.h"
+#include "detect/files/image-file.h"
 #include "formats/checked.h"
 #include "formats/targets/data-walk.h"
-#include "fs/cat.h"
+#include "fs/tree/cat.h"
 
 enum { PIECE = 1 << 20 };
 

@@ -9,7 +9,7 @@
 #include <sys/sysmacros.h>
 #include <sys/un.h>
 
-#include "detect/policy.h"
+#include "detect/files/policy.h"
 #include "policy-files.h"
 
 enum { SOMEBODY = 4242, SOMEBODY_ELSE = 4243, THE_CALLER = 4244 };

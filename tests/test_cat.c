@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The tree without a mount: what may be opened, what is computed when, and all of it as one text.
  */
-#include "fs/cat.h"
+#include "fs/tree/cat.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The layers below an image, opened: which are read, and what is said of those that cannot be. */
-#include "detect/chain.h"
+#include "detect/files/chain.h"
 
 #include <errno.h>
 

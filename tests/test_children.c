@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Places of processes: one that hangs keeps its own, whether it is the job or its opener. */
-#include "fs/children.h"
+#include "fs/jobs/children.h"
 
 #include <signal.h>
 #include <sys/wait.h>

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What an image names, told by a job: as it stands there; and jobs that die, or say anything. */
-#include "fs/collect.h"
+#include "fs/jobs/collect.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-#include "fs/wire.h"
+#include "fs/jobs/wire.h"
 #include "policy-files.h"
 #include "qcow2-image.h"
 

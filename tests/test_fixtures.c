@@ -19,7 +19,7 @@
 
 #include <cmocka.h>
 
-#include "fs/cat.h"
+#include "fs/tree/cat.h"
 
 enum { BLOCK = 4096, REFERENCES_SHOWN = 12 };
 

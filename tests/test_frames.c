@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Frames as they come: in pieces, several at once, too long, and cut off. */
-#include "fs/frames.h"
+#include "fs/jobs/frames.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "fs/text.h"
+#include "fs/tree/text.h"
 #include "support.h"
 
 static int ends[2];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Lists of options: commas, backslashes, those that are not known, and what is in force. */
-#include "fs/image_options.h"
+#include "fs/tree/image-options.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Jobs that die, jobs that talk nonsense, and a monitor that is gone: readers get -EIO, `problems`
  * says why, nothing is kept. */
-#include "fs/clock.h"
-#include "fs/jobs-list.h"
+#include "fs/tree/clock.h"
+#include "fs/jobs/list.h"
 #include "jobs-monitor.h"
 
 /* A job that has said a little; it says the rest. */

@@ -2,8 +2,8 @@
 /* Jobs that do as they should, and readers that come and go. */
 #include <sys/wait.h>
 
-#include "fs/job.h"
-#include "fs/jobs-list.h"
+#include "fs/jobs/job.h"
+#include "fs/jobs/list.h"
 #include "jobs-monitor.h"
 
 #include <stdlib.h>

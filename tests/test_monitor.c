@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "fs/wire.h"
+#include "fs/jobs/wire.h"
 #include "support.h"
 
 enum { LAYERS = 2 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The table of the tree: that it is one, and that it is found through. */
-#include "fs/nodes.h"
+#include "fs/tree/nodes.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Options in names: which are taken, which are the same, and what is said of the rest. */
-#include "fs/option_sets.h"
+#include "fs/tree/option-sets.h"
 
 #include <errno.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Passes: which files each one emits, with what text or error, and what it reports. */
-#include "fs/passes.h"
+#include "fs/tree/passes.h"
 
 #include <errno.h>
 #include <string.h>

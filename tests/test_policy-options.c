@@ -3,7 +3,7 @@
  */
 #include <errno.h>
 
-#include "fs/image_options.h"
+#include "fs/tree/image-options.h"
 #include "policy-files.h"
 
 static struct policy policy;

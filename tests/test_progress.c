@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* How far jobs are, as people read it. */
-#include "fs/progress.h"
+#include "fs/jobs/progress.h"
 #include "jobs-monitor.h"
 
 static struct text text;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What files contain, from facts made by hand. */
-#include "fs/render.h"
+#include "fs/tree/render.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Results: kept by node and number, moved, forgotten. AddressSanitizer sees what is kept. */
-#include "fs/results.h"
+#include "fs/tree/results.h"
 
 #include <errno.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Each layer of the sandbox stops by itself what it should; all of them together let jobs and the
  * front do what they have to, and nothing else. */
-#include "fs/sandbox.h"
+#include "fs/sandbox/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,8 +30,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "detect/image_file.h"
-#include "fs/sanitizers.h"
+#include "detect/files/image-file.h"
+#include "fs/sandbox/sanitizers.h"
 #include "support.h"
 
 /* What a process that has entered the sandbox tries. Returns 0, or the errno of what failed. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Text that grows, up to its limit, and lines that are added once. */
-#include "fs/text.h"
+#include "fs/tree/text.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What of the tree is there, as far as is known: files, numbered directories, and layers alone. */
-#include "fs/tree.h"
+#include "fs/presence.h"
 
 #include <errno.h>
 

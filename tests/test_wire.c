@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Messages: whole ones, of another length, with descriptors, and from those who are gone. */
-#include "fs/wire.h"
+#include "fs/jobs/wire.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -29,7 +29,7 @@
 #include <unistd.h>
 
 #include "formats/checked.h"
-#include "fs/nodes.h"
+#include "fs/tree/nodes.h"
 #include "torture-cases.h"
 #include "torture-tree.h"
 

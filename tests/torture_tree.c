@@ -8,7 +8,7 @@
 
 #include "detect/detect.h"
 #include "formats/checked.h"
-#include "fs/cat.h"
+#include "fs/tree/cat.h"
 
 /* What a raw disk begins with is looked at for partitions and file systems. */
 enum { CONTENT_BYTES = 40 << 10 };

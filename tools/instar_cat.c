@@ -8,8 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "detect/image_file.h"
-#include "fs/cat.h"
+#include "detect/files/image-file.h"
+#include "fs/tree/cat.h"
 
 static const char usage[] =
     "usage: instar-cat [-p] [-o OPTIONS] IMAGE NODE...\n"

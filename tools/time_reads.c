@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "fs/sandbox.h"
+#include "fs/sandbox/sandbox.h"
 
 enum { READS = 300000, LENGTH = 512 };
 

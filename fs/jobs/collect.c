@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The job that tells what an image names. */
+#include "collect.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "children.h"
+#include "fs/tree/clock.h"
+#include "job.h"
+#include "jobs.h"
+
+enum { END_MS = 200 }; /* for a job to end in */
+
+/* Words of a frame, one after the other. */
+struct words {
+    const char *bytes;
+    size_t length;
+};
+
+/* Takes length bytes as a string, to be freed; NULL: there are not as many, or no memory. */
+static char *take_word(struct words *words, size_t length)
+{
+    char *word = length <= words->length ? malloc(length + 1) : NULL;
+
+    if (!word)
+        return NULL;
+    memcpy(word, words->bytes, length);
+    word[length] = '\0';
+    words->bytes += length;
+    words->length -= length;
+    return word;
+}
+
+/* Takes the reference that a job tells. 0 or -errno. */
+static int take_reference(struct reference_list *references, const char *bytes, size_t length)
+{
+    struct wire_reference head;
+    struct words words;
+    char *kind, *source, *format = NULL, *path;
+    int error = -EPROTO;
+
+    if (length < sizeof head)
+        return -EPROTO;
+    memcpy(&head, bytes, sizeof head);
+    words = (struct words){bytes + sizeof head, length - sizeof head};
+    kind = take_word(&words, head.kind);
+    source = take_word(&words, head.source);
+    if (head.format != UINT32_MAX)
+        format = take_word(&words, head.format);
+    path = take_word(&words, head.path);
+    if (kind && source && path && (format || head.format == UINT32_MAX) &&
+        head.role <= REFERENCE_ASIDE && !words.length)
+        error = reference_list_add(references, &(struct reference){
+                                                   .role = (enum reference_role)head.role,
+                                                   .kind = kind,
+                                                   .source = source,
+                                                   .format = format,
+                                                   .path = path,
+                                                   .length = head.path,
+                                                   .is_windows = head.is_windows != 0,
+                                               });
+    free(kind);
+    free(source);
+    free(format);
+    free(path);
+    return error;
+}
+
+/* Takes all whole frames that have come: what a front would take of such a job, and references. 1:
+ * the last one did; 0 or -errno. */
+static int take_frames(struct job *job, struct reference_list *references)
+{
+    struct wire_frame frame;
+    const char *bytes;
+    int error = 0, more;
+
+    while (!error && (more = frames_next(&job->frames, &frame, &bytes)) != 0) {
+        if (more < 0)
+            error = more;
+        else if (frame.kind == WIRE_REFERENCE)
+            error = take_reference(references, bytes, frame.length);
+        else
+            error = job_take_frame(job, &frame, bytes);
+    }
+    return error;
+}
+
+/* Keeps what the job said, which leaves it. */
+static void keep(struct collected *collected, struct job *job)
+{
+    collected->results = job->results;
+    collected->problems = job->problems;
+    collected->cost = job->cost;
+    job->results = (struct results){.lists = NULL};
+    job->problems = (struct text){.bytes = NULL};
+}
+
+int collect_frames(int fd, struct reference_list *references, struct collected *collected)
+{
+    int64_t end = now_ms() + COLLECT_TIMEOUT_MS, rest;
+    struct job job = {.task = {.pass = PASS_HEADER}, .fd = -1, .room = FRAMES_BYTES_MAX};
+    int taken = 0, more = 1;
+
+    while (taken == 0 && more > 0 && (rest = end - now_ms()) > 0) {
+        struct pollfd wait = {.fd = fd, .events = POLLIN};
+
+        if (poll(&wait, 1, (int)rest) <= 0)
+            continue;
+        do
+            more = frames_read(&job.frames, fd);
+        while (more == -EINTR);
+        if (more > 0)
+            taken = take_frames(&job, references);
+    }
+    if (collected)
+        collected->sandbox = job.sandbox;
+    if (collected && taken == 1)
+        keep(collected, &job);
+    frames_end(&job.frames);
+    text_free(&job.problems);
+    results_forget(&job.results);
+    return taken;
+}
+
+void collected_end(struct collected *collected)
+{
+    results_forget(&collected->results);
+    text_free(&collected->problems);
+    collected->cost = (struct wire_cost){.bytes = 0};
+}
+
+int collect_references(struct layers *layers, unsigned layer, const struct open_options *options,
+                       const struct sandbox_options *sandbox, struct reference_list *references,
+                       struct collected *collected)
+{
+    struct job_order order = {.task = {.view = layer + 1, .pass = PASS_HEADER},
+                              .layers = layers,
+                              .options = options,
+                              .sandbox = *sandbox};
+    int pipe_fds[2], taken;
+    pid_t pid, parent = getpid();
+
+    if (pipe2(pipe_fds, O_CLOEXEC) < 0)
+        return -errno;
+    pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent)
+            _exit(1);
+        close(pipe_fds[0]);
+        order.out = pipe_fds[1];
+        job_run(&order);
+    }
+    close(pipe_fds[1]);
+    taken = pid < 0 ? -EAGAIN : collect_frames(pipe_fds[0], references, collected);
+    close(pipe_fds[0]);
+    if (pid < 0)
+        return taken;
+    kill(pid, SIGKILL);
+    children_await(pid, END_MS);
+    if (taken != 1) {
+        reference_list_end(references);
+        if (collected)
+            collected_end(collected);
+    }
+    return taken == -ENOMEM ? taken : taken == 1;
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+/* How far the jobs are, who waits for them, and what they took: a line each. */
+#include "progress.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "fs/tree/clock.h"
+#include "formats/escape.h"
+
+void progress_add_name(struct text *text, const struct jobs *jobs, const struct task *task)
+{
+    const struct option_set *set = option_sets_get(jobs->sets, task->set);
+    char name[4 * OPTION_NAME_BYTES];
+
+    if (task->view)
+        text_add(text, "layers/%u/", task->view - 1);
+    if (!set) {
+        text_add(text, "%s\n", pass_name(task->pass));
+        return;
+    }
+    escape_text(name, sizeof name, set->name, strlen(set->name));
+    text_add(text, "%s/%s\n", set->directory->path, name);
+}
+
+void progress_add(struct text *text, const struct jobs *jobs)
+{
+    for (const struct job *job = jobs->all; job; job = job->next) {
+        double done = (double)job->done, total = (double)job->total;
+        double seconds = (double)(now_ms() - job->started) / 1000;
+
+        if (job->total)
+            text_add(text, "%" PRIu64 " %" PRIu64 " %.0f ", job->done, job->total,
+                     100 * done / total);
+        else
+            text_add(text, "- - - ");
+        if (job->done)
+            text_add(text, "%.0f ", seconds * (total - done) / done);
+        else
+            text_add(text, "- ");
+        progress_add_name(text, jobs, &job->task);
+    }
+}
+
+static void add_readers(struct text *text, const struct waiter *waiters)
+{
+    const char *before = "";
+
+    for (const struct waiter *w = waiters; w; w = w->next) {
+        text_add(text, w->pid ? "%s%d" : "%s?", before, (int)w->pid);
+        before = ",";
+    }
+    text_add(text, waiters ? " " : "- ");
+}
+
+void progress_add_waiting(struct text *text, const struct jobs *jobs)
+{
+    for (const struct job *job = jobs->all; job; job = job->next) {
+        if (job->id)
+            text_add(text, "running %" PRId64 " ", (now_ms() - job->started) / 1000);
+        else
+            text_add(text, "waiting - ");
+        add_readers(text, job->waiters);
+        progress_add_name(text, jobs, &job->task);
+    }
+}
+
+void progress_add_done(struct text *text, const struct jobs *jobs)
+{
+    for (unsigned view = 0; view < jobs->views_count; view++)
+        for (enum pass pass = PASS_HEADER; pass < PASSES; pass++) {
+            const struct pass_cost *cost = &jobs->views[view].costs[pass];
+
+            if (!cost->runs)
+                continue;
+            text_add(text, "%" PRIu64 " %" PRIu64 " %" PRIu64 " %.3f ", cost->runs, cost->bytes,
+                     cost->reads, (double)cost->ms / 1000);
+            progress_add_name(text, jobs, &(struct task){.view = view, .pass = pass});
+        }
+}
