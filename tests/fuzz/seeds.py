@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Makes inputs of fuzz_image (tests/image-input.h) of the fixtures in a directory: seeds.py DIRECTORY OUT.
+"""Makes inputs of the fuzzer of images (tests/fuzz/image-input.h) of the fixtures in a directory: seeds.py DIRECTORY OUT.
 
 What is not zeros becomes pieces; a block of one byte that repeats itself becomes one that is laid many times, and of more such blocks
 the first is taken: what all of them tell is seen elsewhere. The options of a fixture become the choices of its input.

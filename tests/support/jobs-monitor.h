@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The other side of jobs, for tests: a monitor that answers as it is told, and waiters that keep
+ * what they are resumed with. */
+#ifndef TESTS_SUPPORT_JOBS_MONITOR_H
+#define TESTS_SUPPORT_JOBS_MONITOR_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "fs/jobs/jobs.h"
+#include "fs/jobs/wire.h"
+#include "support.h"
+
+/* Who waits; error is what it was resumed with. */
+struct reader {
+    struct waiter waiter; /* first */
+    unsigned resumed;
+    int error;
+};
+
+enum { VIEWS = 3 };
+
+static struct jobs jobs;
+static struct option_sets sets;
+static int monitor; /* our end of the socket; -1: closed */
+
+static inline void resume_reader(struct waiter *waiter, int error)
+{
+    struct reader *reader = (struct reader *)waiter;
+
+    reader->resumed++;
+    reader->error = error;
+}
+
+static inline int begin_jobs(void **state)
+{
+    int ends[2];
+
+    (void)state;
+    signal(SIGPIPE, SIG_IGN);
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+        return -1;
+    monitor = ends[1];
+    return jobs_begin(&jobs, ends[0], VIEWS, &sets);
+}
+
+static inline int end_jobs(void **state)
+{
+    (void)state;
+    jobs_end(&jobs);
+    option_sets_end(&sets);
+    if (monitor >= 0)
+        close(monitor);
+    return 0;
+}
+
+static inline void wait_for(struct reader *reader, enum pass pass)
+{
+    *reader = (struct reader){.waiter = {.task = {.pass = pass}, .resume = resume_reader}};
+    jobs_wait(&jobs, &reader->waiter);
+}
+
+static inline void assert_waits(const struct reader *reader)
+{
+    assert_int_equal(reader->resumed, 0);
+}
+
+static inline void assert_resumed(const struct reader *reader, int error)
+{
+    assert_int_equal(reader->resumed, 1);
+    assert_int_equal(reader->error, error);
+}
+
+/* Lets the jobs do all that there is to do now. */
+static inline void settle(void)
+{
+    struct pollfd fds[JOBS_POLLFDS];
+    nfds_t count;
+
+    jobs_poll(&jobs, fds, &count);
+    while (poll(fds, count, 0) > 0) {
+        jobs_handle(&jobs, fds, count);
+        jobs_poll(&jobs, fds, &count);
+    }
+    jobs_handle(&jobs, fds, count);
+}
+
+/* As a loop does, for so long. */
+static inline void run_for(int ms)
+{
+    struct timespec now, until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += ms * 1000000L;
+    do {
+        struct pollfd fds[JOBS_POLLFDS];
+        nfds_t count;
+        int timeout = jobs_poll(&jobs, fds, &count);
+
+        poll(fds, count, timeout < 0 || timeout > 20 ? 20 : timeout);
+        jobs_handle(&jobs, fds, count);
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    } while ((now.tv_sec - until.tv_sec) * 1000000000L + (now.tv_nsec - until.tv_nsec) < 0);
+}
+
+/* The next request is of that kind (and, to start, for that pass). Returns its job. */
+static inline uint32_t assert_request(enum wire_request_kind kind, enum pass pass)
+{
+    struct wire_request request;
+    int fd;
+
+    assert_int_equal(wire_receive(monitor, &request, sizeof request, &fd), 1);
+    assert_int_equal(fd, -1);
+    assert_int_equal(request.kind, kind);
+    assert_int_equal(request.pass, pass);
+    return request.job;
+}
+
+static inline void assert_no_request(void)
+{
+    struct wire_request request;
+    int fd;
+
+    assert_int_equal(wire_receive(monitor, &request, sizeof request, &fd), 0);
+}
+
+static inline void answer(enum wire_answer_kind kind, uint32_t job, int status, int fd)
+{
+    struct wire_answer a = {
+        .kind = kind, .job = job, .status = status, .is_gone = kind == WIRE_ENDED || status < 0};
+
+    assert_int_equal(wire_send(monitor, &a, sizeof a, fd), 0);
+}
+
+/* The first that a job tells. */
+static inline void say_sandbox(int out)
+{
+    const struct {
+        struct wire_frame frame;
+        struct sandbox_state state;
+    } said = {{.kind = WIRE_SANDBOX, .length = sizeof said.state}, {.failed = SANDBOX_LAYERS}};
+
+    assert_int_equal(write(out, &said, sizeof said), sizeof said);
+}
+
+/* Says that the job runs. Returns the end of its pipe that it writes to, of which nothing has come.
+ */
+static inline int start_true_job(uint32_t job)
+{
+    int pipe_fds[2];
+
+    assert_int_equal(pipe2(pipe_fds, O_CLOEXEC), 0);
+    answer(WIRE_STARTED, job, 0, pipe_fds[0]);
+    close(pipe_fds[0]);
+    assert_int_equal(fcntl(pipe_fds[1], F_SETFL, O_NONBLOCK), 0);
+    return pipe_fds[1];
+}
+
+/* The same for one that has told of its sandbox. */
+static inline int start_job(uint32_t job)
+{
+    int out = start_true_job(job);
+
+    say_sandbox(out);
+    return out;
+}
+
+/* Takes the request to start that pass, and starts it. */
+static inline int start_requested(enum pass pass, uint32_t *job)
+{
+    *job = assert_request(WIRE_START, pass);
+    return start_job(*job);
+}
+
+/* Writes to the pipe; when it is full, the jobs read. */
+static inline void say_bytes(int out, const void *bytes, size_t length)
+{
+    const char *p = bytes;
+
+    for (unsigned tries = 0; length && tries < 1000; tries++) {
+        ssize_t n = write(out, p, length);
+
+        assert_true(n > 0 || errno == EAGAIN || errno == EPIPE);
+        if (n < 0 && errno == EPIPE)
+            return;
+        if (n > 0) {
+            p += n;
+            length -= (size_t)n;
+        }
+        if (length)
+            settle();
+    }
+    assert_int_equal(length, 0);
+}
+
+static inline void say_frame(int out, uint32_t kind, uint32_t node, int32_t error,
+                             const void *bytes, size_t length)
+{
+    struct wire_frame frame = {kind, node, 0, error, (uint32_t)length};
+
+    say_bytes(out, &frame, sizeof frame);
+    say_bytes(out, bytes, length);
+}
+
+static inline uint32_t index_of(const char *path)
+{
+    return (uint32_t)node_index(node_by_path(path));
+}
+
+static inline void say_file(int out, const char *path, const char *text)
+{
+    say_frame(out, WIRE_FILE, index_of(path), 0, text, strlen(text));
+}
+
+static inline void say_end(int out)
+{
+    say_frame(out, WIRE_END, 0, 0, NULL, 0);
+}
+
+/* What the jobs know of a file of view 0; NULL: nothing. */
+static inline const struct result *known(const char *path)
+{
+    const struct place place = {.node = node_by_path(path)};
+    const struct result *result = results_get(&jobs.views[0].results, &place);
+
+    assert_int_equal(jobs_is_known(&jobs, &place), result != NULL);
+    return result;
+}
+
+static inline void assert_known(const char *path, const char *text)
+{
+    const struct result *result = known(path);
+
+    assert_non_null(result);
+    assert_int_equal(result->error, 0);
+    assert_int_equal(result->length, strlen(text));
+    assert_memory_equal(result->bytes, text, strlen(text));
+}
+
+static inline void assert_problems(const char *expected)
+{
+    const struct text *said = &jobs.views[0].problems;
+
+    if (said->length != strlen(expected) ||
+        (said->length && memcmp(said->bytes, expected, said->length) != 0))
+        fail_msg("problems are: %.*s", (int)said->length, said->bytes);
+}
+
+#endif

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What unit tests share: cmocka, and images that are written by bytes into files without a name. */
+#ifndef TESTS_SUPPORT_SUPPORT_H
+#define TESTS_SUPPORT_SUPPORT_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "formats/format.h"
+
+#define KIB          UINT64_C(1024)
+#define MIB          (1024 * KIB)
+#define GIB          (1024 * MIB)
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+/* An image under test. */
+struct sample {
+    int fd; /* of the file, to be written to; -1: none yet */
+    struct image *img;
+    struct disk disk;
+};
+
+/* A value that is wrong, where it is put, and how the image is refused then. */
+struct defect {
+    uint64_t at;
+    unsigned width;
+    uint64_t value;
+    int error;
+    const char *words;
+};
+
+/* How many descriptors are open. */
+unsigned open_descriptors(void);
+
+/* A new empty file without a name; path: the directory that holds it. */
+int temporary_file(const char *directory);
+
+/* Ends what the sample was, and gives it a new empty file. */
+void sample_begin(struct sample *s);
+void sample_end(struct sample *s);
+
+/* Writes to the file. put_be(), put_le(): width bytes of value, big or little endian. */
+void put(struct sample *s, uint64_t offset, const void *bytes, size_t length);
+void put_text(struct sample *s, uint64_t offset, const char *text);
+void put_be(struct sample *s, uint64_t offset, unsigned width, uint64_t value);
+void put_le(struct sample *s, uint64_t offset, unsigned width, uint64_t value);
+void set_size(struct sample *s, uint64_t size);
+
+/* Begins a new session on the file. */
+void sample_session(struct sample *s);
+
+/* Begins a new session and opens the file as that format: what disk_open() returns. */
+int sample_open(struct sample *s, const struct format_driver *driver);
+
+/* The words stand in what was said of the image. */
+void assert_said(const struct image *img, const char *words);
+
+/* The file is refused as that format with that error, in a line with these words. */
+void assert_refused(struct sample *s, const struct format_driver *driver, int error,
+                    const char *words);
+
+/*
+ * The stream of the open sample gives just these extents: length and kind, and with
+ * EXTENTS_WANT_HOST also host, part, flags and layer. Offsets are those that follow.
+ */
+void assert_extents(struct sample *s, unsigned want, const struct extent *expected, size_t count);
+#define ASSERT_EXTENTS(s, want, ...)                                                               \
+    assert_extents(s, want, (const struct extent[]){__VA_ARGS__},                                  \
+                   COUNT(((const struct extent[]){__VA_ARGS__})))
+
+/* The stream of the open sample fails with that error, in these words. */
+void assert_stream_fails(struct sample *s, unsigned want, int error, const char *words);
+
+/* An extent, for ASSERT_EXTENTS(). */
+#define DATA(length_, host_)                                                                       \
+    {                                                                                              \
+        .length = (length_), .kind = EXTENT_DATA, .host = (host_)                                  \
+    }
+#define HOST_DATA(length_, host_)                                                                  \
+    {                                                                                              \
+        .length = (length_), .kind = EXTENT_DATA, .host = (host_), .flags = EXTENT_HOST_HOLES      \
+    }
+#define PART_DATA(length_, host_, part_)                                                           \
+    {                                                                                              \
+        .length = (length_), .kind = EXTENT_DATA, .host = (host_), .part = (part_)                 \
+    }
+/* Bytes of the file that reference part_ - 1 is, whose holes count; and what is a hole of it. */
+#define FLAT_DATA(length_, host_, part_)                                                           \
+    {                                                                                              \
+        .length = (length_), .kind = EXTENT_DATA, .host = (host_), .part = (part_),                \
+        .flags = EXTENT_HOST_HOLES                                                                 \
+    }
+#define FLAT_HOLE(length_, host_, part_)                                                           \
+    {                                                                                              \
+        .length = (length_), .kind = EXTENT_ZERO, .host = (host_), .part = (part_),                \
+        .flags = EXTENT_HOST_HOLES                                                                 \
+    }
+#define ZERO(length_)                                                                              \
+    {                                                                                              \
+        .length = (length_), .kind = EXTENT_ZERO, .host = EXTENT_NO_HOST                           \
+    }
+#define HOLE(length_)                                                                              \
+    {                                                                                              \
+        .length = (length_), .kind = EXTENT_HOLE, .host = EXTENT_NO_HOST                           \
+    }
+
+/* Reference n of the open image; its path has length bytes. */
+void assert_reference(struct sample *s, size_t n, enum reference_role role, const char *kind,
+                      const char *path, size_t length);
+
+/* The same, with a path that is a string without NULs. */
+#define ASSERT_REFERENCE(n, role, kind, path)                                                      \
+    assert_reference(&s, n, role, kind, path, strlen(path))
+
+#endif

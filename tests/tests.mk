@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Tests; included by the Makefile. tests/README.md describes the suites.
+#
+#   make check      unit tests and fixtures; TEST=vhd: the unit tests with that in their path
+#   make test       everything that needs no desktop, with AddressSanitizer and UndefinedBehaviorSanitizer
+#   make coverage   lines of formats/ and detect/ that unit tests and fixtures reach
+#   make fuzz       TIME=... WHAT="vpc qcow2": clang's fuzzer, so many seconds each (tools/setup fuzz installs clang)
+#   make oracle     N=... SEED=...: random images compared with qemu-img
+#   make faults     EVERY=... SEED=...: one call fails per run, each of them in turn
+#   make valgrind   EVERY=...: instar-cat over all fixtures, and a mount
+#   make torture    CASES=... SAMPLE=... SEED=...: fixtures truncated and with bits flipped, at other places in each run, for
+#                   an hour; with CASES=0 at every byte and every bit
+#   make soak       many readers of a mount while things go wrong, for minutes
+
+UNIT_TESTS = $(patsubst %.c,$(BUILD)/%,$(shell find tests/unit -name '*.c'))
+FUZZERS    = $(patsubst %,$(BUILD)/tests/fuzz/%,frames image targets)
+ORACLES    = $(patsubst %,$(BUILD)/tests/oracle/%,convert-size map-image measure-target read-chain)
+# The part of the daemon that reads what jobs send, for fuzzers.
+LISTENER   = $(call objects,$(wildcard fs/jobs/*.c fs/sandbox/*.c))
+
+$(BUILD)/tests/%.o: ALL_CPPFLAGS += $(FUSE_CFLAGS)
+
+$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/tests/support/support.o $(DAEMON) $(CORE)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(FUSE_LIBS) $(SANDBOX_LIBS) -lcmocka $(CORE_LIBS)
+
+$(BUILD)/tests/unit/fuzz/image-input: $(BUILD)/tests/fuzz/image-input.o
+
+# The test's own front, a hostile one, sends requests to the monitor.
+$(BUILD)/tests/unit/fs/monitor: LDFLAGS += -Wl,--wrap=front_run,--wrap=fuse_session_fd
+
+# A fuzzer replays inputs; with FUZZ=1 it looks for more.
+ifeq ($(FUZZ),1)
+$(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(LISTENER) $(CORE)
+	$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(SANDBOX_LIBS) $(CORE_LIBS)
+
+# Comparisons are traced in the size models alone: tracing takes half of the time, and the mutator of images knows their fields.
+IMAGE_FUZZER = $(call objects,$(wildcard tests/fuzz/image*.c))
+$(filter-out $(BUILD)/formats/targets/%,$(CORE)) $(IMAGE_FUZZER): SANITIZERS += -fno-sanitize-coverage=trace-cmp
+
+$(BUILD)/tests/fuzz/image: $(IMAGE_FUZZER)
+$(BUILD)/tests/fuzz/image: LDFLAGS += -Wl,--wrap=calloc,--wrap=free
+
+# A sum of sizes that wraps around is wrong, although C defines its value.
+$(BUILD)/formats/targets/%.o: SANITIZERS += -fsanitize=unsigned-integer-overflow
+else
+$(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay.o $(LISTENER) $(CORE)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(SANDBOX_LIBS) $(CORE_LIBS)
+endif
+
+$(BUILD)/tests/fuzz/image: $(call objects,tests/fuzz/image-input.c tests/fuzz/image-checks.c tests/fuzz/image-streams.c)
+
+# Programs that other readers are compared with: the extent stream as qemu-img prints it, guest bytes, sizes.
+$(ORACLES): $(BUILD)/tests/oracle/%: $(BUILD)/tests/oracle/%.o $(CORE)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CORE_LIBS)
+
+# Damages an image in every way, and reads all files each time: for tests/torture/run.py.
+$(BUILD)/tests/torture/torture: $(call objects,$(wildcard tests/torture/*.c)) $(CORE)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CORE_LIBS)
+
+$(BUILD)/tests/faults/faults.so: tests/faults/faults.c
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) -O1 -g -fPIC -shared -o $@ $<
+
+test: all $(BUILD)/make-image $(BUILD)/hello-ll $(ORACLES) $(BUILD)/tests/fuzz/image $(BUILD)/tests/unit/fs/sandbox/sandbox $(BUILD)/tests/faults/faults.so
+	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=build/sanitize test-programs
+	@tests/run build/sanitize
+
+test-programs: all $(BUILD)/make-image $(BUILD)/make-bench-images $(BUILD)/hello-ll $(ORACLES) $(BUILD)/tests/faults/faults.so \
+	$(BUILD)/tests/torture/torture $(UNIT_TESTS) $(FUZZERS)
+
+unit-tests: $(UNIT_TESTS)
+
+coverage:
+	@$(MAKE) --no-print-directory BUILD=build/coverage CFLAGS='-O0 -g --coverage' LDFLAGS=--coverage FORTIFY= unit-tests
+	@tests/coverage build/coverage
+
+# The corpus stays in build/fuzz/ for the next run, with inputs that break something; build/fuzz/totals has what all runs took.
+TIME ?= 60
+WHAT ?=
+fuzz:
+	@$(MAKE) --no-print-directory CC=clang FUZZ=1 BUILD=build/fuzz fuzz-programs
+	@tests/fuzz/run build/fuzz $(TIME) $(WHAT)
+
+fuzz-programs: $(FUZZERS)
+
+# SOURCES=1000 SETS=5000: random disks that qemu-img converts, and option sets that it measures.
+N ?= 300
+SEED ?= 1
+SOURCES ?= 40
+SETS ?= 1000
+oracle: all $(ORACLES)
+	python3 tests/oracle/run.py -n $(N) --seed $(SEED) --build $(BUILD)
+	python3 tests/oracle/targets.py -n $(SOURCES) --sets $(SETS) --seed $(SEED) --build $(BUILD)
+	python3 tests/oracle/contents.py --seed $(SEED) --build $(BUILD)
+	python3 tests/oracle/convert-sizes.py -n $(SOURCES) --seed $(SEED) --build $(BUILD)
+
+# SEEDS='qcow2/*,vpc/*' are names of fixtures, SIZE the largest one's bytes. For each fixture and kind of damage (KIND: only that
+# one) at most CASES consecutive lengths or bits of metadata, from a random place on, of which SAMPLE are compared with qemu-img.
+# CASES=0 is all of them, which takes a day. SEED chooses the places: the time by default, and the run prints it.
+SEEDS ?= *
+SIZE ?= 0
+KIND ?=
+CASES ?= 10000
+SAMPLE ?= 8
+JOBS ?= 2
+torture: all $(BUILD)/tests/torture/torture $(BUILD)/tests/oracle/map-image
+	python3 tests/torture/run.py --progress --build $(BUILD) --seeds '$(SEEDS)' --size $(SIZE) $(if $(KIND),--kind $(KIND)) --cases $(CASES) \
+		--sample $(SAMPLE) --jobs $(JOBS) $(if $(filter file,$(origin SEED)),,--seed $(SEED))
+
+soak:
+	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=build/sanitize test-programs
+	SOAK_SECONDS=60 python3 tests/mount/run.py --build build/sanitize --module mount.soak
+
+# EVERY=10: only every tenth of the allocations fails; of the fixtures every tenth.
+EVERY ?= 1
+faults:
+	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=build/sanitize test-programs
+	python3 tests/faults/run.py --every $(EVERY) --seed $(SEED)
+
+valgrind: all
+	python3 tests/faults/valgrind.py --every $(EVERY) --seed $(SEED)
+
+.PHONY: test test-programs coverage unit-tests fuzz fuzz-programs oracle faults valgrind torture soak

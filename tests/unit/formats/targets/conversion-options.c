@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Options as qemu-img convert takes and refuses them, where a measurement does not: the table that
+ * convert_sizes.py asks qemu-img about. */
+#include "formats/targets/targets.h"
+
+#include <errno.h>
+
+#define OPTIONS_TABLE "conversion-options-table.h"
+#define OPTIONS_PARSE target_options_parse_conversion
+#include "tests/support/options-rows.h"
+
+/* A measurement has no such key. */
+static void test_measurement(void **state)
+{
+    struct target_options o;
+    struct reason why;
+
+    (void)state;
+    assert_int_equal(target_options_parse(&qcow2_target, "compressed=on", &o, &why), -EINVAL);
+    assert_string_equal(why.words, "Invalid parameter 'compressed'");
+    assert_int_equal(target_options_parse(&qcow_target, "compressed=on", &o, &why), -EINVAL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_taken),
+        cmocka_unit_test(test_measurement),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

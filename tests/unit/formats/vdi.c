@@ -1,0 +1,479 @@
+// SPDX-License-Identifier: Apache-2.0
+/* vdi: the rules of the header, its fields, and every kind of entry of the block map. */
+#include "tests/support/support.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum {
+    SIGNATURE = 64,
+    VERSION_AT = 68,
+    HEADER_SIZE = 72,
+    IMAGE_TYPE = 76,
+    OFFSET_BMAP = 340,
+    OFFSET_DATA = 344,
+    SECTOR_SIZE = 360,
+    DISK_SIZE = 368,
+    BLOCK_SIZE = 376,
+    BLOCK_EXTRA = 380,
+    BLOCKS_IN_IMAGE = 384,
+    UUID_IMAGE = 392,
+    UUID_LAST_SNAP = 408,
+    UUID_LINK = 424,
+    UUID_PARENT = 440,
+    MAP_AT = 512,
+
+    DYNAMIC = 1,
+    STATIC = 2,
+};
+
+#define BLOCKS_MAX 0x1fffff80
+#define DISCARDED  UINT32_C(0xfffffffe)
+#define UNUSED     UINT32_MAX
+
+static struct sample s = {.fd = -1};
+
+static int end(void **state)
+{
+    (void)state;
+    sample_end(&s);
+    return 0;
+}
+
+static void entry(uint64_t index, uint32_t value)
+{
+    put_le(&s, MAP_AT + 4 * index, 4, value);
+}
+
+/* An image of so many blocks, all free, in a file of a header and a map. */
+static void make_vdi(uint32_t type, uint32_t blocks)
+{
+    sample_begin(&s);
+    put_text(&s, 0, "<<< text >>>\n");
+    put_le(&s, SIGNATURE, 4, 0xbeda107f);
+    put_le(&s, VERSION_AT, 4, 0x10001);
+    put_le(&s, HEADER_SIZE, 4, 400);
+    put_le(&s, IMAGE_TYPE, 4, type);
+    put_le(&s, OFFSET_BMAP, 4, MAP_AT);
+    put_le(&s, OFFSET_DATA, 4, MIB);
+    put_le(&s, SECTOR_SIZE, 4, 512);
+    put_le(&s, DISK_SIZE, 8, blocks * MIB);
+    put_le(&s, BLOCK_SIZE, 4, MIB);
+    put_le(&s, BLOCKS_IN_IMAGE, 4, blocks);
+    set_size(&s, MIB);
+    for (uint32_t i = 0; i < blocks; i++)
+        entry(i, UNUSED);
+}
+
+static void open_vdi(void)
+{
+    assert_int_equal(sample_open(&s, &vdi_driver), 0);
+}
+
+static void test_header_rules(void **state)
+{
+    static const struct defect defects[] = {
+        {SIGNATURE, 4, 0xbeda107e, EUCLEAN, "signature is 0xbeda107e"},
+        {VERSION_AT, 4, 1, ENOTSUP, "version 0.1 is not 1.1"},
+        {VERSION_AT, 4, 0x10000, ENOTSUP, "version 1.0 is not"},
+        {VERSION_AT, 4, 0x10002, ENOTSUP, "version 1.2 is not"},
+        {OFFSET_BMAP, 4, 513, EUCLEAN, "offset_bmap 513"},
+        {OFFSET_BMAP, 4, MIB, EUCLEAN, "vdi: block map"},
+        {OFFSET_BMAP, 4, 0xfffffe00, EUCLEAN, "vdi: block map"},
+        {OFFSET_DATA, 4, MIB + 1, EUCLEAN, "offset_data 1048577"},
+        {SECTOR_SIZE, 4, 0, ENOTSUP, "sector_size 0"},
+        {SECTOR_SIZE, 4, 4096, ENOTSUP, "sector_size 4096"},
+        {BLOCK_SIZE, 4, 0, ENOTSUP, "block_size 0"},
+        {BLOCK_SIZE, 4, MIB / 2, ENOTSUP, "block_size 524288"},
+        {BLOCK_SIZE, 4, 2 * MIB, ENOTSUP, "block_size 2097152"},
+        {BLOCKS_IN_IMAGE, 4, 0, EUCLEAN, "0 blocks of 1 MiB do not cover"},
+        {BLOCKS_IN_IMAGE, 4, 3, EUCLEAN, "3 blocks of 1 MiB do not cover"},
+        {BLOCKS_IN_IMAGE, 4, BLOCKS_MAX + 1, EFBIG, "blocks_in_image 536870785"},
+        {DISK_SIZE, 8, 4 * MIB + 1, EUCLEAN, "disk of 4194305 bytes"},
+        {DISK_SIZE, 8, BLOCKS_MAX * MIB + 1, EFBIG, "disk_size 562949819203585"},
+        {DISK_SIZE, 8, UINT64_MAX, EFBIG, "disk_size 18446744073709551615"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(defects); i++) {
+        make_vdi(DYNAMIC, 4);
+        open_vdi();
+        put_le(&s, defects[i].at, defects[i].width, defects[i].value);
+        assert_refused(&s, &vdi_driver, defects[i].error, defects[i].words);
+    }
+}
+
+/* Values at the edge of the rules, and fields that mean nothing. */
+static void test_header_edges(void **state)
+{
+    (void)state;
+    make_vdi(DYNAMIC, 4);
+    put_le(&s, BLOCKS_IN_IMAGE, 4, BLOCKS_MAX);
+    put_le(&s, HEADER_SIZE, 4, 0);
+    open_vdi();
+    assert_string_equal(image_problems(s.img), "");
+    assert_int_equal(s.disk.virtual_size, 4 * MIB);
+    assert_string_equal(s.disk.subformat, "dynamic");
+    ASSERT_EXTENTS(&s, 0, ZERO(4 * MIB));
+    /* The file must hold the entries of the disk, of the others none. */
+    set_size(&s, MAP_AT + 16);
+    open_vdi();
+    set_size(&s, MAP_AT + 15);
+    assert_refused(&s, &vdi_driver, EUCLEAN, "block map");
+    /* The largest disk needs a map of 2 GiB. */
+    put_le(&s, DISK_SIZE, 8, BLOCKS_MAX * MIB);
+    assert_refused(&s, &vdi_driver, EUCLEAN, "block map");
+    set_size(&s, MAP_AT + UINT64_C(4) * BLOCKS_MAX);
+    open_vdi();
+    assert_int_equal(s.disk.virtual_size, BLOCKS_MAX * MIB);
+    /* A disk without bytes needs no map. */
+    put_le(&s, DISK_SIZE, 8, 0);
+    set_size(&s, 500);
+    open_vdi();
+    assert_int_equal(s.disk.virtual_size, 0);
+}
+
+static void test_odd_sizes(void **state)
+{
+    (void)state;
+    make_vdi(DYNAMIC, 4);
+    put_le(&s, DISK_SIZE, 8, 1);
+    open_vdi();
+    assert_int_equal(s.disk.virtual_size, 512);
+    put_le(&s, DISK_SIZE, 8, 4 * MIB - 511);
+    open_vdi();
+    assert_int_equal(s.disk.virtual_size, 4 * MIB);
+}
+
+static void test_types(void **state)
+{
+    static const struct {
+        uint32_t type;
+        const char *name, *words;
+    } types[] = {
+        {0, "dynamic", "image type is 0"},
+        {1, "dynamic", ""},
+        {2, "static", ""},
+        {3, "undo", "image type is 3"},
+        {4, "differencing", "image type is 4"},
+        {5, "dynamic", "image type is 5"},
+        {UINT32_MAX, "dynamic", "image type is 4294967295"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(types); i++) {
+        make_vdi(types[i].type, 2);
+        open_vdi();
+        assert_string_equal(s.disk.subformat, types[i].name);
+        if (*types[i].words)
+            assert_said(s.img, types[i].words);
+        else
+            assert_string_equal(image_problems(s.img), "");
+        /* With a parent no type is odd. */
+        put_le(&s, UUID_PARENT, 4, 1);
+        open_vdi();
+        assert_string_equal(s.disk.subformat, types[i].name);
+        assert_int_equal(s.disk.references_count, 1);
+        assert_string_equal(image_problems(s.img), "");
+    }
+}
+
+static void test_blocks(void **state)
+{
+    (void)state;
+    make_vdi(DYNAMIC, 9);
+    put_le(&s, DISK_SIZE, 8, 8 * MIB + 512);
+    entry(0, 1);
+    entry(1, 2);
+    entry(2, 0);
+    entry(3, DISCARDED);
+    entry(5, DISCARDED - 1);
+    entry(7, 0);
+    entry(8, 1);
+    open_vdi();
+    ASSERT_EXTENTS(&s, EXTENTS_WANT_HOST, DATA(2 * MIB, 2 * MIB), DATA(MIB, MIB), ZERO(2 * MIB),
+                   DATA(MIB, MIB + UINT64_C(0xfffffffd) * MIB), ZERO(MIB), DATA(MIB + 512, MIB));
+    ASSERT_EXTENTS(&s, 0, DATA(3 * MIB, 0), ZERO(2 * MIB), DATA(MIB, 0), ZERO(MIB),
+                   DATA(MIB + 512, 0));
+}
+
+/* From the middle of a block on. */
+static void test_extent_within(void **state)
+{
+    struct extent e = {.offset = MIB + 1000, .host = EXTENT_NO_HOST};
+
+    (void)state;
+    make_vdi(DYNAMIC, 4);
+    entry(1, 7);
+    entry(2, 3);
+    open_vdi();
+    assert_int_equal(vdi_driver.extent_at(&s.disk, e.offset, EXTENTS_WANT_HOST, &e), 0);
+    assert_int_equal(e.host, 8 * MIB + 1000);
+    assert_int_equal(e.length, MIB - 1000);
+    assert_int_equal(vdi_driver.extent_at(&s.disk, e.offset, 0, &e), 0);
+    assert_int_equal(e.length, 2 * MIB - 1000);
+    assert_int_equal(vdi_driver.extent_at(&s.disk, 3 * MIB + 1, 0, &e), 0);
+    assert_int_equal(e.kind, EXTENT_ZERO);
+    assert_int_equal(e.length, MIB - 1);
+}
+
+/* Holes of the file are zeros, and so is what is behind its end, where that has no data. */
+static void test_static(void **state)
+{
+    (void)state;
+    make_vdi(STATIC, 5);
+    for (uint32_t i = 0; i < 4; i++)
+        entry(i, i);
+    put_text(&s, MIB + 64 * KIB, "data");
+    put_text(&s, 3 * MIB, "data");
+    set_size(&s, 3 * MIB + 4 * KIB);
+    open_vdi();
+    ASSERT_EXTENTS(
+        &s, EXTENTS_WANT_HOST | EXTENTS_WANT_JOINED,
+        {.length = 64 * KIB, .kind = EXTENT_ZERO, .host = MIB, .flags = EXTENT_HOST_HOLES},
+        HOST_DATA(4 * KIB, MIB + 64 * KIB),
+        {.length = 2 * MIB - 68 * KIB,
+         .kind = EXTENT_ZERO,
+         .host = MIB + 68 * KIB,
+         .flags = EXTENT_HOST_HOLES},
+        HOST_DATA(2 * MIB, 3 * MIB), /* most of it past the end of the file */
+        ZERO(MIB));
+    /* Out of order: also without hosts no run goes over blocks that do not follow each other. */
+    entry(0, 2);
+    entry(2, 0);
+    open_vdi();
+    ASSERT_EXTENTS(&s, EXTENTS_WANT_JOINED, DATA(4 * KIB, 0), ZERO(2 * MIB + 60 * KIB),
+                   DATA(4 * KIB, 0), ZERO(3 * MIB - 68 * KIB));
+}
+
+/* Extra bytes before each block: blocks that follow each other are no longer contiguous. */
+static void test_block_extra(void **state)
+{
+    (void)state;
+    make_vdi(DYNAMIC, 3);
+    put_le(&s, BLOCK_EXTRA, 4, 512);
+    entry(0, 0);
+    entry(1, 1);
+    entry(2, DISCARDED - 1);
+    open_vdi();
+    ASSERT_EXTENTS(&s, EXTENTS_WANT_HOST, DATA(MIB, MIB + 512), DATA(MIB, 2 * MIB + 1024),
+                   DATA(MIB, MIB + 512 + UINT64_C(0xfffffffd) * (MIB + 512)));
+    ASSERT_EXTENTS(&s, 0, DATA(3 * MIB, 0));
+    put_le(&s, BLOCK_EXTRA, 4, UINT32_MAX);
+    open_vdi();
+    ASSERT_EXTENTS(&s, EXTENTS_WANT_HOST, DATA(MIB, MIB + UINT32_MAX),
+                   DATA(MIB, 2 * MIB + UINT64_C(2) * UINT32_MAX),
+                   DATA(MIB, MIB + UINT32_MAX + UINT64_C(0xfffffffd) * (MIB + UINT32_MAX)));
+}
+
+/* More entries than are read at once: 256 Ki. */
+static void test_long_table(void **state)
+{
+    enum { PIECE = 256 << 10, ENTRIES = 2 * PIECE + 7 };
+
+    (void)state;
+    make_vdi(DYNAMIC, 1);
+    put_le(&s, DISK_SIZE, 8, ENTRIES * MIB);
+    put_le(&s, BLOCKS_IN_IMAGE, 4, ENTRIES);
+    set_size(&s, 4 * MIB); /* the entries from the second on are 0 */
+    entry(PIECE, UNUSED);
+    entry(2 * PIECE, DISCARDED);
+    entry(2 * PIECE + 6, UNUSED);
+    open_vdi();
+    ASSERT_EXTENTS(&s, EXTENTS_WANT_JOINED, ZERO(MIB), DATA((PIECE - 1) * MIB, 0), ZERO(MIB),
+                   DATA((PIECE - 1) * MIB, 0), ZERO(MIB), DATA(5 * MIB, 0), ZERO(MIB));
+    assert_true(image_bytes_read(s.img) < 3 * MIB);
+}
+
+/* The file becomes shorter while it is read. */
+static void test_shortened(void **state)
+{
+    struct extent e = {.offset = MIB};
+
+    (void)state;
+    make_vdi(DYNAMIC, 8);
+    open_vdi();
+    set_size(&s, 512);
+    assert_int_equal(vdi_driver.extent_at(&s.disk, e.offset, 0, &e), -EIO);
+    assert_said(s.img, "has become shorter");
+}
+
+static void test_content(void **state)
+{
+    uint8_t bytes[8];
+
+    (void)state;
+    make_vdi(DYNAMIC, 3);
+    entry(0, 1);
+    entry(1, 0);
+    put_text(&s, MIB, "behind");
+    put_text(&s, 3 * MIB - 4, "edge");
+    open_vdi();
+    assert_int_equal(disk_read(&s.disk, MIB - 4, bytes, 8), 0);
+    assert_memory_equal(bytes, "edgebehi", 8);
+    assert_int_equal(disk_read(&s.disk, 2 * MIB, bytes, 8), 0);
+    assert_memory_equal(bytes, "\0\0\0\0\0\0\0\0", 8);
+    entry(0, 7);
+    open_vdi();
+    assert_int_equal(disk_read(&s.disk, 0, bytes, 8), -EIO);
+}
+
+static void assert_field(const char *name, const char *value)
+{
+    static char text[FIELD_TEXT_MAX];
+
+    assert_int_equal(header_value(&s.disk, "", name, text), 0);
+    assert_string_equal(text, value);
+}
+
+static void test_fields(void **state)
+{
+    static const uint8_t uuid[16] = {3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15};
+    static char text[FIELD_TEXT_MAX];
+
+    (void)state;
+    make_vdi(DYNAMIC, 8);
+    put(&s, UUID_IMAGE, uuid, 16);
+    put_le(&s, 80, 4, 0x102);
+    put_text(&s, 84, "a disk");
+    put_le(&s, 388, 4, 77);
+    open_vdi();
+    assert_field("text", "<<< text >>>\\x0a");
+    assert_field("version", "65537");
+    assert_field("image_type", "1");
+    assert_field("image_flags", "zero-expand bit-1");
+    assert_field("description", "a disk");
+    assert_field("disk_size", "8388608");
+    assert_field("blocks_allocated", "77");
+    assert_field("uuid_image", "00010203-0405-0607-0809-0a0b0c0d0e0f");
+    assert_field("lchs_sector_size", "0");
+    /* A header that ends before its geometry, and one that ends in it. */
+    put_le(&s, HEADER_SIZE, 4, 384);
+    open_vdi();
+    assert_field("uuid_parent", "00000000-0000-0000-0000-000000000000");
+    assert_int_equal(header_value(&s.disk, "", "lchs_cylinders", text), -ENOENT);
+    put_le(&s, HEADER_SIZE, 4, 399);
+    open_vdi();
+    assert_field("lchs_sectors", "0");
+    assert_int_equal(header_value(&s.disk, "", "lchs_sector_size", text), -ENOENT);
+    put_le(&s, HEADER_SIZE, 4, UINT32_MAX);
+    open_vdi();
+    assert_field("lchs_sector_size", "0");
+    /* Also of an image that is refused. */
+    put_le(&s, UUID_PARENT, 4, 0x11223344);
+    put_le(&s, SECTOR_SIZE, 4, 513);
+    assert_refused(&s, &vdi_driver, ENOTSUP, "sector_size 513");
+    assert_field("uuid_parent", "11223344-0000-0000-0000-000000000000");
+}
+
+/* A bit of either UUID makes a parent, whatever the type; it has no path. */
+static void test_parent(void **state)
+{
+    static const struct {
+        uint64_t at;
+        const char *source;
+    } cases[] = {{UUID_LINK, "uuid_link"},
+                 {UUID_LINK + 15, "uuid_link"},
+                 {UUID_PARENT, "uuid_parent"},
+                 {UUID_PARENT + 15, "uuid_parent"}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        make_vdi(i % 2 ? DYNAMIC : 4, 2);
+        put_le(&s, cases[i].at, 1, 0x80);
+        open_vdi();
+        assert_int_equal(s.disk.references_count, 1);
+        ASSERT_REFERENCE(0, REFERENCE_BELOW, "parent", "");
+        assert_string_equal(s.disk.below->source, cases[i].source);
+        assert_string_equal(s.disk.below->format, "vdi");
+        assert_string_equal(image_problems(s.img), "");
+        assert_stream_fails(&s, 0, EACCES, cases[i].source);
+    }
+    /* Both: one parent. */
+    put_le(&s, UUID_LINK, 1, 1);
+    open_vdi();
+    assert_int_equal(s.disk.references_count, 1);
+    assert_string_equal(s.disk.below->source, "uuid_link");
+}
+
+/* A block that is free is the parent's, one of zeros is not. */
+static void test_blocks_of_a_child(void **state)
+{
+    (void)state;
+    make_vdi(4, 7);
+    set_size(&s, 3 * MIB);
+    put_le(&s, UUID_LINK, 1, 1);
+    entry(1, DISCARDED);
+    entry(2, DISCARDED);
+    entry(3, 1);
+    entry(6, 0);
+    sample_session(&s);
+    assert_int_equal(disk_open(&s.disk, s.img, &vdi_driver, &(struct open_options){.alone = true}),
+                     0);
+    ASSERT_EXTENTS(&s, 0, HOLE(MIB), ZERO(2 * MIB), DATA(MIB, 0), HOLE(2 * MIB), DATA(MIB, 0));
+}
+
+/* A child whose parent has these first bytes of its UUIDs put above an image of uuid_image 1,
+ * uuid_last_snap 2. */
+static int put_below(uint8_t link, uint8_t modified)
+{
+    static struct sample below = {.fd = -1};
+    int error;
+
+    make_vdi(DYNAMIC, 2);
+    set_size(&s, 3 * MIB);
+    put_le(&s, UUID_IMAGE, 1, 1);
+    put_le(&s, UUID_LAST_SNAP, 1, 2);
+    entry(1, 0);
+    sample_end(&below);
+    below = s;
+    s = (struct sample){.fd = -1};
+    assert_int_equal(sample_open(&below, &vdi_driver), 0);
+    make_vdi(4, 2);
+    put_le(&s, UUID_LINK, 1, link);
+    put_le(&s, UUID_PARENT, 1, modified);
+    open_vdi();
+    error = disk_put_below(&s.disk, &below.disk, NULL);
+    if (error)
+        assert_stream_fails(&s, 0, -error, "-o any-parent takes it all the same");
+    assert_int_equal(
+        disk_put_below(&s.disk, &below.disk, &(struct open_options){.any_parent = true}), 0);
+    ASSERT_EXTENTS(&s, 0, ZERO(MIB), DATA(MIB, 0));
+    if (!error) {
+        assert_int_equal(sample_open(&below, &raw_driver), 0);
+        assert_int_equal(disk_put_below(&s.disk, &below.disk, NULL), -EUCLEAN);
+        assert_said(s.img, "vdi: the parent is raw, not vdi");
+    }
+    sample_end(&below);
+    return error;
+}
+
+static void test_identity(void **state)
+{
+    (void)state;
+    assert_int_equal(put_below(1, 0), 0);
+    assert_int_equal(put_below(1, 2), 0);
+    assert_int_equal(put_below(0, 2), 0);
+    assert_int_equal(put_below(3, 2), -EUCLEAN);
+    assert_said(s.img, "vdi: uuid_image of the parent is 00000001-0000-0000-0000-000000000000, not "
+                       "00000003-0000-0000-0000-000000000000, which uuid_link says");
+    assert_int_equal(put_below(1, 3), -EUCLEAN);
+    assert_said(s.img, "vdi: uuid_last_snap of the parent is 00000002-0000-0000-0000-000000000000, "
+                       "not 00000003-0000-0000-0000-000000000000, which uuid_parent says");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_header_rules), cmocka_unit_test(test_header_edges),
+        cmocka_unit_test(test_odd_sizes),    cmocka_unit_test(test_types),
+        cmocka_unit_test(test_blocks),       cmocka_unit_test(test_extent_within),
+        cmocka_unit_test(test_static),       cmocka_unit_test(test_block_extra),
+        cmocka_unit_test(test_long_table),   cmocka_unit_test(test_shortened),
+        cmocka_unit_test(test_parent),       cmocka_unit_test(test_blocks_of_a_child),
+        cmocka_unit_test(test_identity),     cmocka_unit_test(test_content),
+        cmocka_unit_test(test_fields),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, end);
+}

@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What an image names, told by a job: as it stands there; and jobs that die, or say anything. */
+#include "fs/jobs/collect.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include "fs/jobs/wire.h"
+#include "tests/support/policy-files.h"
+#include "tests/support/qcow2-image.h"
+
+static struct sandbox_filter filters[SANDBOX_KINDS];
+static const struct sandbox_options sandbox = {.filters = filters};
+static struct layers layers;
+static struct reference_list references;
+static struct collected collected;
+static struct sample s = {.fd = -1};
+
+static int begin(void **state)
+{
+    (void)state;
+    nodes_begin();
+    sandbox_filter_make(&filters[SANDBOX_JOB], SANDBOX_JOB);
+    make_top();
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    remove_top();
+    return 0;
+}
+
+static void forget(void)
+{
+    reference_list_end(&references);
+    collected_end(&collected);
+    layers_end(&layers);
+}
+
+/* A real job's answer. */
+static void collect(const char *image)
+{
+    const struct open_options options = {.format = NULL};
+
+    forget();
+    assert_int_equal(layers_begin(&layers, in_top(image), false), 0);
+    assert_int_equal(collect_references(&layers, 0, &options, &sandbox, &references, &collected),
+                     1);
+}
+
+/* Nothing is left of the job. */
+static void assert_no_children(void)
+{
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+    assert_int_equal(errno, ECHILD);
+}
+
+static void make_overlay(const char *name, const char *backing, size_t length)
+{
+    char bytes[4096];
+    int fd = open(in_top(name), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+    make_qcow2(&s, MIB, 16);
+    put_be(&s, Q_BACKING_OFFSET, 8, 512);
+    put_be(&s, Q_BACKING_SIZE, 4, length);
+    put(&s, 512, backing, length);
+    for (off_t at = 0; at < 5 * 65536; at += (off_t)sizeof bytes) {
+        assert_int_equal(pread(s.fd, bytes, sizeof bytes, at), sizeof bytes);
+        assert_int_equal(write(fd, bytes, sizeof bytes), sizeof bytes);
+    }
+    close(fd);
+    sample_end(&s);
+}
+
+static void test_round_trip(void **state)
+{
+    static const char *const names[] = {"base.img", "json:{\"driver\":\"raw\"}",
+                                        "\x1b[2J\n\xff\xfe", "/etc/passwd", " "};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(names); i++) {
+        make_overlay("overlay", names[i], strlen(names[i]));
+        collect("overlay");
+        assert_int_equal(references.count, 1);
+        assert_int_equal(references.items[0].role, REFERENCE_BELOW);
+        assert_string_equal(references.items[0].kind, "backing file");
+        assert_string_equal(references.items[0].source, "backing_file_offset");
+        assert_null(references.items[0].format);
+        assert_false(references.items[0].is_windows);
+        assert_int_equal(references.items[0].length, strlen(names[i]));
+        assert_memory_equal(references.items[0].path, names[i], strlen(names[i]));
+        assert_true(collected.cost.bytes >= 104);
+        assert_non_null(
+            results_get(&collected.results, &(struct place){.node = node_by_path("format")}));
+        assert_no_children();
+    }
+    make_overlay("overlay", "a\0b", 3);
+    collect("overlay");
+    assert_int_equal(references.count, 1);
+    assert_memory_equal(references.items[0].path, "a\0b", 3);
+}
+
+static void test_nothing_named(void **state)
+{
+    (void)state;
+    make_file("raw", "raw");
+    collect("raw");
+    assert_int_equal(references.count, 0);
+    assert_true(collected.cost.bytes > 0);
+    make_overlay("bad", "x", 1);
+    assert_int_equal(truncate(in_top("bad"), 60), 0);
+    collect("bad");
+    assert_int_equal(references.count, 0);
+    assert_true(collected.problems.length > 0);
+    assert_no_children();
+}
+
+/* What is known is not needed by all who ask. */
+static void test_references_alone(void **state)
+{
+    const struct open_options options = {.format = NULL};
+
+    (void)state;
+    make_overlay("overlay", "base", 4);
+    forget();
+    assert_int_equal(layers_begin(&layers, in_top("overlay"), false), 0);
+    assert_int_equal(collect_references(&layers, 0, &options, &sandbox, &references, NULL), 1);
+    assert_int_equal(references.count, 1);
+}
+
+/* A job that dies before it has said all tells nothing, and the mount goes on. */
+static void test_job_dies(void **state)
+{
+    const struct open_options options = {.format = NULL};
+    unsigned before;
+    pid_t pid;
+    int status;
+
+    (void)state;
+    forget();
+    before = open_descriptors();
+    make_overlay("overlay", "base", 4);
+    pid = fork();
+    if (pid == 0) {
+        /* The image is gone for the job, which can say nothing but that. */
+        if (layers_begin(&layers, in_top("overlay"), false))
+            _exit(2);
+        close(layers.items[0].fd);
+        layers.items[0].fd = -1;
+        status = collect_references(&layers, 0, &options, &sandbox, &references, NULL);
+        _exit(status || references.count ? 1 : 0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    forget();
+    assert_int_equal(open_descriptors(), before);
+}
+
+/* The same where there are no descriptors left for its pipe. */
+static void test_no_job(void **state)
+{
+    const struct open_options options = {.format = NULL};
+    const struct rlimit none = {0, 0};
+    struct rlimit usual;
+    int error;
+
+    (void)state;
+    forget();
+    make_overlay("overlay", "base", 4);
+    assert_int_equal(layers_begin(&layers, in_top("overlay"), false), 0);
+    getrlimit(RLIMIT_NOFILE, &usual);
+    setrlimit(RLIMIT_NOFILE, &(struct rlimit){none.rlim_cur, usual.rlim_max});
+    error = collect_references(&layers, 0, &options, &sandbox, &references, NULL);
+    setrlimit(RLIMIT_NOFILE, &usual);
+    assert_int_equal(error, -EMFILE);
+}
+
+/* A job's side of the pipe. */
+static int ends[2];
+
+static void say_bytes(const void *bytes, size_t length)
+{
+    assert_int_equal(write(ends[1], bytes, length), length);
+}
+
+static void say(struct wire_frame frame, const void *bytes)
+{
+    say_bytes(&frame, sizeof frame);
+    say_bytes(bytes, frame.length);
+}
+
+static void begin_saying(void)
+{
+    const struct sandbox_state held = {.failed = SANDBOX_LAYERS};
+
+    forget();
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    assert_true(fcntl(ends[1], F_SETPIPE_SZ, 1 << 20) > 0);
+    say((struct wire_frame){.kind = WIRE_SANDBOX, .length = sizeof held}, &held);
+}
+
+/* The job ends: what is made of that. */
+static int end_saying(void)
+{
+    int taken;
+
+    close(ends[1]);
+    taken = collect_frames(ends[0], &references, &collected);
+    close(ends[0]);
+    return taken;
+}
+
+static void say_reference(struct wire_reference head, const char *words, size_t length)
+{
+    char bytes[256];
+
+    memcpy(bytes, &head, sizeof head);
+    memcpy(bytes + sizeof head, words, length);
+    say((struct wire_frame){.kind = WIRE_REFERENCE, .length = (uint32_t)(sizeof head + length)},
+        bytes);
+}
+
+static void say_end(void)
+{
+    say((struct wire_frame){.kind = WIRE_END}, NULL);
+}
+
+static void test_good_frames(void **state)
+{
+    (void)state;
+    begin_saying();
+    say_reference((struct wire_reference){1, 1, 1, 2, 3, 4}, "kssfffpath", 10);
+    say_reference((struct wire_reference){2, 0, 0, 0, UINT32_MAX, 0}, "", 0);
+    say_end();
+    assert_int_equal(end_saying(), 1);
+    assert_int_equal(references.count, 2);
+    assert_string_equal(references.items[0].kind, "k");
+    assert_string_equal(references.items[0].source, "ss");
+    assert_string_equal(references.items[0].format, "fff");
+    assert_string_equal(references.items[0].path, "path");
+    assert_true(references.items[0].is_windows);
+    assert_null(references.items[1].format);
+    assert_int_equal(references.items[1].role, REFERENCE_ASIDE);
+}
+
+static void test_cut_off(void **state)
+{
+    struct wire_frame frame = {.kind = WIRE_PROBLEMS, .length = 100};
+
+    (void)state;
+    begin_saying();
+    assert_int_equal(end_saying(), 0);
+    begin_saying();
+    say_reference((struct wire_reference){0, 0, 1, 1, 1, 1}, "ksfp", 4);
+    assert_int_equal(end_saying(), 0);
+    begin_saying();
+    say_bytes(&frame, sizeof frame);
+    say_bytes("abc", 3);
+    assert_int_equal(end_saying(), 0);
+    /* What follows the end does not count. */
+    begin_saying();
+    say_end();
+    say_reference((struct wire_reference){0, 0, 1, 1, 1, 1}, "ksfp", 4);
+    assert_int_equal(end_saying(), 1);
+    assert_int_equal(references.count, 0);
+}
+
+static void test_bad_references(void **state)
+{
+    static const struct wire_reference heads[] = {
+        {3, 0, 1, 1, 1, 1},                   /* a role that there is not */
+        {UINT32_MAX, 0, 1, 1, 1, 1},          /* the same */
+        {0, 0, 5, 0, UINT32_MAX, 0},          /* more words than bytes */
+        {0, 0, 1, 1, 1, 2},                   /* the same, in the path */
+        {0, 0, 1, 1, 3, 0},                   /* the same, in the format */
+        {0, 0, 1, 1, UINT32_MAX - 1, 1},      /* the same */
+        {0, 0, UINT32_MAX, UINT32_MAX, 1, 1}, /* the same */
+        {0, 0, 1, 1, UINT32_MAX, 1},          /* fewer words than bytes */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(heads); i++) {
+        begin_saying();
+        say_reference(heads[i], "ksfp", 4);
+        say_end();
+        assert_int_equal(end_saying(), -EPROTO);
+        assert_int_equal(references.count, 0);
+    }
+    begin_saying();
+    say((struct wire_frame){.kind = WIRE_REFERENCE, .length = 3}, "abc");
+    say_end();
+    assert_int_equal(end_saying(), -EPROTO);
+}
+
+static void test_bad_results(void **state)
+{
+    const uint32_t format = (uint32_t)node_index(node_by_path("format"));
+    const uint32_t list = (uint32_t)node_index(node_by_path("references"));
+    const uint32_t kind = (uint32_t)node_index(node_by_path("references/#/kind"));
+    const struct wire_frame frames[] = {
+        {.kind = WIRE_FILE, .node = (uint32_t)nodes_count()},
+        {.kind = WIRE_FILE, .node = UINT32_MAX},
+        {.kind = WIRE_FILE, .node = format, .number = 1},
+        {.kind = WIRE_FILE, .node = format, .error = EIO},
+        {.kind = WIRE_FILE, .node = 0},
+        {.kind = WIRE_FILE, .node = list},
+        {.kind = WIRE_FILE, .node = kind, .number = NUMBERS_MAX},
+        {.kind = WIRE_FILE, .node = kind, .number = UINT32_MAX},
+        {.kind = WIRE_COUNT, .node = format, .number = 1},
+        {.kind = WIRE_COUNT, .node = list, .number = UINT32_MAX},
+        {.kind = WIRE_COUNT, .node = UINT32_MAX, .number = 1},
+        {.kind = WIRE_FILE, .length = UINT32_MAX},
+        {.kind = WIRE_COST},
+        {.kind = WIRE_SANDBOX},
+        {.kind = 99},
+        /* What its pass does not tell. */
+        {.kind = WIRE_FILE, .node = (uint32_t)node_index(node_by_path("allocated_size"))},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(frames); i++) {
+        begin_saying();
+        say_bytes(&frames[i], sizeof frames[i]);
+        say_end();
+        if (end_saying() != -EPROTO)
+            fail_msg("frame %zu was taken", i);
+    }
+}
+
+/* Words for the user are lines without control characters, whatever a job says. */
+static void test_odd_frames(void **state)
+{
+    (void)state;
+    begin_saying();
+    say((struct wire_frame){.kind = WIRE_PROBLEMS, .length = 7}, "a\x1b[2Jb\n");
+    say_end();
+    assert_int_equal(end_saying(), 1);
+    assert_null(memchr(collected.problems.bytes, '\x1b', collected.problems.length));
+    forget();
+}
+
+/* More than an image can name. */
+static void test_too_many(void **state)
+{
+    struct wire_reference head = {1, 0, 1, 1, UINT32_MAX, 1 << 19};
+    struct wire_frame frame = {.kind = WIRE_REFERENCE,
+                               .length = (uint32_t)sizeof head + 2 + (1 << 19)};
+    int taken, status;
+    pid_t pid;
+
+    (void)state;
+    begin_saying();
+    pid = fork();
+    if (pid == 0) {
+        char *words = calloc(1, 2 + (1 << 19));
+
+        close(ends[0]);
+        signal(SIGPIPE, SIG_DFL);
+        for (;;) {
+            wire_write(ends[1], &frame, sizeof frame);
+            wire_write(ends[1], &head, sizeof head);
+            wire_write(ends[1], words, 2 + (1 << 19));
+        }
+    }
+    taken = end_saying();
+    assert_int_equal(taken, -EFBIG);
+    assert_true(references.bytes <= REFERENCES_BYTES_MAX);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(WTERMSIG(status), SIGPIPE);
+    forget();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_round_trip),       cmocka_unit_test(test_nothing_named),
+        cmocka_unit_test(test_references_alone), cmocka_unit_test(test_job_dies),
+        cmocka_unit_test(test_no_job),           cmocka_unit_test(test_good_frames),
+        cmocka_unit_test(test_cut_off),          cmocka_unit_test(test_bad_references),
+        cmocka_unit_test(test_bad_results),      cmocka_unit_test(test_odd_frames),
+        cmocka_unit_test(test_too_many),
+    };
+
+    return cmocka_run_group_tests(tests, begin, end);
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Who waits until somebody has looked for another file of the image's name. */
+#include "tests/support/jobs-monitor.h"
+
+static int told; /* by the look; 1: nothing was */
+
+static void look(void *context, const struct wire_answer *a, int fd)
+{
+    (void)context;
+    assert_int_equal(fd, -1);
+    told = a->status;
+}
+
+static void ask(struct reader *reader)
+{
+    *reader = (struct reader){.waiter = {.resume = resume_reader}};
+    jobs.looked = look;
+    told = 1;
+    jobs_look(&jobs);
+    jobs_wait_look(&jobs, &reader->waiter);
+    settle();
+    assert_waits(reader);
+    assert_false(jobs_are_idle(&jobs));
+}
+
+/* The next request is to look. */
+static void assert_asked(void)
+{
+    assert_request(WIRE_LOOK, PASS_DIRECTORY);
+    assert_no_request();
+}
+
+static void test_answer(void **state)
+{
+    struct reader first, second = {.waiter = {.resume = resume_reader}};
+
+    (void)state;
+    ask(&first);
+    jobs_wait_look(&jobs, &second.waiter);
+    assert_asked();
+    answer(WIRE_LOOKED, 0, -ENOENT, -1);
+    settle();
+    assert_int_equal(told, -ENOENT);
+    assert_resumed(&first, 0);
+    assert_resumed(&second, 0);
+}
+
+/* Storage hangs: they do not wait for long. */
+static void test_no_answer(void **state)
+{
+    struct reader reader;
+
+    (void)state;
+    ask(&reader);
+    reader.waiter.since -= JOBS_LOOK_MS - 50;
+    run_for(20);
+    assert_waits(&reader);
+    run_for(100);
+    assert_resumed(&reader, 0);
+    assert_int_equal(told, 1);
+}
+
+static void test_leave(void **state)
+{
+    struct reader first, second = {.waiter = {.resume = resume_reader}};
+
+    (void)state;
+    ask(&first);
+    jobs_wait_look(&jobs, &second.waiter);
+    jobs_leave(&jobs, &first.waiter);
+    answer(WIRE_LOOKED, 0, -EALREADY, -1);
+    settle();
+    assert_waits(&first);
+    assert_resumed(&second, 0);
+}
+
+static void test_end(void **state)
+{
+    struct reader reader;
+
+    ask(&reader);
+    end_jobs(state);
+    assert_resumed(&reader, -EIO);
+    begin_jobs(state);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_answer, begin_jobs, end_jobs),
+        cmocka_unit_test_setup_teardown(test_no_answer, begin_jobs, end_jobs),
+        cmocka_unit_test_setup_teardown(test_leave, begin_jobs, end_jobs),
+        cmocka_unit_test_setup_teardown(test_end, begin_jobs, end_jobs),
+    };
+
+    nodes_begin();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What of the tree is there, as far as is known: files, numbered directories, and layers alone. */
+#include "fs/presence.h"
+
+#include <errno.h>
+
+#include "tests/support/support.h"
+
+static struct view views[VIEWS_MAX];
+static struct front front = {.jobs.views = views};
+
+static int begin(void **state)
+{
+    (void)state;
+    nodes_begin();
+    return 0;
+}
+
+static int forget(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < VIEWS_MAX; i++)
+        results_forget(&front.jobs.views[i].results);
+    return 0;
+}
+
+static struct place at(const char *path)
+{
+    struct place place;
+
+    if (!place_by_path(path, &place))
+        fail_msg("there is no place %s", path);
+    return place;
+}
+
+static void know(const char *path, int error, const char *text)
+{
+    const struct place place = at(path);
+
+    assert_int_equal(results_put(&front.jobs.views[place.view].results, &place,
+                                 result_new(error, text, strlen(text))),
+                     0);
+}
+
+static void know_count(const char *path, uint32_t count)
+{
+    const struct place place = at(path);
+
+    assert_int_equal(results_set_count(&front.jobs.views[place.view].results, &place, count), 0);
+}
+
+static bool is_absent(const char *path)
+{
+    const struct place place = at(path);
+
+    return tree_is_absent(&front, &place);
+}
+
+static void test_computed(void **state)
+{
+    struct place place = at("format");
+
+    (void)state;
+    assert_null(tree_computed(&front, &place));
+    know("format", 0, "raw\n");
+    assert_int_equal(tree_computed(&front, &place)->length, 4);
+    place.view = 1;
+    assert_null(tree_computed(&front, &place));
+    know("layers/0/format", 0, "qcow2\n");
+    assert_int_equal(tree_computed(&front, &place)->length, 6);
+    place = at("references/3/kind");
+    know("references/3/kind", 0, "x\n");
+    assert_non_null(tree_computed(&front, &place));
+    place.number = 2;
+    assert_null(tree_computed(&front, &place));
+}
+
+static void test_absent_files(void **state)
+{
+    (void)state;
+    assert_false(is_absent("subformat"));
+    know("subformat", -ENOENT, "");
+    assert_true(is_absent("subformat"));
+    assert_false(is_absent("layers/0/subformat"));
+    know("virtual_size", -EIO, "");
+    assert_false(is_absent("virtual_size"));
+}
+
+static void test_numbered(void **state)
+{
+    struct place references = at("references");
+
+    (void)state;
+    assert_false(is_absent("references"));
+    assert_true(is_absent("references/0"));
+    assert_int_equal(tree_entries(&front, &references), 0);
+    know_count("references", 3);
+    assert_int_equal(tree_entries(&front, &references), 3);
+    assert_false(is_absent("references/0"));
+    assert_false(is_absent("references/2"));
+    assert_true(is_absent("references/3"));
+    assert_true(is_absent("references/65535"));
+    assert_false(place_by_path("references/4000000", &references));
+    assert_true(is_absent("layers/0/references/0"));
+    know_count("layers/0/references", 1);
+    assert_false(is_absent("layers/0/references/0"));
+    assert_true(is_absent("layers/0/references/1"));
+}
+
+/* layers is there where there are several; what is of the mount is not below it. */
+static void test_layers(void **state)
+{
+    struct place place;
+
+    (void)state;
+    front.layers.count = 1;
+    assert_true(is_absent("layers"));
+    front.layers.count = 2;
+    assert_false(is_absent("layers"));
+    place = at("layers");
+    assert_int_equal(tree_entries(&front, &place), 2);
+    front.layers.count = 0;
+    assert_int_equal(at("layers/1").view, 2);
+    assert_ptr_equal(at("layers/1").node, nodes);
+    assert_false(place_by_path("layers/0/layers", &place));
+    assert_false(place_by_path("layers/0/status", &place));
+    assert_false(place_by_path("layers/00", &place));
+    assert_false(place_by_path("layers/64", &place));
+    assert_true(place_by_path("layers/63", &place));
+    place = (struct place){.view = 1, .node = node_by_path("status/version")};
+    assert_true(tree_is_absent(&front, &place));
+}
+
+static void test_told_by(void **state)
+{
+    struct place place = at("layers/3/problems");
+
+    (void)state;
+    assert_string_equal(tree_told_by(&place).node->path, "format");
+    assert_int_equal(tree_told_by(&place).view, 4);
+    place = at("measure/qcow2");
+    assert_ptr_equal(tree_told_by(&place).node, place.node);
+    place = at("references");
+    assert_true(tree_listed_after(&place).node->pass <= PASS_HEADER);
+    place = at("references/7");
+    assert_int_equal(tree_listed_after(&place).node->pass, PASS_HEADER);
+    assert_int_equal(tree_listed_after(&place).view, 0);
+}
+
+static void test_count(void **state)
+{
+    uint64_t before = tree_count(&front);
+
+    (void)state;
+    know_count("references", 10);
+    /* Ten directories, with as many files as the table has of them. */
+    assert_int_equal(tree_count(&front) - before, 10 * 8);
+    know("subformat", -ENOENT, "");
+    assert_int_equal(tree_count(&front) - before, 10 * 8 - 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(test_computed, forget),
+        cmocka_unit_test_teardown(test_absent_files, forget),
+        cmocka_unit_test_teardown(test_numbered, forget),
+        cmocka_unit_test_teardown(test_layers, forget),
+        cmocka_unit_test_teardown(test_told_by, forget),
+        cmocka_unit_test_teardown(test_count, forget),
+    };
+
+    return cmocka_run_group_tests(tests, begin, NULL);
+}
