@@ -21,7 +21,7 @@ static int half_a_job(struct reader *reader, enum pass pass, uint32_t *job)
 
 static void test_end_then_pipe(void **state)
 {
-    struct reader reader;
+    static struct reader reader;
     uint32_t job;
     int out;
 
@@ -41,7 +41,7 @@ static void test_end_then_pipe(void **state)
 
 static void test_pipe_then_end(void **state)
 {
-    struct reader first, second;
+    static struct reader first, second;
     uint32_t job;
     int out;
 
@@ -62,7 +62,7 @@ static void test_pipe_then_end(void **state)
 /* A job of that pass is killed. */
 static void lose_a_job(enum pass pass)
 {
-    struct reader reader;
+    static struct reader reader;
     uint32_t job;
     int out;
 
@@ -98,7 +98,7 @@ static void test_names(void **state)
 /* All said, and then it dies: nobody minds. And who comes after a failure gets a new job. */
 static void test_end_after_last_frame(void **state)
 {
-    struct reader reader;
+    static struct reader reader;
     uint32_t job, next;
     int out;
 
@@ -129,7 +129,7 @@ static void test_end_after_last_frame(void **state)
 static void test_cut_off(void **state)
 {
     struct wire_frame frame = {WIRE_FILE, index_of("allocated_size"), 0, 0, 100};
-    struct reader reader;
+    static struct reader reader;
     uint32_t job;
     int out;
 
@@ -157,7 +157,7 @@ static void assert_nonsense(uint32_t kind, const char *path, int32_t error, uint
     struct wire_frame frame = {kind, path ? index_of(path) : (uint32_t)nodes_count(), 0, error,
                                length};
     unsigned before;
-    struct reader reader;
+    static struct reader reader;
     uint32_t job;
     int out;
 
@@ -202,7 +202,7 @@ static void test_nonsense(void **state)
 static void test_too_much(void **state)
 {
     static char lines[IMAGE_PROBLEMS_MAX], text[TEXT_BYTES_MAX];
-    struct reader reader;
+    static struct reader reader;
     uint32_t job;
     int out;
 
@@ -231,7 +231,7 @@ static void test_too_much(void **state)
 static void test_entries_out_of_order(void **state)
 {
     struct wire_frame frame = {.kind = WIRE_FILE, .node = index_of("references/#/kind")};
-    struct reader reader;
+    static struct reader reader;
     uint32_t job;
     int out;
 
@@ -255,7 +255,7 @@ static void test_room_of_headers(void **state)
 {
     const size_t share = JOBS_HEADERS_BYTES / 4 / VIEWS;
     size_t *others = &jobs.views[1].results.bytes;
-    struct reader reader, content;
+    static struct reader reader, content;
     uint32_t job;
     int out;
 
@@ -287,7 +287,7 @@ static void test_room_of_headers(void **state)
 static void test_room_of_numbers(void **state)
 {
     static const char text[1000];
-    struct reader reader;
+    static struct reader reader;
     uint32_t job;
     int out;
 
@@ -309,7 +309,7 @@ static void test_room_of_numbers(void **state)
 /* Only who reads headers tells how many entries a directory has. */
 static void test_count_of_others(void **state)
 {
-    struct reader reader;
+    static struct reader reader;
     uint32_t job;
     int out;
 
@@ -325,7 +325,7 @@ static void test_count_of_others(void **state)
 /* What is just allowed. */
 static void test_odd(void **state)
 {
-    struct reader reader;
+    static struct reader reader;
     uint32_t job;
     int out;
 
@@ -356,7 +356,7 @@ static void test_odd(void **state)
 
 static void test_not_started(void **state)
 {
-    struct reader reader;
+    static struct reader reader;
 
     (void)state;
     wait_for(&reader, PASS_SCAN);
@@ -370,7 +370,7 @@ static void test_not_started(void **state)
 static void test_started_twice(void **state)
 {
     unsigned before = open_descriptors();
-    struct reader reader;
+    static struct reader reader;
     uint32_t job;
     int out, second;
 
@@ -395,7 +395,7 @@ static void test_started_twice(void **state)
 static void test_unknown_job(void **state)
 {
     unsigned before = open_descriptors();
-    struct reader reader;
+    static struct reader reader;
     uint32_t job;
     int out, other;
 
@@ -425,7 +425,7 @@ static void leave_monitor(void)
 
 static void test_monitor_gone(void **state)
 {
-    struct reader header, scan, late;
+    static struct reader header, scan, late;
     struct pollfd fds[JOBS_POLLFDS];
     nfds_t count;
     uint32_t job;
@@ -454,7 +454,7 @@ static void test_monitor_gone(void **state)
 /* Before anything was asked of it. */
 static void test_monitor_gone_before(void **state)
 {
-    struct reader reader;
+    static struct reader reader;
 
     (void)state;
     leave_monitor();
@@ -466,7 +466,7 @@ static void test_monitor_gone_before(void **state)
 /* What is known stays known. */
 static void test_monitor_gone_after(void **state)
 {
-    struct reader reader;
+    static struct reader reader;
     uint32_t job;
     int out;
 
@@ -483,7 +483,7 @@ static void test_monitor_gone_after(void **state)
 
 static void test_monitor_talks_nonsense(void **state)
 {
-    struct reader reader;
+    static struct reader reader;
 
     (void)state;
     wait_for(&reader, PASS_HEADER);
@@ -497,7 +497,7 @@ static void test_monitor_talks_nonsense(void **state)
 
 static void assert_tried(enum pass pass)
 {
-    struct reader reader;
+    static struct reader reader;
     uint32_t job;
     int out;
 
@@ -512,7 +512,7 @@ static void assert_tried(enum pass pass)
 /* After three failures within a minute a pass is not tried again, until the image changes. */
 static void test_given_up(void **state)
 {
-    struct reader reader;
+    static struct reader reader;
 
     (void)state;
     lose_a_job(PASS_SCAN);
@@ -551,7 +551,7 @@ static void test_old_failures(void **state)
 /* That the monitor cannot start a job is no fault of the pass. */
 static void test_not_started_counts_not(void **state)
 {
-    struct reader reader;
+    static struct reader reader;
 
     (void)state;
     for (unsigned i = 0; i < 2 * JOBS_FAILURES_MAX; i++) {
@@ -566,7 +566,7 @@ static void test_not_started_counts_not(void **state)
 /* Who waits for the turn of a pass that is given up does not wait for ever. */
 static void test_given_up_while_waiting(void **state)
 {
-    struct reader reader;
+    static struct reader reader;
 
     (void)state;
     jobs.turns = JOBS_TURNS_MAX;
@@ -609,7 +609,7 @@ static void test_ends(void **state)
 /* A job tells of that sandbox, and ends with that status before it has told all. */
 static void end_in_sandbox(const struct sandbox_state *held, int status)
 {
-    struct reader reader;
+    static struct reader reader;
     uint32_t job;
     int out;
 
@@ -640,7 +640,7 @@ static void test_cpu_limit(void **state)
 static void test_no_sandbox(void **state)
 {
     struct sandbox_state lacking = {.failed = SANDBOX_LANDLOCK, .error = -ENOSYS};
-    struct reader reader;
+    static struct reader reader;
     uint32_t job;
     int out;
 
@@ -663,7 +663,7 @@ static void test_no_sandbox(void **state)
 static void test_sandbox_first(void **state)
 {
     const struct sandbox_state other = {.failed = SANDBOX_LAYERS, .user = 1};
-    struct reader reader;
+    static struct reader reader;
     uint32_t job;
     int out;
 
@@ -687,7 +687,7 @@ static void test_sandbox_first(void **state)
 /* A job that has told all is ended: it might go on. */
 static void test_end_is_the_end(void **state)
 {
-    struct reader reader;
+    static struct reader reader;
     uint32_t job;
     int out;
 
@@ -723,7 +723,7 @@ static void test_failures_at_once(void **state)
 /* Time in which this process did not run is no stall of a job. */
 static void test_stopped_itself(void **state)
 {
-    struct reader reader;
+    static struct reader reader;
     uint32_t job;
     int out;
 
@@ -747,7 +747,7 @@ static void test_stopped_itself(void **state)
 /* A job that tells nothing for too long is killed; one that only tells that it goes on is not. */
 static void test_stalls(void **state)
 {
-    struct reader reader;
+    static struct reader reader;
     uint32_t job;
     int out;
 
@@ -775,7 +775,7 @@ static void test_stalls(void **state)
 static void test_far_stall(void **state)
 {
     struct pollfd fds[JOBS_POLLFDS];
-    struct reader reader;
+    static struct reader reader;
     nfds_t count;
 
     (void)state;
@@ -794,7 +794,7 @@ static void test_lasts(void **state)
         struct sandbox_state state;
     } said = {{.kind = WIRE_SANDBOX, .length = sizeof said.state},
               {.failed = SANDBOX_LAYERS, .cpu_seconds = 2}};
-    struct reader reader;
+    static struct reader reader;
     uint32_t job;
     int out;
 

@@ -11,7 +11,7 @@
 static void test_whole_job(void **state)
 {
     const struct wire_cost cost = {1234, 5};
-    struct reader reader;
+    static struct reader reader;
     uint32_t job;
     int out;
 
@@ -50,7 +50,7 @@ static void test_whole_job(void **state)
 static void test_byte_by_byte(void **state)
 {
     struct wire_frame frame = {WIRE_FILE, index_of("format"), 0, 0, 4};
-    struct reader reader;
+    static struct reader reader;
     char bytes[64];
     uint32_t job;
     int out;
@@ -80,7 +80,7 @@ static void test_byte_by_byte(void **state)
 static void test_long_frames(void **state)
 {
     char *text = malloc(TEXT_BYTES_MAX);
-    struct reader reader;
+    static struct reader reader;
     uint32_t job;
     int out;
 
@@ -107,7 +107,7 @@ static void test_long_frames(void **state)
 
 static void test_shared(void **state)
 {
-    struct reader first, second, third, other;
+    static struct reader first, second, third, other;
     uint32_t job, other_job;
     int out, other_out;
 
@@ -234,7 +234,7 @@ static void test_options(void **state)
 static void test_options_of_others(void **state)
 {
     const struct place small = place_of("measure/qcow2,cluster_size=4k");
-    struct reader reader;
+    static struct reader reader;
     uint32_t job;
     int out;
 
@@ -320,7 +320,7 @@ static int timeout_now(void)
 static void test_turns_of_layers(void **state)
 {
     static struct reader readers[JOBS_VIEW_TURNS_MAX + 1];
-    struct reader other = {.waiter = {.task = {1, PASS_SCAN, 0}, .resume = resume_reader}};
+    static struct reader other = {.waiter = {.task = {1, PASS_SCAN, 0}, .resume = resume_reader}};
     uint32_t first = 0, job;
 
     (void)state;
@@ -342,7 +342,7 @@ static void test_turns_of_layers(void **state)
 /* Processes that were to end, and do not, hold up their view, and no other. */
 static void test_lingering(void **state)
 {
-    struct reader reader, other = {.waiter = {.task = {1, PASS_SCAN, 0}, .resume = resume_reader}};
+    static struct reader reader, other = {.waiter = {.task = {1, PASS_SCAN, 0}, .resume = resume_reader}};
     uint32_t first = 0;
 
     (void)state;
@@ -397,7 +397,7 @@ static void wait_when_crowded(struct reader *reader)
 static void test_room_again(void **state)
 {
     struct wire_request request;
-    struct reader reader;
+    static struct reader reader;
     int fd;
 
     (void)state;
@@ -413,7 +413,7 @@ static void test_room_again(void **state)
 static void test_crowded(void **state)
 {
     struct wire_request request;
-    struct reader reader;
+    static struct reader reader;
     int fd;
 
     (void)state;
@@ -434,7 +434,7 @@ static void test_crowded(void **state)
 /* The job goes on while somebody waits, and a moment longer; then it is killed. */
 static void test_left(void **state)
 {
-    struct reader first, second;
+    static struct reader first, second;
     uint32_t job;
     int out;
 
@@ -468,7 +468,7 @@ static void test_left(void **state)
 /* Who comes back in time finds the job still there. */
 static void test_came_back(void **state)
 {
-    struct reader reader;
+    static struct reader reader;
     uint32_t job;
     int out;
 
@@ -492,7 +492,7 @@ static void test_came_back(void **state)
 /* It ends before it is killed: what it found is kept. */
 static void test_ended_while_left(void **state)
 {
-    struct reader reader;
+    static struct reader reader;
     uint32_t job;
     int out;
 
@@ -512,7 +512,7 @@ static void test_ended_while_left(void **state)
 /* Killed before the monitor has said that it runs: what is said later is of no job. */
 static void test_left_before_start(void **state)
 {
-    struct reader reader;
+    static struct reader reader;
     uint32_t job, next;
     int out, next_out;
 
@@ -541,7 +541,7 @@ static void test_left_before_start(void **state)
 /* Readers are sent away after so long; the job goes on, and they find what it found. */
 static void test_patience(void **state)
 {
-    struct reader first, second;
+    static struct reader first, second;
     uint32_t job;
     int out;
 
@@ -570,7 +570,7 @@ static void test_patience(void **state)
 /* Who can go on with what is known does so when the job seems to hang. */
 static void test_glance(void **state)
 {
-    struct reader glancing, late, reading;
+    static struct reader glancing, late, reading;
 
     (void)state;
     wait_for(&reading, PASS_HEADER);
@@ -598,7 +598,7 @@ static void test_glance(void **state)
 /* The image has changed: nothing is known, and who waits waits for a new job. */
 static void test_forget(void **state)
 {
-    struct reader header, scan;
+    static struct reader header, scan;
     uint32_t old, next, left;
     int out, next_out;
 
@@ -649,7 +649,7 @@ static void wait_again(struct waiter *waiter, int error)
 /* Who is resumed may wait again at once: for a new job. */
 static void test_wait_in_resume(void **state)
 {
-    struct reader reader;
+    static struct reader reader;
     uint32_t first, second;
     int out;
 
@@ -722,7 +722,7 @@ static int run_job(int fd, int out)
 static void test_true_job(void **state)
 {
     struct sample s = {.fd = -1};
-    struct reader reader;
+    static struct reader reader;
     uint32_t job;
     int out;
 
@@ -762,7 +762,7 @@ static void test_true_job(void **state)
 /* Who still waits at the end is told so. */
 static void test_end(void **state)
 {
-    struct reader reader;
+    static struct reader reader;
     uint32_t job;
     int out;
 

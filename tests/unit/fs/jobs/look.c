@@ -32,7 +32,7 @@ static void assert_asked(void)
 
 static void test_answer(void **state)
 {
-    struct reader first, second = {.waiter = {.resume = resume_reader}};
+    static struct reader first, second = {.waiter = {.resume = resume_reader}};
 
     (void)state;
     ask(&first);
@@ -48,7 +48,7 @@ static void test_answer(void **state)
 /* Storage hangs: they do not wait for long. */
 static void test_no_answer(void **state)
 {
-    struct reader reader;
+    static struct reader reader;
 
     (void)state;
     ask(&reader);
@@ -62,7 +62,7 @@ static void test_no_answer(void **state)
 
 static void test_leave(void **state)
 {
-    struct reader first, second = {.waiter = {.resume = resume_reader}};
+    static struct reader first, second = {.waiter = {.resume = resume_reader}};
 
     (void)state;
     ask(&first);
@@ -76,7 +76,7 @@ static void test_leave(void **state)
 
 static void test_end(void **state)
 {
-    struct reader reader;
+    static struct reader reader;
 
     ask(&reader);
     end_jobs(state);

@@ -79,7 +79,7 @@ static void test_waiting(void **state)
 static void test_done(void **state)
 {
     const struct wire_cost cost = {100, 3};
-    struct reader reader;
+    static struct reader reader;
     uint32_t job;
 
     (void)state;
@@ -119,7 +119,7 @@ static void test_options(void **state)
 
 static void test_nonsense(void **state)
 {
-    struct reader reader;
+    static struct reader reader;
     uint32_t job;
     int out;
 
