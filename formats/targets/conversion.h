@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The exact size of what `qemu-img convert` writes, told by the walk over what is written
- * (contents.h). Most targets need only the units that are touched; where the layout depends on
- * more, the target has a model of its own, target-<format>-written.c.
+ * (data-walk.h). Most targets need only the units that are touched; where the layout depends on
+ * more, the target has a model of its own, <format>-written.c.
  */
 #ifndef FORMATS_TARGETS_CONVERSION_H
 #define FORMATS_TARGETS_CONVERSION_H
 
 #include "data-walk.h"
+#include "refuse.h"
 #include "targets.h"
+#include "unit-count.h"
 
 enum { CONVERSION_NAME_MAX = 512 };
 

@@ -3,6 +3,7 @@
 #ifndef FORMATS_TARGETS_OPTIONS_H
 #define FORMATS_TARGETS_OPTIONS_H
 
+#include "refuse.h"
 #include "targets.h"
 
 enum {
@@ -63,5 +64,20 @@ int target_check_preallocation(const struct target_values *values, struct reason
  * cipher with that prefix. 0 or -EINVAL. */
 int target_luks_header(const struct target_values *values, const char *prefix, uint64_t *bytes,
                        struct reason *why);
+
+/*
+ * Reads what `qemu-img ... -O TARGET -o TEXT` takes: key=value,key=value, with two commas for one
+ * in a value. 0 or -EINVAL, and why then says it in qemu's words.
+ */
+int target_options_parse(const struct target *target, const char *text,
+                         struct target_options *options, struct reason *why);
+
+/* The same of `qemu-img convert -O TARGET -o TEXT`, and compressed=on for its -c. Also -ENOTSUP:
+ * the size depends on another file. */
+int target_options_parse_conversion(const struct target *target, const char *text,
+                                    struct target_options *options, struct reason *why);
+
+/* Whether all sizes are the same with both. */
+bool target_options_equal(const struct target_options *a, const struct target_options *b);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "formats/checked.h"
 #include "formats/image.h"
+#include "refuse.h"
 
 enum {
     SLICE = 65536,        /* bytes of an L2 table that are looked at together */

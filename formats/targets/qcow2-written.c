@@ -8,8 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "formats/checked.h"
 #include "compressor.h"
+#include "formats/checked.h"
 #include "qcow2-writer.h"
 
 /* Data that is not compressed. */

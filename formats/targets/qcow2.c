@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "formats/checked.h"
-#include "qcow2-writer.h"
 #include "options.h"
+#include "qcow2-writer.h"
 
 static const struct target_key keys[] = {
     {"backing_file", KEY_TEXT},     {"backing_fmt", KEY_TEXT},

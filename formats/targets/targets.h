@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How large an image of another format would be: one size model per target format, over the virtual
- * size and the number of target units that hold data. Counting those is the same for all. Each
- * format is a file, target-<format>.c; what qemu-img takes behind -o is read by target-options.c.
+ * size and the number of target units that hold data. unit-count.h counts those, for
+ * all targets alike. Each format has a file of its name; options.c reads what qemu-img takes
+ * behind -o.
  */
 #ifndef FORMATS_TARGETS_TARGETS_H
 #define FORMATS_TARGETS_TARGETS_H
@@ -10,13 +11,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "formats/extents.h"
 #include "formats/format.h"
 
 enum {
     TARGETS_MAX = 16,
-    TARGET_UNITS_MAX = 2,   /* kinds of units of one target */
-    TARGET_COUNTS_MAX = 16, /* different units that are counted in one walk */
+    TARGET_UNITS_MAX = 2, /* kinds of units of one target */
 };
 
 /* What of `-o key=value,...` decides the size. What a target does not have stays 0. */
@@ -99,59 +98,5 @@ extern const struct target luks_target, parallels_target, qcow_target, qcow2_tar
 const struct target *target_by_name(const char *name);
 size_t target_row(const struct target *target);
 size_t targets_count(void);
-
-/* Writes why a size cannot be told, and returns -error. */
-int target_refuse(struct reason *why, int error, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-/* -EFBIG: no image has a disk of that size. */
-int target_too_large(struct reason *why, uint64_t virtual_size);
-
-/*
- * Reads what `qemu-img ... -O TARGET -o TEXT` takes: key=value,key=value, with two commas for one
- * in a value. 0 or -EINVAL, and why then says it in qemu's words.
- */
-int target_options_parse(const struct target *target, const char *text,
-                         struct target_options *options, struct reason *why);
-
-/* The same of `qemu-img convert -O TARGET -o TEXT`, and compressed=on for its -c. Also -ENOTSUP:
- * the size depends on another file. */
-int target_options_parse_conversion(const struct target *target, const char *text,
-                                    struct target_options *options, struct reason *why);
-
-/* Whether all sizes are the same with both. */
-bool target_options_equal(const struct target_options *a, const struct target_options *b);
-
-/* Counts the distinct units that data touches. Extents come in ascending order. */
-struct unit_count {
-    uint64_t unit;    /* bytes */
-    unsigned shift;   /* unit is 1 << shift; 0: it is no power of two, or 1 */
-    uint64_t counted; /* guest bytes up to here need no second look */
-    uint64_t touched; /* units */
-};
-void unit_count_begin(struct unit_count *count, uint64_t unit);
-void unit_count_range(struct unit_count *count, uint64_t offset, uint64_t length);
-void unit_count_add(struct unit_count *count, const struct extent *extent);
-
-/* Counts for several targets; equal units are counted once. */
-struct target_counts {
-    struct unit_count counts[TARGET_COUNTS_MAX];
-    size_t used;
-    uint8_t places[TARGETS_MAX][TARGET_UNITS_MAX]; /* of a target's units in counts */
-};
-void target_counts_begin(struct target_counts *counts);
-
-/* Adds a target to be counted for, by a number of the caller's, below TARGETS_MAX. */
-void target_counts_want(struct target_counts *counts, size_t number, const struct target *target,
-                        const struct target_options *options, uint64_t virtual_size);
-
-/* Feeds all counters. Returns the guest bytes up to where none of those whose unit is at least
- * `least` has more to learn. */
-uint64_t target_counts_add(struct target_counts *counts, uint64_t least,
-                           const struct extent *extent);
-
-/* What was counted for that number. */
-void target_counts_get(const struct target_counts *counts, size_t number,
-                       uint64_t touched[TARGET_UNITS_MAX]);
 
 #endif

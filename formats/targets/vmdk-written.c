@@ -8,9 +8,9 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "formats/checked.h"
 #include "compressor.h"
 #include "conversion.h"
+#include "formats/checked.h"
 #include "formats/image.h"
 
 enum {

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "formats/targets/options.h"
 #include "render.h"
 
 enum { PATH_BYTES = 128 }; /* no path is longer */

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "formats/targets/options.h"
+
 static const char json[] = ".json";
 
 /* Writes the name of the file that is called name without options to out. Returns the options, up

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "formats/targets/conversion.h"
+#include "formats/targets/options.h"
 
 enum { CONVERSIONS_MAX = 64, LAYERS_SHARED = 2 };
 

@@ -13,8 +13,8 @@
 #include <string.h>
 #include <zlib.h>
 
-#include "detect/files/chain.h"
 #include "detect/detect.h"
+#include "detect/files/chain.h"
 #include "detect/files/image-file.h"
 #include "formats/checked.h"
 #include "formats/targets/data-walk.h"

@@ -13,7 +13,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "formats/targets/options.h"
 #include "formats/targets/targets.h"
+#include "formats/targets/unit-count.h"
 
 /* Counts for the target alone, and prints its sizes. 0 or -errno of the image. */
 static int measure(struct disk *disk, const struct target *target,

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 
+#include "formats/targets/options.h"
 #include "formats/targets/targets.h"
 #include "support.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Options and what qemu-img 7.2 says to them: REFUSED(target, options, words), or TAKEN(target,
- * options, the same otherwise). Read by test_target-options.c, and by targets.py, which asks
+ * options, the same otherwise). Read by tests/unit/formats/targets/options.c, and by targets.py, which asks
  * qemu-img again. No header of its own: it is included where both are defined.
  */
 /* clang-format off */

@@ -13,7 +13,9 @@
 #include <string.h>
 
 #include "formats/checked.h"
+#include "formats/targets/options.h"
 #include "formats/targets/targets.h"
+#include "formats/targets/unit-count.h"
 
 /* No model takes more than three times the disk, but for logs and tables of less than that. */
 #define TABLES_MAX ((unsigned __int128)16 << 30)

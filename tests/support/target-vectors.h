@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#include "formats/targets/options.h"
 #include "formats/targets/targets.h"
 #include "support.h"
 

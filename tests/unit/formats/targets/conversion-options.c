@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Options as qemu-img convert takes and refuses them, where a measurement does not: the table that
  * convert_sizes.py asks qemu-img about. */
+#include "formats/targets/options.h"
 #include "formats/targets/targets.h"
 
 #include <errno.h>

@@ -3,6 +3,7 @@
  * refused.
  */
 #include "formats/targets/conversion.h"
+#include "formats/targets/options.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Options as qemu-img takes and refuses them: the table that targets.py asks qemu-img about. */
+#include "formats/targets/options.h"
 #include "formats/targets/targets.h"
 
 #include <errno.h>

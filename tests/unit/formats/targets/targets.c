@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "formats/targets/options.h"
+#include "formats/targets/unit-count.h"
 #include "tests/support/target-properties.h"
 #include "tests/support/target-vectors.h"
 

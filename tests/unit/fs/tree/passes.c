@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "formats/targets/options.h"
 #include "tests/support/qcow2-image.h"
 
 /* What was emitted, by node. */
