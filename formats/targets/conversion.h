@@ -38,7 +38,7 @@ struct conversion {
 struct conversion_model {
     /* May set c->state. 0 or -errno, why says. */
     int (*begin)(struct conversion *c, struct reason *why);
-    /* As in struct contents_sink. */
+    /* As in struct data_walk_sink. */
     int (*run)(struct conversion *c, uint64_t offset, uint64_t length);
     int (*written)(struct conversion *c, uint64_t offset, uint64_t length);
     int (*slab)(struct conversion *c, uint64_t offset, const uint8_t *bytes, size_t length);

@@ -17,7 +17,7 @@
 
 enum {
     PROGRESS_EXTENTS = 64, /* a few milliseconds, even if each takes a table to be read */
-    RUNS_MAX = CONTENTS_SLAB / CONTENTS_BLOCK, /* that are read together: none is shorter then */
+    RUNS_MAX = DATA_WALK_SLAB / DATA_WALK_BLOCK, /* that are read together: none is shorter then */
 };
 
 /* Compressed data may make so many times the bytes of all files, and this much more, if each of its
@@ -31,7 +31,7 @@ struct run {
 
 struct walk {
     struct disk *disk;
-    const struct contents_sink *sink;
+    const struct data_walk_sink *sink;
     uint64_t plain; /* bytes that were read as they stand in files */
     uint64_t unpacked;
     struct extents stream;
@@ -79,8 +79,8 @@ static int take_piece(struct walk *w, uint64_t offset, uint64_t end)
 /* Where the piece ends that begins there. */
 static uint64_t piece_end(const struct walk *w, uint64_t offset)
 {
-    uint64_t block = CONTENTS_BLOCK - offset % CONTENTS_BLOCK;
-    uint64_t buffer = CONTENTS_BUFFER - (offset - w->run) % CONTENTS_BUFFER;
+    uint64_t block = DATA_WALK_BLOCK - offset % DATA_WALK_BLOCK;
+    uint64_t buffer = DATA_WALK_BUFFER - (offset - w->run) % DATA_WALK_BUFFER;
 
     return offset + min_u64(block, buffer);
 }
@@ -164,7 +164,7 @@ static int read_part(struct walk *w)
 /* Reads and tells what there is of the slab still to be read and told. */
 static int end_slab(struct walk *w)
 {
-    size_t length = (size_t)min_u64(CONTENTS_SLAB, w->disk->virtual_size - w->slab);
+    size_t length = (size_t)min_u64(DATA_WALK_SLAB, w->disk->virtual_size - w->slab);
     int error = read_part(w);
 
     if (!error)
@@ -184,15 +184,15 @@ static bool can_join(const struct walk *w, const struct extent *e)
 
     return part->length && part->offset + part->length == e->offset && part->layer == e->layer &&
            part->part == e->part && !((part->flags | e->flags) & EXTENT_COMPRESSED) &&
-           part->host + part->length == e->host && w->run % CONTENTS_BLOCK == 0 &&
-           e->offset % CONTENTS_BLOCK == 0;
+           part->host + part->length == e->host && w->run % DATA_WALK_BLOCK == 0 &&
+           e->offset % DATA_WALK_BLOCK == 0;
 }
 
 /* The part that follows, or more of the one that is to be read: what of a run of data lies in one
  * slab. */
 static int take_part(struct walk *w, const struct extent *e, uint64_t run)
 {
-    uint64_t slab = e->offset - e->offset % CONTENTS_SLAB;
+    uint64_t slab = e->offset - e->offset % DATA_WALK_SLAB;
     int error;
 
     if (slab != w->slab) {
@@ -221,7 +221,7 @@ static int take_run(struct walk *w, struct extent e)
     int error = 0;
 
     while (e.offset < end && !error) {
-        e.length = min_u64(end - e.offset, CONTENTS_SLAB - e.offset % CONTENTS_SLAB);
+        e.length = min_u64(end - e.offset, DATA_WALK_SLAB - e.offset % DATA_WALK_SLAB);
         error = take_part(w, &e, run.offset);
         if (e.offset == run.offset && w->sink->run)
             w->runs[w->runs_count++] = run;
@@ -281,11 +281,11 @@ static int walk(struct walk *w)
     return error ? error : tell_progress(w, w->disk->virtual_size);
 }
 
-int contents_walk(struct disk *disk, const struct contents_sink *sink)
+int data_walk(struct disk *disk, const struct data_walk_sink *sink)
 {
     struct walk w = {.disk = disk, .sink = sink};
 
-    w.bytes = image_alloc(disk->img, CONTENTS_SLAB);
+    w.bytes = image_alloc(disk->img, DATA_WALK_SLAB);
     if (!w.bytes)
         return -ENOMEM;
     image_begin_walk(disk->img);

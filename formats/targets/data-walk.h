@@ -9,29 +9,29 @@
 #include "formats/format.h"
 
 enum {
-    CONTENTS_BLOCK = 4096,     /* bytes; zeros are left out in whole blocks of this size */
-    CONTENTS_BUFFER = 2 << 20, /* bytes of a run that are read at once */
-    CONTENTS_SLAB = 2 << 20,   /* bytes; the largest unit of any target lies in one */
+    DATA_WALK_BLOCK = 4096,     /* bytes; zeros are left out in whole blocks of this size */
+    DATA_WALK_BUFFER = 2 << 20, /* bytes of a run that are read at once */
+    DATA_WALK_SLAB = 2 << 20,   /* bytes; the largest unit of any target lies in one */
 };
 
 /* Takes what the walk finds, in ascending order. Each returns 0 or -errno, which ends the walk. */
-struct contents_sink {
+struct data_walk_sink {
     void *context;
     /*
      * A run of data begins, guest bytes [offset, offset + length): from its start on it is read in
-     * buffers of CONTENTS_BUFFER, and what is written of one buffer is written by itself. Told in
+     * buffers of DATA_WALK_BUFFER, and what is written of one buffer is written by itself. Told in
      * front of its pieces, which then are not told as one with those of another run. NULL: nobody
      * wants to know.
      */
     int (*run)(void *context, uint64_t offset, uint64_t length);
     /*
      * Guest bytes [offset, offset + length) are written: each piece of them that lies in one run of
-     * data and in one block (CONTENTS_BLOCK, aligned) has a byte that is not zero. Neighbouring
+     * data and in one block (DATA_WALK_BLOCK, aligned) has a byte that is not zero. Neighbouring
      * pieces of one slab are told as one.
      */
     int (*written)(void *context, uint64_t offset, uint64_t length);
     /*
-     * All guest bytes of a slab of which something is written: from a multiple of CONTENTS_SLAB to
+     * All guest bytes of a slab of which something is written: from a multiple of DATA_WALK_SLAB to
      * the next, or to the end of the disk. Told behind its pieces. NULL: nobody wants them.
      */
     int (*slab)(void *context, uint64_t offset, const uint8_t *bytes, size_t length);
@@ -43,6 +43,6 @@ struct contents_sink {
  * Walks over the disk and what is below it. 0 or -errno, said: where bytes cannot be known, nothing
  * is told of what is behind them.
  */
-int contents_walk(struct disk *disk, const struct contents_sink *sink);
+int data_walk(struct disk *disk, const struct data_walk_sink *sink);
 
 #endif

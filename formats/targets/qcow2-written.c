@@ -48,8 +48,8 @@ static int written(struct conversion *c, uint64_t offset, uint64_t length)
     struct request *r = c->state;
 
     while (length) {
-        uint64_t within = (offset - r->run) % CONTENTS_BUFFER;
-        uint64_t piece = min_u64(length, CONTENTS_BUFFER - within);
+        uint64_t within = (offset - r->run) % DATA_WALK_BUFFER;
+        uint64_t piece = min_u64(length, DATA_WALK_BUFFER - within);
 
         if (offset != r->end || within == 0) {
             qcow2_writer_write(&r->writer, r->offset, r->end - r->offset);

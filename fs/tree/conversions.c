@@ -100,7 +100,7 @@ static int tell_progress(void *context, uint64_t offset)
 void conversions_walk(struct facts *facts, const struct pass_sink *sink)
 {
     struct walk walk = {facts, sink};
-    struct contents_sink contents = {
+    struct data_walk_sink contents = {
         .context = &walk, .run = tell_run, .written = tell_written, .progress = tell_progress};
     bool reads = false;
 
@@ -113,7 +113,7 @@ void conversions_walk(struct facts *facts, const struct pass_sink *sink)
         if (conversion_wants_slabs(&c->conversion))
             contents.slab = tell_slab;
     }
-    facts->data_error = reads ? contents_walk(&facts->disk, &contents) : 0;
+    facts->data_error = reads ? data_walk(&facts->disk, &contents) : 0;
 }
 
 void conversions_end(struct facts *facts)

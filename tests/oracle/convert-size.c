@@ -144,7 +144,8 @@ static int open_layers(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    const struct contents_sink sink = {.run = tell_run, .written = tell_written, .slab = tell_slab};
+    const struct data_walk_sink sink = {
+        .run = tell_run, .written = tell_written, .slab = tell_slab};
     int error = open_layers(argc, argv);
     bool reads = false;
 
@@ -157,7 +158,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < count; i++)
         reads |= !orders[i].error && conversion_reads(&orders[i].conversion);
     if (!error && reads)
-        error = contents_walk(&disks[0], &sink);
+        error = data_walk(&disks[0], &sink);
     for (size_t i = 0; i < count && !error; i++)
         answer(&orders[i]);
     if (img)

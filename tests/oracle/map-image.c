@@ -176,9 +176,9 @@ static int take_slab(void *context, uint64_t offset, const uint8_t *bytes, size_
 static int print_written(struct disk *disk, bool slabs)
 {
     struct pieces pieces = {.length = 0};
-    const struct contents_sink sink = {
+    const struct data_walk_sink sink = {
         .context = &pieces, .written = take_written, .slab = slabs ? take_slab : NULL};
-    int error = contents_walk(disk, &sink);
+    int error = data_walk(disk, &sink);
 
     print_pieces(&pieces);
     return error;

@@ -301,13 +301,13 @@ static void make_same_stream(uint64_t hole)
 static void test_same_stream(void **state)
 {
     uint64_t written = 0;
-    const struct contents_sink sink = {.context = &written, .written = count_written};
+    const struct data_walk_sink sink = {.context = &written, .written = count_written};
 
     (void)state;
     for (uint64_t hole = 0; hole <= GIB; hole += GIB) {
         make_same_stream(hole);
         written = 0;
-        assert_int_equal(contents_walk(&s.disk, &sink), -EFBIG);
+        assert_int_equal(data_walk(&s.disk, &sink), -EFBIG);
         assert_said(s.img, "qcow2: inflating compressed cluster takes too long");
         assert_true(written > 100 * (HOST + CLUSTER));
         assert_true(written < GIB / 2);
@@ -321,7 +321,7 @@ static void test_many_streams(void **state)
     enum { CLUSTERS = 200 };
     static uint8_t zeros[2 << 20], stream[1 << 20];
     uint64_t written = 0, host = 16 * sizeof zeros;
-    const struct contents_sink sink = {.context = &written, .written = count_written};
+    const struct data_walk_sink sink = {.context = &written, .written = count_written};
     size_t length;
 
     (void)state;
@@ -335,7 +335,7 @@ static void test_many_streams(void **state)
     }
     set_size(&s, host);
     reopen(&s);
-    assert_int_equal(contents_walk(&s.disk, &sink), 0);
+    assert_int_equal(data_walk(&s.disk, &sink), 0);
     assert_int_equal(written, CLUSTERS * sizeof zeros);
     assert_true(image_bytes_read(s.img) < 16 * sizeof zeros + CLUSTERS * length);
 }

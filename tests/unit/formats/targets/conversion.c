@@ -58,10 +58,10 @@ static void fill(uint8_t *bytes, const struct piece *p)
 /* Tells a conversion of the disk. */
 static void tell(struct conversion *c, const struct disk_written *d)
 {
-    static uint8_t slab[CONTENTS_SLAB];
+    static uint8_t slab[DATA_WALK_SLAB];
 
     for (const struct piece *p = d->pieces; p < d->pieces + COUNT(d->pieces) && p->length; p++) {
-        uint64_t start = p->offset / CONTENTS_SLAB * CONTENTS_SLAB, rest = d->size - start;
+        uint64_t start = p->offset / DATA_WALK_SLAB * DATA_WALK_SLAB, rest = d->size - start;
 
         memset(slab, 0, sizeof slab);
         fill(slab + (p->offset - start), p);

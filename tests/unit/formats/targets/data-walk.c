@@ -6,7 +6,7 @@
 
 #include "tests/support/scripted-disk.h"
 
-enum { BLOCK = CONTENTS_BLOCK, SLAB = CONTENTS_SLAB, PIECES_MAX = 100 };
+enum { BLOCK = DATA_WALK_BLOCK, SLAB = DATA_WALK_SLAB, PIECES_MAX = 100 };
 
 /* What was told. */
 static struct {
@@ -70,16 +70,16 @@ static int take_progress(void *context, uint64_t offset)
 
 static int walk(void)
 {
-    const struct contents_sink sink = {.context = &told,
-                                       .run = with_runs ? take_run : NULL,
-                                       .written = take_written,
-                                       .slab = take_slab,
-                                       .progress = take_progress};
+    const struct data_walk_sink sink = {.context = &told,
+                                        .run = with_runs ? take_run : NULL,
+                                        .written = take_written,
+                                        .slab = take_slab,
+                                        .progress = take_progress};
     unsigned fails_at = told.fails_at;
 
     memset(&told, 0, sizeof told);
     told.fails_at = fails_at;
-    return contents_walk(&s.disk, &sink);
+    return data_walk(&s.disk, &sink);
 }
 
 /* The walk tells just these pieces: offset, length, ... */
@@ -334,12 +334,12 @@ static void test_sink_ends(void **state)
 /* Nobody need want slabs or progress. */
 static void test_pieces_alone(void **state)
 {
-    const struct contents_sink sink = {.context = &told, .written = take_written};
+    const struct data_walk_sink sink = {.context = &told, .written = take_written};
 
     (void)state;
     PUT_BYTES(6 * MIB, 0, 5 * MIB);
     PLAY(6 * MIB, DATA(2 * MIB, 0), HOLE(2 * MIB), DATA(2 * MIB, 4 * MIB));
-    assert_int_equal(contents_walk(&s.disk, &sink), 0);
+    assert_int_equal(data_walk(&s.disk, &sink), 0);
     assert_int_equal(told.pieces, 2);
 }
 
