@@ -57,20 +57,20 @@ struct bochs {
 };
 
 /* Whether a field of 16 bytes is just that word and its NUL. */
-static bool is_word(const uint8_t *field, const char *word)
+static bool bochs_is_word(const uint8_t *field, const char *word)
 {
     return strnlen((const char *)field, WORD_BYTES) < WORD_BYTES &&
            strcmp((const char *)field, word) == 0;
 }
 
 /* Whether header is that of a growing disk; if not, why says why not. The magic is there. */
-static bool is_growing_disk(const uint8_t *header, struct reason *why)
+static bool bochs_is_growing(const uint8_t *header, struct reason *why)
 {
     uint32_t version = le32(header + HEADER_VERSION);
 
-    if (!is_word(header + HEADER_TYPE, "Redolog"))
+    if (!bochs_is_word(header + HEADER_TYPE, "Redolog"))
         snprintf(why->words, sizeof why->words, "the type is not Redolog");
-    else if (!is_word(header + HEADER_SUBTYPE, "Growing"))
+    else if (!bochs_is_word(header + HEADER_SUBTYPE, "Growing"))
         snprintf(why->words, sizeof why->words,
                  "the subtype is not Growing: changes to another disk, or none that is known");
     else if (version != VERSION_1 && version != VERSION_2)
@@ -87,22 +87,22 @@ static int bochs_probe(struct image *img, const struct signature *signature, str
     int error = image_head(img, &header);
 
     (void)signature;
-    return error ? error : is_growing_disk(header, why);
+    return error ? error : bochs_is_growing(header, why);
 }
 
-static int open_magic(struct disk *disk, const uint8_t *header)
+static int bochs_open_magic(struct disk *disk, const uint8_t *header)
 {
     struct reason why;
 
     if (memcmp(header, MAGIC, sizeof MAGIC) != 0)
         return image_fail(disk->img, EUCLEAN, "bochs: no header (%s) at the start", MAGIC);
-    if (!is_growing_disk(header, &why))
+    if (!bochs_is_growing(header, &why))
         return image_fail(disk->img, EUCLEAN, "bochs: %s", why.words);
     return 0;
 }
 
 /* Extents and their bitmaps. */
-static int open_extents(struct disk *disk, struct bochs *b, const uint8_t *header)
+static int bochs_open_extents(struct disk *disk, struct bochs *b, const uint8_t *header)
 {
     uint32_t bitmap = le32(header + HEADER_BITMAP);
 
@@ -122,7 +122,7 @@ static int open_extents(struct disk *disk, struct bochs *b, const uint8_t *heade
     return image_window_begin(disk->img, &b->bitmap, WINDOW_BYTES);
 }
 
-static int open_catalog(struct disk *disk, struct bochs *b, const uint8_t *header)
+static int bochs_open_catalog(struct disk *disk, struct bochs *b, const uint8_t *header)
 {
     struct image *img = disk->img;
     uint64_t offset = le32(header + HEADER_HEADER), entries = le32(header + HEADER_CATALOG);
@@ -155,7 +155,7 @@ static int bochs_open(struct disk *disk)
     int error = b ? image_head(disk->img, &header) : -ENOMEM;
 
     if (!error)
-        error = open_magic(disk, header);
+        error = bochs_open_magic(disk, header);
     if (error)
         return error;
     disk->state = b;
@@ -163,13 +163,13 @@ static int bochs_open(struct disk *disk)
     size =
         le64(header + (le32(header + HEADER_VERSION) == VERSION_1 ? HEADER_DISK_V1 : HEADER_DISK));
     disk->virtual_size = size / SECTOR * SECTOR;
-    error = open_extents(disk, b, header);
-    return error ? error : open_catalog(disk, b, header);
+    error = bochs_open_extents(disk, b, header);
+    return error ? error : bochs_open_catalog(disk, b, header);
 }
 
 /* Whether the entry's extent was ever written: not if it is nowhere, nor if its bitmap is past the
  * end of the file, where it reads as zeros. */
-static bool is_written(const struct bochs *b, uint32_t entry)
+static bool bochs_is_allocated(const struct bochs *b, uint32_t entry)
 {
     return entry != UNALLOCATED && entry < b->places;
 }
@@ -179,7 +179,7 @@ static bool is_written(const struct bochs *b, uint32_t entry)
  * places for: a catalog that names one extent over and over would make any file a long walk.
  * Asked once.
  */
-static int count_extents(struct disk *disk)
+static int bochs_check_catalog(struct disk *disk)
 {
     struct bochs *b = disk->state;
     uint64_t extents = div_up(disk->virtual_size, b->extent_size), written = 0, n;
@@ -193,7 +193,7 @@ static int count_extents(struct disk *disk)
         if (error)
             return error;
         for (uint64_t k = 0; k < n && i + k < extents; k++)
-            written += is_written(b, le32(p + 4 * k));
+            written += bochs_is_allocated(b, le32(p + 4 * k));
     }
     if (written > b->places)
         return image_fail(disk->img, EUCLEAN,
@@ -204,7 +204,7 @@ static int count_extents(struct disk *disk)
 }
 
 /* Sectors from number sector (< sectors) on whose bits are alike. */
-static uint64_t bit_run(const uint8_t *bitmap, uint64_t sector, uint64_t sectors)
+static uint64_t bochs_bit_run(const uint8_t *bitmap, uint64_t sector, uint64_t sectors)
 {
     bool set = bitmap[sector / 8] >> sector % 8 & 1;
     uint8_t alike = set ? 0xff : 0;
@@ -216,8 +216,8 @@ static uint64_t bit_run(const uint8_t *bitmap, uint64_t sector, uint64_t sectors
 }
 
 /* What lies at offset, in the extent whose bitmap is there. */
-static int extent_in_bitmap(struct disk *disk, uint64_t offset, uint64_t bitmap,
-                            struct extent *extent)
+static int bochs_extent_in_bitmap(struct disk *disk, uint64_t offset, uint64_t bitmap,
+                                  struct extent *extent)
 {
     struct bochs *b = disk->state;
     uint64_t within = offset % b->extent_size, sector = within / SECTOR;
@@ -240,7 +240,8 @@ static int extent_in_bitmap(struct disk *disk, uint64_t offset, uint64_t bitmap,
         image_window_ahead(disk->img, &b->bitmap, bitmap, (size_t)b->bitmap_bytes, ahead, &bits);
     if (error)
         return error;
-    extent->length = bit_run(bits, sector, b->extent_size / SECTOR) * SECTOR - within % SECTOR;
+    extent->length =
+        bochs_bit_run(bits, sector, b->extent_size / SECTOR) * SECTOR - within % SECTOR;
     extent->kind = bits[sector / 8] >> sector % 8 & 1 ? EXTENT_DATA : EXTENT_ZERO;
     if (extent->kind == EXTENT_DATA)
         extent->host = bitmap + b->bitmap_size + within;
@@ -252,16 +253,16 @@ static int bochs_extent_at(struct disk *disk, uint64_t offset, unsigned want, st
     struct bochs *b = disk->state;
     uint64_t n, run = 1;
     const uint8_t *p = NULL;
-    int error = count_extents(disk);
+    int error = bochs_check_catalog(disk);
 
     (void)want;
     if (!error)
         error = image_table_at(disk->img, &b->catalog, offset / b->extent_size, &p, &n);
     if (error)
         return error;
-    if (is_written(b, le32(p)))
-        return extent_in_bitmap(disk, offset, b->data_offset + le32(p) * b->stride, extent);
-    while (run < n && !is_written(b, le32(p + 4 * run)))
+    if (bochs_is_allocated(b, le32(p)))
+        return bochs_extent_in_bitmap(disk, offset, b->data_offset + le32(p) * b->stride, extent);
+    while (run < n && !bochs_is_allocated(b, le32(p + 4 * run)))
         run++;
     extent->kind = EXTENT_ZERO;
     extent->length = run * b->extent_size - offset % b->extent_size;
@@ -269,8 +270,8 @@ static int bochs_extent_at(struct disk *disk, uint64_t offset, unsigned want, st
 }
 
 /* The fields behind the version, which says where they are: the part from there on is looked at. */
-static int print_timestamp(const struct field *f, const uint8_t *bytes, size_t length, char *out,
-                           size_t size)
+static int bochs_print_timestamp(const struct field *f, const uint8_t *bytes, size_t length,
+                                 char *out, size_t size)
 {
     if (le32(bytes) == VERSION_1)
         return -ENOENT;
@@ -278,8 +279,8 @@ static int print_timestamp(const struct field *f, const uint8_t *bytes, size_t l
     return field_le(f, bytes + HEADER_TIMESTAMP - HEADER_VERSION, 4, out, size);
 }
 
-static int print_disk(const struct field *f, const uint8_t *bytes, size_t length, char *out,
-                      size_t size)
+static int bochs_print_disk(const struct field *f, const uint8_t *bytes, size_t length, char *out,
+                            size_t size)
 {
     size_t at = le32(bytes) == VERSION_1 ? HEADER_DISK_V1 : HEADER_DISK;
 
@@ -297,8 +298,8 @@ static const struct field header_fields[] = {
     {"catalog", HEADER_CATALOG, 4, field_le, NULL},
     {"bitmap", HEADER_BITMAP, 4, field_le, NULL},
     {"extent", HEADER_EXTENT, 4, field_le, NULL},
-    {"timestamp", HEADER_VERSION, 32, print_timestamp, NULL},
-    {"disk", HEADER_VERSION, 32, print_disk, NULL},
+    {"timestamp", HEADER_VERSION, 32, bochs_print_timestamp, NULL},
+    {"disk", HEADER_VERSION, 32, bochs_print_disk, NULL},
 };
 
 static int bochs_find_header(struct disk *disk, uint64_t *offset, uint64_t *length)

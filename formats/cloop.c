@@ -36,7 +36,7 @@ struct cloop {
     struct image_table offsets; /* one more than there are blocks */
 };
 
-static int open_offsets(struct disk *disk, struct cloop *c)
+static int cloop_open_offsets(struct disk *disk, struct cloop *c)
 {
     struct image *img = disk->img;
     const uint8_t *last;
@@ -76,13 +76,13 @@ static int cloop_open(struct disk *disk)
     if (c->block_size > BLOCK_MAX)
         return image_fail(disk->img, EFBIG, "cloop: block_size %llu is more than %d",
                           (unsigned long long)c->block_size, BLOCK_MAX);
-    error = open_offsets(disk, c);
+    error = cloop_open_offsets(disk, c);
     if (!error)
         disk->virtual_size = c->blocks * c->block_size;
     return error;
 }
 
-static bool stream_is_good(uint64_t offset, uint64_t end)
+static bool cloop_is_stream_valid(uint64_t offset, uint64_t end)
 {
     return offset <= end && end - offset <= STREAM_MAX;
 }
@@ -91,8 +91,8 @@ static bool stream_is_good(uint64_t offset, uint64_t end)
  * Where a block's stream begins and ends; *run: of how many blocks from there on that is asked, and
  * then: of how many the streams are good, as far as the piece of the table tells that is at hand.
  */
-static int stream_at(struct disk *disk, uint64_t block, uint64_t *offset, uint64_t *end,
-                     uint64_t *run)
+static int cloop_stream_at(struct disk *disk, uint64_t block, uint64_t *offset, uint64_t *end,
+                           uint64_t *run)
 {
     struct cloop *c = disk->state;
     const uint8_t *p = NULL;
@@ -103,7 +103,7 @@ static int stream_at(struct disk *disk, uint64_t block, uint64_t *offset, uint64
         return error;
     *offset = be64(p);
     for (*run = 1; *run < most && *run + 1 < n; ++*run)
-        if (!stream_is_good(be64(p + 8 * *run), be64(p + 8 * (*run + 1))))
+        if (!cloop_is_stream_valid(be64(p + 8 * *run), be64(p + 8 * (*run + 1))))
             break;
     /* Where the last block of a piece ends stands in the next one. */
     if (n > 1)
@@ -113,7 +113,7 @@ static int stream_at(struct disk *disk, uint64_t block, uint64_t *offset, uint64
     if (error)
         return error;
     *end = be64(p);
-    if (stream_is_good(*offset, *end))
+    if (cloop_is_stream_valid(*offset, *end))
         return 0;
     return image_fail(disk->img, EUCLEAN,
                       "cloop: block %llu begins at offset %llu and ends at %llu: not between 0 and "
@@ -127,7 +127,7 @@ static int cloop_extent_at(struct disk *disk, uint64_t offset, unsigned want, st
 {
     struct cloop *c = disk->state;
     uint64_t begin, end, run = want & EXTENTS_WANT_HOST ? 1 : c->blocks;
-    int error = stream_at(disk, offset / c->block_size, &begin, &end, &run);
+    int error = cloop_stream_at(disk, offset / c->block_size, &begin, &end, &run);
 
     extent->kind = EXTENT_DATA;
     extent->flags = EXTENT_COMPRESSED;
@@ -141,7 +141,7 @@ static int cloop_decode(struct disk *disk, uint64_t offset, uint8_t *bytes, size
     struct packed stream = {
         .format = "cloop", .what = "block", .packing = PACKED_ZLIB, .size = c->block_size};
     uint64_t end, run = 1;
-    int error = stream_at(disk, offset / c->block_size, &stream.offset, &end, &run);
+    int error = cloop_stream_at(disk, offset / c->block_size, &stream.offset, &end, &run);
 
     if (error)
         return error;

@@ -60,7 +60,7 @@ struct parallels {
     struct image_table bat;
 };
 
-static bool is_old(const uint8_t *header)
+static bool parallels_is_old(const uint8_t *header)
 {
     return memcmp(header, MAGIC, MAGIC_BYTES) == 0;
 }
@@ -80,7 +80,7 @@ static int parallels_probe(struct image *img, const struct signature *signature,
 }
 
 /* The rules of a dirty bitmap, whose table of clusters must end before its feature does. */
-static int check_bitmap(struct disk *disk, uint64_t offset, uint32_t data_size)
+static int parallels_check_bitmap(struct disk *disk, uint64_t offset, uint32_t data_size)
 {
     uint8_t bitmap[BITMAP_BYTES];
     uint32_t granularity;
@@ -111,7 +111,7 @@ static int check_bitmap(struct disk *disk, uint64_t offset, uint32_t data_size)
 }
 
 /* The features, which a feature of magic 0 ends, all in the extension's cluster. */
-static int check_features(struct disk *disk, uint64_t offset, uint64_t end)
+static int parallels_check_features(struct disk *disk, uint64_t offset, uint64_t end)
 {
     struct image *img = disk->img;
 
@@ -139,7 +139,7 @@ static int check_features(struct disk *disk, uint64_t offset, uint64_t end)
         if (le64(feature) != DIRTY_BITMAP)
             return image_fail(img, ENOTSUP, "parallels: extension feature 0x%016llx is not known",
                               (unsigned long long)le64(feature));
-        error = check_bitmap(disk, offset, data_size);
+        error = parallels_check_bitmap(disk, offset, data_size);
         if (error)
             return error;
         offset += ((uint64_t)data_size + 7) & ~UINT64_C(7);
@@ -152,7 +152,7 @@ static int check_features(struct disk *disk, uint64_t offset, uint64_t end)
  * The format extension: a cluster of features, none of which tells anything about the guest's
  * bytes. Its check_sum is not made: it would take reading up to 2 GiB.
  */
-static int check_extension(struct disk *disk, const struct parallels *p, uint64_t ext_off)
+static int parallels_check_extension(struct disk *disk, const struct parallels *p, uint64_t ext_off)
 {
     uint64_t offset, end;
     uint8_t header[EXTENSION_BYTES];
@@ -172,11 +172,11 @@ static int check_extension(struct disk *disk, const struct parallels *p, uint64_
         return image_fail(disk->img, EUCLEAN,
                           "parallels: no format extension at sector %llu: magic is 0x%016llx",
                           (unsigned long long)ext_off, (unsigned long long)le64(header));
-    return check_features(disk, offset + EXTENSION_BYTES, end);
+    return parallels_check_features(disk, offset + EXTENSION_BYTES, end);
 }
 
 /* The rules of tracks (the sectors of a cluster) and of the BAT's length. */
-static int check_limits(struct image *img, const uint8_t *header)
+static int parallels_check_limits(struct image *img, const uint8_t *header)
 {
     uint32_t tracks = le32(header + TRACKS), entries = le32(header + NB_BAT_ENTRIES);
 
@@ -194,9 +194,10 @@ static int check_limits(struct image *img, const uint8_t *header)
 }
 
 /* The disk's size: the old magic has 32 bits for it, whatever stands in the others. */
-static int take_size(struct disk *disk, const uint8_t *header)
+static int parallels_open_size(struct disk *disk, const uint8_t *header)
 {
-    uint64_t sectors = is_old(header) ? le32(header + NB_SECTORS) : le64(header + NB_SECTORS);
+    uint64_t sectors =
+        parallels_is_old(header) ? le32(header + NB_SECTORS) : le64(header + NB_SECTORS);
 
     if (sectors > DISK_BYTES_MAX / SECTOR)
         return image_fail(disk->img, EFBIG, "parallels: nb_sectors %llu is more than %llu",
@@ -207,7 +208,7 @@ static int take_size(struct disk *disk, const uint8_t *header)
 }
 
 /* What is odd, but changes nothing of what the table says. */
-static void note_oddities(struct image *img, const uint8_t *header)
+static void parallels_note_oddities(struct image *img, const uint8_t *header)
 {
     if (le32(header + IN_USE) == IN_USE_MAGIC)
         image_note(img, "parallels: in_use is set: the image is open, or was not closed");
@@ -217,14 +218,14 @@ static void note_oddities(struct image *img, const uint8_t *header)
 
 /* Clusters behind the end of the BAT, or behind the end of a file that ends in it, are not
  * allocated. */
-static void take_table(const struct image *img, struct parallels *p, const uint8_t *header)
+static void parallels_open_bat(const struct image *img, struct parallels *p, const uint8_t *header)
 {
     uint64_t size = image_size(img), tracks = le32(header + TRACKS);
     uint64_t in_file = size > HEADER_BYTES ? div_up(size - HEADER_BYTES, ENTRY_BYTES) : 0;
 
     p->cluster_size = tracks * SECTOR;
-    p->step = is_old(header) ? tracks : 1;
-    p->entry_unit = is_old(header) ? SECTOR : p->cluster_size;
+    p->step = parallels_is_old(header) ? tracks : 1;
+    p->entry_unit = parallels_is_old(header) ? SECTOR : p->cluster_size;
     p->bat = (struct image_table){.offset = HEADER_BYTES,
                                   .entries = min_u64(le32(header + NB_BAT_ENTRIES), in_file),
                                   .entry_bytes = ENTRY_BYTES};
@@ -238,25 +239,25 @@ static int parallels_open(struct disk *disk)
 
     if (error)
         return error;
-    if (!is_old(header) && memcmp(header, EXTENDED_MAGIC, MAGIC_BYTES) != 0)
+    if (!parallels_is_old(header) && memcmp(header, EXTENDED_MAGIC, MAGIC_BYTES) != 0)
         return image_fail(disk->img, EUCLEAN,
                           "parallels: the file begins with neither \"%s\" nor "
                           "\"%s\"",
                           MAGIC, EXTENDED_MAGIC);
     disk->state = p;
-    disk->subformat = is_old(header) ? MAGIC : EXTENDED_MAGIC;
-    error = check_limits(disk->img, header);
+    disk->subformat = parallels_is_old(header) ? MAGIC : EXTENDED_MAGIC;
+    error = parallels_check_limits(disk->img, header);
     if (!error)
-        error = take_size(disk, header);
+        error = parallels_open_size(disk, header);
     if (error)
         return error;
-    take_table(disk->img, p, header);
-    note_oddities(disk->img, header);
-    return le64(header + EXT_OFF) ? check_extension(disk, p, le64(header + EXT_OFF)) : 0;
+    parallels_open_bat(disk->img, p, header);
+    parallels_note_oddities(disk->img, header);
+    return le64(header + EXT_OFF) ? parallels_check_extension(disk, p, le64(header + EXT_OFF)) : 0;
 }
 
 /* Entries from the first on that are 0, as that is. */
-static uint64_t hole_run(const uint8_t *bat, uint64_t count)
+static uint64_t parallels_hole_run(const uint8_t *bat, uint64_t count)
 {
     uint64_t n = 1;
 
@@ -266,7 +267,7 @@ static uint64_t hole_run(const uint8_t *bat, uint64_t count)
 }
 
 /* Entries that are not 0; step: each is that much more than the one before, 0: any. */
-static uint64_t data_run(const uint8_t *bat, uint64_t count, uint64_t step)
+static uint64_t parallels_data_run(const uint8_t *bat, uint64_t count, uint64_t step)
 {
     uint64_t next = le32(bat), n = 1;
     uint32_t entry;
@@ -299,12 +300,13 @@ static int parallels_extent_at(struct disk *disk, uint64_t offset, unsigned want
         return error;
     entry = le32(bat);
     if (!entry) {
-        extent->length = hole_run(bat, count) * p->cluster_size - within;
+        extent->length = parallels_hole_run(bat, count) * p->cluster_size - within;
         return 0;
     }
     extent->kind = EXTENT_DATA;
     extent->length =
-        data_run(bat, count, want & EXTENTS_WANT_HOST ? p->step : 0) * p->cluster_size - within;
+        parallels_data_run(bat, count, want & EXTENTS_WANT_HOST ? p->step : 0) * p->cluster_size -
+        within;
     /* Less than 2^32 clusters of less than 2^31 bytes: it fits. */
     extent->host = entry * p->entry_unit + within;
     return 0;
@@ -331,7 +333,7 @@ static const struct field extension_fields[] = {
     {"check_sum", 8, 16, field_hex, NULL},
 };
 
-static int find_header(struct disk *disk, uint64_t *offset, uint64_t *length)
+static int parallels_find_header(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
     (void)disk;
     *offset = 0;
@@ -339,7 +341,7 @@ static int find_header(struct disk *disk, uint64_t *offset, uint64_t *length)
     return 1;
 }
 
-static int find_extension(struct disk *disk, uint64_t *offset, uint64_t *length)
+static int parallels_find_extension(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
     const uint8_t *header;
     int error = image_head(disk->img, &header);
@@ -351,8 +353,8 @@ static int find_extension(struct disk *disk, uint64_t *offset, uint64_t *length)
 }
 
 static const struct header_part parallels_parts[] = {
-    {"", FIELDS(header_fields), find_header},
-    {"extension", FIELDS(extension_fields), find_extension},
+    {"", FIELDS(header_fields), parallels_find_header},
+    {"extension", FIELDS(extension_fields), parallels_find_extension},
     {.fields = NULL},
 };
 

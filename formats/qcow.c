@@ -75,7 +75,7 @@ static int qcow_probe(struct image *img, const struct signature *signature, stru
     return version == FIRST_VERSION;
 }
 
-static int open_magic(struct disk *disk, const uint8_t *header)
+static int qcow_open_magic(struct disk *disk, const uint8_t *header)
 {
     uint32_t version = be32(header + HEADER_VERSION);
 
@@ -87,7 +87,7 @@ static int open_magic(struct disk *disk, const uint8_t *header)
 }
 
 /* The sizes of clusters and tables, and what is encrypted. */
-static int open_basics(struct disk *disk, const uint8_t *header)
+static int qcow_open_layout(struct disk *disk, const uint8_t *header)
 {
     struct qcow *q = disk->state;
     unsigned l2_bits = header[HEADER_L2_BITS];
@@ -111,7 +111,7 @@ static int open_basics(struct disk *disk, const uint8_t *header)
 }
 
 /* The size, and the L1 table: the header does not say how long it is. */
-static int open_l1(struct disk *disk, const uint8_t *header)
+static int qcow_open_l1(struct disk *disk, const uint8_t *header)
 {
     struct qcow *q = disk->state;
     uint64_t size = be64(header + HEADER_SIZE);
@@ -136,7 +136,7 @@ static int open_l1(struct disk *disk, const uint8_t *header)
 }
 
 /* The backing file's name. Of its format nothing is told. */
-static int open_backing(struct disk *disk, const uint8_t *header)
+static int qcow_open_backing(struct disk *disk, const uint8_t *header)
 {
     uint64_t offset = be64(header + HEADER_BACKING_FILE_OFFSET);
     uint32_t length = be32(header + HEADER_BACKING_FILE_SIZE);
@@ -166,19 +166,19 @@ static int qcow_open(struct disk *disk)
     if (error)
         return error;
     disk->state = q;
-    error = open_magic(disk, header);
+    error = qcow_open_magic(disk, header);
     if (!error)
-        error = open_basics(disk, header);
+        error = qcow_open_layout(disk, header);
     if (!error)
-        error = open_l1(disk, header);
+        error = qcow_open_l1(disk, header);
     if (!error)
-        error = open_backing(disk, header);
+        error = qcow_open_backing(disk, header);
     return error;
 }
 
 /* Whether the L1 entry leads to no table: none given, or past the end of the file, which is said.
  */
-static bool l1_entry_is_empty(struct disk *disk, uint64_t entry)
+static bool qcow_is_l1_entry_empty(struct disk *disk, uint64_t entry)
 {
     const struct qcow *q = disk->state;
 
@@ -191,7 +191,7 @@ static bool l1_entry_is_empty(struct disk *disk, uint64_t entry)
 }
 
 /* Reads the L2 table of l1[0] and those that follow it both in the L1 table and in the file. */
-static int load_l2(struct disk *disk, uint64_t l1_index, const uint8_t *l1, uint64_t count)
+static int qcow_load_l2(struct disk *disk, uint64_t l1_index, const uint8_t *l1, uint64_t count)
 {
     struct qcow *q = disk->state;
     size_t window = image_window_share(disk->img, L2_WINDOW_BYTES);
@@ -230,8 +230,8 @@ static int load_l2(struct disk *disk, uint64_t l1_index, const uint8_t *l1, uint
  * The L2 entries from that of offset on. Returns 1; or 0 with *hole set to the guest bytes from
  * offset on for which there are none; or -errno.
  */
-static int find_entries(struct disk *disk, uint64_t offset, const uint8_t **entries,
-                        uint64_t *count, uint64_t *hole)
+static int qcow_find_entries(struct disk *disk, uint64_t offset, const uint8_t **entries,
+                             uint64_t *count, uint64_t *hole)
 {
     struct qcow *q = disk->state;
     uint64_t index = offset / q->l2_guest_bytes, l1_count, empty = 0, at;
@@ -245,11 +245,11 @@ static int find_entries(struct disk *disk, uint64_t offset, const uint8_t **entr
             return 0;
         error = image_table_at(disk->img, &q->l1, index, &l1, &l1_count);
         while (!error && empty < l1_count &&
-               l1_entry_is_empty(disk, be64(l1 + empty * ENTRY_BYTES)))
+               qcow_is_l1_entry_empty(disk, be64(l1 + empty * ENTRY_BYTES)))
             empty++;
         *hole = empty * q->l2_guest_bytes - offset % q->l2_guest_bytes;
         if (!error && !empty)
-            error = load_l2(disk, index, l1, l1_count);
+            error = qcow_load_l2(disk, index, l1, l1_count);
         if (error || empty)
             return error;
     }
@@ -263,7 +263,7 @@ static int find_entries(struct disk *disk, uint64_t offset, const uint8_t **entr
 }
 
 /* A run of entries that are all empty, or none. */
-static uint64_t run_alike(const uint8_t *entries, uint64_t count)
+static uint64_t qcow_allocation_run(const uint8_t *entries, uint64_t count)
 {
     bool empty = be64(entries) == 0;
     uint64_t n = 1;
@@ -274,7 +274,7 @@ static uint64_t run_alike(const uint8_t *entries, uint64_t count)
 }
 
 /* A run of clusters that follow each other in the file. */
-static uint64_t run_in_file(const struct qcow *q, const uint8_t *entries, uint64_t count)
+static uint64_t qcow_contiguous_run(const struct qcow *q, const uint8_t *entries, uint64_t count)
 {
     uint64_t n = 1, first = be64(entries);
 
@@ -285,8 +285,8 @@ static uint64_t run_in_file(const struct qcow *q, const uint8_t *entries, uint64
 
 /* Where the bytes of a cluster with that entry stand. Nobody but a reader looks at that, in qemu
  * either. Compressed clusters are told one by one. */
-static int describe_data(struct disk *disk, const uint8_t *entries, uint64_t count,
-                         struct extent *extent, uint64_t *run)
+static int qcow_describe_data(struct disk *disk, const uint8_t *entries, uint64_t count,
+                              struct extent *extent, uint64_t *run)
 {
     const struct qcow *q = disk->state;
     uint64_t entry = be64(entries), within = extent->offset % q->cluster_size;
@@ -300,7 +300,7 @@ static int describe_data(struct disk *disk, const uint8_t *entries, uint64_t cou
         return image_fail(disk->img, EUCLEAN,
                           "qcow: cluster of guest offset %llu is at offset %llu, not on a sector",
                           (unsigned long long)(extent->offset - within), (unsigned long long)entry);
-    *run = disk->is_encrypted ? 1 : run_in_file(q, entries, count);
+    *run = disk->is_encrypted ? 1 : qcow_contiguous_run(q, entries, count);
     if (!disk->is_encrypted)
         extent->host = entry + within;
     return 0;
@@ -311,7 +311,7 @@ static int qcow_extent_at(struct disk *disk, uint64_t offset, unsigned want, str
     const struct qcow *q = disk->state;
     uint64_t count, run;
     const uint8_t *entries;
-    int found = find_entries(disk, offset, &entries, &count, &extent->length), error = 0;
+    int found = qcow_find_entries(disk, offset, &entries, &count, &extent->length), error = 0;
 
     extent->kind = EXTENT_HOLE;
     if (found <= 0)
@@ -319,9 +319,9 @@ static int qcow_extent_at(struct disk *disk, uint64_t offset, unsigned want, str
     if (be64(entries) != 0)
         extent->kind = EXTENT_DATA;
     if (extent->kind == EXTENT_DATA && (want & EXTENTS_WANT_HOST))
-        error = describe_data(disk, entries, count, extent, &run);
+        error = qcow_describe_data(disk, entries, count, extent, &run);
     else
-        run = run_alike(entries, count);
+        run = qcow_allocation_run(entries, count);
     if (!error)
         extent->length = run * q->cluster_size - offset % q->cluster_size;
     return error;
@@ -340,7 +340,7 @@ static int qcow_decode(struct disk *disk, uint64_t offset, uint8_t *bytes, size_
                             .size = q->cluster_size};
     uint64_t count, hole, entry;
     const uint8_t *entries;
-    int found = find_entries(disk, offset, &entries, &count, &hole);
+    int found = qcow_find_entries(disk, offset, &entries, &count, &hole);
 
     if (found < 0)
         return found;

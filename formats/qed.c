@@ -60,20 +60,20 @@ struct qed {
 };
 
 /* Whether a cluster may be there: not so for what holes and zero clusters have as their entry. */
-static inline bool is_cluster(const struct qed *q, uint64_t offset)
+static inline bool qed_is_cluster(const struct qed *q, uint64_t offset)
 {
     return !(offset & (q->cluster_size - 1)) && offset >= q->clusters_start &&
            offset < q->clusters_end;
 }
 
 /* Whether a table may be there, all of it. */
-static bool is_table(const struct qed *q, uint64_t offset)
+static bool qed_is_table(const struct qed *q, uint64_t offset)
 {
-    return is_cluster(q, offset) && q->table_bytes <= q->clusters_end - offset;
+    return qed_is_cluster(q, offset) && q->table_bytes <= q->clusters_end - offset;
 }
 
 /* Why a cluster or a table may not be there, in words. */
-static const char *what_is_wrong(const struct qed *q, uint64_t offset)
+static const char *qed_misplacement(const struct qed *q, uint64_t offset)
 {
     if (offset & (q->cluster_size - 1))
         return "not on a cluster boundary";
@@ -81,7 +81,7 @@ static const char *what_is_wrong(const struct qed *q, uint64_t offset)
 }
 
 /* The sizes with which everything else is reckoned. */
-static int open_sizes(struct disk *disk, const uint8_t *header)
+static int qed_open_sizes(struct disk *disk, const uint8_t *header)
 {
     struct qed *q = disk->state;
     uint32_t cluster_size = le32(header + HEADER_CLUSTER_SIZE);
@@ -117,7 +117,7 @@ static int open_sizes(struct disk *disk, const uint8_t *header)
  * The size, and the L1 table. With large clusters tables can map more than 2^64 bytes: there qemu
  * reckons in 64 bits, and refuses good images.
  */
-static int open_l1(struct disk *disk, const uint8_t *header)
+static int qed_open_l1(struct disk *disk, const uint8_t *header)
 {
     struct qed *q = disk->state;
     uint64_t size = le64(header + HEADER_IMAGE_SIZE), most;
@@ -134,14 +134,14 @@ static int open_l1(struct disk *disk, const uint8_t *header)
         return image_fail(disk->img, EFBIG,
                           "qed: image_size %llu is more than the %llu bytes that a disk can have",
                           (unsigned long long)size, (unsigned long long)most);
-    if (!is_table(q, q->l1.offset))
+    if (!qed_is_table(q, q->l1.offset))
         return image_fail(disk->img, EUCLEAN, "qed: the L1 table at offset %llu is %s",
-                          (unsigned long long)q->l1.offset, what_is_wrong(q, q->l1.offset));
+                          (unsigned long long)q->l1.offset, qed_misplacement(q, q->l1.offset));
     disk->virtual_size = size;
     return 0;
 }
 
-static int open_backing(struct disk *disk, const uint8_t *header)
+static int qed_open_backing(struct disk *disk, const uint8_t *header)
 {
     const struct qed *q = disk->state;
     uint32_t offset = le32(header + HEADER_BACKING_FILENAME_OFFSET);
@@ -183,11 +183,11 @@ static int qed_open(struct disk *disk)
     if (unknown)
         return image_fail(disk->img, ENOTSUP, "qed: unknown features 0x%llx",
                           (unsigned long long)unknown);
-    error = open_sizes(disk, header);
+    error = qed_open_sizes(disk, header);
     if (!error)
-        error = open_l1(disk, header);
+        error = qed_open_l1(disk, header);
     if (!error)
-        error = open_backing(disk, header);
+        error = qed_open_backing(disk, header);
     if (!error && (le64(header + HEADER_FEATURES) & FEATURE_NEED_CHECK))
         image_note(disk->img, "qed: marked need-check: the image is open, or was not closed");
     return error;
@@ -197,7 +197,7 @@ static int qed_open(struct disk *disk)
  * Reads the entries that map offset: the table of l1[0] and those that follow it both in the L1
  * table and in the file; of a table larger than the window, a piece.
  */
-static int load_l2(struct disk *disk, uint64_t offset, const uint8_t *l1, uint64_t count)
+static int qed_load_l2(struct disk *disk, uint64_t offset, const uint8_t *l1, uint64_t count)
 {
     struct qed *q = disk->state;
     size_t window = image_window_share(disk->img, L2_WINDOW_BYTES);
@@ -206,12 +206,12 @@ static int load_l2(struct disk *disk, uint64_t offset, const uint8_t *l1, uint64
     const uint8_t *bytes;
     int error = 0;
 
-    if (!is_table(q, start))
+    if (!qed_is_table(q, start))
         return image_fail(
             disk->img, EUCLEAN, "qed: the L2 table of L1 entry %llu at offset %llu is %s",
-            (unsigned long long)index, (unsigned long long)start, what_is_wrong(q, start));
+            (unsigned long long)index, (unsigned long long)start, qed_misplacement(q, start));
     while (tables < most && le64(l1 + tables * ENTRY_BYTES) == start + tables * q->table_bytes &&
-           is_table(q, start + tables * q->table_bytes))
+           qed_is_table(q, start + tables * q->table_bytes))
         tables++;
     if (q->table_bytes > window) {
         piece = offset % q->l2_guest_bytes / q->cluster_size * ENTRY_BYTES;
@@ -237,7 +237,7 @@ static int load_l2(struct disk *disk, uint64_t offset, const uint8_t *l1, uint64
  * Makes window l2 hold the entry that maps offset. Returns 1; or 0 with *hole set to the guest
  * bytes from offset on for which there is no table; or -errno.
  */
-static int find_l2(struct disk *disk, uint64_t offset, uint64_t *hole)
+static int qed_find_l2(struct disk *disk, uint64_t offset, uint64_t *hole)
 {
     struct qed *q = disk->state;
     uint64_t count, empty = 0;
@@ -252,14 +252,14 @@ static int find_l2(struct disk *disk, uint64_t offset, uint64_t *hole)
     while (empty < count && le64(l1 + empty * ENTRY_BYTES) == ENTRY_HOLE)
         empty++;
     if (!empty) {
-        error = load_l2(disk, offset, l1, count);
+        error = qed_load_l2(disk, offset, l1, count);
         return error ? error : 1;
     }
     *hole = empty * q->l2_guest_bytes - offset % q->l2_guest_bytes;
     return 0;
 }
 
-static inline enum extent_kind entry_kind(uint64_t entry)
+static inline enum extent_kind qed_entry_kind(uint64_t entry)
 {
     if (entry == ENTRY_ZERO)
         return EXTENT_ZERO;
@@ -267,7 +267,7 @@ static inline enum extent_kind entry_kind(uint64_t entry)
 }
 
 /* Entries that are all zero clusters, or all holes, as the first one is. */
-static uint64_t run_of_nothing(const uint8_t *entries, uint64_t count)
+static uint64_t qed_equal_run(const uint8_t *entries, uint64_t count)
 {
     uint64_t first = le64(entries), n = 1;
 
@@ -277,21 +277,21 @@ static uint64_t run_of_nothing(const uint8_t *entries, uint64_t count)
 }
 
 /* Good clusters. */
-static uint64_t run_of_data(const struct qed *q, const uint8_t *entries, uint64_t count)
+static uint64_t qed_data_run(const struct qed *q, const uint8_t *entries, uint64_t count)
 {
     uint64_t n = 1;
 
-    while (n < count && is_cluster(q, le64(entries + n * ENTRY_BYTES)))
+    while (n < count && qed_is_cluster(q, le64(entries + n * ENTRY_BYTES)))
         n++;
     return n;
 }
 
 /* Good clusters that follow each other in the file. */
-static uint64_t run_in_file(const struct qed *q, const uint8_t *entries, uint64_t count)
+static uint64_t qed_contiguous_run(const struct qed *q, const uint8_t *entries, uint64_t count)
 {
     uint64_t n = 1, next = le64(entries) + q->cluster_size;
 
-    for (; n < count && le64(entries + n * ENTRY_BYTES) == next && is_cluster(q, next); n++)
+    for (; n < count && le64(entries + n * ENTRY_BYTES) == next && qed_is_cluster(q, next); n++)
         next += q->cluster_size;
     return n;
 }
@@ -301,7 +301,7 @@ static int qed_extent_at(struct disk *disk, uint64_t offset, unsigned want, stru
     const struct qed *q = disk->state;
     uint64_t within = offset % q->cluster_size, entry, count, run;
     const uint8_t *entries;
-    int found = find_l2(disk, offset, &extent->length);
+    int found = qed_find_l2(disk, offset, &extent->length);
 
     extent->kind = EXTENT_HOLE;
     if (found <= 0)
@@ -309,18 +309,18 @@ static int qed_extent_at(struct disk *disk, uint64_t offset, unsigned want, stru
     entries = q->l2.bytes + (offset - q->l2_start) / q->cluster_size * ENTRY_BYTES;
     count = (q->l2_end - offset + within) / q->cluster_size;
     entry = le64(entries);
-    extent->kind = entry_kind(entry);
-    if (extent->kind == EXTENT_DATA && !is_cluster(q, entry))
+    extent->kind = qed_entry_kind(entry);
+    if (extent->kind == EXTENT_DATA && !qed_is_cluster(q, entry))
         return image_fail(disk->img, EUCLEAN,
                           "qed: the cluster of guest offset %llu at offset %llu is %s",
                           (unsigned long long)(offset - within), (unsigned long long)entry,
-                          what_is_wrong(q, entry));
+                          qed_misplacement(q, entry));
     if (extent->kind == EXTENT_DATA) {
-        run = want & EXTENTS_WANT_HOST ? run_in_file(q, entries, count)
-                                       : run_of_data(q, entries, count);
+        run = want & EXTENTS_WANT_HOST ? qed_contiguous_run(q, entries, count)
+                                       : qed_data_run(q, entries, count);
         extent->host = entry + within;
     } else {
-        run = run_of_nothing(entries, count);
+        run = qed_equal_run(entries, count);
     }
     extent->length = run * q->cluster_size - within;
     return 0;
@@ -352,7 +352,7 @@ static const struct field header_fields[] = {
 static const struct field backing_fields[] = {{"backing_filename", 0, 0, field_text, NULL}};
 
 /* Without a backing file the header ends before what would name it. */
-static int find_header(struct disk *disk, uint64_t *offset, uint64_t *length)
+static int qed_find_header(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
     const uint8_t *header;
     int error = image_head(disk->img, &header);
@@ -366,7 +366,7 @@ static int find_header(struct disk *disk, uint64_t *offset, uint64_t *length)
     return 1;
 }
 
-static int find_backing(struct disk *disk, uint64_t *offset, uint64_t *length)
+static int qed_find_backing(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
     const uint8_t *header;
     int error = image_head(disk->img, &header);
@@ -379,8 +379,8 @@ static int find_backing(struct disk *disk, uint64_t *offset, uint64_t *length)
 }
 
 static const struct header_part qed_parts[] = {
-    {"", FIELDS(header_fields), find_header},
-    {"", FIELDS(backing_fields), find_backing},
+    {"", FIELDS(header_fields), qed_find_header},
+    {"", FIELDS(backing_fields), qed_find_backing},
     {.fields = NULL},
 };
 

@@ -65,7 +65,7 @@ struct vdi {
 
 static const uint8_t no_uuid[16];
 
-static const char *type_name(uint32_t type)
+static const char *vdi_type_name(uint32_t type)
 {
     switch (type) {
     case TYPE_STATIC:
@@ -79,7 +79,7 @@ static const char *type_name(uint32_t type)
     }
 }
 
-static bool is_set(const uint8_t *uuid)
+static bool vdi_is_uuid_set(const uint8_t *uuid)
 {
     return memcmp(uuid, no_uuid, UUID_BYTES) != 0;
 }
@@ -88,12 +88,12 @@ static bool is_set(const uint8_t *uuid)
  * The image below, which has no path: uuid_link is the uuid_image that it has, uuid_parent the
  * uuid_last_snap that it had when this image was made (VDICore.h: uuidLinkage, uuidParentModify).
  */
-static int take_parent(struct disk *disk, const uint8_t *header)
+static int vdi_open_parent(struct disk *disk, const uint8_t *header)
 {
     uint32_t type = le32(header + IMAGE_TYPE);
-    bool has_link = is_set(header + UUID_LINK);
+    bool has_link = vdi_is_uuid_set(header + UUID_LINK);
 
-    if (has_link || is_set(header + UUID_PARENT))
+    if (has_link || vdi_is_uuid_set(header + UUID_PARENT))
         return disk_add_reference(
             disk, &(struct reference){.role = REFERENCE_BELOW,
                                       .kind = "parent",
@@ -106,7 +106,7 @@ static int take_parent(struct disk *disk, const uint8_t *header)
 }
 
 /* What is not of this version of the format, or not as qemu wants it. */
-static int check_kind(struct image *img, const uint8_t *header)
+static int vdi_check_layout(struct image *img, const uint8_t *header)
 {
     if (memcmp(header + SIGNATURE, SIGNATURE_MAGIC, 4) != 0)
         return image_fail(img, EUCLEAN, "vdi: signature is 0x%08x, not 0xbeda107f",
@@ -132,7 +132,7 @@ static int check_kind(struct image *img, const uint8_t *header)
 }
 
 /* The size of the disk, and a map that covers it. */
-static int check_size(struct image *img, const uint8_t *header)
+static int vdi_check_size(struct image *img, const uint8_t *header)
 {
     uint64_t size = le64(header + DISK_SIZE), most = BLOCKS_MAX * BLOCK;
     uint32_t blocks = le32(header + BLOCKS_IN_IMAGE);
@@ -152,14 +152,14 @@ static int check_size(struct image *img, const uint8_t *header)
 
 /* Fills in what the checked header says. The file must hold the map: what is missing of it would
  * read as block 0. */
-static int take_header(struct disk *disk, struct vdi *vdi, const uint8_t *header)
+static int vdi_open_layout(struct disk *disk, struct vdi *vdi, const uint8_t *header)
 {
     uint32_t type = le32(header + IMAGE_TYPE);
 
     /* Odd sizes are made by VBoxManage convertfromraw; VirtualBox and qemu round them up. */
     checked_round_up(le64(header + DISK_SIZE), SECTOR, &disk->virtual_size);
     disk->told_at_once = BLOCK;
-    disk->subformat = type_name(type);
+    disk->subformat = vdi_type_name(type);
     vdi->is_static = type == TYPE_STATIC;
     vdi->header = header;
     vdi->data = le32(header + OFFSET_DATA);
@@ -180,37 +180,37 @@ static int vdi_open(struct disk *disk)
     int error = vdi ? image_head(disk->img, &header) : -ENOMEM;
 
     if (!error)
-        error = check_kind(disk->img, header);
+        error = vdi_check_layout(disk->img, header);
     if (!error)
-        error = check_size(disk->img, header);
+        error = vdi_check_size(disk->img, header);
     if (!error)
-        error = take_parent(disk, header);
+        error = vdi_open_parent(disk, header);
     if (error)
         return error;
     disk->state = vdi;
-    return take_header(disk, vdi, header);
+    return vdi_open_layout(disk, vdi, header);
 }
 
 /* What an entry without a block tells. */
-static enum extent_kind kind_of(const struct disk *disk, uint32_t entry)
+static enum extent_kind vdi_empty_kind(const struct disk *disk, uint32_t entry)
 {
     return disk->below && entry == FREE_BLOCK ? EXTENT_HOLE : EXTENT_ZERO;
 }
 
 /* Entries from the first on that have no block and tell the same, as that does. */
-static uint64_t empty_run(const struct disk *disk, const uint8_t *bmap, uint64_t count)
+static uint64_t vdi_empty_run(const struct disk *disk, const uint8_t *bmap, uint64_t count)
 {
-    enum extent_kind kind = kind_of(disk, le32(bmap));
+    enum extent_kind kind = vdi_empty_kind(disk, le32(bmap));
     uint64_t n = 1;
 
     while (n < count && le32(bmap + ENTRY_BYTES * n) >= NO_BLOCK &&
-           kind_of(disk, le32(bmap + ENTRY_BYTES * n)) == kind)
+           vdi_empty_kind(disk, le32(bmap + ENTRY_BYTES * n)) == kind)
         n++;
     return n;
 }
 
 /* Entries that have a block; contiguous: behind each other in the file. */
-static uint64_t data_run(const uint8_t *bmap, uint64_t count, bool contiguous)
+static uint64_t vdi_data_run(const uint8_t *bmap, uint64_t count, bool contiguous)
 {
     uint64_t first = le32(bmap), n = 1;
     uint32_t entry;
@@ -236,12 +236,12 @@ static int vdi_extent_at(struct disk *disk, uint64_t offset, unsigned want, stru
         return error;
     entry = le32(bmap);
     if (entry >= NO_BLOCK) {
-        extent->kind = kind_of(disk, entry);
-        extent->length = empty_run(disk, bmap, count) * BLOCK - within;
+        extent->kind = vdi_empty_kind(disk, entry);
+        extent->length = vdi_empty_run(disk, bmap, count) * BLOCK - within;
         return 0;
     }
     /* Extra bytes stand between the blocks. */
-    run = contiguous && vdi->extra ? 1 : data_run(bmap, count, contiguous);
+    run = contiguous && vdi->extra ? 1 : vdi_data_run(bmap, count, contiguous);
     extent->kind = EXTENT_DATA;
     extent->length = run * BLOCK - within;
     /* At most 2^32 blocks of less than 2^33 bytes: it fits. */
@@ -252,12 +252,12 @@ static int vdi_extent_at(struct disk *disk, uint64_t offset, unsigned want, stru
 
 /* Whether the UUID that this image tells of its parent is the one that the parent has. One that is
  * not set tells nothing. */
-static int check_uuid(struct disk *disk, const char *name, const uint8_t *told,
-                      const char *parents_name, const uint8_t *has)
+static int vdi_check_uuid(struct disk *disk, const char *name, const uint8_t *told,
+                          const char *parents_name, const uint8_t *has)
 {
     char words[2][UUID_TEXT];
 
-    if (!is_set(told) || memcmp(told, has, UUID_BYTES) == 0)
+    if (!vdi_is_uuid_set(told) || memcmp(told, has, UUID_BYTES) == 0)
         return 0;
     field_guid(NULL, has, UUID_BYTES, words[0], UUID_TEXT);
     field_guid(NULL, told, UUID_BYTES, words[1], UUID_TEXT);
@@ -277,12 +277,12 @@ static int vdi_check_parent(struct disk *disk, struct disk *parent)
         return image_fail(disk->img, EUCLEAN,
                           "vdi: the parent is %s, not vdi; -o any-parent takes it all the same",
                           parent->driver->name);
-    error = check_uuid(disk, "uuid_link", vdi->header + UUID_LINK, "uuid_image",
-                       parents->header + UUID_IMAGE);
+    error = vdi_check_uuid(disk, "uuid_link", vdi->header + UUID_LINK, "uuid_image",
+                           parents->header + UUID_IMAGE);
     if (error)
         return error;
-    return check_uuid(disk, "uuid_parent", vdi->header + UUID_PARENT, "uuid_last_snap",
-                      parents->header + UUID_LAST_SNAP);
+    return vdi_check_uuid(disk, "uuid_parent", vdi->header + UUID_PARENT, "uuid_last_snap",
+                          parents->header + UUID_LAST_SNAP);
 }
 
 static const struct field_word flag_words[] = {{0x100, "zero-expand"}, {0, NULL}};
@@ -318,7 +318,7 @@ static const struct field header_fields[] = {
 };
 
 /* The header's own size counts from that field on; of what it says only this much is believed. */
-static int find_header(struct disk *disk, uint64_t *offset, uint64_t *length)
+static int vdi_find_header(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
     const uint8_t *header;
     int error = image_head(disk->img, &header);
@@ -332,7 +332,7 @@ static int find_header(struct disk *disk, uint64_t *offset, uint64_t *length)
 }
 
 static const struct header_part vdi_parts[] = {
-    {"", FIELDS(header_fields), find_header},
+    {"", FIELDS(header_fields), vdi_find_header},
     {.fields = NULL},
 };
 

@@ -36,31 +36,31 @@ enum {
 
 #define TABLE_SIGNATURE "mish"
 
-static struct image *image_of(const struct dmg_cursor *c)
+static struct image *dmg_cursor_image(const struct dmg_cursor *c)
 {
     return c->is_fork ? c->fork.img : c->plist.img;
 }
 
-static uint64_t position_of(const struct dmg_cursor *c)
+static uint64_t dmg_cursor_position(const struct dmg_cursor *c)
 {
     return c->is_fork ? c->fork.at : c->plist.at;
 }
 
-static int read_on(struct dmg_cursor *c, uint8_t *bytes, size_t wanted, size_t *got)
+static int dmg_cursor_read(struct dmg_cursor *c, uint8_t *bytes, size_t wanted, size_t *got)
 {
     return c->is_fork ? dmg_fork_read(&c->fork, bytes, wanted, got)
                       : dmg_plist_read(&c->plist, bytes, wanted, got);
 }
 
 /* Goes to the next byte string that may be a table. must: it is to be one. */
-static int next_string(struct dmg_cursor *c, bool *must)
+static int dmg_next_string(struct dmg_cursor *c, bool *must)
 {
     *must = false;
     return c->is_fork ? dmg_fork_next(&c->fork) : dmg_plist_next(&c->plist, must);
 }
 
 /* The next table's header. 1; 0: there are no more; -errno, said. */
-static int next_table(struct dmg_cursor *c)
+static int dmg_next_table(struct dmg_cursor *c)
 {
     uint8_t header[TABLE_BYTES];
     bool is_table = false, must;
@@ -68,28 +68,29 @@ static int next_table(struct dmg_cursor *c)
     int error;
 
     while (!is_table) {
-        int found = next_string(c, &must);
+        int found = dmg_next_string(c, &must);
 
         if (found != 1)
             return found;
-        error = read_on(c, header, TABLE_SIGNATURE_BYTES, &got);
+        error = dmg_cursor_read(c, header, TABLE_SIGNATURE_BYTES, &got);
         if (error)
             return error;
         is_table = got == TABLE_SIGNATURE_BYTES && memcmp(header, TABLE_SIGNATURE, got) == 0;
         /* qemu takes a table wherever it is. */
         if (!c->is_fork && is_table != must)
             return image_fail(
-                image_of(c), EUCLEAN,
+                dmg_cursor_image(c), EUCLEAN,
                 must ? "dmg: an entry of blkx is no block table, before offset %" PRIu64
                      : "dmg: a block table that is not in blkx, before offset %" PRIu64,
-                position_of(c));
+                dmg_cursor_position(c));
     }
-    error = read_on(c, header + got, sizeof header - got, &more);
+    error = dmg_cursor_read(c, header + got, sizeof header - got, &more);
     if (error)
         return error;
     if (got + more < sizeof header)
-        return image_fail(image_of(c), EUCLEAN, "dmg: block table of %zu bytes is shorter than %d",
-                          got + more, TABLE_BYTES);
+        return image_fail(dmg_cursor_image(c), EUCLEAN,
+                          "dmg: block table of %zu bytes is shorter than %d", got + more,
+                          TABLE_BYTES);
     c->entries = be32(header + TABLE_NUMBER_OF_BLOCK_CHUNKS);
     c->sector = be64(header + TABLE_SECTOR_NUMBER);
     c->data_offset = be64(header + TABLE_DATA_OFFSET);
@@ -98,39 +99,39 @@ static int next_table(struct dmg_cursor *c)
 }
 
 /* Behind the last entry that the table's header tells of there must be none: qemu would take it. */
-static int end_table(struct dmg_cursor *c)
+static int dmg_end_table(struct dmg_cursor *c)
 {
     uint8_t entry[ENTRY_BYTES];
     size_t got;
-    int error = read_on(c, entry, sizeof entry, &got);
+    int error = dmg_cursor_read(c, entry, sizeof entry, &got);
 
     if (error || got < sizeof entry)
         return error;
-    return image_fail(image_of(c), EUCLEAN,
+    return image_fail(dmg_cursor_image(c), EUCLEAN,
                       "dmg: more entries in a block table than its NumberOfBlockChunks, before "
                       "entry %" PRIu64,
                       c->number);
 }
 
 /* The next entry of any type. 1; 0: there are no more; -errno, said. */
-static int next_entry(struct dmg_cursor *c, uint8_t *entry)
+static int dmg_next_entry(struct dmg_cursor *c, uint8_t *entry)
 {
     size_t got;
     int error;
 
     while (!c->entries) {
-        int found = end_table(c);
+        int found = dmg_end_table(c);
 
         if (!found)
-            found = next_table(c);
+            found = dmg_next_table(c);
         if (found != 1)
             return found;
     }
-    error = read_on(c, entry, ENTRY_BYTES, &got);
+    error = dmg_cursor_read(c, entry, ENTRY_BYTES, &got);
     if (error)
         return error;
     if (got < ENTRY_BYTES)
-        return image_fail(image_of(c), EUCLEAN,
+        return image_fail(dmg_cursor_image(c), EUCLEAN,
                           "dmg: block table ends before entry %" PRIu64
                           ", its NumberOfBlockChunks has %" PRIu32 " more",
                           c->number, c->entries);
@@ -139,23 +140,23 @@ static int next_entry(struct dmg_cursor *c, uint8_t *entry)
     return 1;
 }
 
-static bool has_data(uint32_t type)
+static bool dmg_has_data(uint32_t type)
 {
     return type != DMG_ZERO && type != DMG_IGNORE;
 }
 
 /* An entry that is a chunk: sectors and bytes, from the table's own beginnings. */
-static int decode_chunk(const struct dmg_cursor *c, uint64_t data_fork_offset, const uint8_t *entry,
-                        struct dmg_chunk *chunk)
+static int dmg_decode_chunk(const struct dmg_cursor *c, uint64_t data_fork_offset,
+                            const uint8_t *entry, struct dmg_chunk *chunk)
 {
-    struct image *img = image_of(c);
+    struct image *img = dmg_cursor_image(c);
     uint64_t end, offset = be64(entry + ENTRY_COMPRESSED_OFFSET);
 
     *chunk = (struct dmg_chunk){.number = c->number - 1,
                                 .type = be32(entry),
                                 .sectors = be64(entry + ENTRY_SECTOR_COUNT),
                                 .length = be64(entry + ENTRY_COMPRESSED_LENGTH)};
-    if (has_data(chunk->type) && chunk->sectors > CHUNK_SECTORS_MAX)
+    if (dmg_has_data(chunk->type) && chunk->sectors > CHUNK_SECTORS_MAX)
         return image_fail(img, EFBIG,
                           "dmg: chunk %" PRIu64 " of %" PRIu64 " sectors has more than %d",
                           chunk->number, chunk->sectors, CHUNK_SECTORS_MAX);
@@ -167,7 +168,7 @@ static int decode_chunk(const struct dmg_cursor *c, uint64_t data_fork_offset, c
         !checked_add(chunk->sector, chunk->sectors, &end) || end > INT64_MAX / DMG_SECTOR)
         return image_fail(img, EUCLEAN, "dmg: sectors of chunk %" PRIu64 " are beyond 2^63 bytes",
                           chunk->number);
-    if (has_data(chunk->type) &&
+    if (dmg_has_data(chunk->type) &&
         (!checked_add(offset, c->data_offset, &offset) ||
          !checked_add(offset, data_fork_offset, &offset) || offset > INT64_MAX - CHUNK_BYTES_MAX))
         return image_fail(img, EUCLEAN, "dmg: data of chunk %" PRIu64 " is beyond 2^63 bytes",
@@ -177,23 +178,23 @@ static int decode_chunk(const struct dmg_cursor *c, uint64_t data_fork_offset, c
 }
 
 /* The next chunk that has sectors. 1; 0: there are no more; -errno, said. */
-static int next_chunk(const struct dmg *d, struct dmg_cursor *c, struct dmg_chunk *chunk)
+static int dmg_next_chunk(const struct dmg *d, struct dmg_cursor *c, struct dmg_chunk *chunk)
 {
     uint8_t entry[ENTRY_BYTES];
 
     for (;;) {
-        int error, found = next_entry(c, entry);
+        int error, found = dmg_next_entry(c, entry);
 
         if (found != 1)
             return found;
         if (c->is_terminated)
-            return image_fail(image_of(c), EUCLEAN,
+            return image_fail(dmg_cursor_image(c), EUCLEAN,
                               "dmg: entry %" PRIu64 " is behind the terminator of its block table",
                               c->number - 1);
         c->is_terminated = be32(entry) == DMG_TERMINATOR;
         if (c->is_terminated || be32(entry) == DMG_COMMENT)
             continue;
-        error = decode_chunk(c, d->data_fork_offset, entry, chunk);
+        error = dmg_decode_chunk(c, d->data_fork_offset, entry, chunk);
         if (error)
             return error;
         if (chunk->sectors)
@@ -201,7 +202,7 @@ static int next_chunk(const struct dmg *d, struct dmg_cursor *c, struct dmg_chun
     }
 }
 
-static int cursor_begin(struct disk *disk, struct dmg_cursor *c, bool is_fork)
+static int dmg_cursor_begin(struct disk *disk, struct dmg_cursor *c, bool is_fork)
 {
     struct dmg *d = disk->state;
 
@@ -213,7 +214,7 @@ static int cursor_begin(struct disk *disk, struct dmg_cursor *c, bool is_fork)
 }
 
 /* What is wrong with the place of a chunk on the disk; end: where the one before it ends. */
-static int check_geometry(struct disk *disk, const struct dmg_chunk *chunk, uint64_t end)
+static int dmg_check_geometry(struct disk *disk, const struct dmg_chunk *chunk, uint64_t end)
 {
     uint64_t size = disk->virtual_size / DMG_SECTOR;
 
@@ -241,7 +242,7 @@ static const struct {
 };
 
 /* The name that goes with a further chunk: known is that of the ones before it. "": several. */
-static const char *subformat_with(const char *known, uint32_t type)
+static const char *dmg_add_subformat(const char *known, uint32_t type)
 {
     for (size_t i = 0; i < sizeof subformats / sizeof *subformats; i++)
         if (subformats[i].type == type)
@@ -250,7 +251,7 @@ static const char *subformat_with(const char *known, uint32_t type)
 }
 
 /* Reads all chunks from d->cursor on. */
-static int read_all(struct disk *disk, size_t checkpoints_max)
+static int dmg_read_chunks(struct disk *disk, size_t checkpoints_max)
 {
     struct dmg *d = disk->state;
     uint64_t end = 0, next_checkpoint = 0;
@@ -261,16 +262,17 @@ static int read_all(struct disk *disk, size_t checkpoints_max)
     for (;;) {
         struct dmg_cursor before = d->cursor;
 
-        found = next_chunk(d, &d->cursor, &chunk);
+        found = dmg_next_chunk(d, &d->cursor, &chunk);
         if (found != 1)
             break;
         if (!d->geometry_error)
-            d->geometry_error = check_geometry(disk, &chunk, end);
+            d->geometry_error = dmg_check_geometry(disk, &chunk, end);
         end = chunk.sector + chunk.sectors;
-        subformat = subformat_with(subformat, chunk.type);
-        if (position_of(&before) >= next_checkpoint && d->checkpoint_count < checkpoints_max) {
+        subformat = dmg_add_subformat(subformat, chunk.type);
+        if (dmg_cursor_position(&before) >= next_checkpoint &&
+            d->checkpoint_count < checkpoints_max) {
             d->checkpoints[d->checkpoint_count++] = (struct dmg_checkpoint){chunk.sector, before};
-            next_checkpoint = position_of(&before) + CHECKPOINT_BYTES;
+            next_checkpoint = dmg_cursor_position(&before) + CHECKPOINT_BYTES;
         }
     }
     if (!found && subformat && *subformat)
@@ -289,13 +291,13 @@ int dmg_blocks_open(struct disk *disk, bool is_fork)
     d->checkpoints = image_alloc(disk->img, most * sizeof *d->checkpoints);
     if (!d->checkpoints)
         return -ENOMEM;
-    error = cursor_begin(disk, &d->start, is_fork);
+    error = dmg_cursor_begin(disk, &d->start, is_fork);
     d->cursor = d->start;
-    return error ? error : read_all(disk, most);
+    return error ? error : dmg_read_chunks(disk, most);
 }
 
 /* Goes to where the chunk of that sector is found soonest. */
-static void seek(struct dmg *d, uint64_t sector)
+static void dmg_seek(struct dmg *d, uint64_t sector)
 {
     size_t low = 0, high = d->checkpoint_count;
     const struct dmg_cursor *best;
@@ -310,7 +312,7 @@ static void seek(struct dmg *d, uint64_t sector)
     }
     best = low ? &d->checkpoints[low - 1].cursor : &d->start;
     if (!d->chunk.sectors || sector < d->chunk.sector ||
-        position_of(best) > position_of(&d->cursor))
+        dmg_cursor_position(best) > dmg_cursor_position(&d->cursor))
         d->cursor = *best;
 }
 
@@ -324,10 +326,10 @@ int dmg_blocks_find(struct disk *disk, uint64_t sector)
         return d->geometry_error;
     if (sector >= chunk.sector && sector - chunk.sector < chunk.sectors)
         return 0;
-    seek(d, sector);
+    dmg_seek(d, sector);
     d->chunk.sectors = 0;
     do {
-        found = next_chunk(d, &d->cursor, &chunk);
+        found = dmg_next_chunk(d, &d->cursor, &chunk);
         if (found < 0)
             return found;
     } while (found && chunk.sector + chunk.sectors <= sector);

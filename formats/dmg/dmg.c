@@ -38,7 +38,7 @@ enum {
  * right is preferred, as the mark may stand in what precedes the trailer. 1, *sure: its HeaderSize
  * is right and all of it is there; 0: there is none; -errno, said.
  */
-static int find_trailer(struct image *img, uint64_t *offset, bool *sure)
+static int dmg_find_trailer(struct image *img, uint64_t *offset, bool *sure)
 {
     uint64_t size = image_size(img), end;
     const uint8_t *tail;
@@ -71,7 +71,7 @@ static int dmg_probe(struct image *img, const struct signature *signature, struc
 {
     uint64_t offset;
     bool sure;
-    int found = find_trailer(img, &offset, &sure);
+    int found = dmg_find_trailer(img, &offset, &sure);
 
     (void)signature;
     if (found != 1)
@@ -84,14 +84,14 @@ static int dmg_probe(struct image *img, const struct signature *signature, struc
 static int dmg_locate(struct image *img, uint64_t *offset)
 {
     bool sure;
-    int found = find_trailer(img, offset, &sure);
+    int found = dmg_find_trailer(img, offset, &sure);
 
     return found < 0 ? found : 0;
 }
 
 /* The place of a list, which must end before the trailer. */
-static int check_list(struct disk *disk, const char *what, uint64_t offset, uint64_t length,
-                      uint64_t trailer)
+static int dmg_check_list(struct disk *disk, const char *what, uint64_t offset, uint64_t length,
+                          uint64_t trailer)
 {
     if (offset >= trailer || length > trailer - offset)
         return image_fail(disk->img, EUCLEAN,
@@ -105,7 +105,8 @@ static int check_list(struct disk *disk, const char *what, uint64_t offset, uint
 }
 
 /* The trailer's fields, in the order in which qemu looks at them. */
-static int open_trailer(struct disk *disk, const uint8_t *trailer, uint64_t offset, bool *is_fork)
+static int dmg_open_trailer(struct disk *disk, const uint8_t *trailer, uint64_t offset,
+                            bool *is_fork)
 {
     struct dmg *d = disk->state;
     uint64_t fork_length = be64(trailer + TRAILER_RSRC_FORK_LENGTH);
@@ -127,15 +128,15 @@ static int open_trailer(struct disk *disk, const uint8_t *trailer, uint64_t offs
                           d->data_fork_offset, offset);
     d->list_offset = be64(trailer + TRAILER_RSRC_FORK_OFFSET);
     d->list_length = fork_length;
-    error = check_list(disk, "resource fork", d->list_offset, fork_length, offset);
+    error = dmg_check_list(disk, "resource fork", d->list_offset, fork_length, offset);
     *is_fork = fork_length != 0;
     if (!error && !*is_fork) {
         d->list_offset = be64(trailer + TRAILER_XML_OFFSET);
         d->list_length = be64(trailer + TRAILER_XML_LENGTH);
     }
     if (!error)
-        error = check_list(disk, "property list", be64(trailer + TRAILER_XML_OFFSET),
-                           be64(trailer + TRAILER_XML_LENGTH), offset);
+        error = dmg_check_list(disk, "property list", be64(trailer + TRAILER_XML_OFFSET),
+                               be64(trailer + TRAILER_XML_LENGTH), offset);
     if (error)
         return error;
     if (!d->list_length)
@@ -153,7 +154,7 @@ static int dmg_open(struct disk *disk)
     const uint8_t *trailer;
     uint64_t offset;
     bool sure, is_fork = false;
-    int found = d ? find_trailer(disk->img, &offset, &sure) : -ENOMEM;
+    int found = d ? dmg_find_trailer(disk->img, &offset, &sure) : -ENOMEM;
     int error = found < 0 ? found : 0;
 
     if (found == 0)
@@ -165,7 +166,7 @@ static int dmg_open(struct disk *disk)
     if (error)
         return error;
     disk->state = d;
-    error = open_trailer(disk, trailer, offset, &is_fork);
+    error = dmg_open_trailer(disk, trailer, offset, &is_fork);
     return error ? error : dmg_blocks_open(disk, is_fork);
 }
 
@@ -269,7 +270,7 @@ static int dmg_find_header(struct disk *disk, uint64_t *offset, uint64_t *length
     bool sure;
 
     *length = TRAILER_BYTES;
-    return find_trailer(disk->img, offset, &sure);
+    return dmg_find_trailer(disk->img, offset, &sure);
 }
 
 static const struct header_part dmg_parts[] = {

@@ -43,21 +43,21 @@ enum {
 #define KEY_ENABLED  UINT32_C(0x00ac71f3)
 #define KEY_DISABLED UINT32_C(0x0000dead)
 
-static bool is_terminated(const uint8_t *word)
+static bool luks1_is_terminated(const uint8_t *word)
 {
     return memchr(word, '\0', WORD_BYTES) != NULL;
 }
 
 /* The rules of the fields but for the key slots: those of qemu. */
-static int check_header(struct image *img, const uint8_t *header)
+static int luks1_check_header(struct image *img, const uint8_t *header)
 {
     uint32_t payload = be32(header + PAYLOAD_OFFSET);
 
-    if (!is_terminated(header + CIPHER_NAME))
+    if (!luks1_is_terminated(header + CIPHER_NAME))
         return image_fail(img, EUCLEAN, "luks: cipher-name has no end");
-    if (!is_terminated(header + CIPHER_MODE))
+    if (!luks1_is_terminated(header + CIPHER_MODE))
         return image_fail(img, EUCLEAN, "luks: cipher-mode has no end");
-    if (!is_terminated(header + HASH_SPEC))
+    if (!luks1_is_terminated(header + HASH_SPEC))
         return image_fail(img, EUCLEAN, "luks: hash-spec has no end");
     if (payload == 0)
         return image_fail(img, ENOTSUP, "luks: the header is detached: payload-offset is 0");
@@ -71,23 +71,24 @@ static int check_header(struct image *img, const uint8_t *header)
 }
 
 /* The sectors of a key slot's material, the same for all slots. */
-static uint64_t material_sectors(const uint8_t *header)
+static uint64_t luks1_material_sectors(const uint8_t *header)
 {
     uint64_t sectors = div_up((uint64_t)be32(header + KEY_BYTES) * STRIPES, LUKS_SECTOR);
 
     return div_up(sectors, AREA_SECTORS) * AREA_SECTORS;
 }
 
-static const uint8_t *key_slot(const uint8_t *header, unsigned number)
+static const uint8_t *luks1_key_slot(const uint8_t *header, unsigned number)
 {
     return header + KEY_SLOTS + number * KEY_SLOT_BYTES;
 }
 
 /* The rules of the key slot of that number, from 0: those of qemu, for slots in use or not. */
-static int check_key_slot(struct image *img, const uint8_t *header, unsigned number)
+static int luks1_check_key_slot(struct image *img, const uint8_t *header, unsigned number)
 {
-    const uint8_t *slot = key_slot(header, number);
-    uint64_t begin = be32(slot + SLOT_KEY_MATERIAL_OFFSET), sectors = material_sectors(header);
+    const uint8_t *slot = luks1_key_slot(header, number);
+    uint64_t begin = be32(slot + SLOT_KEY_MATERIAL_OFFSET),
+             sectors = luks1_material_sectors(header);
     uint32_t active = be32(slot + SLOT_ACTIVE), payload = be32(header + PAYLOAD_OFFSET);
 
     if (be32(slot + SLOT_STRIPES) != STRIPES)
@@ -106,7 +107,7 @@ static int check_key_slot(struct image *img, const uint8_t *header, unsigned num
                           "luks: key slot %u has its material up to sector %llu, over the payload",
                           number + 1, (unsigned long long)(begin + sectors));
     for (unsigned other = number + 1; other < KEY_SLOT_COUNT; other++) {
-        uint64_t place = be32(key_slot(header, other) + SLOT_KEY_MATERIAL_OFFSET);
+        uint64_t place = be32(luks1_key_slot(header, other) + SLOT_KEY_MATERIAL_OFFSET);
 
         if (begin + sectors > place && place + sectors > begin)
             return image_fail(img, EUCLEAN, "luks: the material of key slots %u and %u overlaps",
@@ -121,9 +122,9 @@ static int luks1_open(struct disk *disk, struct luks_payload *payload)
     int error = image_get(disk->img, 0, HEADER_BYTES, &header);
 
     if (!error)
-        error = check_header(disk->img, header);
+        error = luks1_check_header(disk->img, header);
     for (unsigned i = 0; i < KEY_SLOT_COUNT && !error; i++)
-        error = check_key_slot(disk->img, header, i);
+        error = luks1_check_key_slot(disk->img, header, i);
     if (error)
         return error;
     payload->offset = (uint64_t)be32(header + PAYLOAD_OFFSET) * LUKS_SECTOR;
@@ -133,7 +134,7 @@ static int luks1_open(struct disk *disk, struct luks_payload *payload)
 
 /* The disk is what the file has behind the payload's offset, its last sector filled up as qemu has
  * it, or what the header says. */
-static int open_payload(struct disk *disk, const struct luks_payload *payload)
+static int luks_open_payload(struct disk *disk, const struct luks_payload *payload)
 {
     uint64_t end;
 
@@ -166,7 +167,7 @@ static int luks_open(struct disk *disk)
     disk->subformat = version == 1 ? "luks1" : "luks2";
     disk->is_encrypted = true;
     error = version == 1 ? luks1_open(disk, &payload) : luks2_open(disk, &payload);
-    return error ? error : open_payload(disk, &payload);
+    return error ? error : luks_open_payload(disk, &payload);
 }
 
 static int luks_probe(struct image *img, const struct signature *signature, struct reason *why)
@@ -194,8 +195,8 @@ static int luks_extent_at(struct disk *disk, uint64_t offset, unsigned want, str
     return 0;
 }
 
-static int print_active(const struct field *f, const uint8_t *bytes, size_t length, char *out,
-                        size_t size)
+static int luks1_print_active(const struct field *f, const uint8_t *bytes, size_t length, char *out,
+                              size_t size)
 {
     uint32_t active = be32(bytes);
 
@@ -229,7 +230,7 @@ enum { KEY_SLOT_FIELDS = 5 };
 /* The fields of the slot that begins at, in the header. */
 #define KEY_SLOT(at)                                                                               \
     {                                                                                              \
-        {"active", (at) + SLOT_ACTIVE, 4, print_active, NULL},                                     \
+        {"active", (at) + SLOT_ACTIVE, 4, luks1_print_active, NULL},                               \
             {"iterations", (at) + SLOT_ITERATIONS, 4, field_be, NULL},                             \
             {"salt", (at) + 8, 32, field_hex, NULL},                                               \
             {"key-material-offset", (at) + SLOT_KEY_MATERIAL_OFFSET, 4, field_be, NULL},           \
@@ -260,18 +261,19 @@ static const struct field luks2_fields[] = {
 };
 
 /* JSON as it stands, its own escapes included. */
-static int print_json(const struct field *f, const uint8_t *bytes, size_t length, char *out,
-                      size_t size)
+static int luks2_print_json(const struct field *f, const uint8_t *bytes, size_t length, char *out,
+                            size_t size)
 {
     (void)f;
     escape_line(out, size, (const char *)bytes, strnlen((const char *)bytes, length));
     return 0;
 }
 
-static const struct field json_fields[] = {{"json_area", 0, 0, print_json, NULL}};
+static const struct field json_fields[] = {{"json_area", 0, 0, luks2_print_json, NULL}};
 
 /* The structure of one version at the start of the file, if it is of that version. */
-static int find_version(struct disk *disk, unsigned version, uint64_t *offset, uint64_t *length)
+static int luks_find_version(struct disk *disk, unsigned version, uint64_t *offset,
+                             uint64_t *length)
 {
     const uint8_t *header;
     int error = image_head(disk->img, &header);
@@ -283,17 +285,17 @@ static int find_version(struct disk *disk, unsigned version, uint64_t *offset, u
     return be16(header + LUKS_VERSION) == version;
 }
 
-static int find_luks1(struct disk *disk, uint64_t *offset, uint64_t *length)
+static int luks1_find_header(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
-    return find_version(disk, 1, offset, length);
+    return luks_find_version(disk, 1, offset, length);
 }
 
-static int find_luks2(struct disk *disk, uint64_t *offset, uint64_t *length)
+static int luks2_find_header(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
-    return find_version(disk, 2, offset, length);
+    return luks_find_version(disk, 2, offset, length);
 }
 
-static int find_common(struct disk *disk, uint64_t *offset, uint64_t *length)
+static int luks_find_common(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
     (void)disk;
     *offset = 0;
@@ -301,16 +303,16 @@ static int find_common(struct disk *disk, uint64_t *offset, uint64_t *length)
     return 1;
 }
 
-static int find_copy(struct disk *disk, uint64_t *offset, uint64_t *length)
+static int luks2_find_copy_header(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
-    int found = find_version(disk, 2, offset, length);
+    int found = luks_find_version(disk, 2, offset, length);
 
     return found == 1 ? luks2_find_copy(disk->img, offset) : found;
 }
 
 /* The JSON area of the header that find tells. */
-static int find_json_behind(struct disk *disk, uint64_t *offset, uint64_t *length,
-                            int (*find)(struct disk *disk, uint64_t *offset, uint64_t *length))
+static int luks2_find_json_after(struct disk *disk, uint64_t *offset, uint64_t *length,
+                                 int (*find)(struct disk *disk, uint64_t *offset, uint64_t *length))
 {
     int found = find(disk, offset, length);
     const uint8_t *header;
@@ -323,29 +325,29 @@ static int find_json_behind(struct disk *disk, uint64_t *offset, uint64_t *lengt
     return luks2_size_is_good(*length + LUKS2_BINARY_BYTES);
 }
 
-static int find_json(struct disk *disk, uint64_t *offset, uint64_t *length)
+static int luks2_find_json(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
-    return find_json_behind(disk, offset, length, find_luks2);
+    return luks2_find_json_after(disk, offset, length, luks2_find_header);
 }
 
-static int find_copy_json(struct disk *disk, uint64_t *offset, uint64_t *length)
+static int luks2_find_copy_json(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
-    return find_json_behind(disk, offset, length, find_copy);
+    return luks2_find_json_after(disk, offset, length, luks2_find_copy_header);
 }
 
 #define KEY_SLOT_PART(number)                                                                      \
     {                                                                                              \
-        "key-slot-" #number, key_slot_fields[number - 1], KEY_SLOT_FIELDS, find_luks1              \
+        "key-slot-" #number, key_slot_fields[number - 1], KEY_SLOT_FIELDS, luks1_find_header       \
     }
 
 static const struct header_part luks_parts[] = {
-    {"", FIELDS(common_fields), find_common},
-    {"", FIELDS(luks1_fields), find_luks1},
-    {"", FIELDS(luks2_fields), find_luks2},
-    {"", FIELDS(json_fields), find_json},
-    {"copy", FIELDS(common_fields), find_copy},
-    {"copy", FIELDS(luks2_fields), find_copy},
-    {"copy", FIELDS(json_fields), find_copy_json},
+    {"", FIELDS(common_fields), luks_find_common},
+    {"", FIELDS(luks1_fields), luks1_find_header},
+    {"", FIELDS(luks2_fields), luks2_find_header},
+    {"", FIELDS(json_fields), luks2_find_json},
+    {"copy", FIELDS(common_fields), luks2_find_copy_header},
+    {"copy", FIELDS(luks2_fields), luks2_find_copy_header},
+    {"copy", FIELDS(json_fields), luks2_find_copy_json},
     KEY_SLOT_PART(1),
     KEY_SLOT_PART(2),
     KEY_SLOT_PART(3),

@@ -39,20 +39,20 @@ struct scanner {
     struct segment segment;
 };
 
-static int bad_json(struct scanner *s, const char *what)
+static int luks2_json_fail(struct scanner *s, const char *what)
 {
     return image_fail(s->img, EUCLEAN, "luks: JSON area, byte %llu: %s",
                       (unsigned long long)(s->offset - s->begin), what);
 }
 
 /* The next byte, which stays there. */
-static int peek(struct scanner *s, char *c)
+static int luks2_json_peek(struct scanner *s, char *c)
 {
     const uint8_t *p;
     int error;
 
     if (s->offset == s->end)
-        return bad_json(s, "the area ends in the middle");
+        return luks2_json_fail(s, "the area ends in the middle");
     error = image_window_ahead(s->img, &s->window, s->offset, 1,
                                min_u64(s->end - s->offset, WINDOW_BYTES), &p);
     if (!error)
@@ -60,9 +60,9 @@ static int peek(struct scanner *s, char *c)
     return error;
 }
 
-static int take(struct scanner *s, char *c)
+static int luks2_json_take(struct scanner *s, char *c)
 {
-    int error = peek(s, c);
+    int error = luks2_json_peek(s, c);
 
     if (!error)
         s->offset++;
@@ -70,29 +70,29 @@ static int take(struct scanner *s, char *c)
 }
 
 /* The next byte that is not white space. */
-static int take_visible(struct scanner *s, char *c)
+static int luks2_json_take_visible(struct scanner *s, char *c)
 {
     int error;
 
     do
-        error = take(s, c);
+        error = luks2_json_take(s, c);
     while (!error && (*c == ' ' || *c == '\t' || *c == '\n' || *c == '\r'));
     return error;
 }
 
 /* The string whose first quote was taken, as it is written. */
-static int take_string(struct scanner *s, char *text)
+static int luks2_json_take_string(struct scanner *s, char *text)
 {
     size_t n = 0;
     char c = 0;
     bool escaped = false;
     int error;
 
-    while (!(error = take(s, &c)) && (c != '"' || escaped)) {
+    while (!(error = luks2_json_take(s, &c)) && (c != '"' || escaped)) {
         if ((unsigned char)c < ' ')
-            return bad_json(s, "a control character in a string");
+            return luks2_json_fail(s, "a control character in a string");
         if (escaped && !strchr("\"\\/bfnrtu", c))
-            return bad_json(s, "an escape that JSON does not have");
+            return luks2_json_fail(s, "an escape that JSON does not have");
         escaped = c == '\\' && !escaped;
         if (n + 1 < TEXT_BYTES)
             text[n++] = c;
@@ -102,7 +102,7 @@ static int take_string(struct scanner *s, char *text)
 }
 
 /* Skips digits, of which there must be some. */
-static bool skip_digits(const char **p)
+static bool luks2_json_skip_digits(const char **p)
 {
     size_t n = strspn(*p, "0123456789");
 
@@ -110,60 +110,61 @@ static bool skip_digits(const char **p)
     return n > 0;
 }
 
-static bool is_number(const char *p)
+static bool luks2_json_is_number(const char *p)
 {
     p += *p == '-';
     if (*p == '0')
         p++;
-    else if (!skip_digits(&p))
+    else if (!luks2_json_skip_digits(&p))
         return false;
-    if (*p == '.' && (p++, !skip_digits(&p)))
+    if (*p == '.' && (p++, !luks2_json_skip_digits(&p)))
         return false;
     if (*p == 'e' || *p == 'E') {
         p++;
         p += *p == '+' || *p == '-';
-        if (!skip_digits(&p))
+        if (!luks2_json_skip_digits(&p))
             return false;
     }
     return *p == '\0';
 }
 
 /* The number, true, false or null that begins with first. */
-static int take_bare(struct scanner *s, char first)
+static int luks2_json_take_literal(struct scanner *s, char first)
 {
     char text[TEXT_BYTES] = {first}, c = 0;
     size_t n = 1;
     int error;
 
-    while (!(error = peek(s, &c)) && c && strchr("abcdefghijklmnopqrstuvwxyzE0123456789+-.", c)) {
+    while (!(error = luks2_json_peek(s, &c)) && c &&
+           strchr("abcdefghijklmnopqrstuvwxyzE0123456789+-.", c)) {
         if (n + 1 == TEXT_BYTES)
-            return bad_json(s, "a number of more than 39 characters");
+            return luks2_json_fail(s, "a number of more than 39 characters");
         text[n++] = c;
         s->offset++;
     }
     if (error)
         return error;
-    if (is_number(text) || strcmp(text, "true") == 0 || strcmp(text, "false") == 0 ||
+    if (luks2_json_is_number(text) || strcmp(text, "true") == 0 || strcmp(text, "false") == 0 ||
         strcmp(text, "null") == 0)
         return 0;
-    return bad_json(s, "no value");
+    return luks2_json_fail(s, "no value");
 }
 
 /* Whether what is read now is a value of an object in the object "segments", and which key that
  * object has there. */
-static bool is_in_segment(const struct scanner *s, const char *number)
+static bool luks2_json_is_in_segment(const struct scanner *s, const char *number)
 {
     return s->depth == 3 && strcmp(s->keys[0], "segments") == 0 && strcmp(s->keys[1], number) == 0;
 }
 
 /* A string, the value of the innermost key. */
-static int take_value(struct scanner *s, const char *text)
+static int luks2_json_keep_string(struct scanner *s, const char *text)
 {
     struct segment *segment = &s->segment;
     const char *key = s->keys[KEYS - 1];
     char *place = NULL;
 
-    if (!is_in_segment(s, "0"))
+    if (!luks2_json_is_in_segment(s, "0"))
         return 0;
     if (strcmp(key, "type") == 0)
         place = segment->type;
@@ -174,19 +175,19 @@ static int take_value(struct scanner *s, const char *text)
     else
         return 0;
     if (*place)
-        return bad_json(s, "this stands in the segment twice");
+        return luks2_json_fail(s, "this stands in the segment twice");
     memcpy(place, text, TEXT_BYTES);
     return 0;
 }
 
 /* An object or array begins, the value of the innermost key. */
-static int push(struct scanner *s, bool is_object)
+static int luks2_json_push(struct scanner *s, bool is_object)
 {
     if (s->depth == DEPTH_MAX)
-        return bad_json(s, "more than 16 objects or arrays in one another");
+        return luks2_json_fail(s, "more than 16 objects or arrays in one another");
     if (s->depth == 2 && strcmp(s->keys[0], "segments") == 0 && strcmp(s->keys[1], "0") != 0)
         s->segment.has_others = true;
-    if (is_in_segment(s, "0") && strcmp(s->keys[2], "integrity") == 0)
+    if (luks2_json_is_in_segment(s, "0") && strcmp(s->keys[2], "integrity") == 0)
         s->segment.has_integrity = true;
     if (s->depth < KEYS)
         s->keys[s->depth][0] = '\0';
@@ -195,60 +196,60 @@ static int push(struct scanner *s, bool is_object)
 }
 
 /* The innermost object or array ends with c. */
-static int pop(struct scanner *s, char c, enum expected *next)
+static int luks2_json_pop(struct scanner *s, char c, enum expected *next)
 {
     if (c != (s->is_object[s->depth - 1] ? '}' : ']'))
-        return bad_json(s, "a comma or the end of an object or array was expected");
+        return luks2_json_fail(s, "a comma or the end of an object or array was expected");
     s->depth--;
     *next = s->depth ? COMMA_OR_END : END_OF_TEXT;
     return 0;
 }
 
 /* A value that begins with c. */
-static int scan_value(struct scanner *s, char c, enum expected *next)
+static int luks2_json_scan_value(struct scanner *s, char c, enum expected *next)
 {
     char text[TEXT_BYTES] = "";
     int error;
 
     if (++s->values > VALUES_MAX)
-        return bad_json(s, "more than 65536 values");
+        return luks2_json_fail(s, "more than 65536 values");
     *next = COMMA_OR_END;
     if (c == '{' || c == '[') {
         *next = c == '{' ? KEY_OR_END : VALUE_OR_END;
-        return push(s, c == '{');
+        return luks2_json_push(s, c == '{');
     }
     if (c != '"')
-        return take_bare(s, c);
-    error = take_string(s, text);
-    return error ? error : take_value(s, text);
+        return luks2_json_take_literal(s, c);
+    error = luks2_json_take_string(s, text);
+    return error ? error : luks2_json_keep_string(s, text);
 }
 
 /* A key, whose quote c must be, and its colon. */
-static int scan_key(struct scanner *s, char c, enum expected *next)
+static int luks2_json_scan_key(struct scanner *s, char c, enum expected *next)
 {
     char text[TEXT_BYTES] = "";
     int error;
 
     if (c != '"')
-        return bad_json(s, "a key was expected");
-    error = take_string(s, text);
+        return luks2_json_fail(s, "a key was expected");
+    error = luks2_json_take_string(s, text);
     if (!error)
-        error = take_visible(s, &c);
+        error = luks2_json_take_visible(s, &c);
     if (error)
         return error;
     if (c != ':')
-        return bad_json(s, "a colon was expected");
+        return luks2_json_fail(s, "a colon was expected");
     if (s->depth <= KEYS)
         memcpy(s->keys[s->depth - 1], text, TEXT_BYTES);
     *next = VALUE;
     return 0;
 }
 
-static int scan_step(struct scanner *s, enum expected *next)
+static int luks2_json_scan_step(struct scanner *s, enum expected *next)
 {
     enum expected now = *next;
     char c = 0;
-    int error = take_visible(s, &c);
+    int error = luks2_json_take_visible(s, &c);
 
     if (error)
         return error;
@@ -257,34 +258,34 @@ static int scan_step(struct scanner *s, enum expected *next)
         return 0;
     }
     if (now == COMMA_OR_END || (now == KEY_OR_END && c == '}') || (now == VALUE_OR_END && c == ']'))
-        return pop(s, c, next);
+        return luks2_json_pop(s, c, next);
     if (now == KEY || now == KEY_OR_END)
-        return scan_key(s, c, next);
-    return scan_value(s, c, next);
+        return luks2_json_scan_key(s, c, next);
+    return luks2_json_scan_value(s, c, next);
 }
 
 /* The area: an object, then zeros. */
-static int scan(struct scanner *s)
+static int luks2_json_scan(struct scanner *s)
 {
     enum expected next = KEY_OR_END;
     char c = 0;
-    int error = take_visible(s, &c);
+    int error = luks2_json_take_visible(s, &c);
 
     if (!error && c != '{')
-        return bad_json(s, "it does not begin with an object");
+        return luks2_json_fail(s, "it does not begin with an object");
     if (!error)
-        error = push(s, true);
+        error = luks2_json_push(s, true);
     while (!error && next != END_OF_TEXT)
-        error = scan_step(s, &next);
+        error = luks2_json_scan_step(s, &next);
     if (!error)
-        error = take_visible(s, &c);
+        error = luks2_json_take_visible(s, &c);
     if (!error && c != '\0')
-        return bad_json(s, "no zeros behind the object");
+        return luks2_json_fail(s, "no zeros behind the object");
     return error;
 }
 
 /* Digits alone. */
-static bool parse_number(const char *text, uint64_t *value)
+static bool luks2_json_parse_number(const char *text, uint64_t *value)
 {
     *value = 0;
     for (const char *p = text; *p; p++)
@@ -295,7 +296,8 @@ static bool parse_number(const char *text, uint64_t *value)
 }
 
 /* The rules of the one segment that is understood. */
-static int check_segment(struct image *img, const struct segment *g, struct luks_payload *payload)
+static int luks2_json_check_segment(struct image *img, const struct segment *g,
+                                    struct luks_payload *payload)
 {
     if (!*g->type)
         return image_fail(img, EUCLEAN, "luks: the JSON area has no segment 0 with a type");
@@ -306,7 +308,7 @@ static int check_segment(struct image *img, const struct segment *g, struct luks
         return image_fail(img, ENOTSUP, "luks: segment of type \"%s\", not \"crypt\"", g->type);
     if (g->has_integrity)
         return image_fail(img, ENOTSUP, "luks: a segment with integrity tags among its sectors");
-    if (!parse_number(g->offset, &payload->offset) || payload->offset % LUKS_SECTOR)
+    if (!luks2_json_parse_number(g->offset, &payload->offset) || payload->offset % LUKS_SECTOR)
         return image_fail(img, EUCLEAN,
                           "luks: segment offset \"%s\" is no number of bytes that %d divides",
                           g->offset, LUKS_SECTOR);
@@ -315,7 +317,7 @@ static int check_segment(struct image *img, const struct segment *g, struct luks
     payload->size = LUKS_SIZE_DYNAMIC;
     if (strcmp(g->size, "dynamic") == 0)
         return 0;
-    if (!parse_number(g->size, &payload->size) || payload->size % LUKS_SECTOR)
+    if (!luks2_json_parse_number(g->size, &payload->size) || payload->size % LUKS_SECTOR)
         return image_fail(img, EUCLEAN,
                           "luks: segment size \"%s\" is neither dynamic nor a multiple of %d",
                           g->size, LUKS_SECTOR);
@@ -329,6 +331,6 @@ int luks2_read_segment(struct image *img, uint64_t offset, uint64_t length,
     int error = image_window_begin(img, &s.window, WINDOW_BYTES);
 
     if (!error)
-        error = scan(&s);
-    return error ? error : check_segment(img, &s.segment, payload);
+        error = luks2_json_scan(&s);
+    return error ? error : luks2_json_check_segment(img, &s.segment, payload);
 }

@@ -35,8 +35,8 @@ int luks2_find_copy(struct image *img, uint64_t *offset)
     return 0;
 }
 
-static int read_header(struct disk *disk, uint64_t at, const char *magic,
-                       struct luks_payload *payload)
+static int luks2_read_header(struct disk *disk, uint64_t at, const char *magic,
+                             struct luks_payload *payload)
 {
     struct image *img = disk->img;
     const uint8_t *header;
@@ -67,14 +67,14 @@ static int read_header(struct disk *disk, uint64_t at, const char *magic,
 int luks2_open(struct disk *disk, struct luks_payload *payload)
 {
     uint64_t copy;
-    int error = read_header(disk, 0, LUKS_MAGIC, payload), found;
+    int error = luks2_read_header(disk, 0, LUKS_MAGIC, payload), found;
 
     if (error != -EUCLEAN)
         return error;
     found = luks2_find_copy(disk->img, &copy);
     if (found <= 0)
         return found ? found : error;
-    error = read_header(disk, copy, LUKS2_COPY_MAGIC, payload);
+    error = luks2_read_header(disk, copy, LUKS2_COPY_MAGIC, payload);
     if (!error)
         image_note(disk->img, "luks: the first header is damaged: read by its copy at offset %llu",
                    (unsigned long long)copy);
