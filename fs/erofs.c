@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* All that writes, refused. */
+/* Operations that write: each returns EROFS. */
 #include "erofs.h"
 
 #include <errno.h>

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The operations that write, all of them answered with EROFS. The kernel refuses them itself on a
- * read-only mount; these are for one that somebody has remounted read-write. Contracts:
- * fuse_lowlevel.h.
+ * The operations that write; each replies EROFS. On a read-only mount the kernel refuses them
+ * itself: they arrive only after root has remounted it read-write. Contracts: fuse_lowlevel.h.
  */
 #ifndef FS_EROFS_H
 #define FS_EROFS_H

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Listings of directories. */
+/* READDIR: the entries of a directory. */
 #include "listing.h"
 
 #include <errno.h>
@@ -8,16 +8,16 @@
 
 #include "presence.h"
 
-/* A listing in the making. */
+/* The reply to one READDIR. */
 struct listing {
     fuse_req_t req;
-    bool eager; /* as the directory */
+    bool eager; /* the directory is below .now/ */
     char *buffer;
     size_t size, used;
-    bool fits; /* all so far */
+    bool fits; /* false: the buffer is full, the entry added last is not in it */
 };
 
-/* Adds an entry whose successor has the offset next. */
+/* Adds an entry; next is the offset of the entry after it. */
 static void add_entry(struct listing *l, const char *name, const struct place *place, off_t next)
 {
     struct stat st = {
@@ -32,7 +32,8 @@ static void add_entry(struct listing *l, const char *name, const struct place *p
         l->used += length;
 }
 
-/* Adds what is in a directory of numbered entries from that number on. */
+/* Adds the entries of a directory of numbered entries (references/, layers/), beginning with number
+ * from. */
 static void add_numbers(struct front *front, struct listing *l, const struct place *directory,
                         uint64_t from)
 {
@@ -48,7 +49,7 @@ static void add_numbers(struct front *front, struct listing *l, const struct pla
     }
 }
 
-/* Adds the nodes in a directory from that row of nodes[] on. */
+/* Adds the entries of any other directory, beginning with row from of nodes[]. */
 static void add_nodes(struct front *front, struct listing *l, const struct place *directory,
                       uint64_t from)
 {
@@ -60,7 +61,7 @@ static void add_nodes(struct front *front, struct listing *l, const struct place
     }
 }
 
-/* Offsets: 1 is after ".", 2 after "..", 3 + i after nodes[i], or after the entry of number i. */
+/* Offsets: 1 follows ".", 2 follows "..", 3 + i follows nodes[i], or entry number i. */
 void listing_reply(fuse_req_t req, struct front *front, const struct inode *directory, size_t size,
                    off_t offset)
 {

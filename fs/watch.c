@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Whether files may have changed. */
+/* inotify(7), by a signal. */
 #include "watch.h"
 
 #include <fcntl.h>
@@ -10,12 +10,12 @@
 
 #include "fs/tree/clock.h"
 
-static volatile sig_atomic_t told; /* something changed */
+static volatile sig_atomic_t has_report; /* set by SIGIO */
 
-static void tell(int number)
+static void on_sigio(int number)
 {
     (void)number;
-    told = 1;
+    has_report = 1;
 }
 
 void watch_begin(struct watch *watch)
@@ -32,7 +32,7 @@ void watch_end(struct watch *watch)
 
 void watch_listen(struct watch *watch)
 {
-    const struct sigaction action = {.sa_handler = tell};
+    const struct sigaction action = {.sa_handler = on_sigio};
 
     if (watch->fd >= 0 &&
         (sigaction(SIGIO, &action, NULL) < 0 || fcntl(watch->fd, F_SETOWN, getpid()) < 0 ||
@@ -52,12 +52,12 @@ void watch_file(struct watch *watch, int fd)
         watch_end(watch);
 }
 
-/* What was told is read, as only then there is another signal. */
-static void forget_told(struct watch *watch)
+/* Reads the reports: until they are read, there is no further signal. */
+static void read_reports(struct watch *watch)
 {
     char events[4096];
 
-    told = 0;
+    has_report = 0;
     while (read(watch->fd, events, sizeof events) > 0)
         ;
 }
@@ -66,10 +66,10 @@ bool watch_is_due(struct watch *watch)
 {
     int64_t now = now_ms();
 
-    if (watch->fd >= 0 && !told && now - watch->looked_at < WATCH_LOOK_MS)
+    if (watch->fd >= 0 && !has_report && now - watch->checked_at < WATCH_CHECK_MS)
         return false;
-    if (told)
-        forget_told(watch);
-    watch->looked_at = now;
+    if (has_report)
+        read_reports(watch);
+    watch->checked_at = now;
     return true;
 }

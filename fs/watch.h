@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whether files may have changed, without a system call for each look: the kernel tells by a signal
- * (inotify(7)) before whoever changed the file goes on. What it does not tell of (writes through
- * mappings, and on other machines) is looked for every few milliseconds.
+ * Whether files may have changed, without a system call for each check: inotify(7) reports a change
+ * by SIGIO, before the call that changed the file returns. It does not report writes through
+ * mappings, nor writes by other machines; for these a check is due every WATCH_CHECK_MS.
  */
 #ifndef FS_WATCH_H
 #define FS_WATCH_H
@@ -11,24 +11,26 @@
 #include <stdint.h>
 
 struct watch {
-    int fd;            /* of inotify; -1: there is none, and it is always time to look */
-    int64_t looked_at; /* ms */
+    int fd;             /* inotify's; -1: inotify is not available, and a check is always due */
+    int64_t checked_at; /* ms */
 };
 
-enum { WATCH_LOOK_MS = 10 };
+enum { WATCH_CHECK_MS = 10 };
 
-/* Begins; the processes that are forked share it. */
+/* Begins a watch. Processes that are forked later share it. */
 void watch_begin(struct watch *watch);
 void watch_end(struct watch *watch);
 
-/* Watches an open file from now on, for all who share the watch; it may wait for the file system. A
- * file that cannot be watched ends the watch of this process. */
+/*
+ * Adds an open file to the watch, for every process that shares it. May wait for the file system.
+ * If the file cannot be watched, this process's watch ends: a check is then always due.
+ */
 void watch_file(struct watch *watch, int fd);
 
-/* This process, and no other, is told from now on; SIGIO is its signal. */
+/* From now on this process, and no other, gets the reports. It must not use SIGIO otherwise. */
 void watch_listen(struct watch *watch);
 
-/* Whether it is time to look. */
+/* Whether the files must be checked now: a change was reported, or WATCH_CHECK_MS have passed. */
 bool watch_is_due(struct watch *watch);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Extended attributes. One is a row of a table and a function. */
+/* Extended attributes: a table with one row, and one function, for each. */
 #include "xattrs.h"
 
 #include <errno.h>
@@ -7,9 +7,9 @@
 
 struct xattr {
     const char *name;
-    /* Its value; NULL: the inode has none. */
+    /* The value; NULL: the inode does not have the attribute. */
     const char *(*value)(const struct front *front, const struct inode *inode);
-    bool is_listed; /* who copies a file reads all that are listed */
+    bool is_listed; /* by listxattr(2): programs that copy files read every listed attribute */
 };
 
 static bool is_file(const struct inode *inode)
@@ -17,13 +17,13 @@ static bool is_file(const struct inode *inode)
     return inode->place.node->pass != PASS_DIRECTORY;
 }
 
-static const char *error_of(const struct front *front, const struct inode *inode)
+static const char *get_error(const struct front *front, const struct inode *inode)
 {
     (void)front;
     return inode->refused;
 }
 
-static const char *type_of(const struct front *front, const struct inode *inode)
+static const char *get_type(const struct front *front, const struct inode *inode)
 {
     static const char *const types[] = {
         [KIND_STRING] = "string", [KIND_NUMBER] = "integer", [KIND_BYTES] = "integer",
@@ -34,13 +34,13 @@ static const char *type_of(const struct front *front, const struct inode *inode)
     return is_file(inode) ? types[inode->place.node->kind] : NULL;
 }
 
-static const char *unit_of(const struct front *front, const struct inode *inode)
+static const char *get_unit(const struct front *front, const struct inode *inode)
 {
     (void)front;
     return is_file(inode) && inode->place.node->kind == KIND_BYTES ? "bytes" : NULL;
 }
 
-static const char *mime_type_of(const struct front *front, const struct inode *inode)
+static const char *get_mime_type(const struct front *front, const struct inode *inode)
 {
     (void)front;
     if (!is_file(inode))
@@ -48,8 +48,8 @@ static const char *mime_type_of(const struct front *front, const struct inode *i
     return inode->place.node->kind == KIND_JSON ? "application/json" : "text/plain";
 }
 
-/* Whether reading the file would have to wait. */
-static const char *state_of(const struct front *front, const struct inode *inode)
+/* Whether open() would have to wait. */
+static const char *get_state(const struct front *front, const struct inode *inode)
 {
     if (!is_file(inode))
         return NULL;
@@ -59,12 +59,12 @@ static const char *state_of(const struct front *front, const struct inode *inode
 }
 
 static const struct xattr table[] = {
-    {"user.instar.error", error_of, true}, /* why the last name in the directory was refused */
-    {"user.instar.type", type_of, true},    {"user.instar.unit", unit_of, true},
-    {"user.mime_type", mime_type_of, true}, {"user.instar.state", state_of, false},
+    {"user.instar.error", get_error, true}, /* why the last refused name in the directory was */
+    {"user.instar.type", get_type, true},    {"user.instar.unit", get_unit, true},
+    {"user.mime_type", get_mime_type, true}, {"user.instar.state", get_state, false},
 };
 
-/* Answers with bytes, or how many they are if size is 0. */
+/* Replies with the bytes; with their number if size is 0. */
 static void reply(fuse_req_t req, const char *bytes, size_t length, size_t size)
 {
     if (size == 0)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Changes are told at once, and looking is due now and then without one. */
+/* A check is due at once after a change, and every WATCH_CHECK_MS without one. */
 #include "fs/watch.h"
 
 #include <time.h>
@@ -30,7 +30,7 @@ static int end(void **state)
 
 static void test_changes(void **state)
 {
-    const struct timespec moment = {.tv_nsec = WATCH_LOOK_MS * 1000000};
+    const struct timespec moment = {.tv_nsec = WATCH_CHECK_MS * 1000000};
     unsigned due = 0;
 
     (void)state;
@@ -48,7 +48,7 @@ static void test_changes(void **state)
     assert_true(watch_is_due(&watch));
 }
 
-/* Of a file that cannot be watched every look is due. */
+/* After a file that cannot be watched a check is always due. */
 static void test_no_watch(void **state)
 {
     (void)state;
