@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The mount point. /proc/self/mountinfo says what is mounted where; asking the directory itself
- * could wait for a dead or slow file system. But it is long, and costs a good part of the time that
- * a mount takes: where the kernel can tell a mount point by itself, that is asked first.
+ * The mount point. /proc/self/mountinfo lists what is mounted where without a request to the
+ * mounted file system, which may be dead or slow. But it can be long, and then reading it takes a
+ * good part of the time of a mount. So statx(2) is used first, where it returns
+ * STATX_ATTR_MOUNT_ROOT.
  */
 #include "mount.h"
 
@@ -21,14 +22,14 @@
 
 #define FS_TYPE "fuse.instar"
 
-/* One line of mountinfo. */
+/* The fields used of one line of mountinfo. */
 struct mountinfo {
     char device[32];
     char directory[PATH_MAX];
     char type[64];
 };
 
-/* Undoes \ooo in a mountinfo field, in place. */
+/* Replaces \ooo in a mountinfo field by the byte, in place. */
 static void unescape(char *text)
 {
     char *out = text;
@@ -49,7 +50,7 @@ static bool parse_mountinfo(const char *line, struct mountinfo *info)
 {
     const char *type = strstr(line, " - ");
 
-    /* Only space, tab, newline and backslash are escaped: other white space is part of a name. */
+    /* Only space, tab, newline and backslash are escaped; other white space is part of a name. */
     if (!type ||
         sscanf(line, "%*[^ ] %*[^ ] %31[^ ] %*[^ ] %4095[^ ]", info->device, info->directory) != 2)
         return false;
@@ -59,8 +60,8 @@ static bool parse_mountinfo(const char *line, struct mountinfo *info)
     return true;
 }
 
-/* The topmost mount on directory and with device, of which either may be NULL. Returns whether
- * there is one. */
+/* Finds the topmost mount with that directory and device; NULL matches any. Returns whether there
+ * is one. */
 static bool find_mount(const char *directory, const char *device, struct mountinfo *found)
 {
     FILE *file = fopen("/proc/self/mountinfo", "re");
@@ -84,9 +85,9 @@ static bool find_mount(const char *directory, const char *device, struct mountin
     return any;
 }
 
-/* What the kernel knows of directory without asking its file system. Returns whether it knows
- * whether that is a mount point; then *is_root says so. */
-static bool look_at(const char *directory, struct statx *stx, bool *is_root)
+/* The attributes of directory that the kernel knows without a request to its file system. If it
+ * reports mount points, returns true and sets *is_root. */
+static bool statx_cached(const char *directory, struct statx *stx, bool *is_root)
 {
     if (statx(AT_FDCWD, directory, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT | AT_SYMLINK_NOFOLLOW, 0,
               stx) < 0)
@@ -101,19 +102,19 @@ static bool find_mount_on(const char *directory, struct mountinfo *found)
     struct statx stx;
     bool is_root;
 
-    if (look_at(directory, &stx, &is_root) && !is_root)
+    if (statx_cached(directory, &stx, &is_root) && !is_root)
         return false;
     return find_mount(directory, NULL, found);
 }
 
-/* The device of the mount that was just made on directory; "" if it is gone again. */
+/* Sets device to that of the mount just made on directory; leaves it "" if the mount is gone. */
 static void find_device(const char *directory, char *device, size_t size)
 {
     struct mountinfo info;
     struct statx stx;
     bool is_root;
 
-    if (look_at(directory, &stx, &is_root) && is_root)
+    if (statx_cached(directory, &stx, &is_root) && is_root)
         snprintf(device, size, "%u:%u", stx.stx_dev_major, stx.stx_dev_minor);
     else if (find_mount(directory, NULL, &info) && strcmp(info.type, FS_TYPE) == 0)
         snprintf(device, size, "%s", info.device);
@@ -131,12 +132,13 @@ static bool is_empty(const char *directory)
     return entries <= 2;
 }
 
+/* Prints why directory cannot be used, by errno. */
 static int complain_directory(const char *directory)
 {
     if (errno == ENOTCONN)
-        complain("'%s' is the mount point of a file system that has died; run: umount '%s' (or: "
-                 "fusermount3 -u '%s')",
-                 directory, directory, directory);
+        complain(
+            "cannot mount on '%s': a FUSE mount whose process has ended is there; run: %s '%s'",
+            directory, geteuid() ? "fusermount3 -u" : "umount", directory);
     else
         complain("cannot mount on '%s': %s", directory, strerror(errno));
     return EXIT_MOUNT;
@@ -157,15 +159,15 @@ int mount_check(struct mount *mount, const struct options *options)
     if (find_mount_on(mount->directory, &info) && strcmp(info.type, "autofs") != 0) {
         struct statfs fs;
 
-        /* stat() may have been answered from the cache. */
+        /* stat() may have used the cache. */
         if (strcmp(info.type, FS_TYPE) == 0 && statfs(mount->directory, &fs) < 0 &&
             errno == ENOTCONN)
             return complain_directory(options->directory);
-        complain("'%s' is a mount point already (%s)", options->directory, info.type);
+        complain("cannot mount on '%s': already a mount point (%s)", options->directory, info.type);
         return EXIT_MOUNT;
     }
     if (!options->nonempty && !is_empty(mount->directory)) {
-        complain("'%s' is not empty (-o nonempty mounts all the same)", options->directory);
+        complain("cannot mount on '%s': not empty (-o nonempty allows that)", options->directory);
         return EXIT_MOUNT;
     }
     return 0;
@@ -193,22 +195,53 @@ int mount_arguments(struct fuse_args *args, const struct options *options, const
     return failed ? EXIT_SYSTEM : 0;
 }
 
+/* Whether fusermount3 is in PATH, or where libfuse looks first. */
+static bool has_fusermount(void)
+{
+    const char *path = getenv("PATH");
+    char file[PATH_MAX];
+
+    if (access("/usr/bin/fusermount3", X_OK) == 0)
+        return true;
+    while (path && *path) {
+        size_t length = strcspn(path, ":");
+
+        snprintf(file, sizeof file, "%.*s/fusermount3", (int)length, path);
+        if (access(file, X_OK) == 0)
+            return true;
+        path += length + (path[length] == ':');
+    }
+    return false;
+}
+
+/* Why libfuse could not mount on directory. Root mounts by mount(2), other users by fusermount3. */
+static const char *find_mount_fault(const char *directory)
+{
+    if (access("/dev/fuse", R_OK | W_OK) < 0)
+        return "no permission to use /dev/fuse";
+    if (geteuid() && !has_fusermount())
+        return "fusermount3 is not installed";
+    if (geteuid() && access(directory, W_OK) < 0)
+        return "no permission to write to the directory";
+    return "libfuse failed, for the reason it has printed";
+}
+
 int mount_begin(struct mount *mount, struct fuse_session *session)
 {
     if (access("/dev/fuse", F_OK) < 0) {
-        complain("/dev/fuse is missing: this machine or container has no FUSE");
+        complain("cannot mount on '%s': /dev/fuse is missing, this system or container has no FUSE",
+                 mount->directory);
         return EXIT_MOUNT;
     }
     if (fuse_session_mount(session, mount->directory) < 0) {
-        complain("cannot mount on '%s'%s", mount->directory,
-                 geteuid() ? ": is it yours, may you use /dev/fuse, and is fusermount3 installed?"
-                           : "");
+        complain("cannot mount on '%s': %s", mount->directory, find_mount_fault(mount->directory));
         return EXIT_MOUNT;
     }
     find_device(mount->directory, mount->device, sizeof mount->device);
     return 0;
 }
 
+/* The number in that file; 0 if there is none. */
 static unsigned read_setting(const char *path)
 {
     FILE *file = fopen(path, "re");
@@ -223,13 +256,13 @@ static unsigned read_setting(const char *path)
 
 unsigned mount_request_timeout(void)
 {
-    unsigned usual = read_setting("/proc/sys/fs/fuse/default_request_timeout");
-    unsigned most = read_setting("/proc/sys/fs/fuse/max_request_timeout");
+    unsigned timeout = read_setting("/proc/sys/fs/fuse/default_request_timeout");
+    unsigned maximum = read_setting("/proc/sys/fs/fuse/max_request_timeout");
 
-    return most && (!usual || most < usual) ? most : usual;
+    return maximum && (!timeout || maximum < timeout) ? maximum : timeout;
 }
 
-/* Runs fusermount3, which may unmount for a user. */
+/* Unmounts by fusermount3, which is set-user-ID root: only root may call umount2(2). */
 static void run_fusermount(const char *directory)
 {
     pid_t pid = fork();
@@ -261,7 +294,7 @@ void mount_end_dead(const struct mount *mount)
     struct mountinfo info;
     struct statfs st;
 
-    /* Looking at a new mount would keep it busy for a moment: mostly, there is none. */
+    /* statfs() on a new mount keeps it busy for a moment: call it only if there is a mount. */
     if (!find_mount(mount->directory, mount->device, &info))
         return;
     if (statfs(mount->directory, &st) < 0 && (errno == ENOTCONN || errno == ECONNABORTED))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The mount point: whether it may be used, mounting, unmounting. */
+/* The mount point: checking it, mounting, unmounting. */
 #ifndef FS_MOUNT_H
 #define FS_MOUNT_H
 
@@ -11,38 +11,37 @@
 
 struct mount {
     char directory[PATH_MAX]; /* absolute */
-    char device[32]; /* major:minor of the mount, as in /proc/self/mountinfo; "" before it is
-                        mounted */
+    char device[32]; /* major:minor of the mount, as in /proc/self/mountinfo; "": not mounted */
 };
 
 /*
- * Checks that options->directory can be mounted on: a directory, empty (unless nonempty), not a
- * mount point already, not a stale one. Returns 0 or an exit status, said.
+ * Checks that options->directory is a directory that can be mounted on: empty (unless nonempty) and
+ * not a mount point, dead or alive. Returns 0, or an exit status after printing the reason.
  */
 int mount_check(struct mount *mount, const struct options *options);
 
-/*
- * Mounts session on the directory; source is the image's absolute path, as it is to appear in
- * /proc/mounts. Returns 0 or an exit status, said.
- */
+/* Mounts session on the directory. Returns 0, or an exit status after printing the reason. */
 int mount_begin(struct mount *mount, struct fuse_session *session);
 
-/* The mount options for fuse_session_new(): args is filled. Returns 0 or an exit status, said. */
+/*
+ * Fills args with the mount options for fuse_session_new(); source is the image's absolute path, as
+ * /proc/mounts will show it. Returns 0, or an exit status after printing the reason.
+ */
 int mount_arguments(struct fuse_args *args, const struct options *options, const char *source);
 
 /*
- * The seconds after which this kernel ends the whole mount if a request has not been answered
+ * The time in seconds after which this kernel aborts the whole mount if a request has had no reply
  * (/proc/sys/fs/fuse/{default,max}_request_timeout, since Linux 6.15); 0: never.
  */
 unsigned mount_request_timeout(void);
 
-/* Unmounts lazily, if the directory is still ours. What is open stays usable. */
+/* Unmounts lazily, unless the mount is gone already. Open files stay usable. */
 void mount_end(const struct mount *mount);
 
 /*
- * Unmounts what a front that has ended left behind, if anything. Where it was unmounted properly,
- * the directory may be a mount point again, and the new mount may have got the old one's device
- * number: that one answers, and is left alone.
+ * Unmounts the dead mount that a front leaves when it ends without unmounting. After a proper
+ * unmount the directory may be a mount point again, and the new mount may have the old one's device
+ * number: a mount that still replies is left alone.
  */
 void mount_end_dead(const struct mount *mount);
 

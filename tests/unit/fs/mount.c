@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The mount point, as far as that goes without mounting: which directories are refused, and what
- * libfuse is told. */
+/* The mount point, without libfuse mounting: which directories are refused, the arguments for
+ * libfuse, and which mounts mount_end() unmounts. */
 #include "fs/mount.h"
 
 #include <sched.h>
@@ -15,7 +15,8 @@
 
 #include "tests/support/support.h"
 
-static char top[] = "/tmp/test_mount-XXXXXX", said[1024];
+static char top[] = "/tmp/test_mount-XXXXXX";
+static char message[1024]; /* printed on stderr */
 static struct mount mount_;
 
 static int begin(void **state)
@@ -41,7 +42,7 @@ static const char *in_top(const char *name)
     return path;
 }
 
-/* mount_check() of the directory; what is said on stderr is kept. */
+/* mount_check() of the directory; keeps its message. */
 static int check(const char *directory, bool nonempty)
 {
     struct options o = {.directory = strdup(directory), .nonempty = nonempty};
@@ -51,8 +52,8 @@ static int check(const char *directory, bool nonempty)
     dup2(fd, STDERR_FILENO);
     status = mount_check(&mount_, &o);
     dup2(before, STDERR_FILENO);
-    n = pread(fd, said, sizeof said - 1, 0);
-    said[n > 0 ? n : 0] = '\0';
+    n = pread(fd, message, sizeof message - 1, 0);
+    message[n > 0 ? n : 0] = '\0';
     close(before);
     close(fd);
     free(o.directory);
@@ -62,9 +63,9 @@ static int check(const char *directory, bool nonempty)
 static void assert_refused_directory(const char *directory, const char *words)
 {
     assert_int_equal(check(directory, false), EXIT_MOUNT);
-    if (!strstr(said, words) || !strstr(said, directory) ||
-        strchr(said, '\n') != said + strlen(said) - 1)
-        fail_msg("%s: \"%s\"", directory, said);
+    if (!strstr(message, words) || !strstr(message, directory) ||
+        strchr(message, '\n') != message + strlen(message) - 1)
+        fail_msg("%s: \"%s\"", directory, message);
 }
 
 static void test_good(void **state)
@@ -72,10 +73,10 @@ static void test_good(void **state)
     (void)state;
     assert_int_equal(mkdir(in_top("empty"), 0700), 0);
     assert_int_equal(check(in_top("empty"), false), 0);
-    assert_string_equal(said, "");
+    assert_string_equal(message, "");
     assert_string_equal(mount_.directory, in_top("empty"));
     assert_string_equal(mount_.device, "");
-    /* By another name, it is the same directory. */
+    /* Another name for the same directory. */
     assert_int_equal(symlink("empty", in_top("link")), 0);
     assert_int_equal(check(in_top("link/../link/."), false), 0);
     assert_string_equal(mount_.directory, in_top("empty"));
@@ -91,7 +92,7 @@ static void test_bad(void **state)
     assert_refused_directory(in_top("none"), "No such file or directory");
     assert_refused_directory(in_top("file"), "not a directory");
     assert_refused_directory("", "No such file or directory");
-    assert_refused_directory("/proc", "is a mount point already (proc)");
+    assert_refused_directory("/proc", "mount point (proc)");
     assert_int_equal(check("/proc", true), EXIT_MOUNT);
 }
 
@@ -104,13 +105,13 @@ static void test_not_empty(void **state)
     assert_int_equal(mkdir(in_top("full"), 0700), 0);
     assert_int_equal(mkdir(in_top("full/.hidden"), 0700), 0);
     snprintf(path, sizeof path, "%s", in_top("full"));
-    assert_refused_directory(path, "is not empty (-o nonempty mounts all the same)");
+    assert_refused_directory(path, "-o nonempty");
     assert_int_equal(check(path, true), 0);
     assert_int_equal(rmdir(in_top("full/.hidden")), 0);
     assert_int_equal(check(path, false), 0);
 }
 
-/* White space of any kind in a name neither hides a mount point nor makes one up. */
+/* White space in a name neither hides a mount point nor makes a directory look like one. */
 static void test_names(void **state)
 {
     static const char *const list[] = {"a b", "tab\there",  "new\nline", "back\\040slash",
@@ -139,7 +140,7 @@ static void assert_arguments(const struct options *o, const char *source, const 
     fuse_opt_free_args(&args);
 }
 
-/* The source's name must not become options of its own. */
+/* A comma in the source's name must not begin another option. */
 static void test_arguments(void **state)
 {
     struct options plain = {.image = NULL}, all = {.allow_other = true, .debug = true};
@@ -158,7 +159,7 @@ static void test_arguments(void **state)
         false);
 }
 
-/* The device of the topmost file system on a directory, as /proc/self/mountinfo has it. */
+/* The device of the topmost file system on a directory, in the form of /proc/self/mountinfo. */
 static void device_of(const char *directory, char *device, size_t size)
 {
     struct stat st;
@@ -168,8 +169,7 @@ static void device_of(const char *directory, char *device, size_t size)
         snprintf(device, size, "%u:%u", major(st.st_dev), minor(st.st_dev));
 }
 
-/* With mounts in a mount namespace of its own. Returns the line in which it went wrong, 0: nowhere.
- */
+/* Runs in a mount namespace of its own. Returns the line number of the check that failed, or 0. */
 static int mount_and_end(const char *directory)
 {
     char before[32], below[32];
@@ -177,12 +177,12 @@ static int mount_and_end(const char *directory)
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
         mount("x", directory, "tmpfs", 0, NULL) < 0)
         return __LINE__;
-    if (check(directory, true) != EXIT_MOUNT || !strstr(said, "is a mount point already (tmpfs)"))
+    if (check(directory, true) != EXIT_MOUNT || !strstr(message, "mount point (tmpfs)"))
         return __LINE__;
     device_of(directory, below, sizeof below);
     if (mount("x", directory, "tmpfs", 0, NULL) < 0)
         return __LINE__;
-    /* What was never mounted, or by somebody else, stays. */
+    /* A mount with another device stays. */
     mount_ = (struct mount){.device = ""};
     snprintf(mount_.directory, sizeof mount_.directory, "%s", directory);
     mount_end(&mount_);
@@ -191,7 +191,7 @@ static int mount_and_end(const char *directory)
     device_of(directory, before, sizeof before);
     if (strcmp(before, below) == 0)
         return __LINE__;
-    /* It answers: it is not what a dead front has left behind. */
+    /* A mount that replies stays. */
     snprintf(mount_.device, sizeof mount_.device, "%s", before);
     mount_end_dead(&mount_);
     device_of(directory, before, sizeof before);
@@ -220,7 +220,7 @@ static void test_mount_points(void **state)
         if (WIFEXITED(status) && WEXITSTATUS(status) == 1)
             fail_msg("this test mounts: it must be run by root");
         if (status)
-            fail_msg("\"%s\": went wrong in line %d (of 256)", list[i], WEXITSTATUS(status));
+            fail_msg("\"%s\": failed in line %d (modulo 256)", list[i], WEXITSTATUS(status));
     }
 }
 
