@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* mount.instar: checks, mounts, goes to the background, and returns when the mount answers. */
+/* mount.instar: checks, mounts, goes to the background, and exits when the mount replies. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -11,12 +11,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "fs/jobs/collect.h"
 #include "detect/files/image-file.h"
+#include "fs/jobs/collect.h"
 #include "monitor.h"
 
-/* Opens /dev/null for those of 0, 1, 2 that are closed, so that no other file ever gets one of
- * these numbers. Returns whether all are open. */
+/* Opens /dev/null for those of descriptors 0, 1, 2 that are closed, so that no other file gets one
+ * of these numbers. Returns whether all three are open. */
 static bool open_standard_descriptors(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
@@ -25,7 +25,7 @@ static bool open_standard_descriptors(void)
     return true;
 }
 
-/* Returns 0 or an exit status, said. */
+/* Returns 0, or an exit status after printing the reason. */
 static int open_image(struct front *front, struct options *o)
 {
     int error;
@@ -36,14 +36,14 @@ static int open_image(struct front *front, struct options *o)
     front->open = o->image_options.open;
     error = layers_begin(&front->layers, o->image, front->layers.policy.blockdev);
     if (error) {
-        complain("cannot read image '%s': %s", o->image, image_file_error(error));
+        complain("cannot open image '%s': %s", o->image, image_file_error(error));
         return EXIT_MOUNT;
     }
     front->open.name = strrchr(front->layers.items[0].path, '/') + 1;
     return 0;
 }
 
-/* Whether a job ended as there was no such sandbox as was asked for; said. */
+/* Whether a job ended because a required layer of the sandbox failed; then prints which. */
 static bool lacks_sandbox(const struct sandbox_state *state)
 {
     char words[SANDBOX_WORDS];
@@ -54,21 +54,25 @@ static bool lacks_sandbox(const struct sandbox_state *state)
     return true;
 }
 
-/* Says which ref= were about nothing. */
-static void advise_unused(const struct layers *layers)
+/* Prints a line for each ref= that names no reference of any layer. */
+static void report_unused(const struct layers *layers)
 {
     for (size_t i = 0; i < layers->policy.files_count; i++) {
         const struct policy_file *f = &layers->policy.files[i];
 
-        if (!layers_has_reference(layers, f->layer, f->reference))
-            complain("ref=: layer %u has no reference %zu: nothing is opened for it", f->layer,
-                     f->reference);
+        if (f->layer >= layers->count)
+            complain("ref=%u/%zu is not used: there is no layer %u", f->layer, f->reference,
+                     f->layer);
+        else if (!layers_has_reference(layers, f->layer, f->reference))
+            complain("ref=%u/%zu is not used: layer %u has no reference %zu", f->layer,
+                     f->reference, f->layer, f->reference);
     }
 }
 
 /*
- * Finds and opens what images name and the user grants, and says in one line what is lacking. What
- * the first look at the headers told is kept where nothing more is to be told.
+ * Opens the files that the images name and the user grants, and prints a line for each layer that
+ * needs one that is not granted. The results of the first header pass are kept in front->known if
+ * layer 0 has no references: a pass over the whole chain would give the same.
  */
 static int open_references(struct front *front)
 {
@@ -83,7 +87,7 @@ static int open_references(struct front *front)
         if (error == 0 && lacks_sandbox(&front->known.sandbox))
             return EXIT_SYSTEM;
         if (error == 0)
-            complain("it could not be found out what the image names: none of it is opened");
+            complain("cannot read the references of layer %u: none of them is opened", i);
         error = error < 0 ? error : 0;
         if (!error)
             error = layers_grant(&front->layers, i, &references);
@@ -94,13 +98,13 @@ static int open_references(struct front *front)
         reference_list_end(&references);
     }
     if (error)
-        complain("cannot look at what the image names: %s", strerror(-error));
+        complain("cannot open the files that the image names: %s", strerror(-error));
     else
-        advise_unused(&front->layers);
+        report_unused(&front->layers);
     return error ? EXIT_SYSTEM : 0;
 }
 
-/* Mounts. Returns 0 or an exit status, said. */
+/* Mounts. Returns 0, or an exit status after printing the reason. */
 static int begin_session(struct front *front, struct mount *mount, const struct options *o)
 {
     struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
@@ -109,7 +113,7 @@ static int begin_session(struct front *front, struct mount *mount, const struct 
     if (!status) {
         front->session = fuse_session_new(&args, &front_operations, sizeof front_operations, front);
         if (!front->session) {
-            complain("libfuse cannot begin a session"); /* and may have said why */
+            complain("libfuse cannot create a session"); /* it may have printed why */
             status = EXIT_MOUNT;
         }
     }
@@ -119,7 +123,7 @@ static int begin_session(struct front *front, struct mount *mount, const struct 
     return status;
 }
 
-/* The background process's own session, and no way back to the terminal. */
+/* Gives the background process a session of its own, and detaches it from the terminal. */
 static void leave_terminal(void)
 {
     int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -134,7 +138,7 @@ static void leave_terminal(void)
         close(fd);
 }
 
-/* In the foreground process: waits until the mount answers, then reports. */
+/* In the foreground process: waits until the mount replies. Returns the exit status. */
 static int wait_for_mount(const struct front *front, const struct mount *mount, int ready)
 {
     struct stat st;
@@ -145,7 +149,7 @@ static int wait_for_mount(const struct front *front, const struct mount *mount, 
         n = read(ready, &byte, 1);
     while (n < 0 && errno == EINTR);
     if (n != 1 || stat(mount->directory, &st) < 0) {
-        complain("cannot mount on '%s': the file system ended at once", mount->directory);
+        complain("cannot mount on '%s': the file system process ended at once", mount->directory);
         return EXIT_MOUNT;
     }
     if (front->options->verbose)
@@ -153,7 +157,7 @@ static int wait_for_mount(const struct front *front, const struct mount *mount, 
     return EXIT_GOOD;
 }
 
-/* Whether a signal came that was to end this program while it started another. */
+/* Whether a signal that ends this program is pending: all are blocked until the mount replies. */
 static bool was_interrupted(void)
 {
     sigset_t pending;
@@ -169,7 +173,7 @@ static int run_in_background(struct front *front, const struct mount *mount)
     pid_t pid;
 
     if (pipe2(ready, O_CLOEXEC) < 0 || (pid = fork()) < 0) {
-        complain("cannot start a process: %s", strerror(errno));
+        complain("cannot create a process: %s", strerror(errno));
         mount_end(mount);
         return EXIT_SYSTEM;
     }
@@ -180,7 +184,7 @@ static int run_in_background(struct front *front, const struct mount *mount)
         if (!was_interrupted() && status == EXIT_GOOD)
             return status;
         kill(pid, SIGTERM);
-        waitpid(pid, NULL, 0); /* it unmounts */
+        waitpid(pid, NULL, 0); /* the monitor unmounts */
         return was_interrupted() ? EXIT_INTERRUPTED : status;
     }
     close(ready[0]);
@@ -188,7 +192,8 @@ static int run_in_background(struct front *front, const struct mount *mount)
     return monitor_run(front, mount, ready[1]);
 }
 
-/* Makes it before such processes are forked: it takes longer than all else that holds them. */
+/* Makes the filter before processes of that kind are forked: it takes longer than all other layers
+ * of the sandbox, and they share it. */
 static void make_filter(struct front *front, enum sandbox_kind kind)
 {
     if (front->options->sandbox.mode != SANDBOX_OFF)
@@ -222,7 +227,7 @@ static int run(struct front *front, struct options *o)
 int main(int argc, char **argv)
 {
     struct options options;
-    /* Static: several processes end with it, and what it points to goes with them. */
+    /* Static: the processes that exit without returning here must not be reported as leaking. */
     static struct front front;
     int status;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The command line. What mount(8) adds for its own sake is accepted and has no effect: the mount is
- * read-only, and nosuid, nodev and noexec always.
+ * The command line. Options that mount(8) passes on, or that only concern mount(8), are accepted
+ * and have no effect: the mount is always read-only, nosuid, nodev and noexec.
  */
 #include "options.h"
 
@@ -13,14 +13,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What fuse_opt_parse() fills in. */
+/* The result of fuse_opt_parse(). */
 struct parsed {
     struct options *options;
     char *uid, *gid, *umask, *sandbox, *cpu_limit, *stall_limit;
     int foreground, long_foreground, sloppy, remount;
     int allow_other, nonempty, debug, verbose, progress, help, version;
-    int arguments; /* that are not options */
-    bool failed;
+    int arguments; /* count of those that are not options */
+    bool failed;   /* the reason was printed */
 };
 
 enum { KEY_IGNORED, KEY_IMAGE };
@@ -114,7 +114,7 @@ static const struct fuse_opt specification[] = {
     IGNORED("sync"),
     IGNORED("async"),
     IGNORED("default_permissions"),
-    IGNORED("user_id="), /* as the kernel shows them, and mount(8) hands them back */
+    IGNORED("user_id="), /* from /proc/mounts: mount(8) passes them on a remount */
     IGNORED("group_id="),
     FUSE_OPT_END,
 };
@@ -130,7 +130,7 @@ void complain(const char *format, ...)
     fputc('\n', stderr);
 }
 
-/* Takes an option that concerns the image, or what it names. Returns 0 or -1, said. */
+/* Takes an option about the image or its references. Returns 0, or -1 after printing the reason. */
 static int take_image_option(struct parsed *p, const char *option)
 {
     struct reason why;
@@ -142,7 +142,7 @@ static int take_image_option(struct parsed *p, const char *option)
     return -1;
 }
 
-/* Whether it is an option without the value that it must have. */
+/* Whether the argument is the name of an option that needs a value. */
 static bool lacks_value(const char *argument)
 {
     size_t length = strlen(argument);
@@ -153,7 +153,8 @@ static bool lacks_value(const char *argument)
     return false;
 }
 
-/* Called for what the specification does not take: 0 drops it, -1 fails. */
+/* fuse_opt_parse() calls it for arguments with a key, or not in the specification. Returns 0 (drop
+ * the argument) or -1. */
 static int take_argument(void *data, const char *argument, int key, struct fuse_args *rest)
 {
     struct parsed *p = data;
@@ -180,7 +181,7 @@ static int take_argument(void *data, const char *argument, int key, struct fuse_
     return 0;
 }
 
-/* A number in base, all of text, up to most. */
+/* Parses text as a number from 0 to most. Returns false after printing what is wrong. */
 static bool parse_number(const char *name, const char *text, int base, unsigned most,
                          unsigned *value)
 {
@@ -196,14 +197,14 @@ static bool parse_number(const char *name, const char *text, int base, unsigned 
     return false;
 }
 
-/* What is said of the sandbox, and of limits that go with it. */
+/* The options of the sandbox and of its limits. Returns false after printing what is wrong. */
 static bool parse_sandbox(struct options *o, const struct parsed *p)
 {
     int mode = p->sandbox ? sandbox_mode_by_name(p->sandbox) : SANDBOX_DEFAULT;
     unsigned cpu = 0;
 
     if (mode < 0) {
-        complain("sandbox=%s is none of default, require, best-effort, off", p->sandbox);
+        complain("sandbox=%s is not default, require, best-effort or off", p->sandbox);
         return false;
     }
     o->stall_seconds = STALL_SECONDS;
@@ -217,8 +218,8 @@ static bool parse_sandbox(struct options *o, const struct parsed *p)
 }
 
 /*
- * Whether mount(8) called us: by its path in /sbin, with image and directory first and -o last,
- * which begins with ro or rw. Then -f means "fake", to a person it means "foreground".
+ * Whether mount(8) called us: it calls by a path in /sbin, with image and directory first, and last
+ * -o with options that begin with ro or rw. Its -f means "fake"; typed, -f means "foreground".
  */
 static bool called_by_mount(int argc, char **argv)
 {
@@ -230,7 +231,7 @@ static bool called_by_mount(int argc, char **argv)
            (strncmp(argv[argc - 1], "ro", 2) == 0 || strncmp(argv[argc - 1], "rw", 2) == 0);
 }
 
-/* Takes over what was parsed. Returns an exit status. */
+/* Fills in the options from the parsed arguments. Returns an exit status. */
 static int accept_parsed(struct options *o, const struct parsed *p, bool by_mount)
 {
     o->allow_other = p->allow_other;
@@ -251,11 +252,11 @@ static int accept_parsed(struct options *o, const struct parsed *p, bool by_moun
     if (o->help || o->version)
         return EXIT_GOOD;
     if (p->remount) {
-        complain("a mount cannot be changed: unmount it and mount again");
+        complain("remount is not supported: unmount it and mount again");
         return EXIT_MOUNT;
     }
     if (p->arguments != 2) {
-        complain("an image and a directory are wanted: mount.instar IMAGE DIR [-o options]");
+        complain("needs 2 arguments, has %d: mount.instar IMAGE DIR [-o OPTIONS]", p->arguments);
         return EXIT_USAGE;
     }
     if (!o->image || !o->directory) {
@@ -274,7 +275,7 @@ int options_parse(struct options *options, int argc, char **argv)
     *options = (struct options){.image = NULL};
     if (fuse_opt_parse(&args, &parsed, specification, take_argument) < 0) {
         if (!parsed.failed)
-            complain("cannot read the arguments (see mount.instar -h)");
+            complain("cannot parse the arguments (see mount.instar -h)");
         status = EXIT_USAGE;
     } else {
         status = accept_parsed(options, &parsed, called_by_mount(argc, argv));
@@ -329,44 +330,50 @@ char *options_describe(const struct options *o)
 
 void options_help(void)
 {
-    printf("usage: mount.instar IMAGE DIR [-f] [-d] [-v] [-o options]\n"
-           "Shows what there is to know about a disk image as files below DIR. Unmount with umount "
-           "DIR or\n"
-           "fusermount3 -u DIR.\n"
+    printf("usage: mount.instar IMAGE DIR [-f] [-d] [-v] [-o OPTIONS]\n"
+           "Mounts a disk image on DIR; the files there describe the image. Unmount with umount "
+           "DIR\n"
+           "or fusermount3 -u DIR.\n"
            "\n"
            "  -f, --foreground  stay in the foreground\n"
-           "  -d, --debug       print what the kernel asks; implies -f\n"
-           "      --progress    draw a bar of what is being computed; implies -f\n"
-           "  -v, --verbose     say what was mounted\n"
-           "  -h, --help        this text\n"
-           "  -V, --version     the version\n"
+           "  -d, --debug       print each FUSE request; implies -f\n"
+           "      --progress    draw a progress bar on the terminal; implies -f\n"
+           "  -v, --verbose     print the image and the directory when mounted\n"
+           "  -h, --help        print this text\n"
+           "  -V, --version     print the version\n"
            "\n"
-           "  -o format=FMT     take the image as FMT instead of detecting it:");
+           "Format of the image\n"
+           "  -o format=FMT     do not detect the format:");
     for (const struct format_driver *const *f = formats; *f; f++)
         printf(" %s", (*f)->name);
     printf(
         "\n"
-        "  -o qemu=VERSION   the numbers of that qemu, where ours are others: 7.2, 10.0 ...\n"
-        "  -o follow=beside  open what the image names (a backing file ...) in its directory\n"
+        "  -o qemu=VERSION   print the sizes that this version of qemu prints: 7.2, 10.0 ...\n"
+        "\n"
+        "Other files that the image names (backing file, parent, extents ...)\n"
+        "  -o follow=none    open none of them (default)\n"
+        "  -o follow=beside  open those with a relative path, below the image's directory\n"
         "  -o follow=under:DIR\n"
-        "                    open it below DIR; may be given several times\n"
-        "  -o ref=N:PATH     open PATH as what references/N names\n"
+        "                    open those below DIR; may be repeated\n"
+        "  -o ref=N:PATH     open PATH for reference N, whatever the image says\n"
         "  -o backing-format=FMT\n"
-        "                    the format of an image below, where the image does not tell it\n"
-        "  -o backing=none   tell what this image holds alone\n"
-        "  -o depth=N        images below each other, at most (16)\n"
+        "                    format of a backing image where the overlay does not name it\n"
+        "  -o backing=none   ignore backing images: count only what this image stores\n"
+        "  -o depth=N        maximum length of the backing chain (default 16)\n"
         "  -o follow-symlinks, any-owner, any-parent\n"
-        "                    rules that are lifted: see the manual\n"
-        "  -o uid=N,gid=N    owner of the files (default: who mounts)\n"
-        "  -o umask=OCTAL    permission bits to take away from 0555 and 0444\n"
-        "  -o allow_other    let other users look, too\n"
-        "  -o nonempty       mount over a directory that is not empty\n"
-        "  -o blockdev       the image may be a block device\n"
-        "  -o sandbox=MODE   for what reads the image: default, require, best-effort or off\n"
-        "  -o cpu-limit=N    seconds of processor time for one pass over the image, which may "
-        "last\n"
-        "                    16 times as long; 0: no limit\n"
-        "  -o stall-limit=N  seconds after which a pass that tells nothing is given up; 0: never\n"
+        "                    lift one rule for these files: see the manual\n"
+        "  -o blockdev       allow block devices\n"
+        "\n"
+        "Mount\n"
+        "  -o uid=N,gid=N    owner of the files (default: the user who mounts)\n"
+        "  -o umask=OCTAL    permission bits to remove from 0555 and 0444\n"
+        "  -o allow_other    allow access by other users\n"
+        "  -o nonempty       allow a directory that is not empty\n"
+        "  -o sandbox=MODE   sandbox of the processes: default, require, best-effort or off\n"
+        "  -o cpu-limit=N    processor seconds for one pass over the image; its elapsed time may\n"
+        "                    be 16 times as long; 0: no limit\n"
+        "  -o stall-limit=N  seconds without progress after which a pass is stopped; 0: no limit\n"
+        "                    (default 60)\n"
         "\n"
         "See mount.instar(8).\n");
 }

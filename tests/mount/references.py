@@ -50,8 +50,7 @@ def a_grant_for_what_is_no_reference_is_said():
     image = overlay()
     base = base_of(image)
     words = mount_says(image, "-o", f"ref=0:{base},ref=5:{base},ref=2/1:{base}")
-    equal(words, "mount.instar: ref=: layer 0 has no reference 5: nothing is opened for it\n"
-                 "mount.instar: ref=: layer 2 has no reference 1: nothing is opened for it\n", "words")
+    equal([line.split()[1] for line in words.splitlines()], ["ref=0/5", "ref=2/1"], "options, a line each")
     equal(mount_says(image, "-o", f"ref=0:{base}"), "", "words, where all fits")
 
 
