@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* instar-cat: prints files of the mount without a mount, from the same table and by the same
- * functions. */
+/* instar-cat: prints files of the mount without a mount. It uses the same node table and render
+ * functions as the mount, in this process and without a sandbox. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -12,16 +12,19 @@
 #include "fs/tree/cat.h"
 
 static const char usage[] =
-    "usage: instar-cat [-p] [-o OPTIONS] IMAGE NODE...\n"
-    "           print files of the mount, e.g. measure/qcow2\n"
+    "usage: instar-cat [-p] [-o OPTIONS] IMAGE FILE...\n"
+    "           print files of the mount, such as measure/qcow2\n"
     "       instar-cat [-p] [-o OPTIONS] -a IMAGE\n"
-    "           print all of them, each under a line == NODE; this reads all of the guest's data\n"
+    "           print all files, each after a line == FILE; this reads all guest data\n"
     "       instar-cat -l\n"
-    "           list them\n"
-    "-p draws a bar on the terminal while something takes long\n"
-    "OPTIONS: format=, qemu=, follow=, ref= and so on, as of mount.instar\n";
+    "           list the names of all files\n"
+    "       instar-cat -h\n"
+    "           print this text\n"
+    "-p draws a progress bar on the terminal.\n"
+    "OPTIONS are those of mount.instar for the image and the files that it names: format=, qemu=,\n"
+    "follow=, ref= and so on.\n";
 
-/* Finds the file of that path. Returns whether there is one; if not, says so. */
+/* Finds the file with that path. Returns false after printing that there is none. */
 static bool find_file(struct cat *cat, const char *path, struct place *place)
 {
     struct reason why = {.words = ""};
@@ -29,14 +32,16 @@ static bool find_file(struct cat *cat, const char *path, struct place *place)
 
     if (!error && place->node->pass != PASS_DIRECTORY)
         return true;
-    if (error && *why.words)
+    if (!error)
+        fprintf(stderr, "instar-cat: %s: is a directory\n", path);
+    else if (*why.words)
         fprintf(stderr, "instar-cat: %s: %s\n", path, why.words);
     else
-        fprintf(stderr, "instar-cat: there is no file %s (instar-cat -l lists them)\n", path);
+        fprintf(stderr, "instar-cat: %s: no such file (instar-cat -l lists all)\n", path);
     return false;
 }
 
-/* Prints one file. Returns whether that went well. */
+/* Prints one file. Returns false after printing the error and the image's problems. */
 static bool print_file(struct cat *cat, const char *path)
 {
     const struct result *result = NULL;
@@ -56,7 +61,7 @@ static bool print_file(struct cat *cat, const char *path)
     return !error;
 }
 
-/* Prints what the arguments ask for. Returns the exit status. */
+/* Prints the files named after the image, or all files. Returns the exit status. */
 static int run(struct cat *cat, const struct image_options *options, struct bar *bar, bool all,
                int argc, char **argv)
 {
@@ -65,7 +70,7 @@ static int run(struct cat *cat, const struct image_options *options, struct bar 
 
     cat->bar = bar;
     if (error) {
-        fprintf(stderr, "instar-cat: cannot read image '%s': %s\n", argv[0],
+        fprintf(stderr, "instar-cat: cannot open image '%s': %s\n", argv[0],
                 image_file_error(error));
         return 1;
     }
@@ -76,7 +81,7 @@ static int run(struct cat *cat, const struct image_options *options, struct bar 
     return good && fflush(stdout) == 0 ? 0 : 1;
 }
 
-/* Lists all files; N stands for a number. */
+/* Lists the names of all files; N stands for a number. */
 static int list(void)
 {
     for (const struct node *n = nodes; n->path; n++) {
@@ -92,7 +97,7 @@ static int list(void)
     return 0;
 }
 
-/* Takes -o options; false, said, if they are none. */
+/* Parses the argument of -o. Returns false after printing what is wrong. */
 static bool take_options(struct image_options *options, const char *list)
 {
     struct reason why = {"out of memory"};
@@ -127,7 +132,11 @@ int main(int argc, char **argv)
     argc -= optind;
     argv += optind;
     if (argc < 1 || all != (argc == 1)) {
-        fputs(usage, stderr);
+        fprintf(stderr, "instar-cat: %s\n%s",
+                argc < 1 ? "no image given"
+                : all    ? "-a prints all files, and takes no file names"
+                         : "no file names given",
+                usage);
         return 1;
     }
     bar_begin(&bar, STDERR_FILENO);
