@@ -4,7 +4,7 @@
  * endian. All tables are read once when the disk is opened, as in qemu, and then followed from
  * place to place: they are never held as a whole.
  */
-#include "dmg.h"
+#include "blocks.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -12,6 +12,7 @@
 
 #include "formats/bytes.h"
 #include "formats/checked.h"
+#include "formats/format.h"
 
 enum {
     TABLE_SIGNATURE_BYTES = 4,

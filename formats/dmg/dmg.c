@@ -4,14 +4,14 @@
  * bytes at the end of the file, whatever the file is called; qemu goes by the name. The trailer
  * names a property list, or in older images a resource fork, which holds tables of chunks.
  */
-#include "dmg.h"
-
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
+#include "blocks.h"
 #include "formats/bytes.h"
 #include "formats/checked.h"
+#include "formats/format.h"
 #include "formats/unpack.h"
 
 enum {
@@ -25,6 +25,10 @@ enum {
     TRAILER_XML_OFFSET = 216,
     TRAILER_XML_LENGTH = 224,
     TRAILER_SECTOR_COUNT = 492,
+
+    /* Largest property list that qemu reads, and largest resource fork that the fork's own offsets
+     * of 24 bits allow. */
+    LIST_BYTES_MAX = 16 << 20,
 
     FLAGS_FLATTENED = 1 << 0,
     FLAGS_INTERNET_ENABLED = 1 << 2,
@@ -98,9 +102,9 @@ static int dmg_check_list(struct disk *disk, const char *what, uint64_t offset, 
                           "dmg: %s (%" PRIu64 " bytes at offset %" PRIu64
                           ") does not end before the trailer at offset %" PRIu64,
                           what, length, offset, trailer);
-    if (length > DMG_LIST_BYTES_MAX)
+    if (length > LIST_BYTES_MAX)
         return image_fail(disk->img, EFBIG, "dmg: %s of %" PRIu64 " bytes is larger than %d", what,
-                          length, DMG_LIST_BYTES_MAX);
+                          length, LIST_BYTES_MAX);
     return 0;
 }
 

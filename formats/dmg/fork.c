@@ -4,7 +4,7 @@
  * Toolbox, 1-121). Big endian. As qemu has it, the resources are read one after the other, without
  * the map that tells their types: those that begin as block tables do are block tables.
  */
-#include "dmg.h"
+#include "fork.h"
 
 #include <errno.h>
 

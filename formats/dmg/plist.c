@@ -6,7 +6,7 @@
  * element is one to qemu, too, which searches the text for them. Entities are never replaced: names
  * that are of interest have none.
  */
-#include "dmg.h"
+#include "plist.h"
 
 #include <errno.h>
 #include <string.h>

@@ -6,14 +6,14 @@
  * A header, key material, and the encrypted disk up to the end of the file: no key is asked for, so
  * all of it is data that cannot be read. qemu knows version 1 alone and takes version 2 for raw.
  */
-#include "luks.h"
-
 #include <errno.h>
 #include <stdio.h>
 
 #include "formats/bytes.h"
 #include "formats/checked.h"
 #include "formats/escape.h"
+#include "formats/format.h"
+#include "luks2.h"
 
 enum {
     CIPHER_NAME = 8,
@@ -322,7 +322,7 @@ static int luks2_find_json_after(struct disk *disk, uint64_t *offset, uint64_t *
         return error ? error : found;
     *length = be64(header + LUKS2_HDR_SIZE) - LUKS2_BINARY_BYTES;
     *offset += LUKS2_BINARY_BYTES;
-    return luks2_size_is_good(*length + LUKS2_BINARY_BYTES);
+    return luks2_is_hdr_size(*length + LUKS2_BINARY_BYTES);
 }
 
 static int luks2_find_json(struct disk *disk, uint64_t *offset, uint64_t *length)

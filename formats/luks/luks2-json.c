@@ -5,11 +5,12 @@
  * payload is. Numbers of 64 bits are strings there. Objects within objects are followed with a
  * depth and no recursion; the area's length and a count of values end it.
  */
+#include "luks2-json.h"
+
 #include <errno.h>
 #include <string.h>
 
 #include "formats/checked.h"
-#include "luks.h"
 
 enum {
     DEPTH_MAX = 16,

@@ -6,15 +6,20 @@
  * damaged. Which of two good copies is newer, and the checksums (any hash of the system's) are not
  * looked at: what is told here changes with neither.
  */
+#include "luks2.h"
+
 #include <errno.h>
 
 #include "formats/bytes.h"
 #include "formats/checked.h"
-#include "luks.h"
+#include "formats/format.h"
+#include "luks2-json.h"
+
+#define LUKS2_COPY_MAGIC "SKUL\xba\xbe"
 
 enum { HDR_SIZE_MIN = 16 << 10, HDR_SIZE_MAX = 4 << 20 };
 
-bool luks2_size_is_good(uint64_t hdr_size)
+bool luks2_is_hdr_size(uint64_t hdr_size)
 {
     return is_power_of_two(hdr_size) && hdr_size >= HDR_SIZE_MIN && hdr_size <= HDR_SIZE_MAX;
 }
@@ -25,7 +30,7 @@ int luks2_find_copy(struct image *img, uint64_t *offset)
     int error = image_head(img, &header);
 
     *offset = error ? 0 : be64(header + LUKS2_HDR_SIZE);
-    if (error || luks2_size_is_good(*offset))
+    if (error || luks2_is_hdr_size(*offset))
         return error ? error : 1;
     for (*offset = HDR_SIZE_MIN; *offset <= HDR_SIZE_MAX; *offset *= 2) {
         error = image_get(img, *offset, LUKS_SECTOR, &header);
@@ -49,7 +54,7 @@ static int luks2_read_header(struct disk *disk, uint64_t at, const char *magic,
     if (memcmp(header, magic, LUKS_MAGIC_BYTES) != 0 || be16(header + LUKS_VERSION) != 2)
         return image_fail(img, EUCLEAN, "luks: no header of version 2 at offset %llu",
                           (unsigned long long)at);
-    if (!luks2_size_is_good(size))
+    if (!luks2_is_hdr_size(size))
         return image_fail(img, EUCLEAN,
                           "luks: hdr_size %llu is not a power of two between %d and %d",
                           (unsigned long long)size, HDR_SIZE_MIN, HDR_SIZE_MAX);

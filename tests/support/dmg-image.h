@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "formats/dmg/dmg.h"
+#include "formats/dmg/blocks.h"
 #include "support.h"
 
 enum {
