@@ -2,7 +2,8 @@
 #
 # Tests; included by the Makefile. tests/README.md describes the suites.
 #
-#   make check      unit tests and fixtures; TEST=vhd: the unit tests with that in their path
+#   make check      unit tests and fixtures, without sanitizers; TEST=vhd: the unit tests with that in their path, and the
+#                   fixtures of that format
 #   make test       everything that needs no desktop, with AddressSanitizer and UndefinedBehaviorSanitizer
 #   make coverage   lines of formats/ and detect/ that unit tests and fixtures reach
 #   make fuzz       TIME=... WHAT="vpc qcow2": clang's fuzzer, so many seconds each (tools/setup fuzz installs clang)
@@ -71,6 +72,13 @@ test-programs: all $(BUILD)/make-image $(BUILD)/make-bench-images $(BUILD)/hello
 
 unit-tests: $(UNIT_TESTS)
 
+# Builds with all processors unless -j is given.
+check:
+	@$(MAKE) -s $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc)) check-programs
+	@tests/check $(BUILD) $(TEST)
+
+check-programs: $(if $(TEST),$(shell tests/unit-programs $(BUILD) $(TEST)) $(BUILD)/tests/unit/fixtures,all $(UNIT_TESTS))
+
 coverage:
 	@$(MAKE) --no-print-directory BUILD=build/coverage CFLAGS='-O0 -g --coverage' LDFLAGS=--coverage FORTIFY= unit-tests
 	@tests/coverage build/coverage
@@ -121,4 +129,4 @@ faults:
 valgrind: all
 	python3 tests/faults/valgrind.py --every $(EVERY) --seed $(SEED)
 
-.PHONY: test test-programs coverage unit-tests fuzz fuzz-programs oracle faults valgrind torture soak
+.PHONY: check check-programs test test-programs coverage unit-tests fuzz fuzz-programs oracle faults valgrind torture soak

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Every fixture: an image (DIR/CASE.img.gz, or all files of it in DIR/CASE.tar.gz) and what the
- * tree says of it (DIR/CASE.expect). Knows no format. The image is unpacked so that each aligned
- * block of 4 KiB of zeros is a hole. With UPDATE=1 in the environment the expectations are written
- * anew, for review.
+ * fixtures [NAME...]: compares the tree of each image in fixtures/ with its expectation. A case is
+ * FOLDER/CASE.img.gz, or FOLDER/CASE.tar.gz with all its files, and FOLDER/CASE.expect. A name is a
+ * FOLDER, or FOLDER/CASE with or without wildcards; none is all of them. UPDATE=1 in the
+ * environment writes the expectations instead, for review.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,9 +25,9 @@ enum { BLOCK = 4096, REFERENCES_SHOWN = 12 };
 
 struct fixture {
     char expect_path[512], directory[256], image_path[512];
-    char *comments;  /* the lines of the expectation that begin with # */
-    char *expected;  /* the others */
-    char words[256]; /* its options */
+    char *comments; /* the lines of the expectation that begin with # */
+    char *expected; /* the others */
+    char options[256];
 };
 
 static char *read_file(const char *path)
@@ -45,7 +45,7 @@ static char *read_file(const char *path)
     return text;
 }
 
-/* Writes what in has to a file whose blocks of zeros are holes. */
+/* Each aligned block of zeros becomes a hole: holes of the file count in some formats. */
 static void write_sparse(gzFile in, const char *to)
 {
     static const char zeros[BLOCK];
@@ -67,8 +67,7 @@ static void write_sparse(gzFile in, const char *to)
     close(out);
 }
 
-/* Unpacks STEM.img.gz to the image; or STEM.tar.gz, all files of a case that has several, the image
- * among them. */
+/* STEM.img.gz is the image; STEM.tar.gz has all files of a case, and the image is called image. */
 static void unpack(const struct fixture *f)
 {
     size_t stem = strlen(f->expect_path) - strlen(".expect");
@@ -94,7 +93,7 @@ static void unpack(const struct fixture *f)
         assert_int_equal(rename(found.gl_pathv[i], command), 0);
         write_sparse(gzopen(command, "rb"), found.gl_pathv[i]);
         unlink(command);
-        /* A file's time may be a part of what a child knows of its parent. */
+        /* A differencing VHD records its parent's modification time. */
         fd = open(found.gl_pathv[i], O_RDONLY | O_CLOEXEC);
         assert_int_equal(futimens(fd, (struct timespec[]){st.st_atim, st.st_mtim}), 0);
         close(fd);
@@ -102,7 +101,6 @@ static void unpack(const struct fixture *f)
     globfree(&found);
 }
 
-/* A directory for the files of a case. */
 static void begin_directory(struct fixture *f)
 {
     snprintf(f->directory, sizeof f->directory, "%s/instar-fixture-XXXXXX",
@@ -119,23 +117,22 @@ static void end_directory(const struct fixture *f)
     assert_int_equal(system(command), 0);
 }
 
-/* Splits the expectation into its comments and the rest; takes the options that a comment names. */
 static void load(struct fixture *f)
 {
     char *text = read_file(f->expect_path), *line = text;
-    const char *options;
+    const char *option_line;
 
     while (*line == '#')
         line = strchr(line, '\n') + 1;
     f->comments = strndup(text, (size_t)(line - text));
     f->expected = strdup(line);
     free(text);
-    options = strstr(f->comments, "# options: ");
-    if (options)
-        assert_int_equal(sscanf(options, "# options: %255s", f->words), 1);
+    option_line = strstr(f->comments, "# options: ");
+    if (option_line)
+        assert_int_equal(sscanf(option_line, "# options: %255s", f->options), 1);
 }
 
-/* In the directory of the case, where the options' paths are. */
+/* Options are parsed in the directory of the case: their paths are relative to it. */
 static void begin_cat(const struct fixture *f, struct cat *cat)
 {
     struct image_options options = {.open = {.format = NULL}};
@@ -143,14 +140,14 @@ static void begin_cat(const struct fixture *f, struct cat *cat)
     struct reason why;
 
     assert_int_equal(chdir(f->directory), 0);
-    assert_int_equal(image_options_take_list(&options, f->words, &why), 1);
+    assert_int_equal(image_options_take_list(&options, f->options, &why), 1);
     assert_int_equal(cat_begin(cat, f->image_path, &options), 0);
     assert_int_equal(fchdir(here), 0);
     close(here);
 }
 
-/* Whether a file of the tree tells of the run: where it is, what the host does. Of many references
- * the first few will do. */
+/* Expectations omit nodes that depend on the host and the run, references beyond the first few, and
+ * all conversions but one, which other tests cover. */
 static bool is_left_out(const char *node)
 {
     static const char resolved[] = "/resolved\n";
@@ -163,7 +160,6 @@ static bool is_left_out(const char *node)
         node += layer;
     if (sscanf(node, "references/%u/", &number) == 1 && number >= REFERENCES_SHOWN)
         return true;
-    /* Of the conversions, of which each is tested where it is written, one. */
     if (strncmp(node, "convert_size/", 13) == 0 && strncmp(node, "convert_size/qcow2\n", 19) != 0)
         return true;
     return strncmp(node, "status/", 7) == 0 || strncmp(node, "disk_size\n", 10) == 0 ||
@@ -171,8 +167,8 @@ static bool is_left_out(const char *node)
             memcmp(end - (sizeof resolved - 1), resolved, sizeof resolved - 1) == 0);
 }
 
-/* Where the line before the next node's text ends; NULL: it is the last one. (Under
- * AddressSanitizer strstr() measures all that follows, each time.) */
+/* The newline before the next node's "== "; NULL if this node is the last one. Not strstr(), which
+ * under AddressSanitizer measures the whole rest of the text in each call. */
 static char *end_of_node(char *node)
 {
     char *end = strchr(node, '\n');
@@ -182,8 +178,7 @@ static char *end_of_node(char *node)
     return end;
 }
 
-/* What the tree says, without that which is not the image's alone: its place on the disk and the
- * run. */
+/* The text of all nodes that expectations contain. */
 static char *dump(const struct fixture *f)
 {
     char *all = NULL, *kept = NULL;
@@ -218,8 +213,37 @@ static void write_expectation(const struct fixture *f, const char *found)
     assert_int_equal(fclose(file), 0);
 }
 
-/* disk_size and status say what only the run knows. */
-static void check_the_run(const struct fixture *f)
+/* With its newline, if it has one. */
+static size_t line_length(const char *line)
+{
+    size_t length = strcspn(line, "\n");
+
+    return line[length] ? length + 1 : length;
+}
+
+/* The first line that differs is the message: whole texts are too long to be read. */
+static void compare(const char *expected, const char *found)
+{
+    const char *node = "";
+    int node_length = 0;
+
+    while (*expected || *found) {
+        size_t length = line_length(expected);
+
+        if (line_length(found) != length || memcmp(expected, found, length) != 0)
+            fail_msg("%.*s: expected \"%.*s\", found \"%.*s\"", node_length, node,
+                     (int)strcspn(expected, "\n"), expected, (int)strcspn(found, "\n"), found);
+        if (strncmp(expected, "== ", 3) == 0) {
+            node = expected + 3;
+            node_length = (int)strcspn(node, "\n");
+        }
+        expected += length;
+        found += length;
+    }
+}
+
+/* disk_size depends on the host and is not in the expectation. */
+static void check_disk_size(const struct fixture *f)
 {
     const struct place disk_size = {.node = node_by_path("disk_size")};
     const struct result *result;
@@ -247,27 +271,40 @@ static void test_fixture(void **state)
     load(&f);
     unpack(&f);
     found = dump(&f);
-    check_the_run(&f);
+    check_disk_size(&f);
     end_directory(&f);
     if (getenv("UPDATE"))
         write_expectation(&f, found);
     else
-        assert_string_equal(found, f.expected);
+        compare(f.expected, found);
     free(found);
     free(f.comments);
     free(f.expected);
 }
 
-int main(void)
+static bool find_expectations(char **names, glob_t *found)
+{
+    for (int flags = 0; *names; names++, flags = GLOB_APPEND) {
+        const char *cases = strchr(*names, '/') ? "" : "/*";
+        char pattern[512];
+
+        snprintf(pattern, sizeof pattern, "fixtures/%s%s.expect", *names, cases);
+        if (glob(pattern, flags, NULL, found) != 0) {
+            fprintf(stderr, "%s: no such fixtures (run this at the top of the tree)\n", pattern);
+            return false;
+        }
+    }
+    return true;
+}
+
+int main(int argc, char **argv)
 {
     struct CMUnitTest *tests;
     glob_t found;
     int failed;
 
-    if (glob("fixtures/*/*.expect", 0, NULL, &found) != 0 || found.gl_pathc < 50) {
-        fprintf(stderr, "no fixtures: run this at the top of the tree\n");
+    if (!find_expectations(argc > 1 ? argv + 1 : (char *[]){"*", NULL}, &found))
         return 1;
-    }
     tests = calloc(found.gl_pathc, sizeof *tests);
     for (size_t i = 0; tests && i < found.gl_pathc; i++)
         tests[i] = (struct CMUnitTest){.name = found.gl_pathv[i],
