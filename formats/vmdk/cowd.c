@@ -5,27 +5,22 @@
  * A header of 2 KiB, then, in sectors: a grain directory of grain tables of 4096 grains each. Zero
  * grains and compression there are none.
  */
+#include "cowd.h"
+
 #include <errno.h>
 
 #include "formats/bytes.h"
 #include "formats/checked.h"
-#include "vmdk.h"
+#include "tables.h"
 
-enum {
-    HEADER_NUM_SECTORS = 12,
-    HEADER_GRAIN_SIZE = 16,
-    HEADER_GD_OFFSET = 20,
-    HEADER_NUM_GD_ENTRIES = 24,
-
-    GTES = 4096,
-};
+enum { GTES = 4096 };
 
 int vmdk_cowd_open(struct disk *disk, const uint8_t *head)
 {
-    uint32_t sectors = le32(head + HEADER_NUM_SECTORS);
-    uint32_t grain_sectors = le32(head + HEADER_GRAIN_SIZE);
-    uint32_t gd_entries = le32(head + HEADER_NUM_GD_ENTRIES);
-    struct vmdk_layout layout = {.gd_offset = (uint64_t)le32(head + HEADER_GD_OFFSET) * VMDK_SECTOR,
+    uint32_t sectors = le32(head + COWD_NUM_SECTORS);
+    uint32_t grain_sectors = le32(head + COWD_GRAIN_SIZE);
+    uint32_t gd_entries = le32(head + COWD_NUM_GD_ENTRIES);
+    struct vmdk_layout layout = {.gd_offset = (uint64_t)le32(head + COWD_GD_OFFSET) * VMDK_SECTOR,
                                  .gtes = GTES,
                                  .grain_size = (uint64_t)grain_sectors * VMDK_SECTOR};
 

@@ -8,6 +8,8 @@
  * reader takes for a parent must not be zeros to us; else keys stand at the beginning of their
  * line.
  */
+#include "descriptor.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -15,11 +17,10 @@
 
 #include "formats/checked.h"
 #include "formats/escape.h"
-#include "vmdk.h"
+#include "lines.h"
+#include "state.h"
 
 enum {
-    /* What qemu reads of an embedded descriptor, and what all writers reserve for it. */
-    EMBEDDED_SECTORS = 20,
     EMBEDDED_OFFSET_SECTORS = 1,
 
     CREATE_TYPE_MAX = 127, /* qemu's limit; the longest there is has 21 */
@@ -151,7 +152,7 @@ static int read_cid(struct disk *disk, const struct vmdk_text *text, const char 
     *cid = (struct vmdk_cid){false, 0};
     if (!vmdk_text_value(*text, key, &value))
         return 0;
-    cid->is_told = vmdk_text_hex(&value, &cid->value);
+    cid->is_known = vmdk_text_hex(&value, &cid->value);
     vmdk_text_skip_blanks(&value);
     if (!value.length || !isxdigit((unsigned char)value.bytes[0]))
         return image_fail(disk->img, EUCLEAN, "vmdk: %s is no hexadecimal number", key);
@@ -192,10 +193,10 @@ int vmdk_check_parent(struct disk *disk, struct disk *parent)
 {
     const struct vmdk *vmdk = disk->state, *below = parent->state;
 
-    if (parent->driver != &vmdk_driver)
+    if (parent->driver != disk->driver)
         return image_fail(disk->img, EUCLEAN, "vmdk: the parent is no vmdk but %s",
                           parent->driver->name);
-    if (!vmdk->parent_cid.is_told || !below->cid.is_told ||
+    if (!vmdk->parent_cid.is_known || !below->cid.is_known ||
         vmdk->parent_cid.value == below->cid.value)
         return 0;
     return image_fail(disk->img, EUCLEAN,
@@ -240,12 +241,12 @@ int vmdk_embedded_read(struct image *img, uint64_t offset_sectors, uint64_t size
 {
     struct vmdk_text cid;
     uint64_t offset, size;
-    int error = vmdk_text_read(img, EMBEDDED_OFFSET_SECTORS * VMDK_SECTOR,
-                               EMBEDDED_SECTORS * VMDK_SECTOR, usual);
+    int error =
+        vmdk_text_read(img, EMBEDDED_OFFSET_SECTORS * VMDK_SECTOR, VMDK_EMBEDDED_BYTES, usual);
 
     *text = (struct vmdk_text){"", 0};
     if (!size_sectors || !checked_mul(size_sectors, VMDK_SECTOR, &size))
-        size = EMBEDDED_SECTORS * VMDK_SECTOR;
+        size = VMDK_EMBEDDED_BYTES;
     if (!error && offset_sectors && checked_mul(offset_sectors, VMDK_SECTOR, &offset))
         error = vmdk_text_read(img, offset, size, text);
     if (error || vmdk_text_value(*text, "parentCID", &cid))

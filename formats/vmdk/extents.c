@@ -8,11 +8,16 @@
  * keeps it: so what is known of an extent goes when its file is closed, and is read again when it
  * is opened again.
  */
+#include "extents.h"
+
 #include <errno.h>
 #include <string.h>
 
+#include "cowd.h"
 #include "formats/checked.h"
-#include "vmdk.h"
+#include "hosted.h"
+#include "sesparse.h"
+#include "tables.h"
 
 enum {
     /* Ours. VMware's programs stop at 2 GiB each; a descriptor has room for twice as many lines. */
@@ -124,7 +129,8 @@ static int open_sparse(struct disk *part)
 }
 
 /* The sparse extent that a file is, as its session keeps it. NULL, said: out of memory. */
-static struct sparse_part *part_of(struct image *img, void **state)
+static struct sparse_part *part_of(struct image *img, const struct format_driver *driver,
+                                   void **state)
 {
     struct sparse_part *part = *state;
 
@@ -134,7 +140,7 @@ static struct sparse_part *part_of(struct image *img, void **state)
     if (!part)
         return NULL;
     part->vmdk.window_bytes = PART_WINDOW_BYTES;
-    part->disk = (struct disk){.img = img, .driver = &vmdk_driver, .state = &part->vmdk};
+    part->disk = (struct disk){.img = img, .driver = driver, .state = &part->vmdk};
     part->error = open_sparse(&part->disk);
     *state = part;
     return part;
@@ -150,7 +156,7 @@ static int find_part(struct disk *disk, const struct vmdk_extent *row, struct di
 
     if (error)
         return error;
-    part = part_of(img, state);
+    part = part_of(img, disk->driver, state);
     if (!part || part->error)
         return part ? part->error : -ENOMEM;
     if ((part->vmdk.sesparse != NULL) != (row->kind == VMDK_EXTENT_SESPARSE))

@@ -3,28 +3,20 @@
  * vmdk: what header/ shows: the headers of the three kinds of sparse extents, and the keys of a
  * descriptor, embedded or on its own, which have the names of their files.
  */
+#include "fields.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "cowd.h"
+#include "descriptor.h"
 #include "formats/bytes.h"
 #include "formats/checked.h"
 #include "formats/escape.h"
-#include "vmdk.h"
-
-enum {
-    HOSTED_BYTES = 79,
-    HOSTED_DESCRIPTOR_OFFSET = 28,
-    HOSTED_DESCRIPTOR_SIZE = 36,
-    HOSTED_GD_OFFSET = 56,
-
-    EMBEDDED_BYTES = 20 * VMDK_SECTOR,
-
-    COWD_BYTES = 1652,
-
-    SESPARSE_BYTES = 512,
-    SESPARSE_VOLATILE_HEADER_OFFSET = 80,
-};
+#include "hosted.h"
+#include "sesparse.h"
+#include "state.h"
 
 static const struct field_word hosted_words[] = {
     {1 << 0, "newline-test"},     {1 << 1, "redundant-grain-table"},
@@ -35,22 +27,22 @@ static const struct field_word hosted_words[] = {
 /* Under the names of the specification's SparseExtentHeader. */
 static const struct field hosted_fields[] = {
     {"magicNumber", 0, 4, field_hex, NULL},
-    {"version", 4, 4, field_le, NULL},
-    {"flags", 8, 4, field_flags_le, hosted_words},
-    {"capacity", 12, 8, field_le, NULL},
-    {"grainSize", 20, 8, field_le, NULL},
+    {"version", HOSTED_VERSION, 4, field_le, NULL},
+    {"flags", HOSTED_FLAGS, 4, field_flags_le, hosted_words},
+    {"capacity", HOSTED_CAPACITY, 8, field_le, NULL},
+    {"grainSize", HOSTED_GRAIN_SIZE, 8, field_le, NULL},
     {"descriptorOffset", HOSTED_DESCRIPTOR_OFFSET, 8, field_le, NULL},
     {"descriptorSize", HOSTED_DESCRIPTOR_SIZE, 8, field_le, NULL},
-    {"numGTEsPerGT", 44, 4, field_le, NULL},
-    {"rgdOffset", 48, 8, field_le, NULL},
+    {"numGTEsPerGT", HOSTED_NUM_GTES_PER_GT, 4, field_le, NULL},
+    {"rgdOffset", HOSTED_RGD_OFFSET, 8, field_le, NULL},
     {"gdOffset", HOSTED_GD_OFFSET, 8, field_le, NULL},
-    {"overHead", 64, 8, field_le, NULL},
+    {"overHead", HOSTED_OVER_HEAD, 8, field_le, NULL},
     {"uncleanShutdown", 72, 1, field_le, NULL},
     {"singleEndLineChar", 73, 1, field_le, NULL},
     {"nonEndLineChar", 74, 1, field_le, NULL},
     {"doubleEndLineChar1", 75, 1, field_le, NULL},
     {"doubleEndLineChar2", 76, 1, field_le, NULL},
-    {"compressAlgorithm", 77, 2, field_le, NULL},
+    {"compressAlgorithm", HOSTED_COMPRESS_ALGORITHM, 2, field_le, NULL},
 };
 
 static const struct field_word no_words[] = {{0, NULL}};
@@ -60,10 +52,10 @@ static const struct field cowd_fields[] = {
     {"magicNumber", 0, 4, field_hex, NULL},
     {"version", 4, 4, field_le, NULL},
     {"flags", 8, 4, field_flags_le, no_words},
-    {"numSectors", 12, 4, field_le, NULL},
-    {"grainSize", 16, 4, field_le, NULL},
-    {"gdOffset", 20, 4, field_le, NULL},
-    {"numGDEntries", 24, 4, field_le, NULL},
+    {"numSectors", COWD_NUM_SECTORS, 4, field_le, NULL},
+    {"grainSize", COWD_GRAIN_SIZE, 4, field_le, NULL},
+    {"gdOffset", COWD_GD_OFFSET, 4, field_le, NULL},
+    {"numGDEntries", COWD_NUM_GD_ENTRIES, 4, field_le, NULL},
     {"freeSector", 28, 4, field_le, NULL},
     {"cylinders", 32, 4, field_le, NULL},
     {"heads", 36, 4, field_le, NULL},
@@ -80,12 +72,12 @@ static const struct field cowd_fields[] = {
 /* Under the names that qemu has for them. */
 static const struct field sesparse_fields[] = {
     {"magic", 0, 8, field_hex, NULL},
-    {"version", 8, 8, field_le, NULL},
-    {"capacity", 16, 8, field_le, NULL},
-    {"grain_size", 24, 8, field_le, NULL},
-    {"grain_table_size", 32, 8, field_le, NULL},
-    {"flags", 40, 8, field_flags_le, no_words},
-    {"reserved1", 48, 8, field_le, NULL},
+    {"version", SESPARSE_VERSION, 8, field_le, NULL},
+    {"capacity", SESPARSE_CAPACITY, 8, field_le, NULL},
+    {"grain_size", SESPARSE_GRAIN_SIZE, 8, field_le, NULL},
+    {"grain_table_size", SESPARSE_GRAIN_TABLE_SIZE, 8, field_le, NULL},
+    {"flags", SESPARSE_FLAGS, 8, field_flags_le, no_words},
+    {"reserved1", SESPARSE_RESERVED, 8, field_le, NULL},
     {"reserved2", 56, 8, field_le, NULL},
     {"reserved3", 64, 8, field_le, NULL},
     {"reserved4", 72, 8, field_le, NULL},
@@ -95,15 +87,15 @@ static const struct field sesparse_fields[] = {
     {"journal_header_size", 104, 8, field_le, NULL},
     {"journal_offset", 112, 8, field_le, NULL},
     {"journal_size", 120, 8, field_le, NULL},
-    {"grain_dir_offset", 128, 8, field_le, NULL},
-    {"grain_dir_size", 136, 8, field_le, NULL},
-    {"grain_tables_offset", 144, 8, field_le, NULL},
+    {"grain_dir_offset", SESPARSE_GRAIN_DIR_OFFSET, 8, field_le, NULL},
+    {"grain_dir_size", SESPARSE_GRAIN_DIR_SIZE, 8, field_le, NULL},
+    {"grain_tables_offset", SESPARSE_GRAIN_TABLES_OFFSET, 8, field_le, NULL},
     {"grain_tables_size", 152, 8, field_le, NULL},
     {"free_bitmap_offset", 160, 8, field_le, NULL},
     {"free_bitmap_size", 168, 8, field_le, NULL},
     {"backmap_offset", 176, 8, field_le, NULL},
     {"backmap_size", 184, 8, field_le, NULL},
-    {"grains_offset", 192, 8, field_le, NULL},
+    {"grains_offset", SESPARSE_GRAINS_OFFSET, 8, field_le, NULL},
     {"grains_size", 200, 8, field_le, NULL},
 };
 
@@ -111,7 +103,7 @@ static const struct field sesparse_volatile_fields[] = {
     {"magic", 0, 8, field_hex, NULL},
     {"free_gt_number", 8, 8, field_le, NULL},
     {"next_txn_seq_number", 16, 8, field_le, NULL},
-    {"replay_journal", 24, 8, field_le, NULL},
+    {"replay_journal", VOLATILE_REPLAY_JOURNAL, 8, field_le, NULL},
 };
 
 /* The value of the key that is called as the field is. */
@@ -248,7 +240,7 @@ static int find_sesparse(struct disk *disk, uint64_t *offset, uint64_t *length)
     const uint8_t *head;
 
     *offset = 0;
-    *length = SESPARSE_BYTES;
+    *length = SESPARSE_HEADER_BYTES;
     return begins_with(disk, VMDK_MAGIC_SESPARSE, 8, &head);
 }
 
@@ -257,7 +249,7 @@ static int find_sesparse_volatile(struct disk *disk, uint64_t *offset, uint64_t 
     const uint8_t *head;
     int found = begins_with(disk, VMDK_MAGIC_SESPARSE, 8, &head);
 
-    *length = SESPARSE_BYTES;
+    *length = SESPARSE_HEADER_BYTES;
     if (found != 1)
         return found;
     return checked_mul(le64(head + SESPARSE_VOLATILE_HEADER_OFFSET), VMDK_SECTOR, offset);
@@ -286,7 +278,7 @@ static int find_descriptor(struct disk *disk, uint64_t *offset, uint64_t *length
     error = vmdk_embedded_read(disk->img, at, size, &text, &usual);
     /* One that is not usable is shown all the same. */
     if (!error && !text.length && at && checked_mul(at, VMDK_SECTOR, offset))
-        error = vmdk_text_read(disk->img, *offset, EMBEDDED_BYTES, &text);
+        error = vmdk_text_read(disk->img, *offset, VMDK_EMBEDDED_BYTES, &text);
     *offset = text.bytes == usual.bytes ? VMDK_SECTOR : at * VMDK_SECTOR;
     *length = text.length;
     return error ? error : text.length > 0;

@@ -3,12 +3,15 @@
  * vmdk: the lines of a descriptor that are extents (VMware, "Virtual Disk Format 5.0", "The Extent
  * Description"): access, sectors, type, "file name" and, for some, an offset in sectors.
  */
+#include "lines.h"
+
 #include <errno.h>
 #include <string.h>
 
+#include "extents.h"
 #include "formats/checked.h"
 #include "formats/escape.h"
-#include "vmdk.h"
+#include "state.h"
 
 enum {
     LINE_SHOWN_MAX = 200, /* of a line that is at fault */

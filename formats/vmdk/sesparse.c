@@ -8,32 +8,18 @@
  * are its type. Only a descriptor makes a disk of such an extent; opened by itself it is told what
  * it holds, and that another may be below is not known.
  */
+#include "sesparse.h"
+
 #include <errno.h>
-#include <string.h>
 
 #include "formats/bytes.h"
 #include "formats/checked.h"
-#include "vmdk.h"
+#include "formats/zeros.h"
+#include "tables.h"
 
 enum {
-    CONST_VERSION = 8,
-    CONST_CAPACITY = 16,
-    CONST_GRAIN_SIZE = 24,
-    CONST_GRAIN_TABLE_SIZE = 32,
-    CONST_FLAGS = 40,
-    CONST_RESERVED = 48,
-    CONST_RESERVED_BYTES = 32,
-    CONST_VOLATILE_HEADER_OFFSET = 80,
-    CONST_GRAIN_DIR_OFFSET = 128,
-    CONST_GRAIN_DIR_SIZE = 136,
-    CONST_GRAIN_TABLES_OFFSET = 144,
-    CONST_GRAINS_OFFSET = 192,
-    CONST_PAD = 208,
+    SESPARSE_RESERVED_BYTES = 32,
 
-    VOLATILE_REPLAY_JOURNAL = 24,
-    VOLATILE_PAD = 32,
-
-    HEADER_BYTES = 512,
     ENTRY_BYTES = 8,
     GRAIN_SECTORS = 8,
     GRAIN = GRAIN_SECTORS * VMDK_SECTOR,
@@ -43,8 +29,8 @@ enum {
     TABLE_SIZE = GTES * GRAIN, /* guest bytes that one grain table covers */
 };
 
-#define CONST_HEADER_VERSION UINT64_C(0x200000001)
-#define VOLATILE_MAGIC       UINT64_C(0xcafecafe)
+#define SUPPORTED_VERSION UINT64_C(0x200000001)
+#define VOLATILE_MAGIC    UINT64_C(0xcafecafe)
 
 /* An entry of the directory: its upper half, and that of one that names a table. */
 #define GDE_TYPE      UINT64_C(0xffffffff00000000)
@@ -67,11 +53,6 @@ struct vmdk_sesparse {
     const uint8_t *entries;
 };
 
-static bool is_zero(const uint8_t *bytes, size_t length)
-{
-    return !bytes[0] && memcmp(bytes, bytes + 1, length - 1) == 0;
-}
-
 /* What qemu asks of the headers: values that differ are unknown to it, and to us. */
 static int check_const(struct image *img, const uint8_t *head)
 {
@@ -80,10 +61,10 @@ static int check_const(struct image *img, const uint8_t *head)
         unsigned offset;
         uint64_t value;
     } fixed[] = {
-        {"version", CONST_VERSION, CONST_HEADER_VERSION},
-        {"grain_size", CONST_GRAIN_SIZE, GRAIN_SECTORS},
-        {"grain_table_size", CONST_GRAIN_TABLE_SIZE, TABLE_SECTORS},
-        {"flags", CONST_FLAGS, 0},
+        {"version", SESPARSE_VERSION, SUPPORTED_VERSION},
+        {"grain_size", SESPARSE_GRAIN_SIZE, GRAIN_SECTORS},
+        {"grain_table_size", SESPARSE_GRAIN_TABLE_SIZE, TABLE_SECTORS},
+        {"flags", SESPARSE_FLAGS, 0},
     };
 
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
@@ -91,8 +72,8 @@ static int check_const(struct image *img, const uint8_t *head)
             return image_fail(img, ENOTSUP, "vmdk: seSparse: %s %llu is not handled, only %llu",
                               fixed[i].name, (unsigned long long)le64(head + fixed[i].offset),
                               (unsigned long long)fixed[i].value);
-    if (!is_zero(head + CONST_RESERVED, CONST_RESERVED_BYTES) ||
-        !is_zero(head + CONST_PAD, HEADER_BYTES - CONST_PAD))
+    if (!are_zeros(head + SESPARSE_RESERVED, SESPARSE_RESERVED_BYTES) ||
+        !are_zeros(head + SESPARSE_PAD, SESPARSE_HEADER_BYTES - SESPARSE_PAD))
         return image_fail(img, ENOTSUP, "vmdk: seSparse: reserved fields are used");
     return 0;
 }
@@ -115,7 +96,7 @@ static int check_volatile(struct image *img, uint64_t sectors)
         error = image_require(img, sectors * VMDK_SECTOR, sizeof VOLATILE_MAGIC,
                               "vmdk: seSparse: the volatile header's magic");
     if (!error)
-        error = image_get(img, sectors * VMDK_SECTOR, HEADER_BYTES, &header);
+        error = image_get(img, sectors * VMDK_SECTOR, SESPARSE_HEADER_BYTES, &header);
     if (error)
         return error;
     if (le64(header) != VOLATILE_MAGIC)
@@ -124,7 +105,7 @@ static int check_volatile(struct image *img, uint64_t sectors)
     if (le64(header + VOLATILE_REPLAY_JOURNAL) != 0)
         return image_fail(img, ENOTSUP,
                           "vmdk: seSparse: the journal must be replayed, which is not handled");
-    if (!is_zero(header + VOLATILE_PAD, HEADER_BYTES - VOLATILE_PAD))
+    if (!are_zeros(header + VOLATILE_PAD, SESPARSE_HEADER_BYTES - VOLATILE_PAD))
         return image_fail(img, ENOTSUP,
                           "vmdk: seSparse: reserved fields of the volatile header are used");
     return 0;
@@ -133,7 +114,8 @@ static int check_volatile(struct image *img, uint64_t sectors)
 /* The size of the disk, and whether the directory covers it. */
 static int check_sizes(struct disk *disk, const uint8_t *head)
 {
-    uint64_t sectors = le64(head + CONST_CAPACITY), gd_sectors = le64(head + CONST_GRAIN_DIR_SIZE);
+    uint64_t sectors = le64(head + SESPARSE_CAPACITY),
+             gd_sectors = le64(head + SESPARSE_GRAIN_DIR_SIZE);
     uint64_t gd_entries;
 
     if (!checked_mul(sectors, VMDK_SECTOR, &disk->virtual_size) ||
@@ -150,7 +132,7 @@ static int check_sizes(struct disk *disk, const uint8_t *head)
         return image_fail(disk->img, EUCLEAN,
                           "vmdk: seSparse: grain_dir_size %llu does not cover capacity %llu",
                           (unsigned long long)gd_sectors, (unsigned long long)sectors);
-    return check_offset(disk->img, "grain_dir_offset", le64(head + CONST_GRAIN_DIR_OFFSET));
+    return check_offset(disk->img, "grain_dir_offset", le64(head + SESPARSE_GRAIN_DIR_OFFSET));
 }
 
 int vmdk_sesparse_open(struct disk *disk, const uint8_t *head)
@@ -161,16 +143,16 @@ int vmdk_sesparse_open(struct disk *disk, const uint8_t *head)
 
     disk->subformat = "seSparse";
     if (!error)
-        error = check_volatile(disk->img, le64(head + CONST_VOLATILE_HEADER_OFFSET));
+        error = check_volatile(disk->img, le64(head + SESPARSE_VOLATILE_HEADER_OFFSET));
     if (!error)
         error = check_sizes(disk, head);
     if (!error)
-        error = check_offset(disk->img, "grains_offset", le64(head + CONST_GRAINS_OFFSET));
+        error = check_offset(disk->img, "grains_offset", le64(head + SESPARSE_GRAINS_OFFSET));
     if (error)
         return error;
-    s->tables_sectors = le64(head + CONST_GRAIN_TABLES_OFFSET);
-    s->grains_sectors = le64(head + CONST_GRAINS_OFFSET);
-    s->gd = (struct image_table){.offset = le64(head + CONST_GRAIN_DIR_OFFSET) * VMDK_SECTOR,
+    s->tables_sectors = le64(head + SESPARSE_GRAIN_TABLES_OFFSET);
+    s->grains_sectors = le64(head + SESPARSE_GRAINS_OFFSET);
+    s->gd = (struct image_table){.offset = le64(head + SESPARSE_GRAIN_DIR_OFFSET) * VMDK_SECTOR,
                                  .entries = div_up(disk->virtual_size, TABLE_SIZE),
                                  .entry_bytes = ENTRY_BYTES};
     vmdk->sesparse = s;

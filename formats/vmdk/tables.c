@@ -6,12 +6,13 @@
  * Tables past the end of the file are taken as empty, as qemu has it. Tables one behind the other,
  * the usual layout, are read in one go.
  */
+#include "tables.h"
+
 #include <errno.h>
 
 #include "formats/bytes.h"
 #include "formats/checked.h"
 #include "formats/unpack.h"
-#include "vmdk.h"
 
 enum {
     ENTRY_BYTES = 4,

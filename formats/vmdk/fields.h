@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What header/ shows of a VMDK image. */
+#ifndef FORMATS_VMDK_FIELDS_H
+#define FORMATS_VMDK_FIELDS_H
+
+#include "formats/format.h"
+
+extern const struct header_part vmdk_parts[];
+
+#endif
