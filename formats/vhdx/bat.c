@@ -4,14 +4,15 @@
  * the file in units of 1 MiB from bit 20 on. Peculiar: after every chunk_ratio payload entries
  * stands one for a sector bitmap, which only differencing images use.
  */
+#include "bat.h"
+
 #include <errno.h>
 
+#include "bitmap.h"
 #include "formats/bytes.h"
 #include "formats/checked.h"
 #include "formats/sector-bitmap.h"
-#include "vhdx.h"
-
-enum { ENTRY_BYTES = 8, STATE_MASK = 7, OFFSET_SHIFT = 20 };
+#include "place.h"
 
 enum { /* payload states; no other value is defined but 5 of the draft */
        NOT_PRESENT = 0,
@@ -69,7 +70,7 @@ struct like {
 static uint64_t vhdx_count_class(const uint8_t *p, uint64_t n, const struct like *like)
 {
     for (uint64_t i = 0; i < n; i++)
-        if (like->classes[p[i * ENTRY_BYTES] & STATE_MASK] != like->class)
+        if (like->classes[p[i * BAT_ENTRY_BYTES] & BAT_STATE_MASK] != like->class)
             return i;
     return n;
 }
@@ -78,10 +79,10 @@ static uint64_t vhdx_count_class(const uint8_t *p, uint64_t n, const struct like
 static uint64_t vhdx_count_data(const uint8_t *p, uint64_t n, uint64_t low_mib, uint64_t high_mib)
 {
     for (uint64_t i = 0; i < n; i++) {
-        uint64_t entry = le64(p + i * ENTRY_BYTES);
+        uint64_t entry = le64(p + i * BAT_ENTRY_BYTES);
 
-        if ((entry & STATE_MASK) != FULLY_PRESENT ||
-            (entry >> OFFSET_SHIFT) - low_mib > high_mib - low_mib)
+        if ((entry & BAT_STATE_MASK) != FULLY_PRESENT ||
+            (entry >> BAT_OFFSET_SHIFT) - low_mib > high_mib - low_mib)
             return i;
     }
     return n;
@@ -90,10 +91,10 @@ static uint64_t vhdx_count_data(const uint8_t *p, uint64_t n, uint64_t low_mib, 
 /* Of n entries, how many from the first on are like->next and what follows it, which moves on. */
 static uint64_t vhdx_count_contiguous(const uint8_t *p, uint64_t n, struct like *like)
 {
-    uint64_t reserved = (1U << OFFSET_SHIFT) - 1 - STATE_MASK;
+    uint64_t reserved = (1U << BAT_OFFSET_SHIFT) - 1 - BAT_STATE_MASK;
     uint64_t i = 0;
 
-    for (; i < n && (le64(p + i * ENTRY_BYTES) & ~reserved) == like->next; i++)
+    for (; i < n && (le64(p + i * BAT_ENTRY_BYTES) & ~reserved) == like->next; i++)
         like->next += like->step;
     return i;
 }
@@ -104,8 +105,8 @@ static uint64_t vhdx_count(const struct vhdx *v, const uint8_t *p, uint64_t n, s
         return vhdx_count_class(p, n, like);
     if (like->contiguous)
         return vhdx_count_contiguous(p, n, like);
-    return vhdx_count_data(p, n, like->low >> OFFSET_SHIFT,
-                           (like->high - v->block_size) >> OFFSET_SHIFT);
+    return vhdx_count_data(p, n, like->low >> BAT_OFFSET_SHIFT,
+                           (like->high - v->block_size) >> BAT_OFFSET_SHIFT);
 }
 
 /* How many blocks from block on, whose entry is the first of n at p, are alike. Skips sector bitmap
@@ -123,42 +124,11 @@ static uint64_t vhdx_run(const struct vhdx *v, uint64_t block, const uint8_t *p,
         run += alike;
         if (alike < here || here == n)
             break;
-        p += (here + 1) * ENTRY_BYTES;
+        p += (here + 1) * BAT_ENTRY_BYTES;
         n -= here + 1;
         chunk = v->chunk_ratio;
     }
     return run;
-}
-
-int vhdx_check_place(struct disk *disk, const char *what, uint64_t number, uint64_t host,
-                     uint64_t bytes, uint64_t *low, uint64_t *high)
-{
-    const struct vhdx *v = disk->state;
-    const struct vhdx_region *regions[] = {&v->log, &v->bat, &v->metadata};
-    uint64_t end;
-
-    *low = VHDX_MIB;
-    *high = image_size(disk->img);
-    if (!checked_add(host, bytes, &end) || end > *high)
-        return image_fail(disk->img, EUCLEAN,
-                          "vhdx: %s %llu (%llu bytes at offset %llu) is past the end of the file",
-                          what, (unsigned long long)number, (unsigned long long)bytes,
-                          (unsigned long long)host);
-    for (size_t i = 0; i < sizeof regions / sizeof *regions; i++) {
-        uint64_t region_end = regions[i]->offset + regions[i]->length;
-
-        if (region_end <= host)
-            *low = max_u64(*low, region_end);
-        else if (regions[i]->length)
-            *high = min_u64(*high, regions[i]->offset);
-    }
-    if (host < *low || end > *high)
-        return image_fail(
-            disk->img, EUCLEAN,
-            "vhdx: %s %llu (%llu bytes at offset %llu) lies over the headers or a region", what,
-            (unsigned long long)number, (unsigned long long)bytes, (unsigned long long)host);
-    checked_round_up(*low, VHDX_MIB, low);
-    return 0;
 }
 
 /* Refuses states that leave the bytes unknown; tells once of the one that is only a draft's. */
@@ -174,8 +144,8 @@ static int vhdx_check_state(struct disk *disk, uint64_t block, unsigned block_st
     if (class == BAD)
         return image_fail(disk->img, EUCLEAN, "vhdx: block %llu has state %u, which is not defined",
                           (unsigned long long)block, block_state);
-    if (block_state == DRAFT_UNMAPPED && !v->draft_state_told) {
-        v->draft_state_told = true;
+    if (block_state == DRAFT_UNMAPPED && !v->is_draft_state_noted) {
+        v->is_draft_state_noted = true;
         image_note(
             disk->img,
             "vhdx: block %llu has state 5, unmapped in a draft of the format: it reads as zeros",
@@ -188,8 +158,8 @@ static int vhdx_check_state(struct disk *disk, uint64_t block, unsigned block_st
 static int vhdx_read_entry(struct disk *disk, uint64_t block, uint64_t entry, struct like *like)
 {
     const struct vhdx *v = disk->state;
-    unsigned block_state = (unsigned)(entry & STATE_MASK);
-    uint64_t host = entry >> OFFSET_SHIFT << OFFSET_SHIFT;
+    unsigned block_state = (unsigned)(entry & BAT_STATE_MASK);
+    uint64_t host = entry >> BAT_OFFSET_SHIFT << BAT_OFFSET_SHIFT;
     int error;
 
     like->classes = disk->below ? differencing_classes : classes;
@@ -202,6 +172,28 @@ static int vhdx_read_entry(struct disk *disk, uint64_t block, uint64_t entry, st
     return vhdx_check_place(disk, "block", block, host,
                             min_u64(v->block_size, v->size - block * v->block_size), &like->low,
                             &like->high);
+}
+
+/* The BAT must have room for the disk; what it says is not looked at yet. */
+int vhdx_open_bat(struct disk *disk, struct vhdx *v)
+{
+    uint64_t entries;
+
+    v->blocks = div_up(v->size, v->block_size);
+    /* 2.5: each chunk that another follows has a sector bitmap entry; in a differencing image each
+     * has. */
+    if (disk->below)
+        entries = div_up(v->blocks, v->chunk_ratio) * (v->chunk_ratio + 1);
+    else
+        entries = v->blocks + (v->blocks - 1) / v->chunk_ratio;
+    v->entries = (struct image_table){
+        .offset = v->bat.offset, .entries = entries, .entry_bytes = BAT_ENTRY_BYTES};
+    if (entries * BAT_ENTRY_BYTES > v->bat.length)
+        return image_fail(
+            disk->img, EUCLEAN,
+            "vhdx: BAT region of %llu bytes is too small: the disk needs %llu entries",
+            (unsigned long long)v->bat.length, (unsigned long long)entries);
+    return image_require(disk->img, v->bat.offset, entries * BAT_ENTRY_BYTES, "vhdx: the BAT");
 }
 
 static enum extent_kind vhdx_kind(enum class class)
@@ -224,7 +216,7 @@ static int vhdx_block_at(struct disk *disk, uint64_t offset, unsigned want, stru
 
     if (error)
         return error;
-    host = le64(p) >> OFFSET_SHIFT << OFFSET_SHIFT;
+    host = le64(p) >> BAT_OFFSET_SHIFT << BAT_OFFSET_SHIFT;
     error = vhdx_read_entry(disk, block, le64(p), &like);
     if (error)
         return error;

@@ -5,14 +5,17 @@
  * sector is in this file, clear: in the parent. Peculiar: only payload blocks that are partially
  * present look at it.
  */
+#include "bitmap.h"
+
 #include <errno.h>
 
 #include "formats/bytes.h"
 #include "formats/checked.h"
 #include "formats/sector-bitmap.h"
-#include "vhdx.h"
+#include "place.h"
+#include "state.h"
 
-enum { ENTRY_BYTES = 8, STATE_MASK = 7, OFFSET_SHIFT = 20, BITMAP_PRESENT = 6 };
+enum { BITMAP_PRESENT = 6 };
 
 /* Finds the bitmap of a chunk, by the last of the chunk's entries. That is read by itself, as the
  * window on the BAT is where the payload entries are. */
@@ -20,21 +23,21 @@ static int vhdx_find_bitmap(struct disk *disk, uint64_t block, uint64_t chunk)
 {
     struct vhdx *v = disk->state;
     uint64_t index = chunk * (v->chunk_ratio + 1) + v->chunk_ratio, entry, low, high;
-    uint8_t bytes[ENTRY_BYTES];
+    uint8_t bytes[BAT_ENTRY_BYTES];
     int error;
 
     if (v->bitmap_chunk == chunk + 1)
         return 0;
-    error = image_read(disk->img, v->bat.offset + index * ENTRY_BYTES, sizeof bytes, bytes);
+    error = image_read(disk->img, v->bat.offset + index * BAT_ENTRY_BYTES, sizeof bytes, bytes);
     if (error)
         return error;
     entry = le64(bytes);
-    if ((entry & STATE_MASK) != BITMAP_PRESENT)
+    if ((entry & BAT_STATE_MASK) != BITMAP_PRESENT)
         return image_fail(disk->img, EUCLEAN,
                           "vhdx: block %llu is partially present, but the sector bitmap block of "
                           "its chunk has state %u: it is not present",
-                          (unsigned long long)block, (unsigned)(entry & STATE_MASK));
-    v->bitmap_offset = entry >> OFFSET_SHIFT << OFFSET_SHIFT;
+                          (unsigned long long)block, (unsigned)(entry & BAT_STATE_MASK));
+    v->bitmap_offset = entry >> BAT_OFFSET_SHIFT << BAT_OFFSET_SHIFT;
     error = vhdx_check_place(disk, "sector bitmap block of chunk", chunk, v->bitmap_offset,
                              VHDX_MIB, &low, &high);
     if (!error)

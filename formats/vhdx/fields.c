@@ -5,12 +5,17 @@
  * Whatever is wrong with these, the fields are shown as they stand: nothing is checked but where
  * they are.
  */
+#include "fields.h"
+
 #include <errno.h>
 #include <stdio.h>
 
 #include "formats/bytes.h"
 #include "formats/checked.h"
-#include "vhdx.h"
+#include "header.h"
+#include "locator.h"
+#include "metadata.h"
+#include "regions.h"
 
 /* The one bit that the field is. */
 static int print_bit(const struct field *f, const uint8_t *bytes, size_t length, char *out,

@@ -4,6 +4,8 @@
  * in UTF-16, which name the parent and tell how it is known again. Peculiar: offsets count from the
  * start of the locator.
  */
+#include "locator.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +14,7 @@
 #include "formats/bytes.h"
 #include "formats/checked.h"
 #include "formats/escape.h"
-#include "vhdx.h"
+#include "header.h"
 
 enum {
     GUID_TEXT = 39,      /* {GUID}, terminated */
@@ -178,7 +180,7 @@ int vhdx_check_parent(struct disk *disk, struct disk *parent)
     char guid[GUID_TEXT], one[LINKAGE_UTF16 / 2 * 3 + 1], two[LINKAGE_UTF16 / 2 * 3 + 1];
     int error;
 
-    if (parent->driver != &vhdx_driver)
+    if (parent->driver != disk->driver)
         return image_fail(disk->img, EUCLEAN,
                           "vhdx: the parent is %s, not vhdx; -o any-parent takes it all the same",
                           parent->driver->name);

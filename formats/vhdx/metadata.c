@@ -3,13 +3,15 @@
  * The metadata region of VHDX (MS-VHDX 2.6), little endian: a table of items, each named by a GUID,
  * and the items. Peculiar: offsets count from the start of the region.
  */
+#include "metadata.h"
+
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
 
 #include "formats/bytes.h"
 #include "formats/checked.h"
-#include "vhdx.h"
+#include "locator.h"
 
 enum { ENTRY_REQUIRED = 4 };
 

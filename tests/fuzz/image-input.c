@@ -7,7 +7,8 @@
 #include "formats/checked.h"
 #include "formats/crc32c.h"
 #include "formats/vhd/vhd.h"
-#include "formats/vhdx/vhdx.h"
+#include "formats/vhdx/header.h"
+#include "formats/vhdx/regions.h"
 
 uint64_t input_get(const uint8_t *bytes, unsigned width, bool big)
 {

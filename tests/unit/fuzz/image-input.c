@@ -4,7 +4,8 @@
 
 #include <stdlib.h>
 
-#include "formats/vhdx/vhdx.h"
+#include "formats/vhdx/header.h"
+#include "formats/vhdx/regions.h"
 #include "tests/support/support.h"
 
 static struct image_input input;
