@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "formats/checked.h"
+#include "formats/vhd/vhd.h"
 #include "options.h"
 
 enum {
@@ -16,9 +17,6 @@ enum {
     HEADERS = 512 + 1024, /* the copy of the footer, and the dynamic header */
     FOOTER = 512,
 };
-
-#define SECTORS_MAX  UINT64_C(0xff000000) /* 2040 GiB */
-#define GEOMETRY_MAX (UINT64_C(65535) * 16 * 255)
 
 enum subformat { DYNAMIC, FIXED };
 static const char *const subformat_names[] = {"dynamic", "fixed", NULL};
@@ -49,7 +47,7 @@ static size_t units(const struct target_options *o, uint64_t virtual_size,
 }
 
 /* The sectors of the geometry for so many (CHS Calculation, in the specification's appendix), at
- * most GEOMETRY_MAX. */
+ * most VHD_GEOMETRY_SECTORS_MAX. */
 static uint64_t geometry_sectors(uint64_t sectors)
 {
     uint64_t per_track = 255, heads = 16, tracks = sectors / 255;
@@ -77,11 +75,11 @@ static uint64_t disk_sectors(const struct target_options *o, uint64_t sectors)
 {
     uint64_t asked = sectors, found = 0;
 
-    if (o->force_size || sectors >= GEOMETRY_MAX)
+    if (o->force_size || sectors >= VHD_GEOMETRY_SECTORS_MAX)
         return sectors;
-    while (found < sectors && asked < GEOMETRY_MAX)
+    while (found < sectors && asked < VHD_GEOMETRY_SECTORS_MAX)
         found = geometry_sectors(asked++);
-    return found < sectors || found == GEOMETRY_MAX ? sectors : found;
+    return found < sectors || found == VHD_GEOMETRY_SECTORS_MAX ? sectors : found;
 }
 
 static int size(const struct target_options *o, uint64_t virtual_size,
@@ -90,7 +88,7 @@ static int size(const struct target_options *o, uint64_t virtual_size,
 {
     uint64_t sectors = div_up(virtual_size, 512), blocks, before;
 
-    if (sectors > SECTORS_MAX)
+    if (sectors > VHD_SECTORS_MAX)
         return target_refuse(why, EFBIG, "Disk size is too large, max size is 2040 GiB");
     if (o->subformat == FIXED && !sectors)
         return target_refuse(why, ENOTSUP, "a fixed disk that is empty cannot be read again");

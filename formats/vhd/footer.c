@@ -10,9 +10,6 @@
 #include "formats/bytes.h"
 #include "vhd.h"
 
-/* The largest disk that a geometry can tell: sizes at it are told by the current size alone. */
-#define MAX_CHS_SECTORS (UINT64_C(65535) * 16 * 255)
-
 /* The ones' complement of the sum of all bytes but those of the checksum itself. */
 uint32_t vhd_footer_checksum(const uint8_t *footer)
 {
@@ -128,7 +125,7 @@ uint64_t vhd_footer_sectors(const uint8_t *footer, unsigned qemu)
 {
     uint64_t chs = vhd_geometry_sectors(footer);
 
-    if (means_geometry(footer, qemu) && chs != MAX_CHS_SECTORS)
+    if (means_geometry(footer, qemu) && chs != VHD_GEOMETRY_SECTORS_MAX)
         return chs;
     return be64(footer + FOOTER_CURRENT_SIZE) / VHD_SECTOR;
 }

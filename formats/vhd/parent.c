@@ -256,7 +256,7 @@ int vhd_check_parent(struct disk *disk, struct disk *parent)
     char words[2][UUID_TEXT];
     int error;
 
-    if (parent->driver != &vhd_driver)
+    if (parent->driver != disk->driver)
         return image_fail(disk->img, EUCLEAN,
                           "vpc: the parent is %s, not vpc; -o any-parent takes it all the same",
                           parent->driver->name);

@@ -15,9 +15,6 @@
 
 #define DYNAMIC_COOKIE "cxsparse"
 
-/* 2040 GiB, where the 32-bit sector numbers of the BAT end: qemu's limit, and that of Windows. */
-#define MAX_SECTORS UINT64_C(0xff000000)
-
 /* The rules of the dynamic header's fields. */
 static int open_dynamic_header(struct disk *disk, struct vhd *vhd, uint64_t data_offset,
                                bool is_differencing)
@@ -104,11 +101,11 @@ static int vhd_open(struct disk *disk)
             disk->img, EUCLEAN, "vpc: checksum of the %s footer is 0x%08x, its bytes make 0x%08x",
             footer.leading ? "leading" : "last", be32(footer.bytes + FOOTER_CHECKSUM), checksum);
     sectors = vhd_footer_sectors(footer.bytes, disk->qemu);
-    if (sectors > MAX_SECTORS)
+    if (sectors > VHD_SECTORS_MAX)
         return image_fail(
             disk->img, EFBIG,
             "vpc: the disk has %llu sectors, more than the %llu (2040 GiB) of the format",
-            (unsigned long long)sectors, (unsigned long long)MAX_SECTORS);
+            (unsigned long long)sectors, (unsigned long long)VHD_SECTORS_MAX);
     disk->virtual_size = sectors * VHD_SECTOR;
     return footer.leading ? open_dynamic(disk, footer.bytes) : 0;
 }

@@ -57,6 +57,12 @@ enum { VHD_SECTOR = 512 };
 
 #define FOOTER_COOKIE "conectix"
 
+/* 2040 GiB, where the 32-bit sector numbers of the BAT end: the limit of qemu and of Windows. */
+#define VHD_SECTORS_MAX UINT64_C(0xff000000)
+
+/* The largest geometry. A disk that has it may be larger: only the current size is exact. */
+#define VHD_GEOMETRY_SECTORS_MAX (UINT64_C(65535) * 16 * 255)
+
 /* An open dynamic or differencing disk. */
 struct vhd {
     uint64_t block_size;
