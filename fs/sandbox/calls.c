@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The system calls that are left. None opens, connects, starts, signals or traces anything; memory
- * is never executable, and never a file's. What takes a path takes the empty one alone, at an
- * address where only a front that was taken over could put another: to look at it, no more.
+ * The seccomp layer: the system calls that are allowed. None of them opens a file, connects, or
+ * starts, signals or traces a process; memory is never executable and never a mapped file.
+ * statx(2), the only one with a path, must be given image_file_no_path, which is "": by its
+ * address, as seccomp cannot read the string. A front under an attacker's control could write
+ * another path there, and so read attributes of files by name, but not open them.
  */
 #include "sandbox.h"
 
@@ -23,10 +25,10 @@
 
 enum { ARGUMENTS = 2 };
 
-/* A call, with what its arguments must be. */
+/* A system call that is allowed if its arguments match all rules. */
 struct call {
     int number;
-    unsigned count; /* of rules */
+    unsigned count; /* number of rules */
     struct scmp_arg_cmp rules[ARGUMENTS];
 };
 
@@ -39,7 +41,7 @@ struct call {
         argument, SCMP_CMP_##compare, a, b                                                         \
     }
 
-static const struct call common[] = {
+static const struct call common_calls[] = {
     CALL(brk),
     {SCMP_SYS(mmap),
      2,
@@ -54,19 +56,20 @@ static const struct call common[] = {
     CALL(exit_group),
 };
 
-static const struct call of_jobs[] = {
+static const struct call job_calls[] = {
     CALL(pread64),
     {SCMP_SYS(write), 1, {RULE(0, EQ, STDOUT_FILENO, 0)}},
     {SCMP_SYS(ioctl), 1, {RULE(1, EQ, FS_IOC_FIEMAP, 0)}},
 };
 
-/* Of jobs that ask for parts. */
-static const struct call of_askers[] = {CALL(poll), CALL(sendmsg), CALL(recvmsg), CALL(close)};
+/* Jobs that receive descriptors of extent files. */
+static const struct call asking_job_calls[] = {CALL(poll), CALL(sendmsg), CALL(recvmsg),
+                                               CALL(close)};
 
-static const struct call of_front[] = {
-    CALL(read), /* requests of the kernel, changes */
+static const struct call front_calls[] = {
+    CALL(read), /* FUSE requests, inotify events */
     CALL(writev),
-    CALL(write), /* a bar */
+    CALL(write), /* the progress bar */
     {SCMP_SYS(ioctl), 1, {RULE(1, EQ, TIOCGWINSZ, 0)}},
     CALL(poll),
     CALL(sendmsg),
@@ -79,16 +82,17 @@ static const struct call of_front[] = {
      2,
      {RULE(1, EQ, (scmp_datum_t)(uintptr_t)image_file_no_path, 0),
       RULE(2, MASKED_EQ, AT_EMPTY_PATH, AT_EMPTY_PATH)}},
-    CALL(rt_sigreturn), /* SIGIO */
+    CALL(rt_sigreturn), /* from the handler of SIGIO */
 };
 
-/* What AddressSanitizer needs to go on, and to say what it found. */
-static const struct call of_sanitizers[] = {
+/* What AddressSanitizer needs to run, and to print its report. */
+static const struct call sanitizer_calls[] = {
     CALL(mprotect), CALL(sigaltstack), CALL(rt_sigaction), CALL(rt_sigprocmask), CALL(getpid),
     CALL(gettid),   CALL(futex),       CALL(sched_yield),  CALL(write),
 };
 
-/* Adds calls that are allowed, and counts those that are new. 0 or -errno. */
+/* Allows these calls, and adds to *number how many different ones they are (rows of one call are
+ * adjacent). 0 or -errno. */
 static int allow(scmp_filter_ctx filter, const struct call *calls, size_t count, uint32_t *number)
 {
     int error = 0;
@@ -103,15 +107,15 @@ static int allow(scmp_filter_ctx filter, const struct call *calls, size_t count,
 
 #define ALLOW(filter, calls, number) allow(filter, calls, sizeof calls / sizeof *calls, number)
 
-/* Takes the code that the rules make. 0 or -errno. */
-static int take_code(scmp_filter_ctx rules, struct sandbox_filter *filter)
+/* Compiles the rules into filter->code. libseccomp writes BPF only to a descriptor. 0 or -errno. */
+static int export_code(scmp_filter_ctx rules, struct sandbox_filter *filter)
 {
     int ends[2], error = pipe2(ends, O_CLOEXEC) < 0 ? -errno : 0;
     ssize_t bytes;
 
     if (error)
         return error;
-    error = seccomp_export_bpf(rules, ends[1]); /* less than a pipe takes at once */
+    error = seccomp_export_bpf(rules, ends[1]); /* fits in a pipe's buffer */
     close(ends[1]);
     bytes = read(ends[0], filter->code, sizeof filter->code);
     close(ends[0]);
@@ -121,20 +125,20 @@ static int take_code(scmp_filter_ctx rules, struct sandbox_filter *filter)
     return error;
 }
 
-static int make(scmp_filter_ctx rules, struct sandbox_filter *filter, enum sandbox_kind kind)
+static int make_filter(scmp_filter_ctx rules, struct sandbox_filter *filter, enum sandbox_kind kind)
 {
-    uint32_t others = 0;
-    int error = ALLOW(rules, common, &filter->calls);
+    uint32_t not_counted = 0;
+    int error = ALLOW(rules, common_calls, &filter->calls);
 
     if (!error && kind != SANDBOX_FRONT)
-        error = ALLOW(rules, of_jobs, &filter->calls);
+        error = ALLOW(rules, job_calls, &filter->calls);
     if (!error && kind == SANDBOX_ASKING_JOB)
-        error = ALLOW(rules, of_askers, &filter->calls);
+        error = ALLOW(rules, asking_job_calls, &filter->calls);
     if (!error && kind == SANDBOX_FRONT)
-        error = ALLOW(rules, of_front, &filter->calls);
+        error = ALLOW(rules, front_calls, &filter->calls);
     if (!error && HAS_SANITIZERS)
-        error = ALLOW(rules, of_sanitizers, &others);
-    return error ? error : take_code(rules, filter);
+        error = ALLOW(rules, sanitizer_calls, &not_counted);
+    return error ? error : export_code(rules, filter);
 }
 
 void sandbox_filter_make(struct sandbox_filter *filter, enum sandbox_kind kind)
@@ -142,7 +146,7 @@ void sandbox_filter_make(struct sandbox_filter *filter, enum sandbox_kind kind)
     scmp_filter_ctx rules = seccomp_init(SCMP_ACT_KILL_PROCESS);
 
     *filter = (struct sandbox_filter){.calls = 0};
-    filter->error = rules ? make(rules, filter, kind) : -ENOSYS;
+    filter->error = rules ? make_filter(rules, filter, kind) : -ENOSYS;
     if (rules)
         seccomp_release(rules);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The layers of the sandbox but for the last, which is in sandbox-calls.c. They go from what needs
- * rights to what takes them away.
+ * The layers of the sandbox; the system calls of the last one are in calls.c. Layers that need
+ * privileges to be entered come before those that drop them.
  */
 #include "sandbox.h"
 
@@ -22,27 +22,27 @@
 #include "sanitizers.h"
 
 enum {
-    NOBODY = 65534,          /* the kernel's own number for "no user that is known here" */
-    JOB_MEMORY = 256 << 20,  /* bytes of addresses: a session has 16 MiB, and programs their code */
-    JOB_DESCRIPTORS = 192,   /* those of the layers, and parts that are open at a time */
-    FRONT_MEMORY = 1 << 30,  /* results of all files, and what jobs are sending */
-    FRONT_DESCRIPTORS = 320, /* pipes of jobs, layers, parts that are held */
-    ERRNOS = 4096,           /* no errno is as large */
+    NOBODY = 65534,          /* the kernel's default overflow user ID */
+    JOB_MEMORY = 256 << 20,  /* bytes of address space: a session has 16 MiB, the rest is code */
+    JOB_DESCRIPTORS = 192,   /* layers, and extent files open at a time */
+    FRONT_MEMORY = 1 << 30,  /* bytes: results of all files, and data received from jobs */
+    FRONT_DESCRIPTORS = 320, /* layers, extent files held open, pipes of jobs */
+    ERRNO_MAX = 4095,        /* the kernel's MAX_ERRNO */
     CALLS_MAX = 64,
-    LANDLOCK_ABI = 7, /* the newest that is known here */
+    LANDLOCK_ABI = 7, /* the newest that this program supports */
 };
 
-/* Rights by the ABI that brought them; headers may be older than the kernel. */
+/* Rights by the ABI that introduced them. Numbers, as the headers may be older than the kernel. */
 static const struct {
     int abi;
     uint64_t files, network, scopes;
 } landlock_rights[] = {
-    {1, 0x1fff, 0, 0},  /* execute to make_sym */
-    {2, 1 << 13, 0, 0}, /* refer */
-    {3, 1 << 14, 0, 0}, /* truncate */
-    {4, 0, 3, 0},       /* bind and connect, of TCP */
-    {5, 1 << 15, 0, 0}, /* ioctl of devices */
-    {6, 0, 0, 3},       /* abstract sockets, signals */
+    {1, 0x1fff, 0, 0},  /* EXECUTE to MAKE_SYM */
+    {2, 1 << 13, 0, 0}, /* REFER */
+    {3, 1 << 14, 0, 0}, /* TRUNCATE */
+    {4, 0, 3, 0},       /* BIND_TCP, CONNECT_TCP */
+    {5, 1 << 15, 0, 0}, /* IOCTL_DEV */
+    {6, 0, 0, 3},       /* ABSTRACT_UNIX_SOCKET, SIGNAL */
 };
 
 /* struct landlock_ruleset_attr as of ABI 6. */
@@ -50,27 +50,28 @@ struct ruleset {
     uint64_t files, network, scopes;
 };
 
-/* Changing users forgets the signal that comes when the parent ends. */
-static int keep_death_signal(int number, pid_t parent)
+/* Sets the parent death signal again, which a change of user clears, and checks that the parent is
+ * still the same: a signal meanwhile would have been lost. 0 or -errno. */
+static int restore_death_signal(int number, pid_t parent)
 {
     if (number && prctl(PR_SET_PDEATHSIG, number) < 0)
         return -errno;
     return number && getppid() != parent ? -ESRCH : 0;
 }
 
-/* What root could have again by starting a program. */
+/* Empties the bounding set: root would otherwise regain capabilities by execve(2). */
 static void drop_bounding_set(void)
 {
-    int has;
+    int is_in;
 
-    for (int i = 0; (has = prctl(PR_CAPBSET_READ, i)) >= 0; i++)
-        if (has && prctl(PR_CAPBSET_DROP, i) < 0)
+    for (int i = 0; (is_in = prctl(PR_CAPBSET_READ, i)) >= 0; i++)
+        if (is_in && prctl(PR_CAPBSET_DROP, i) < 0)
             return;
 }
 
-/* Whether this process, and so its parent, may signal those of other users: who became one could
- * not be ended by a parent that may not. */
-static bool may_kill_others(void)
+/* Whether this process has CAP_KILL, and so its parent has: without it, the parent could not kill a
+ * child that has become another user. */
+static bool has_cap_kill(void)
 {
     struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct own[_LINUX_CAPABILITY_U32S_3];
@@ -81,12 +82,12 @@ static bool may_kill_others(void)
 static int enter_user(const struct sandbox_process *process, struct sandbox_state *state)
 {
     pid_t parent = getppid();
-    int number = 0, error = 0, kept;
+    int number = 0, error = 0, restored;
 
     state->user = geteuid();
     if (geteuid() != 0 && getuid() != 0)
         return 0;
-    if (process->keeps_user || !may_kill_others())
+    if (process->keeps_user || !has_cap_kill())
         return -EPERM;
     prctl(PR_GET_PDEATHSIG, &number);
     drop_bounding_set();
@@ -94,8 +95,8 @@ static int enter_user(const struct sandbox_process *process, struct sandbox_stat
         setresuid(NOBODY, NOBODY, NOBODY) < 0)
         error = -errno;
     state->user = geteuid();
-    kept = keep_death_signal(number, parent);
-    return error ? error : kept;
+    restored = restore_death_signal(number, parent);
+    return error ? error : restored;
 }
 
 static int enter_capabilities(const struct sandbox_process *process, struct sandbox_state *state)
@@ -124,7 +125,7 @@ static int enter_no_new_privs(const struct sandbox_process *process, struct sand
     return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
 }
 
-/* The length of struct ruleset that a kernel with that ABI takes. */
+/* The size of struct ruleset for a kernel with that ABI. */
 static size_t ruleset_bytes(int abi)
 {
     return abi < 4   ? offsetof(struct ruleset, network)
@@ -132,7 +133,7 @@ static size_t ruleset_bytes(int abi)
                      : sizeof(struct ruleset);
 }
 
-/* All rights are handled, and none is granted. */
+/* Handles all rights, and adds no rule that grants one. */
 static int enter_landlock(const struct sandbox_process *process, struct sandbox_state *state)
 {
     long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
@@ -158,8 +159,8 @@ static int enter_landlock(const struct sandbox_process *process, struct sandbox_
     return error;
 }
 
-/* Lowers a limit: what is lower already stays so. 0 or -errno. */
-static int limit(int resource, rlim_t soft, rlim_t hard)
+/* Lowers a resource limit; one that is lower already stays. 0 or -errno. */
+static int lower_limit(int resource, rlim_t soft, rlim_t hard)
 {
     struct rlimit now;
 
@@ -172,7 +173,8 @@ static int limit(int resource, rlim_t soft, rlim_t hard)
     return setrlimit((__rlimit_resource_t)resource, &now) < 0 ? -errno : 0;
 }
 
-/* SIGXCPU says why a process ends; one that ignores it is killed a second later. */
+/* SIGXCPU shows why the process ended. If it is ignored, SIGKILL follows a second later. Sets *set
+ * to the limit in force. */
 static int limit_cpu(uint64_t seconds, uint32_t *set)
 {
     struct rlimit now;
@@ -180,7 +182,7 @@ static int limit_cpu(uint64_t seconds, uint32_t *set)
 
     if (!seconds)
         return 0;
-    error = limit(RLIMIT_CPU, seconds, seconds + 1);
+    error = lower_limit(RLIMIT_CPU, seconds, seconds + 1);
     if (!error && getrlimit(RLIMIT_CPU, &now) == 0 && now.rlim_cur <= INT32_MAX)
         *set = (uint32_t)now.rlim_cur;
     return error;
@@ -190,18 +192,18 @@ static int enter_limits(const struct sandbox_process *process, struct sandbox_st
 {
     bool is_job = process->kind != SANDBOX_FRONT;
     rlim_t descriptors = FRONT_DESCRIPTORS, memory = is_job ? JOB_MEMORY : FRONT_MEMORY;
-    int error = limit(RLIMIT_CORE, 0, 0);
+    int error = lower_limit(RLIMIT_CORE, 0, 0);
 
     if (is_job)
         descriptors = process->kind == SANDBOX_ASKING_JOB ? JOB_DESCRIPTORS : 0;
     if (!error)
-        error = limit(RLIMIT_NPROC, 0, 0);
+        error = lower_limit(RLIMIT_NPROC, 0, 0);
     if (!error)
-        error = limit(RLIMIT_NOFILE, descriptors, descriptors);
+        error = lower_limit(RLIMIT_NOFILE, descriptors, descriptors);
     if (!error && !process->writes_files)
-        error = limit(RLIMIT_FSIZE, 0, 0);
-    if (!error && !HAS_SANITIZERS) /* their shadow of the memory has terabytes of addresses */
-        error = limit(RLIMIT_AS, memory, memory);
+        error = lower_limit(RLIMIT_FSIZE, 0, 0);
+    if (!error && !HAS_SANITIZERS) /* their shadow memory takes terabytes of address space */
+        error = lower_limit(RLIMIT_AS, memory, memory);
     return error ? error : limit_cpu(process->cpu_seconds, &state->cpu_seconds);
 }
 
@@ -216,7 +218,7 @@ static int enter_seccomp(const struct sandbox_process *process, struct sandbox_s
 static const struct {
     const char *name;
     int (*enter)(const struct sandbox_process *process, struct sandbox_state *state);
-    bool is_required; /* unless another mode was asked for */
+    bool is_required; /* in mode default */
 } layers[SANDBOX_LAYERS] = {
     [SANDBOX_USER] = {"user", enter_user, false},
     [SANDBOX_CAPABILITIES] = {"capabilities", enter_capabilities, false},
@@ -265,21 +267,20 @@ bool sandbox_tell_lack(const struct sandbox_state *state, char *words, size_t si
 {
     if (!state->error || state->failed >= SANDBOX_LAYERS)
         return false;
-    snprintf(words, size,
-             "the sandbox that images are read in lacks %s: %s (see -o sandbox in the manual)",
+    snprintf(words, size, "sandbox: cannot enter layer %s: %s (see -o sandbox in mount.instar(8))",
              layers[state->failed].name, strerror(-state->error));
     return true;
 }
 
 bool sandbox_state_is_possible(const struct sandbox_state *state)
 {
-    return state->failed <= SANDBOX_LAYERS && state->error <= 0 && state->error > -ERRNOS &&
+    return state->failed <= SANDBOX_LAYERS && state->error <= 0 && state->error >= -ERRNO_MAX &&
            state->layers < 1u << SANDBOX_LAYERS && state->landlock_abi <= LANDLOCK_ABI &&
            state->calls <= CALLS_MAX && state->cpu_seconds <= INT32_MAX;
 }
 
-/* Closes them; where the kernel cannot do that at once, one by one. */
-static void close_all(unsigned first, unsigned last)
+/* Closes descriptors first to last; one by one if the kernel has no close_range(2) (before 5.9). */
+static void close_descriptors(unsigned first, unsigned last)
 {
     struct rlimit limits;
 
@@ -298,8 +299,8 @@ static bool is_among(int fd, const int *fds, unsigned count)
     return i < count;
 }
 
-/* Whoever started the program reads and writes there. */
-static void leave_standard(const int *keep, unsigned count)
+/* Redirects standard input, output and error that are not in keep to /dev/null. */
+static void redirect_standard(const int *keep, unsigned count)
 {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
@@ -310,7 +311,7 @@ static void leave_standard(const int *keep, unsigned count)
         close(null);
 }
 
-static int compare(const void *a, const void *b)
+static int compare_ints(const void *a, const void *b)
 {
     return *(const int *)a - *(const int *)b;
 }
@@ -321,18 +322,18 @@ void sandbox_close_others(const int *keep, unsigned count)
     int sorted[SANDBOX_KEPT_MAX];
 
     memcpy(sorted, keep, count * sizeof *keep);
-    qsort(sorted, count, sizeof *sorted, compare);
+    qsort(sorted, count, sizeof *sorted, compare_ints);
     for (unsigned i = 0; i < count; i++) {
         unsigned kept = (unsigned)sorted[i];
 
         if (sorted[i] < 0 || kept < first)
             continue;
         if (kept > first)
-            close_all(first, kept - 1);
+            close_descriptors(first, kept - 1);
         first = kept + 1;
     }
-    close_all(first, UINT32_MAX);
-    leave_standard(keep, count);
+    close_descriptors(first, UINT32_MAX);
+    redirect_standard(keep, count);
 }
 
 void sandbox_exit(enum sandbox_mode mode, int status)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whether the program was built with AddressSanitizer, which needs addresses and system calls of
- * its own. */
+/* HAS_SANITIZERS: built with AddressSanitizer, which needs more address space and more system calls
+ * than the sandbox allows. */
 #ifndef FS_SANDBOX_SANITIZERS_H
 #define FS_SANDBOX_SANITIZERS_H
 

@@ -199,7 +199,7 @@ def on_storage_that_answers_one_user_root_stays_root():
             equal((layers(m, "job")["user"], layers(m, "front")["user"]), ("off", "off"), "user")
             told = status(m.front)
             equal((told["Uid"].split()[0], int(told["CapEff"], 16), told["Seccomp"]), ("0", 0, "2"), "Uid, CapEff, Seccomp")
-        check_refused(run(Place.program, storage.image, Place.new_directory(), "-o", "sandbox=require"), 2, "lacks user")
+        check_refused(run(Place.program, storage.image, Place.new_directory(), "-o", "sandbox=require"), 2, "layer user: ")
 
 
 def without(call, *arguments):
@@ -233,7 +233,7 @@ def lacking(case):
     process = without(call, images.qcow2(), directory, "-o", f"sandbox={mode}")
     code, _, err = finish(process)
     equal(code, 2, f"status ({err})")
-    check(f"lacks {LAYERS[call]}: Function not implemented" in err, err)
+    check(f"layer {LAYERS[call]}: Function not implemented" in err, err)
     equal(mounted(directory), None, "mounted")
 
 
@@ -302,7 +302,7 @@ def root_that_may_not_kill_others_does_not_become_another():
     finally:
         good("umount", directory)
     check_refused(run("setpriv", "--bounding-set=-kill", "--inh-caps=-kill", Place.program, images.raw(), directory, "-o",
-                      "sandbox=require"), 2, "lacks user: Operation not permitted")
+                      "sandbox=require"), 2, "layer user: Operation not permitted")
 
 
 @test

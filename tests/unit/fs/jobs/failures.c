@@ -646,8 +646,8 @@ static void test_no_sandbox(void **state)
 
     (void)state;
     end_in_sandbox(&lacking, 1 << 8);
-    assert_problems("the sandbox that images are read in lacks landlock: Function not implemented "
-                    "(see -o sandbox in the manual)\n"
+    assert_problems("sandbox: cannot enter layer landlock: Function not implemented "
+                    "(see -o sandbox in mount.instar(8))\n"
                     "the scan job does not run without it\n");
     lacking.error = INT32_MIN;
     wait_for(&reader, PASS_SCAN);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Each layer of the sandbox stops by itself what it should; all of them together let jobs and the
- * front do what they have to, and nothing else. */
+/* Each layer of the sandbox alone stops what it should; all of them together allow what jobs and
+ * the front need, and nothing else. */
 #include "fs/sandbox/sandbox.h"
 
 #include <errno.h>
@@ -34,19 +34,19 @@
 #include "fs/sandbox/sanitizers.h"
 #include "tests/support/support.h"
 
-/* What a process that has entered the sandbox tries. Returns 0, or the errno of what failed. */
+/* An action tried in the sandbox. Returns 0, or the errno with which it failed. */
 typedef int (*attempt)(void);
 
 enum { ESCAPED = 200 };
 
-static int image, out[2]; /* what the processes have open */
-static bool is_root;      /* who runs the tests */
+static int image, out[2]; /* descriptors that the processes keep */
+static bool is_root;      /* root runs the tests */
 
-/* A directory that all users may enter, with a file, another directory, and what tests put there:
- * a set-uid program, and in the other directory the file, or a link to it. */
+/* A directory that all users may enter, with a file and a directory. Tests add a set-uid program,
+ * and move or link the file into the directory. */
 static char top[32], file[48], program[48], below[48], moved[48], linked[48];
 
-/* A socket by an abstract name, of this process, which enters no layer. */
+/* A listening socket with an abstract name; this process enters no layer. */
 static int listener;
 static struct sockaddr_un listens_at;
 static socklen_t listens_length;
@@ -94,7 +94,7 @@ static int make_tree(void)
     return fd < 0 || close(fd) < 0 || mkdir(below, 0700) < 0 ? -1 : 0;
 }
 
-/* The kernel finds the name. */
+/* The kernel chooses the name. */
 static int begin_listening(void)
 {
     struct sockaddr *at = (struct sockaddr *)&listens_at;
@@ -123,7 +123,7 @@ static int close_tree(void **state)
     return rmdir(below) < 0 || rmdir(top) < 0 || close_files(state);
 }
 
-/* Enters the layer (SANDBOX_LAYERS: all) in a process of its own, and tries. Returns its wait
+/* Enters the layer (SANDBOX_LAYERS: all) in a child process, and calls try there. Returns the wait
  * status. */
 static int run(enum sandbox_kind kind, enum sandbox_layer layer, attempt try)
 {
@@ -135,7 +135,7 @@ static int run(enum sandbox_kind kind, enum sandbox_layer layer, attempt try)
     assert_true(pid >= 0);
     if (pid == 0) {
         dup2(out[1], STDOUT_FILENO);
-        if (layer == SANDBOX_LANDLOCK) /* which only root may enter without */
+        if (layer == SANDBOX_LANDLOCK) /* without no_new_privs only root may enter it */
             sandbox_enter_layer(SANDBOX_NO_NEW_PRIVS, &process, &state);
         error = layer == SANDBOX_LAYERS ? sandbox_enter(SANDBOX_REQUIRE, &process, &state)
                                         : sandbox_enter_layer(layer, &process, &state);
@@ -145,7 +145,7 @@ static int run(enum sandbox_kind kind, enum sandbox_layer layer, attempt try)
     return status;
 }
 
-/* Becomes a user, if this is root: to see what stops those who have no rights. */
+/* If this is root, becomes a user without privileges. */
 static int become_user(void)
 {
     return is_root && (setgroups(0, NULL) < 0 || setgid(65534) < 0 || setuid(65534) < 0) ? -1 : 0;
@@ -159,7 +159,7 @@ static void assert_errno(enum sandbox_layer layer, attempt try, int expected)
     assert_int_equal(WEXITSTATUS(status), expected);
 }
 
-/* It is killed for a system call, whatever process it is. */
+/* In each kind of process the system call is killed by SIGSYS. */
 static void assert_killed(attempt try)
 {
     for (enum sandbox_kind kind = SANDBOX_JOB; kind <= SANDBOX_FRONT; kind++) {
@@ -204,7 +204,6 @@ static int try_connect(void)
     return result(connect(out[0], (const struct sockaddr *)&abstract, 3 + 14));
 }
 
-/* What another process listens to. */
 static int try_connect_abstract(void)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -213,7 +212,7 @@ static int try_connect_abstract(void)
                   : result(connect(fd, (const struct sockaddr *)&listens_at, listens_length));
 }
 
-/* Nobody need listen there: what matters is whether it may be asked for. */
+/* No server need listen there: only EACCES, from Landlock, is a failure. */
 static int try_connect_tcp(void)
 {
     const struct sockaddr_in first = {
@@ -250,8 +249,9 @@ static int try_rename(void)
     return result(rename(file, moved));
 }
 
-/* What is opened neither to be read nor to be written needs no right, until it is told to do
- * something. */
+/* A device opened with O_ACCMODE, neither for reading nor for writing, needs no right until
+ * ioctl(2).
+ */
 static int try_device(void)
 {
     int fd = open("/dev/urandom", O_ACCMODE | O_CLOEXEC), bits;
@@ -271,7 +271,7 @@ static int try_fork(void)
     return result(fork());
 }
 
-/* Root may have more processes than its limit. */
+/* RLIMIT_NPROC does not limit root. */
 static int try_fork_as_user(void)
 {
     return become_user() < 0 ? ESCAPED : try_fork();
@@ -292,13 +292,13 @@ static int try_kill_first(void)
     return result(kill(1, 0));
 }
 
-/* Which does not stop it, as it has to see the end of this process. */
+/* PTRACE_SEIZE, as it does not stop the parent, which has to wait for this process. */
 static int try_trace_parent(void)
 {
     return result(ptrace(PTRACE_SEIZE, getppid(), NULL, NULL));
 }
 
-/* Traces a child that has entered the layer: both are the same user's, who has no rights. */
+/* Traces a child that has entered the layer; both are of the same user, without privileges. */
 static int trace_child(enum sandbox_layer layer)
 {
     struct sandbox_process process = {.kind = SANDBOX_JOB, .filters = filters};
@@ -311,7 +311,7 @@ static int trace_child(enum sandbox_layer layer)
         return ESCAPED;
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        prctl(PR_SET_DUMPABLE, 1); /* who becomes a user is not, and that is not the layer's work */
+        prctl(PR_SET_DUMPABLE, 1); /* the change of user has cleared it, not the layer */
         if (sandbox_enter_layer(layer, &process, &state) == 0 && write(ends[1], "x", 1) == 1)
             pause();
         _exit(0);
@@ -332,7 +332,7 @@ static int try_trace_another(void)
     return trace_child(SANDBOX_NO_NEW_PRIVS);
 }
 
-/* Starts root's program, which tells whether it is root's process. */
+/* Executes the set-uid program, which exits with EPERM if it is not root's process. */
 static int try_set_uid(void)
 {
     char *const arguments[] = {program, (char[]){"user"}, NULL};
@@ -402,7 +402,7 @@ static int try_raise_limit(void)
     return become_user() < 0 ? ESCAPED : result(setrlimit(RLIMIT_FSIZE, &none));
 }
 
-/* A flag that is no matter of waiting. */
+/* The filter allows O_NONBLOCK only. */
 static int try_set_flags(void)
 {
     return result(fcntl(image, F_SETFL, O_APPEND));
@@ -431,18 +431,18 @@ static int try_much_memory(void)
     return memory == MAP_FAILED ? errno : 0;
 }
 
-static int tell_dumpable(void)
+static int get_dumpable(void)
 {
     return prctl(PR_GET_DUMPABLE);
 }
 
-static int tell_no_new_privs(void)
+static int check_no_new_privs(void)
 {
     return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 ? 0 : ESCAPED;
 }
 
-/* Limits that were lower before stay so. */
-static int tell_lower_limits(void)
+/* Limits that were lower stay. */
+static int check_lower_limits(void)
 {
     const struct sandbox_process process = {.cpu_seconds = 600};
     const struct rlimit lower = {.rlim_cur = 50, .rlim_max = 100};
@@ -456,16 +456,16 @@ static int tell_lower_limits(void)
            state.cpu_seconds != 50;
 }
 
-static int tell_core(void)
+static int check_core(void)
 {
     struct rlimit core;
 
     return getrlimit(RLIMIT_CORE, &core) < 0 || core.rlim_max;
 }
 
-/* No capability is in force, or could be again; a user could not have dropped the bounding set, of
- * which no_new_privs lets nothing come. */
-static int tell_capabilities(void)
+/* All five capability sets are empty. Only root can empty the bounding set; for other users
+ * no_new_privs makes it ineffective. */
+static int check_capabilities(void)
 {
     FILE *status = fopen("/proc/self/status", "re");
     char line[256];
@@ -480,14 +480,16 @@ static int tell_capabilities(void)
     return found == 5 && !bad ? 0 : ESCAPED;
 }
 
-static int tell_user(void)
+static int check_user(void)
 {
     bool has_groups = is_root && getgroups(0, NULL) != 0;
 
     return getuid() && geteuid() && getgid() && getegid() && !has_groups ? 0 : ESCAPED;
 }
 
-/* Only what is not possible without the layer shows what it does. */
+/* Without the layer each attempt succeeds: otherwise its failure would not show what the layer
+ * does.
+ */
 static void test_without(void **state)
 {
     static const attempt attempts[] = {
@@ -510,7 +512,7 @@ static void test_without(void **state)
         assert_errno(SANDBOX_UNDUMPABLE, attempts[i], 0);
 }
 
-/* How far Yama, where the kernel has it, keeps processes from tracing others: 0 to 3. */
+/* Yama's restriction of ptrace(2), 0 to 3; 0 if the kernel does not have Yama. */
 static int yama_scope(void)
 {
     FILE *scope = fopen("/proc/sys/kernel/yama/ptrace_scope", "re");
@@ -524,7 +526,7 @@ static int yama_scope(void)
 static void test_without_tracing(void **state)
 {
     (void)state;
-    prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0); /* or Yama, if there, would forbid it */
+    prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0); /* for Yama */
     assert_errno(SANDBOX_UNDUMPABLE, try_trace_parent,
                  yama_scope() < (is_root ? 3 : 2) ? 0 : EPERM);
     prctl(PR_SET_PTRACER, 0, 0, 0, 0);
@@ -533,7 +535,7 @@ static void test_without_tracing(void **state)
 static void test_user(void **state)
 {
     (void)state;
-    assert_errno(SANDBOX_USER, tell_user, 0);
+    assert_errno(SANDBOX_USER, check_user, 0);
     assert_errno(SANDBOX_USER, try_setuid, EPERM);
     assert_errno(SANDBOX_USER, try_kill_first, EPERM);
     assert_errno(SANDBOX_USER, try_kill, is_root ? EPERM : 0);
@@ -543,19 +545,19 @@ static void test_user(void **state)
 static void test_capabilities(void **state)
 {
     (void)state;
-    assert_errno(SANDBOX_CAPABILITIES, tell_capabilities, 0);
+    assert_errno(SANDBOX_CAPABILITIES, check_capabilities, 0);
     assert_errno(SANDBOX_CAPABILITIES, try_mount_namespace, EPERM);
 }
 
 static void test_undumpable(void **state)
 {
     (void)state;
-    assert_errno(SANDBOX_UNDUMPABLE, tell_dumpable, 0);
+    assert_errno(SANDBOX_UNDUMPABLE, get_dumpable, 0);
     assert_errno(SANDBOX_NO_NEW_PRIVS, try_trace_another, yama_scope() < 2 ? 0 : EPERM);
     assert_errno(SANDBOX_NO_NEW_PRIVS, try_trace_undumpable, EPERM);
 }
 
-/* This program, as one that is run by root whoever starts it. */
+/* Copies this program to a set-uid file. */
 static int copy_program(void)
 {
     int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
@@ -579,21 +581,21 @@ static void test_no_new_privs(void **state)
     int refusal;
 
     (void)state;
-    assert_errno(SANDBOX_NO_NEW_PRIVS, tell_no_new_privs, 0);
+    assert_errno(SANDBOX_NO_NEW_PRIVS, check_no_new_privs, 0);
     assert_int_equal(statvfs(top, &storage), 0);
     assert_int_equal(copy_program(), 0);
-    /* A program of a user who is not root, or where such programs do nothing, is not root's. */
+    /* The copy is set-uid root only if root made it and the file system allows such programs. */
     raises = is_root && !(storage.f_flag & (ST_NOSUID | ST_NOEXEC));
     refusal = storage.f_flag & ST_NOEXEC ? EACCES : EPERM;
     assert_errno(SANDBOX_UNDUMPABLE, try_set_uid, raises ? 0 : refusal);
     assert_errno(SANDBOX_NO_NEW_PRIVS, try_set_uid, refusal);
 }
 
-/* An older kernel forbids less. (Links and renames between directories it always forbids.) */
+/* Older kernels deny less; but links and renames between directories every ABI denies. */
 static void test_landlock(void **state)
 {
     static const struct {
-        long abi; /* that brought the right */
+        long abi; /* that introduced the right */
         attempt try;
         int before, since;
     } cases[] = {
@@ -619,8 +621,8 @@ static void test_limits(void **state)
     assert_errno(SANDBOX_LIMITS, try_open, EMFILE);
     assert_errno(SANDBOX_LIMITS, try_socket, EMFILE);
     assert_errno(SANDBOX_LIMITS, try_duplicate, EMFILE);
-    assert_errno(SANDBOX_LIMITS, tell_core, 0);
-    assert_errno(SANDBOX_UNDUMPABLE, tell_lower_limits, 0);
+    assert_errno(SANDBOX_LIMITS, check_core, 0);
+    assert_errno(SANDBOX_UNDUMPABLE, check_lower_limits, 0);
     assert_errno(SANDBOX_LIMITS, try_raise_limit, EPERM);
     assert_errno(SANDBOX_LIMITS, try_fork_as_user, EAGAIN);
     assert_errno(SANDBOX_LIMITS, try_write_file, EFBIG);
@@ -647,18 +649,18 @@ static void test_seccomp(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(attempts); i++)
         assert_killed(attempts[i]);
-    /* Sanitizers change what memory is for. */
+    /* Sanitizers use mprotect(2). */
     assert_int_equal(run(SANDBOX_JOB, SANDBOX_SECCOMP, try_make_executable),
                      HAS_SANITIZERS ? 0 : SIGSYS);
 }
 
-/* Only where it has to write to. */
+/* A job may write to its standard output only. */
 static int write_elsewhere(void)
 {
     return result(write(out[0], "x", 1));
 }
 
-/* What a job has to do. */
+/* What a job needs. */
 static int do_job(void)
 {
     struct fiemap list = {.fm_length = 1};
@@ -676,7 +678,7 @@ static int do_job(void)
     return write(STDOUT_FILENO, "done", 4) == 4 ? 0 : 4;
 }
 
-/* What the front has to. */
+/* What the front needs. */
 static int do_front(void)
 {
     struct pollfd wait = {.fd = out[1], .events = POLLOUT};
@@ -691,11 +693,11 @@ static int do_front(void)
 
 static void assert_done(enum sandbox_kind kind, attempt try)
 {
-    char said[5] = "";
+    char bytes[5] = "";
 
     assert_int_equal(run(kind, SANDBOX_LAYERS, try), 0);
-    assert_int_equal(read(out[0], said, 4), 4);
-    assert_string_equal(said, "done");
+    assert_int_equal(read(out[0], bytes, 4), 4);
+    assert_string_equal(bytes, "done");
 }
 
 static void test_work(void **state)
@@ -709,32 +711,32 @@ static void test_work(void **state)
     assert_int_equal(run(SANDBOX_JOB, SANDBOX_LAYERS, write_elsewhere), elsewhere);
 }
 
-/* Enters as the mode says, with a layer that cannot be. Returns what it tells. */
+/* Enters with that mode; keeps_user makes the layer user fail for root. Returns the state. */
 static struct sandbox_state enter(enum sandbox_mode mode, bool keeps_user, int *error)
 {
     const struct sandbox_process process = {.keeps_user = keeps_user, .filters = filters};
     struct {
         struct sandbox_state state;
         int error;
-    } said;
+    } answer;
     int status;
 
     if (fork() == 0) {
         dup2(out[1], STDOUT_FILENO);
-        said.error = sandbox_enter(mode, &process, &said.state);
-        _exit(write(STDOUT_FILENO, &said, sizeof said) != sizeof said);
+        answer.error = sandbox_enter(mode, &process, &answer.state);
+        _exit(write(STDOUT_FILENO, &answer, sizeof answer) != sizeof answer);
     }
     assert_true(wait(&status) > 0);
     assert_int_equal(status, 0);
-    assert_int_equal(read(out[0], &said, sizeof said), sizeof said);
-    *error = said.error;
-    return said.state;
+    assert_int_equal(read(out[0], &answer, sizeof answer), sizeof answer);
+    *error = answer.error;
+    return answer.state;
 }
 
 static void test_modes(void **state)
 {
     const uint32_t all = (1u << SANDBOX_LAYERS) - 1;
-    /* Who is not root keeps his user, whoever asks. */
+    /* For a process that is not root's the layer user succeeds, and changes nothing. */
     const uint32_t kept = is_root ? all & ~(1u << SANDBOX_USER) : all;
     struct sandbox_state s;
     int error;
@@ -762,7 +764,7 @@ static void test_modes(void **state)
     }
 }
 
-/* The number of calls, of all kinds of processes. */
+/* The number of allowed calls, for all kinds of processes. */
 static void test_calls(void **state)
 {
     (void)state;
@@ -772,7 +774,7 @@ static void test_calls(void **state)
     }
 }
 
-/* Where no filter could be made, the layer says why. */
+/* If the filter could not be made, entering the layer returns the reason. */
 static void test_no_filter(void **state)
 {
     const struct sandbox_filter none[SANDBOX_KINDS] = {{.error = -ENOSYS}};
@@ -784,7 +786,7 @@ static void test_no_filter(void **state)
     assert_int_equal(s.layers, 0);
 }
 
-/* A parent that ends takes its child with it, though that has become another user. */
+/* The end of the parent kills the child, although that has become another user. */
 static void test_death_signal(void **state)
 {
     const struct sandbox_process process = {.kind = SANDBOX_JOB};
@@ -809,7 +811,7 @@ static void test_death_signal(void **state)
     }
     wait(NULL);
     close(out[1]);
-    assert_int_equal(read(out[0], &byte, 1), 0); /* the child, too, has let go of the pipe */
+    assert_int_equal(read(out[0], &byte, 1), 0); /* end of file: the child has ended */
     out[1] = dup(out[0]);
 }
 
