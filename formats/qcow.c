@@ -2,9 +2,9 @@
 /*
  * qcow, version 1 (McLoughlin, "The QCOW Image Format"; QEMU, block/qcow.c). Big endian.
  *
- * A two-level table (L1, L2) maps guest clusters to places in the file. Nothing has to lie on a
- * cluster boundary. What the file does not map comes from a backing file if the header names one.
- * Tables that lie past the end of the file read as zeros, as qemu has it.
+ * Two levels of tables (L1, L2) map guest clusters to file offsets, which need not be aligned to
+ * clusters. Unmapped clusters come from the backing file, if the header names one. Tables past the
+ * end of the file read as zeros, as in qemu.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -40,26 +40,26 @@ enum {
     SIZE_MIN = 2,
     BACKING_FILE_NAME_MAX = 1023,
 
-    L2_WINDOW_BYTES = 256 << 10, /* ours: L2 tables that are read together */
+    L2_WINDOW_BYTES = 256 << 10, /* ours: L2 tables read at once */
 };
 
 #define MAGIC            "QFI\xfb"
 #define ENTRY_COMPRESSED (UINT64_C(1) << 63)
 
-/* The longest L1 table that qemu reads: what it asks of a file at once. */
+/* qemu reads the L1 table with one request, and this is the longest one. */
 #define L1_BYTES_MAX ((UINT64_C(1) << 31) - SECTOR)
 
 struct qcow {
     unsigned cluster_bits;
     uint64_t cluster_size;
-    uint64_t l2_bytes;       /* of one table */
-    uint64_t l2_guest_bytes; /* what one table maps */
+    uint64_t l2_bytes;       /* of one L2 table */
+    uint64_t l2_guest_bytes; /* guest bytes that one L2 table maps */
     struct image_table l1;
     struct image_window l2;
-    uint64_t l2_start, l2_end; /* guest bytes that the tables in window l2 map */
+    uint64_t l2_start, l2_end; /* guest range that the tables in window l2 map */
 };
 
-/* Version 0 was never a format; later versions are another one, which has its own driver. */
+/* Version 0 does not exist. Versions from 2 on are qcow2, which has its own driver. */
 static int qcow_probe(struct image *img, const struct signature *signature, struct reason *why)
 {
     const uint8_t *head;
@@ -71,7 +71,7 @@ static int qcow_probe(struct image *img, const struct signature *signature, stru
         return error;
     version = be32(head + HEADER_VERSION);
     if (version == 0)
-        snprintf(why->words, sizeof why->words, "version is 0, the first one is 1");
+        snprintf(why->words, sizeof why->words, "version 0 is not %d", FIRST_VERSION);
     return version == FIRST_VERSION;
 }
 
@@ -80,13 +80,14 @@ static int qcow_open_magic(struct disk *disk, const uint8_t *header)
     uint32_t version = be32(header + HEADER_VERSION);
 
     if (memcmp(header, MAGIC, 4) != 0)
-        return image_fail(disk->img, EUCLEAN, "qcow: no magic (QFI\\xfb) at the start");
+        return image_fail(disk->img, EUCLEAN, "qcow: magic 0x%08x at offset 0 is not 0x%08x",
+                          be32(header), be32((const uint8_t *)MAGIC));
     if (version != FIRST_VERSION)
-        return image_fail(disk->img, ENOTSUP, "qcow: version %u is not 1", version);
+        return image_fail(disk->img, ENOTSUP, "qcow: version %u is not %d", version, FIRST_VERSION);
     return 0;
 }
 
-/* The sizes of clusters and tables, and what is encrypted. */
+/* Sets the sizes of clusters and L2 tables, and whether clusters are encrypted. */
 static int qcow_open_layout(struct disk *disk, const uint8_t *header)
 {
     struct qcow *q = disk->state;
@@ -101,7 +102,9 @@ static int qcow_open_layout(struct disk *disk, const uint8_t *header)
         return image_fail(disk->img, EUCLEAN, "qcow: l2_bits %u is not between %d and %d", l2_bits,
                           L2_BITS_MIN, L2_BITS_MAX);
     if (crypt_method > CRYPT_AES)
-        return image_fail(disk->img, ENOTSUP, "qcow: unknown crypt_method %u", crypt_method);
+        return image_fail(disk->img, ENOTSUP,
+                          "qcow: crypt_method %u is neither 0 (none) nor %d (AES)", crypt_method,
+                          CRYPT_AES);
     disk->is_encrypted = crypt_method == CRYPT_AES;
     q->cluster_size = UINT64_C(1) << q->cluster_bits;
     disk->told_at_once = q->cluster_size;
@@ -110,7 +113,7 @@ static int qcow_open_layout(struct disk *disk, const uint8_t *header)
     return 0;
 }
 
-/* The size, and the L1 table: the header does not say how long it is. */
+/* Sets the virtual size and the L1 table, whose length follows from the size. */
 static int qcow_open_l1(struct disk *disk, const uint8_t *header)
 {
     struct qcow *q = disk->state;
@@ -124,18 +127,18 @@ static int qcow_open_l1(struct disk *disk, const uint8_t *header)
                           (unsigned long long)size, SIZE_MIN);
     if (q->l1.entries > L1_BYTES_MAX / ENTRY_BYTES)
         return image_fail(disk->img, EFBIG,
-                          "qcow: size %llu takes an L1 table of more than %llu bytes",
+                          "qcow: size %llu needs an L1 table of more than %llu bytes",
                           (unsigned long long)size, (unsigned long long)L1_BYTES_MAX);
     if (q->l1.offset > DISK_BYTES_MAX - q->l1.entries * ENTRY_BYTES)
         return image_fail(disk->img, EUCLEAN,
-                          "qcow: l1_table_offset %llu is beyond what a file can hold",
+                          "qcow: l1_table_offset %llu is beyond the largest file offset",
                           (unsigned long long)q->l1.offset);
     disk->virtual_size = size - size % SECTOR;
     disk_note_table(disk, q->l1.offset, q->l1.entries * ENTRY_BYTES, "the L1 table");
     return 0;
 }
 
-/* The backing file's name. Of its format nothing is told. */
+/* Reads the name of the backing file. The header has no field for its format. */
 static int qcow_open_backing(struct disk *disk, const uint8_t *header)
 {
     uint64_t offset = be64(header + HEADER_BACKING_FILE_OFFSET);
@@ -148,7 +151,7 @@ static int qcow_open_backing(struct disk *disk, const uint8_t *header)
                           BACKING_FILE_NAME_MAX);
     if (offset > DISK_BYTES_MAX - length)
         return image_fail(disk->img, EUCLEAN,
-                          "qcow: backing_file_offset %llu is beyond what a file can hold",
+                          "qcow: backing_file_offset %llu is beyond the largest file offset",
                           (unsigned long long)offset);
     return disk_read_reference(disk,
                                (struct reference){.role = REFERENCE_BELOW,
@@ -176,8 +179,8 @@ static int qcow_open(struct disk *disk)
     return error;
 }
 
-/* Whether the L1 entry leads to no table: none given, or past the end of the file, which is said.
- */
+/* Whether the L1 entry maps nothing: it is 0, or its table is past the end of the file, which is
+ * reported. */
 static bool qcow_is_l1_entry_empty(struct disk *disk, uint64_t entry)
 {
     const struct qcow *q = disk->state;
@@ -190,7 +193,8 @@ static bool qcow_is_l1_entry_empty(struct disk *disk, uint64_t entry)
     return true;
 }
 
-/* Reads the L2 table of l1[0] and those that follow it both in the L1 table and in the file. */
+/* Reads the L2 table of l1[0], and those of the next entries as long as they follow it in the file.
+ */
 static int qcow_load_l2(struct disk *disk, uint64_t l1_index, const uint8_t *l1, uint64_t count)
 {
     struct qcow *q = disk->state;
@@ -203,17 +207,17 @@ static int qcow_load_l2(struct disk *disk, uint64_t l1_index, const uint8_t *l1,
     if (start > DISK_BYTES_MAX)
         return image_fail(
             disk->img, EUCLEAN,
-            "qcow: L2 table offset %llu of L1 entry %llu is beyond what a file can hold",
-            (unsigned long long)start, (unsigned long long)l1_index);
+            "qcow: L1 entry %llu: L2 table offset %llu is beyond the largest file offset",
+            (unsigned long long)l1_index, (unsigned long long)start);
     while (tables < most && be64(l1 + tables * ENTRY_BYTES) == start + tables * q->l2_bytes)
         tables++;
     if (!q->l2.bytes)
         error = image_window_begin(disk->img, &q->l2, window);
-    /* A table that is met again is read again, so that the budget sees tables that go round in
-     * circles. */
+    /* Read again what may be in the window already: entries that share a table must use up the
+     * session's budget, or a small file could make a walk endless. */
     q->l2.length = 0;
     q->l2_end = 0;
-    /* Only entries of which the file has a byte. */
+    /* Not the entries that are wholly past the end of the file. */
     length = div_up(image_size(disk->img) - start, ENTRY_BYTES) * ENTRY_BYTES;
     length = min_u64(length, tables * q->l2_bytes);
     disk_note_table(disk, start, tables * q->l2_bytes, "an L2 table");
@@ -227,8 +231,8 @@ static int qcow_load_l2(struct disk *disk, uint64_t l1_index, const uint8_t *l1,
 }
 
 /*
- * The L2 entries from that of offset on. Returns 1; or 0 with *hole set to the guest bytes from
- * offset on for which there are none; or -errno.
+ * Finds the L2 entries from the one for offset on. Returns 1; 0 if there is none, with *hole set to
+ * the number of guest bytes without entries from offset on; -errno.
  */
 static int qcow_find_entries(struct disk *disk, uint64_t offset, const uint8_t **entries,
                              uint64_t *count, uint64_t *hole)
@@ -239,7 +243,7 @@ static int qcow_find_entries(struct disk *disk, uint64_t offset, const uint8_t *
     int error = 0;
 
     if (offset < q->l2_start || offset >= q->l2_end) {
-        /* An L1 table that the file ends before: nothing more is mapped. */
+        /* If the file ends before this L1 entry, nothing from here on is mapped. */
         *hole = disk->virtual_size - offset;
         if (q->l1.offset + index * ENTRY_BYTES >= image_size(disk->img))
             return 0;
@@ -262,7 +266,7 @@ static int qcow_find_entries(struct disk *disk, uint64_t offset, const uint8_t *
     return 1;
 }
 
-/* A run of entries that are all empty, or none. */
+/* Counts the entries from the first on that are all 0, or all not 0. */
 static uint64_t qcow_allocation_run(const uint8_t *entries, uint64_t count)
 {
     bool empty = be64(entries) == 0;
@@ -273,7 +277,7 @@ static uint64_t qcow_allocation_run(const uint8_t *entries, uint64_t count)
     return n;
 }
 
-/* A run of clusters that follow each other in the file. */
+/* Counts the entries from the first on whose clusters are contiguous in the file. */
 static uint64_t qcow_contiguous_run(const struct qcow *q, const uint8_t *entries, uint64_t count)
 {
     uint64_t n = 1, first = be64(entries);
@@ -283,8 +287,11 @@ static uint64_t qcow_contiguous_run(const struct qcow *q, const uint8_t *entries
     return n;
 }
 
-/* Where the bytes of a cluster with that entry stand. Nobody but a reader looks at that, in qemu
- * either. Compressed clusters are told one by one. */
+/*
+ * Describes the data of the mapped cluster of the first entry, and sets *run to the number of
+ * clusters that the description covers: 1 if they are compressed or encrypted. Called only for
+ * those who read data: as in qemu, a wrong offset of a cluster is no error for others.
+ */
 static int qcow_describe_data(struct disk *disk, const uint8_t *entries, uint64_t count,
                               struct extent *extent, uint64_t *run)
 {
@@ -298,8 +305,9 @@ static int qcow_describe_data(struct disk *disk, const uint8_t *entries, uint64_
     }
     if (entry % SECTOR)
         return image_fail(disk->img, EUCLEAN,
-                          "qcow: cluster of guest offset %llu is at offset %llu, not on a sector",
-                          (unsigned long long)(extent->offset - within), (unsigned long long)entry);
+                          "qcow: cluster of guest offset %llu: offset %llu is not a multiple of %d",
+                          (unsigned long long)(extent->offset - within), (unsigned long long)entry,
+                          SECTOR);
     *run = disk->is_encrypted ? 1 : qcow_contiguous_run(q, entries, count);
     if (!disk->is_encrypted)
         extent->host = entry + within;
@@ -327,13 +335,16 @@ static int qcow_extent_at(struct disk *disk, uint64_t offset, unsigned want, str
     return error;
 }
 
-/* Below the topmost bit, an entry has the length of the stream in bytes, less than a cluster, and
- * then its place. qemu writes with a window of 4 KiB, but reads any, as it inflates a cluster at
- * once. Compressed clusters are not encrypted, not even where all others are. */
+/*
+ * An entry of a compressed cluster is, from the top: 1 bit that is set, cluster_bits bits with the
+ * length of the stream in bytes, and its file offset. qemu compresses with a window of 4 KiB, but
+ * reads streams with any window, because it inflates a cluster at once. Compressed clusters are not
+ * encrypted, even if the others are.
+ */
 static int qcow_decode(struct disk *disk, uint64_t offset, uint8_t *bytes, size_t length)
 {
     const struct qcow *q = disk->state;
-    unsigned place_bits = 63 - q->cluster_bits;
+    unsigned offset_bits = 63 - q->cluster_bits;
     struct packed stream = {.format = "qcow",
                             .what = "compressed cluster",
                             .packing = PACKED_DEFLATE,
@@ -346,10 +357,12 @@ static int qcow_decode(struct disk *disk, uint64_t offset, uint8_t *bytes, size_
         return found;
     entry = found ? be64(entries) : 0;
     if (!(entry & ENTRY_COMPRESSED))
-        return image_fail(disk->img, EUCLEAN, "qcow: cluster of guest offset %llu has changed",
-                          (unsigned long long)offset);
-    stream.offset = entry & ((UINT64_C(1) << place_bits) - 1);
-    stream.length = entry >> place_bits & (q->cluster_size - 1);
+        return image_fail(
+            disk->img, EUCLEAN,
+            "qcow: cluster of guest offset %llu is no longer compressed: its L2 entry has changed",
+            (unsigned long long)offset);
+    stream.offset = entry & ((UINT64_C(1) << offset_bits) - 1);
+    stream.length = entry >> offset_bits & (q->cluster_size - 1);
     return unpack_at(disk->img, &stream, offset % q->cluster_size, bytes, length);
 }
 

@@ -128,7 +128,7 @@ static void test_qcow_versions(void **state)
     set_size(&s, 4096);
     look(NULL);
     assert_ptr_equal(d.driver, &raw_driver);
-    assert_candidate(0, &qcow_driver, 0, "version is 0");
+    assert_candidate(0, &qcow_driver, 0, "version 0");
     assert_candidate(1, &raw_driver, 0, NULL);
     for (uint32_t version = 1; version < 5; version++) {
         put_be(&s, 4, 4, version);
