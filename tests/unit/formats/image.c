@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The reading session: bounds, budget, windows, memory, and what is said. */
+/* The reading session: bounds, budget, memory, problems. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -7,44 +7,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/support/pattern.h"
 #include "tests/support/support.h"
 
 static struct sample s = {.fd = -1};
-
-/* A session on a file of size bytes, byte n of it being 1 + n % 251: never 0. */
-static void make(size_t size)
-{
-    static uint8_t bytes[4 << 20];
-
-    assert_true(size <= sizeof bytes);
-    for (size_t i = 0; i < size; i++)
-        bytes[i] = (uint8_t)(1 + i % 251);
-    sample_begin(&s);
-    put(&s, 0, bytes, size);
-    sample_session(&s);
-}
-
-/* The bytes at offset of such a file. */
-static const uint8_t *pattern(uint64_t offset, size_t length)
-{
-    static uint8_t bytes[16];
-
-    for (size_t i = 0; i < length; i++)
-        bytes[i] = (uint8_t)(1 + (offset + i) % 251);
-    return bytes;
-}
-
-static uint8_t byte_at(uint64_t offset, uint64_t size)
-{
-    return offset < size ? (uint8_t)(1 + offset % 251) : 0;
-}
-
-static void assert_bytes(const uint8_t *bytes, uint64_t offset, size_t length, uint64_t size)
-{
-    for (size_t i = 0; i < length; i++)
-        if (bytes[i] != byte_at(offset + i, size))
-            fail_msg("byte %zu from offset %llu on is %u", i, (unsigned long long)offset, bytes[i]);
-}
 
 static int end(void **state)
 {
@@ -110,17 +76,17 @@ static void test_get(void **state)
     const uint8_t *p;
 
     (void)state;
-    make(1000);
+    pattern_file(&s, 1000);
     assert_int_equal(image_get(s.img, 10, 20, &p), 0);
-    assert_bytes(p, 10, 20, 1000);
+    assert_pattern(p, 10, 20, 1000);
     assert_int_equal(image_get(s.img, 0, 1000, &p), 0);
-    assert_bytes(p, 0, 1000, 1000);
+    assert_pattern(p, 0, 1000, 1000);
     assert_int_equal(image_get(s.img, 999, 512, &p), 0);
-    assert_bytes(p, 999, 512, 1000);
+    assert_pattern(p, 999, 512, 1000);
     assert_int_equal(image_get(s.img, 1000, 1, &p), 0);
     assert_int_equal(*p, 0);
     assert_int_equal(image_get(s.img, UINT64_MAX, 512, &p), 0);
-    assert_bytes(p, 1000, 512, 1000);
+    assert_pattern(p, 1000, 512, 1000);
     assert_int_equal(image_get(s.img, UINT64_MAX - 511, 512, &p), 0);
     assert_int_equal(image_get(s.img, 5, 0, &p), 0);
     assert_int_equal(image_bytes_read(s.img), 20 + 1000 + 1);
@@ -132,12 +98,12 @@ static void test_get_reads_once(void **state)
     const uint8_t *first, *part, *more;
 
     (void)state;
-    make(1000);
+    pattern_file(&s, 1000);
     assert_int_equal(image_get(s.img, 100, 200, &first), 0);
     put(&s, 0, (uint8_t[1000]){0}, 1000);
     assert_int_equal(image_get(s.img, 299, 1, &part), 0);
     assert_ptr_equal(part, first + 199);
-    assert_bytes(part, 299, 1, 1000);
+    assert_pattern(part, 299, 1, 1000);
     assert_int_equal(image_bytes_read(s.img), 200);
     /* One byte more, at either end, is another piece: and that one sees the file as it is now. */
     assert_int_equal(image_get(s.img, 299, 2, &more), 0);
@@ -151,113 +117,11 @@ static void test_get_limit(void **state)
     const uint8_t *p;
 
     (void)state;
-    make(IMAGE_GET_MAX + 1);
+    pattern_file(&s, IMAGE_GET_MAX + 1);
     assert_int_equal(image_get(s.img, 1, IMAGE_GET_MAX, &p), 0);
-    assert_bytes(p, 1, IMAGE_GET_MAX, IMAGE_GET_MAX + 1);
+    assert_pattern(p, 1, IMAGE_GET_MAX, IMAGE_GET_MAX + 1);
     assert_int_equal(image_get(s.img, 0, IMAGE_GET_MAX + 1, &p), -EFBIG);
     assert_said(s.img, "1048577 bytes at offset 0");
-}
-
-static void test_head_and_tail(void **state)
-{
-    static const size_t sizes[] = {0,    1,    2,    510,  511,  512,  513,  514, 1022,
-                                   1023, 1024, 1025, 1026, 1535, 1536, 1537, 5000};
-    static const size_t head = IMAGE_HEAD_BYTES, tail = IMAGE_TAIL_BYTES;
-
-    (void)state;
-    for (size_t i = 0; i < COUNT(sizes); i++) {
-        size_t size = sizes[i], before = size < tail ? tail - size : 0;
-        const uint8_t *p;
-
-        make(size);
-        assert_int_equal(image_head(s.img, &p), 0);
-        assert_bytes(p, 0, head, size);
-        assert_int_equal(image_tail(s.img, &p), 0);
-        for (size_t k = 0; k < before; k++)
-            assert_int_equal(p[k], 0);
-        assert_bytes(p + before, size < tail ? 0 : size - tail, tail - before, size);
-        /* The whole of a short file is read at most twice. */
-        assert_true(image_bytes_read(s.img) <= head + (size < tail ? size : tail));
-    }
-}
-
-static void test_require(void **state)
-{
-    (void)state;
-    make(1000);
-    assert_int_equal(image_require(s.img, 0, 1000, "x: header"), 0);
-    assert_int_equal(image_require(s.img, 1000, 0, "x: header"), 0);
-    assert_int_equal(image_require(s.img, 999, 1, "x: header"), 0);
-    assert_string_equal(image_problems(s.img), "");
-    assert_int_equal(image_require(s.img, 999, 2, "x: header"), -EUCLEAN);
-    assert_string_equal(image_problems(s.img),
-                        "x: header (2 bytes at offset 999) ends past the end of the file\n");
-    assert_int_equal(image_require(s.img, 1001, 0, "x: table"), -EUCLEAN);
-    assert_int_equal(image_require(s.img, UINT64_MAX, 2, "x: table"), -EUCLEAN);
-    assert_int_equal(image_require(s.img, 2, UINT64_MAX, "x: table"), -EUCLEAN);
-    assert_said(s.img, "(18446744073709551615 bytes at offset 2)");
-}
-
-static void test_window(void **state)
-{
-    struct image_window w;
-    const uint8_t *p;
-
-    (void)state;
-    make(10000);
-    assert_int_equal(image_window_begin(s.img, &w, 4096), 0);
-    assert_int_equal(image_window_at(s.img, &w, 100, 4096, &p), 0);
-    assert_bytes(p, 100, 4096, 10000);
-    assert_int_equal(image_bytes_read(s.img), 4096);
-    /* What it holds costs nothing, at both ends. */
-    assert_int_equal(image_window_at(s.img, &w, 100, 1, &p), 0);
-    assert_bytes(p, 100, 1, 10000);
-    assert_int_equal(image_window_at(s.img, &w, 4195, 1, &p), 0);
-    assert_bytes(p, 4195, 1, 10000);
-    assert_int_equal(image_bytes_read(s.img), 4096);
-    /* One byte beyond either end: it holds just what was asked for. */
-    assert_int_equal(image_window_at(s.img, &w, 4195, 2, &p), 0);
-    assert_bytes(p, 4195, 2, 10000);
-    assert_int_equal(image_bytes_read(s.img), 4098);
-    assert_int_equal(image_window_at(s.img, &w, 4194, 2, &p), 0);
-    assert_bytes(p, 4194, 2, 10000);
-    assert_int_equal(image_bytes_read(s.img), 4100);
-}
-
-static void test_window_ends(void **state)
-{
-    struct image_window w;
-    const uint8_t *p;
-
-    (void)state;
-    make(1000);
-    assert_int_equal(image_window_begin(s.img, &w, 512), 0);
-    assert_int_equal(image_window_at(s.img, &w, 900, 512, &p), 0);
-    assert_bytes(p, 900, 512, 1000);
-    assert_int_equal(image_window_at(s.img, &w, UINT64_MAX - 100, 512, &p), 0);
-    assert_bytes(p, 1000, 512, 1000);
-    assert_int_equal(image_bytes_read(s.img), 100);
-    assert_int_equal(image_window_at(s.img, &w, 0, 513, &p), -EFBIG);
-    assert_said(s.img, "513 bytes of a table at offset 0");
-    assert_int_equal(image_window_at(s.img, &w, 0, 0, &p), 0);
-}
-
-/* A window whose reading failed holds nothing, not the bytes of before. */
-static void test_window_after_failure(void **state)
-{
-    struct image_window w;
-    const uint8_t *p;
-
-    (void)state;
-    make(1000);
-    assert_int_equal(image_window_begin(s.img, &w, 512), 0);
-    assert_int_equal(image_window_at(s.img, &w, 0, 10, &p), 0);
-    set_size(&s, 200);
-    assert_int_equal(image_window_at(s.img, &w, 100, 512, &p), -EIO);
-    assert_said(s.img, "the file has become shorter than 1000 bytes");
-    assert_int_equal(image_window_at(s.img, &w, 0, 10, &p), 0);
-    assert_bytes(p, 0, 10, 1000);
-    assert_int_equal(image_bytes_read(s.img), 10 + 100 + 10);
 }
 
 static void test_cannot_read(void **state)
@@ -282,7 +146,7 @@ static void test_budget(void **state)
     const uint8_t *p;
 
     (void)state;
-    make(MIB);
+    pattern_file(&s, MIB);
     assert_int_equal(image_window_begin(s.img, &w, MIB), 0);
     for (unsigned i = 0; i < 65; i++) {
         w.length = 0;
@@ -304,7 +168,7 @@ static void test_memory(void **state)
     uint8_t *bytes;
 
     (void)state;
-    make(1);
+    pattern_file(&s, 1);
     assert_null(image_alloc(s.img, (size_t)IMAGE_MEMORY_MAX + 1));
     assert_null(image_alloc(s.img, SIZE_MAX));
     assert_string_equal(image_problems(s.img), "needs more than 16 MiB of memory\n");
@@ -319,49 +183,10 @@ static void test_memory(void **state)
     assert_true(image_get(s.img, 0, 1, &p) < 0);
 }
 
-/* Pieces lie at fixed places, the last is cut; one begins where the one before it ends. */
-static void test_table(void **state)
-{
-    const uint64_t entries = IMAGE_TABLE_PIECE / 4 + 3;
-    struct image_table t = {.offset = 100, .entries = entries, .entry_bytes = 4};
-    const uint8_t *p;
-    uint64_t count, read;
-
-    (void)state;
-    make(100 + 4 * entries);
-    assert_int_equal(image_table_at(s.img, &t, 5, &p, &count), 0);
-    assert_int_equal(count, IMAGE_TABLE_PIECE / 4 - 5);
-    assert_memory_equal(p, pattern(120, 4), 4);
-    read = image_bytes_read(s.img);
-    assert_int_equal(image_table_at(s.img, &t, IMAGE_TABLE_PIECE / 4 - 1, &p, &count), 0);
-    assert_int_equal(count, 1);
-    assert_int_equal(image_bytes_read(s.img), read);
-    assert_int_equal(image_table_at(s.img, &t, entries - 1, &p, &count), 0);
-    assert_int_equal(count, 1);
-    assert_memory_equal(p, pattern(100 + 4 * (entries - 1), 4), 4);
-    assert_int_equal(image_bytes_read(s.img), read + 12);
-}
-
-/* A few bytes at a time cost one read. */
-static void test_ahead(void **state)
-{
-    struct image_window w;
-    const uint8_t *p;
-
-    (void)state;
-    make(5000);
-    assert_int_equal(image_window_begin(s.img, &w, 1000), 0);
-    for (uint64_t at = 0; at < 3000; at += 8) {
-        assert_int_equal(image_window_ahead(s.img, &w, at, 8, 3000 - at, &p), 0);
-        assert_memory_equal(p, pattern(at, 8), 8);
-    }
-    assert_int_equal(image_bytes_read(s.img), 3000);
-}
-
 static void test_problems(void **state)
 {
     (void)state;
-    make(0);
+    pattern_file(&s, 0);
     assert_string_equal(image_problems(s.img), "");
     assert_int_equal(image_fail(s.img, ENOTSUP, "x: version %u is not 1", 2), -ENOTSUP);
     image_note(s.img, "x: odd");
@@ -377,11 +202,11 @@ static void test_problems(void **state)
 static void test_problems_escaped(void **state)
 {
     (void)state;
-    make(0);
+    pattern_file(&s, 0);
     image_note(s.img, "name \"%s\"", "a\nb\x1b\xff\xe2\x80\xae");
     assert_string_equal(image_problems(s.img), "name \"a\\x0ab\\x1b\\xff\\xe2\\x80\\xae\"\n");
     /* What was escaped already is not escaped again. */
-    make(0);
+    pattern_file(&s, 0);
     image_note(s.img, "%s", "C:\\x5cbase");
     assert_string_equal(image_problems(s.img), "C:\\x5cbase\n");
 }
@@ -392,22 +217,22 @@ static void test_problems_long(void **state)
     char expected[513];
 
     (void)state;
-    make(0);
+    pattern_file(&s, 0);
     image_note(s.img, "%0*d", 511, 0);
     memset(expected, '0', 511);
     memcpy(expected + 511, "\n", 2);
     assert_string_equal(image_problems(s.img), expected);
-    make(0);
+    pattern_file(&s, 0);
     image_note(s.img, "%0*d", 512, 0);
     memcpy(expected + 508, "...", 3);
     assert_string_equal(image_problems(s.img), expected);
     /* That the words are longer once escaped is no reason to cut them. */
-    make(0);
+    pattern_file(&s, 0);
     memset(expected, '\n', 511);
     expected[511] = '\0';
     image_note(s.img, "%s", expected);
     assert_int_equal(strlen(image_problems(s.img)), 4 * 511 + 1);
-    make(0);
+    pattern_file(&s, 0);
     expected[511] = '\n';
     expected[512] = '\0';
     image_note(s.img, "%s", expected);
@@ -420,7 +245,7 @@ static void test_problems_limit(void **state)
     size_t before = 0, lines = 0;
 
     (void)state;
-    make(0);
+    pattern_file(&s, 0);
     image_note(s.img, "%0600d", 1);
     assert_true(strlen(image_problems(s.img)) <= 512);
     assert_int_equal(image_problems(s.img)[strlen(image_problems(s.img)) - 1], '\n');
@@ -481,27 +306,13 @@ static void test_shares(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_open),
-        cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_get),
-        cmocka_unit_test(test_get_reads_once),
-        cmocka_unit_test(test_get_limit),
-        cmocka_unit_test(test_head_and_tail),
-        cmocka_unit_test(test_require),
-        cmocka_unit_test(test_window),
-        cmocka_unit_test(test_window_ends),
-        cmocka_unit_test(test_window_after_failure),
-        cmocka_unit_test(test_cannot_read),
-        cmocka_unit_test(test_budget),
-        cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_table),
-        cmocka_unit_test(test_ahead),
-        cmocka_unit_test(test_problems),
-        cmocka_unit_test(test_problems_escaped),
-        cmocka_unit_test(test_problems_long),
-        cmocka_unit_test(test_problems_limit),
-        cmocka_unit_test(test_host_range),
-        cmocka_unit_test(test_shares),
+        cmocka_unit_test(test_open),          cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_get),           cmocka_unit_test(test_get_reads_once),
+        cmocka_unit_test(test_get_limit),     cmocka_unit_test(test_cannot_read),
+        cmocka_unit_test(test_budget),        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_problems),      cmocka_unit_test(test_problems_escaped),
+        cmocka_unit_test(test_problems_long), cmocka_unit_test(test_problems_limit),
+        cmocka_unit_test(test_host_range),    cmocka_unit_test(test_shares),
     };
 
     return cmocka_run_group_tests(tests, NULL, end);
