@@ -140,7 +140,7 @@ static int find_gpt_backup(struct disk *disk, const uint8_t *start, uint8_t *byt
 }
 
 /* found: 1, 0 or -errno. */
-static struct header_found part(int found, const uint8_t *bytes, size_t length)
+static struct header_found section(int found, const uint8_t *bytes, size_t length)
 {
     if (found != 1)
         return (struct header_found){.error = found ? found : -ENOENT};
@@ -165,11 +165,11 @@ int content_detect(struct disk *disk, struct content *content)
         content->name = empty ? "empty" : "unknown";
     }
     sector = gpt_sector(start);
-    content->parts[CONTENT_MBR] = part(is_mbr(start), start, SECTOR);
-    content->parts[CONTENT_GPT] = part(sector != 0, start + sector, GPT_HEADER_BYTES);
-    content->parts[CONTENT_GPT_BACKUP] =
-        part(find_gpt_backup(disk, start, backup), backup, GPT_HEADER_BYTES);
-    content->parts[CONTENT_ISO9660] = part(is_iso(start), start + ISO_OFFSET, ISO_BYTES);
+    content->sections[CONTENT_MBR] = section(is_mbr(start), start, SECTOR);
+    content->sections[CONTENT_GPT] = section(sector != 0, start + sector, GPT_HEADER_BYTES);
+    content->sections[CONTENT_GPT_BACKUP] =
+        section(find_gpt_backup(disk, start, backup), backup, GPT_HEADER_BYTES);
+    content->sections[CONTENT_ISO9660] = section(is_iso(start), start + ISO_OFFSET, ISO_BYTES);
     return 0;
 }
 
@@ -227,7 +227,7 @@ static const struct field iso_fields[] = {
     {"file_structure_version", 881, 1, field_le, NULL},
 };
 
-const struct header_part content_parts[CONTENT_PARTS + 1] = {
+const struct header_section content_sections[CONTENT_SECTIONS + 1] = {
     [CONTENT_MBR] = {"mbr", FIELDS(mbr_fields), NULL},
     [CONTENT_GPT] = {"gpt", FIELDS(gpt_fields), NULL},
     [CONTENT_GPT_BACKUP] = {"gpt_backup", FIELDS(gpt_fields), NULL},

@@ -6,12 +6,12 @@
 #include "formats/format.h"
 
 /* The structures that header/ shows of a disk's content; ends with NULL fields. */
-enum { CONTENT_MBR, CONTENT_GPT, CONTENT_GPT_BACKUP, CONTENT_ISO9660, CONTENT_PARTS };
-extern const struct header_part content_parts[CONTENT_PARTS + 1];
+enum { CONTENT_MBR, CONTENT_GPT, CONTENT_GPT_BACKUP, CONTENT_ISO9660, CONTENT_SECTIONS };
+extern const struct header_section content_sections[CONTENT_SECTIONS + 1];
 
 struct content {
     const char *name;
-    struct header_found parts[CONTENT_PARTS]; /* by row of content_parts[] */
+    struct header_found sections[CONTENT_SECTIONS]; /* by row of content_sections[] */
 };
 
 /*

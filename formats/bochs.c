@@ -310,7 +310,7 @@ static int bochs_find_header(struct disk *disk, uint64_t *offset, uint64_t *leng
     return 1;
 }
 
-static const struct header_part bochs_parts[] = {
+static const struct header_section bochs_sections[] = {
     {"", FIELDS(header_fields), bochs_find_header},
     {.fields = NULL},
 };
@@ -318,7 +318,7 @@ static const struct header_part bochs_parts[] = {
 const struct format_driver bochs_driver = {
     .name = "bochs",
     .signatures = {{HEAD, 0, MAGIC, sizeof MAGIC}},
-    .parts = bochs_parts,
+    .sections = bochs_sections,
     .opaque_to_qemu = true,
     .probe = bochs_probe,
     .open = bochs_open,

@@ -164,7 +164,7 @@ static int cloop_find_header(struct disk *disk, uint64_t *offset, uint64_t *leng
     return 1;
 }
 
-static const struct header_part cloop_parts[] = {
+static const struct header_section cloop_sections[] = {
     {"", FIELDS(header_fields), cloop_find_header},
     {.fields = NULL},
 };
@@ -172,7 +172,7 @@ static const struct header_part cloop_parts[] = {
 const struct format_driver cloop_driver = {
     .name = "cloop",
     .signatures = {{HEAD, 0, SCRIPT, sizeof SCRIPT - 1}},
-    .parts = cloop_parts,
+    .sections = cloop_sections,
     .opaque_to_qemu = true,
     .open = cloop_open,
     .extent_at = cloop_extent_at,

@@ -157,21 +157,21 @@ static size_t field_end(const struct field *f, size_t length)
 }
 
 /* The first field of the structure that the end of the file cuts off, or NULL. */
-static const struct field *lost_field(const struct header_part *part,
+static const struct field *lost_field(const struct header_section *section,
                                       const struct header_found *found)
 {
-    for (const struct field *f = part->fields; f < part->fields + part->count; f++)
+    for (const struct field *f = section->fields; f < section->fields + section->count; f++)
         if (field_end(f, found->length) > found->inside)
             return f;
     return NULL;
 }
 
 /* Says that the file ends before or within the structure, if that costs it a field. */
-static void check_end(struct disk *disk, const struct header_part *part, uint64_t offset,
+static void check_end(struct disk *disk, const struct header_section *section, uint64_t offset,
                       const struct header_found *found)
 {
-    const struct field *lost = lost_field(part, found);
-    const char *what = part->directory[0] ? "header/" : "the header";
+    const struct field *lost = lost_field(section, found);
+    const char *what = section->directory[0] ? "header/" : "the header";
 
     if (!lost || !image_tell_end(disk->img))
         return;
@@ -179,32 +179,33 @@ static void check_end(struct disk *disk, const struct header_part *part, uint64_
         image_note(disk->img,
                    "%s: %s%s at offset %llu is cut off by the end of the file, before the end of "
                    "%s",
-                   disk->driver->name, what, part->directory, (unsigned long long)offset,
+                   disk->driver->name, what, section->directory, (unsigned long long)offset,
                    lost->name);
     else
         image_note(disk->img, "%s: %s%s at offset %llu is past the end of the file",
-                   disk->driver->name, what, part->directory, (unsigned long long)offset);
+                   disk->driver->name, what, section->directory, (unsigned long long)offset);
 }
 
-void header_find(struct disk *disk, const struct header_part *part, struct header_found *found)
+void header_find(struct disk *disk, const struct header_section *section,
+                 struct header_found *found)
 {
     uint64_t size = image_size(disk->img), offset = 0, length = 0;
-    int there = part->find(disk, &offset, &length);
+    int there = section->find(disk, &offset, &length);
 
     *found = (struct header_found){.error = there == 1 ? 0 : there ? there : -ENOENT};
     if (found->error)
         return;
-    found->length = (size_t)min_u64(length, FIELD_PART_MAX);
+    found->length = (size_t)min_u64(length, FIELD_SECTION_MAX);
     found->inside = offset < size ? (size_t)min_u64(found->length, size - offset) : 0;
-    check_end(disk, part, offset, found);
+    check_end(disk, section, offset, found);
     found->error = image_get(disk->img, offset, found->length, &found->bytes);
 }
 
-/* As header_field(), of one part. */
-static int value_in(const struct header_part *part, const struct header_found *found,
+/* As header_field(), of one section. */
+static int value_in(const struct header_section *section, const struct header_found *found,
                     const char *name, char *out)
 {
-    for (const struct field *f = part->fields; f < part->fields + part->count; f++) {
+    for (const struct field *f = section->fields; f < section->fields + section->count; f++) {
         size_t end;
 
         if (strcmp(f->name, name) != 0)
@@ -219,23 +220,23 @@ static int value_in(const struct header_part *part, const struct header_found *f
     return -ENOENT;
 }
 
-int header_field(const struct header_part *parts, const struct header_found *found,
+int header_field(const struct header_section *sections, const struct header_found *found,
                  const char *directory, const char *name, char *out)
 {
     int error = -ENOENT;
 
-    for (size_t i = 0; parts && parts[i].fields && error == -ENOENT; i++)
-        if (strcmp(parts[i].directory, directory) == 0)
-            error = value_in(&parts[i], &found[i], name, out);
+    for (size_t i = 0; sections && sections[i].fields && error == -ENOENT; i++)
+        if (strcmp(sections[i].directory, directory) == 0)
+            error = value_in(&sections[i], &found[i], name, out);
     return error;
 }
 
 int header_value(struct disk *disk, const char *directory, const char *name, char *out)
 {
-    struct header_found found[HEADER_PARTS_MAX];
-    const struct header_part *parts = disk->driver->parts;
+    struct header_found found[HEADER_SECTIONS_MAX];
+    const struct header_section *sections = disk->driver->sections;
 
-    for (size_t i = 0; parts && parts[i].fields; i++)
-        header_find(disk, &parts[i], &found[i]);
-    return header_field(parts, found, directory, name, out);
+    for (size_t i = 0; sections && sections[i].fields; i++)
+        header_find(disk, &sections[i], &found[i]);
+    return header_field(sections, found, directory, name, out);
 }

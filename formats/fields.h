@@ -14,9 +14,9 @@ struct disk;
 struct field;
 
 enum {
-    FIELD_PART_MAX = 64 << 10, /* bytes of a structure that are looked at */
-    FIELD_TEXT_MAX = 16 << 10, /* bytes of a value in words; a longer one is cut */
-    HEADER_PARTS_MAX = 32,     /* structures of one format */
+    FIELD_SECTION_MAX = 64 << 10, /* bytes of a structure that are looked at */
+    FIELD_TEXT_MAX = 16 << 10,    /* bytes of a value in words; a longer one is cut */
+    HEADER_SECTIONS_MAX = 32,     /* structures of one format */
 };
 
 /*
@@ -69,15 +69,15 @@ int field_hex(const struct field *f, const uint8_t *bytes, size_t length, char *
 int field_uuid(const struct field *f, const uint8_t *bytes, size_t length, char *out, size_t size);
 int field_guid(const struct field *f, const uint8_t *bytes, size_t length, char *out, size_t size);
 
-/* For struct header_part: the fields of a table. */
+/* For struct header_section: the fields of a table. */
 #define FIELDS(table) table, sizeof(table) / sizeof *(table)
 
 /*
  * A structure of a header. find tells where it is in the file and how long; what is behind
- * FIELD_PART_MAX is left out. It is called whether or not open succeeded, and must not use
+ * FIELD_SECTION_MAX is left out. It is called whether or not open succeeded, and must not use
  * disk->state. 1; 0: this image has none; -errno, said. NULL: not the format's own structure.
  */
-struct header_part {
+struct header_section {
     const char *directory; /* below header/; "": header/ itself */
     const struct field *fields;
     size_t count;
@@ -93,15 +93,16 @@ struct header_found {
 
 /* Looks for a structure of the format's own and reads it. Of all that the end of the file cuts off,
  * the first field is said. */
-void header_find(struct disk *disk, const struct header_part *part, struct header_found *found);
+void header_find(struct disk *disk, const struct header_section *section,
+                 struct header_found *found);
 
 /*
- * The value of the field called name in directory, of the parts (ending with NULL fields) as they
- * were found, a row of found each. Where several parts in one directory have it, the first that the
- * image has tells. out has FIELD_TEXT_MAX bytes. 0; -ENOENT: there is none, or the structure ends
- * before it; -EUCLEAN: the file ends before it; -errno of the structure.
+ * The value of the field called name in directory, of the sections (ending with NULL fields) as
+ * they were found, a row of found each. Where several sections in one directory have it, the first
+ * that the image has tells. out has FIELD_TEXT_MAX bytes. 0; -ENOENT: there is none, or the
+ * structure ends before it; -EUCLEAN: the file ends before it; -errno of the structure.
  */
-int header_field(const struct header_part *parts, const struct header_found *found,
+int header_field(const struct header_section *sections, const struct header_found *found,
                  const char *directory, const char *name, char *out);
 
 /* The same of a disk's own structures, looked for now. */

@@ -118,8 +118,8 @@ struct disk {
 struct format_driver {
     const char *name; /* what `qemu-img -f` takes */
     struct signature signatures[FORMAT_SIGNATURES];
-    const struct header_part *parts; /* header/: ends with NULL fields */
-    bool opaque_to_qemu;             /* qemu takes all of the disk for data */
+    const struct header_section *sections; /* header/: ends with NULL fields */
+    bool opaque_to_qemu;                   /* qemu takes all of the disk for data */
 
     /*
      * Whether the file with that signature is of this format. 1: yes; 0: no, and why says why not

@@ -352,7 +352,7 @@ static int parallels_find_extension(struct disk *disk, uint64_t *offset, uint64_
     return checked_mul(le64(header + EXT_OFF), SECTOR, offset) && *offset;
 }
 
-static const struct header_part parallels_parts[] = {
+static const struct header_section parallels_sections[] = {
     {"", FIELDS(header_fields), parallels_find_header},
     {"extension", FIELDS(extension_fields), parallels_find_extension},
     {.fields = NULL},
@@ -361,7 +361,7 @@ static const struct header_part parallels_parts[] = {
 const struct format_driver parallels_driver = {
     .name = "parallels",
     .signatures = {{HEAD, 0, MAGIC, MAGIC_BYTES}, {HEAD, 0, EXTENDED_MAGIC, MAGIC_BYTES}},
-    .parts = parallels_parts,
+    .sections = parallels_sections,
     .probe = parallels_probe,
     .open = parallels_open,
     .extent_at = parallels_extent_at,

@@ -388,14 +388,14 @@ static int qcow_find_header(struct disk *disk, uint64_t *offset, uint64_t *lengt
     return 1;
 }
 
-static const struct header_part qcow_parts[] = {
+static const struct header_section qcow_sections[] = {
     {"", FIELDS(header_fields), qcow_find_header},
     {.fields = NULL},
 };
 
 const struct format_driver qcow_driver = {
     .name = "qcow",
-    .parts = qcow_parts,
+    .sections = qcow_sections,
     .signatures = {{HEAD, 0, MAGIC, 4}},
     .probe = qcow_probe,
     .open = qcow_open,

@@ -378,7 +378,7 @@ static int qed_find_backing(struct disk *disk, uint64_t *offset, uint64_t *lengt
     return (le64(header + HEADER_FEATURES) & FEATURE_BACKING_FILE) && *length;
 }
 
-static const struct header_part qed_parts[] = {
+static const struct header_section qed_sections[] = {
     {"", FIELDS(header_fields), qed_find_header},
     {"", FIELDS(backing_fields), qed_find_backing},
     {.fields = NULL},
@@ -386,7 +386,7 @@ static const struct header_part qed_parts[] = {
 
 const struct format_driver qed_driver = {
     .name = "qed",
-    .parts = qed_parts,
+    .sections = qed_sections,
     .signatures = {{HEAD, 0, MAGIC, sizeof MAGIC}},
     .open = qed_open,
     .extent_at = qed_extent_at,

@@ -331,7 +331,7 @@ static int vdi_find_header(struct disk *disk, uint64_t *offset, uint64_t *length
     return 1;
 }
 
-static const struct header_part vdi_parts[] = {
+static const struct header_section vdi_sections[] = {
     {"", FIELDS(header_fields), vdi_find_header},
     {.fields = NULL},
 };
@@ -339,7 +339,7 @@ static const struct header_part vdi_parts[] = {
 const struct format_driver vdi_driver = {
     .name = "vdi",
     .signatures = {{HEAD, SIGNATURE, SIGNATURE_MAGIC, 4}},
-    .parts = vdi_parts,
+    .sections = vdi_sections,
     .open = vdi_open,
     .extent_at = vdi_extent_at,
     .check_parent = vdi_check_parent,

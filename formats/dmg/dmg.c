@@ -277,7 +277,7 @@ static int dmg_find_header(struct disk *disk, uint64_t *offset, uint64_t *length
     return dmg_find_trailer(disk->img, offset, &sure);
 }
 
-static const struct header_part dmg_parts[] = {
+static const struct header_section dmg_sections[] = {
     {"", FIELDS(trailer_fields), dmg_find_header},
     {.fields = NULL},
 };
@@ -285,7 +285,7 @@ static const struct header_part dmg_parts[] = {
 const struct format_driver dmg_driver = {
     .name = "dmg",
     .signatures = {{TAIL, TRAILER_BYTES, "", 0}},
-    .parts = dmg_parts,
+    .sections = dmg_sections,
     .opaque_to_qemu = true,
     .probe = dmg_probe,
     .locate = dmg_locate,

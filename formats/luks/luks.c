@@ -335,12 +335,12 @@ static int luks2_find_copy_json(struct disk *disk, uint64_t *offset, uint64_t *l
     return luks2_find_json_after(disk, offset, length, luks2_find_copy_header);
 }
 
-#define KEY_SLOT_PART(number)                                                                      \
+#define KEY_SLOT_SECTION(number)                                                                   \
     {                                                                                              \
         "key-slot-" #number, key_slot_fields[number - 1], KEY_SLOT_FIELDS, luks1_find_header       \
     }
 
-static const struct header_part luks_parts[] = {
+static const struct header_section luks_sections[] = {
     {"", FIELDS(common_fields), luks_find_common},
     {"", FIELDS(luks1_fields), luks1_find_header},
     {"", FIELDS(luks2_fields), luks2_find_header},
@@ -348,21 +348,21 @@ static const struct header_part luks_parts[] = {
     {"copy", FIELDS(common_fields), luks2_find_copy_header},
     {"copy", FIELDS(luks2_fields), luks2_find_copy_header},
     {"copy", FIELDS(json_fields), luks2_find_copy_json},
-    KEY_SLOT_PART(1),
-    KEY_SLOT_PART(2),
-    KEY_SLOT_PART(3),
-    KEY_SLOT_PART(4),
-    KEY_SLOT_PART(5),
-    KEY_SLOT_PART(6),
-    KEY_SLOT_PART(7),
-    KEY_SLOT_PART(8),
+    KEY_SLOT_SECTION(1),
+    KEY_SLOT_SECTION(2),
+    KEY_SLOT_SECTION(3),
+    KEY_SLOT_SECTION(4),
+    KEY_SLOT_SECTION(5),
+    KEY_SLOT_SECTION(6),
+    KEY_SLOT_SECTION(7),
+    KEY_SLOT_SECTION(8),
     {.fields = NULL},
 };
 
 const struct format_driver luks_driver = {
     .name = "luks",
     .signatures = {{HEAD, 0, LUKS_MAGIC, LUKS_MAGIC_BYTES}},
-    .parts = luks_parts,
+    .sections = luks_sections,
     .opaque_to_qemu = true,
     .probe = luks_probe,
     .open = luks_open,

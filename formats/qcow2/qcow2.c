@@ -344,14 +344,14 @@ static int qcow2_find_header(struct disk *disk, uint64_t *offset, uint64_t *leng
     return 1;
 }
 
-static const struct header_part qcow2_parts[] = {
+static const struct header_section qcow2_sections[] = {
     {"", FIELDS(header_fields), qcow2_find_header},
     {.fields = NULL},
 };
 
 const struct format_driver qcow2_driver = {
     .name = "qcow2",
-    .parts = qcow2_parts,
+    .sections = qcow2_sections,
     .signatures = {{HEAD, 0, MAGIC, 4}},
     .probe = qcow2_probe,
     .open = qcow2_open,

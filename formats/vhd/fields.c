@@ -163,7 +163,7 @@ static int find_dynamic(struct disk *disk, uint64_t *offset, uint64_t *length)
     return 1;
 }
 
-const struct header_part vhd_parts[] = {
+const struct header_section vhd_sections[] = {
     {"", FIELDS(footer_fields), find_footer},
     {"copy", FIELDS(footer_fields), find_copy},
     {"dynamic", FIELDS(dynamic_fields), find_dynamic},

@@ -123,7 +123,7 @@ static int vhd_extent_at(struct disk *disk, uint64_t offset, unsigned want, stru
 
 const struct format_driver vhd_driver = {
     .name = "vpc",
-    .parts = vhd_parts,
+    .sections = vhd_sections,
     .signatures = {{HEAD, 0, FOOTER_COOKIE, 8}, {TAIL, FOOTER_BYTES, FOOTER_COOKIE, 8}},
     .probe = vhd_probe,
     .open = vhd_open,

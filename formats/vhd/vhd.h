@@ -118,6 +118,6 @@ int vhd_open_blocks(struct disk *disk, struct vhd *vhd);
 int vhd_block_extent_at(struct disk *disk, uint64_t offset, unsigned want, struct extent *extent);
 int vhd_check_parent(struct disk *disk, struct disk *parent);
 
-extern const struct header_part vhd_parts[];
+extern const struct header_section vhd_sections[];
 
 #endif

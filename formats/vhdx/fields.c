@@ -294,11 +294,11 @@ static int find_locator(struct disk *disk, uint64_t *offset, uint64_t *length)
 
     if (found != 1 || *length < LOCATOR_BYTES)
         return found < 0 ? found : 0;
-    *length = min_u64(*length, FIELD_PART_MAX);
+    *length = min_u64(*length, FIELD_SECTION_MAX);
     return 1;
 }
 
-const struct header_part vhdx_parts[] = {
+const struct header_section vhdx_sections[] = {
     {"", FIELDS(header_fields), find_header},
     {"copy", FIELDS(header_fields), find_header_copy},
     {"file_type_identifier", FIELDS(identifier_fields), find_identifier},

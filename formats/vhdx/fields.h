@@ -5,6 +5,6 @@
 
 #include "formats/format.h"
 
-extern const struct header_part vhdx_parts[];
+extern const struct header_section vhdx_sections[];
 
 #endif

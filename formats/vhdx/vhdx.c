@@ -47,7 +47,7 @@ static int vhdx_open(struct disk *disk)
 
 const struct format_driver vhdx_driver = {
     .name = "vhdx",
-    .parts = vhdx_parts,
+    .sections = vhdx_sections,
     .opaque_to_qemu = true, /* it has no block status for VHDX */
     .signatures = {{.anchor = HEAD, .magic = VHDX_SIGNATURE, .length = 8}},
     .open = vhdx_open,

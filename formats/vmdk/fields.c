@@ -284,7 +284,7 @@ static int find_descriptor(struct disk *disk, uint64_t *offset, uint64_t *length
     return error ? error : text.length > 0;
 }
 
-const struct header_part vmdk_parts[] = {
+const struct header_section vmdk_sections[] = {
     {"", FIELDS(hosted_fields), find_hosted},
     {"copy", FIELDS(hosted_fields), find_copy},
     {"", FIELDS(cowd_fields), find_cowd},

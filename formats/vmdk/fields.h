@@ -5,6 +5,6 @@
 
 #include "formats/format.h"
 
-extern const struct header_part vmdk_parts[];
+extern const struct header_section vmdk_sections[];
 
 #endif

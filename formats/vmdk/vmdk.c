@@ -143,7 +143,7 @@ const struct format_driver vmdk_driver = {
                    {HEAD, 0, VMDK_MAGIC_COWD, 4},
                    {HEAD, 0, VMDK_MAGIC_SESPARSE, 8},
                    {HEAD, 0, "", 0}},
-    .parts = vmdk_parts,
+    .sections = vmdk_sections,
     .probe = vmdk_probe,
     .is_part_name = vmdk_is_flat_name,
     .open = vmdk_open,

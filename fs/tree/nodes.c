@@ -211,8 +211,8 @@ static enum kind kind_of(const struct field *field)
     return field->print == field_be || field->print == field_le ? KIND_NUMBER : KIND_STRING;
 }
 
-/* Adds the fields of the parts, all of which pass tells; after is a file that it tells, too. */
-static void add_parts(const struct header_part *parts, enum pass pass, const char *after)
+/* Adds the fields of the sections, all of which pass tells; after is a file that it tells, too. */
+static void add_sections(const struct header_section *sections, enum pass pass, const char *after)
 {
     const struct node directory = {.pass = PASS_DIRECTORY, .after = after};
     struct node file = {
@@ -220,10 +220,10 @@ static void add_parts(const struct header_part *parts, enum pass pass, const cha
         .render = pass == PASS_HEADER ? render_header_field : render_content_field,
     };
 
-    for (const struct header_part *p = parts; p && p->fields; p++) {
+    for (const struct header_section *p = sections; p && p->fields; p++) {
         const struct node *in = node_by_path("header");
 
-        assert(p - parts < HEADER_PARTS_MAX);
+        assert(p - sections < HEADER_SECTIONS_MAX);
         if (*p->directory)
             in = add_header_node(in, p->directory, directory);
         for (size_t i = 0; i < p->count; i++) {
@@ -240,8 +240,8 @@ void nodes_begin(void)
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         add_row(&table[i]);
     for (const struct format_driver *const *f = formats; *f; f++)
-        add_parts((*f)->parts, PASS_HEADER, "format");
-    add_parts(content_parts, PASS_CONTENT, "content");
+        add_sections((*f)->sections, PASS_HEADER, "format");
+    add_sections(content_sections, PASS_CONTENT, "content");
     layers_node = node_by_path("layers/#");
 }
 

@@ -8,9 +8,9 @@
 
 #include <stdbool.h>
 
-#include "detect/files/chain.h"
 #include "detect/content.h"
 #include "detect/detect.h"
+#include "detect/files/chain.h"
 #include "formats/targets/conversion.h"
 #include "formats/targets/targets.h"
 #include "text.h"
@@ -97,10 +97,10 @@ struct facts {
     unsigned layer; /* that the disk is */
     struct detection detection;
     struct disk disk;
-    struct chain chain;                           /* what is below it */
-    int detect_error, open_error;                 /* 0 or -errno */
-    struct header_found header[HEADER_PARTS_MAX]; /* by row of the driver's parts */
-    struct content content;                       /* PASS_CONTENT: it, or content_error */
+    struct chain chain;                              /* what is below it */
+    int detect_error, open_error;                    /* 0 or -errno */
+    struct header_found header[HEADER_SECTIONS_MAX]; /* by row of the driver's sections */
+    struct content content;                          /* PASS_CONTENT: it, or content_error */
     int content_error;
 
     int measure_error;                         /* of the walk that counted units */

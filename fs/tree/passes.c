@@ -82,10 +82,10 @@ static int scan(struct facts *facts, const struct pass_sink *sink, bool all)
 /* Finds what header/ shows, whether or not the driver could open the image. */
 static void find_headers(struct facts *facts)
 {
-    const struct header_part *parts = facts->disk.driver->parts;
+    const struct header_section *sections = facts->disk.driver->sections;
 
-    for (size_t i = 0; parts && parts[i].fields; i++)
-        header_find(&facts->disk, &parts[i], &facts->header[i]);
+    for (size_t i = 0; sections && sections[i].fields; i++)
+        header_find(&facts->disk, &sections[i], &facts->header[i]);
 }
 
 /* How the image of a view is to be taken. */

@@ -49,13 +49,13 @@ int render_content(const struct facts *facts, const struct place *place, struct 
     return facts->content_error;
 }
 
-/* The field header/DIRECTORY/NAME or header/NAME of these parts. */
-static int add_field(const struct header_part *parts, const struct header_found *found,
+/* The field header/DIRECTORY/NAME or header/NAME of these sections. */
+static int add_field(const struct header_section *sections, const struct header_found *found,
                      const struct node *node, struct text *text)
 {
     const char *slash = strchr(node->parent->path, '/');
     char value[FIELD_TEXT_MAX];
-    int error = header_field(parts, found, slash ? slash + 1 : "", node_name(node), value);
+    int error = header_field(sections, found, slash ? slash + 1 : "", node_name(node), value);
 
     if (!error)
         text_add(text, "%s\n", value);
@@ -67,7 +67,7 @@ int render_header_field(const struct facts *facts, const struct place *place, st
 {
     if (facts->detect_error)
         return -ENOENT;
-    return add_field(facts->disk.driver->parts, facts->header, place->node, text);
+    return add_field(facts->disk.driver->sections, facts->header, place->node, text);
 }
 
 /* Where the content cannot be read, nothing is known to be there. */
@@ -75,7 +75,7 @@ int render_content_field(const struct facts *facts, const struct place *place, s
 {
     if (facts->content_error)
         return -ENOENT;
-    return add_field(content_parts, facts->content.parts, place->node, text);
+    return add_field(content_sections, facts->content.sections, place->node, text);
 }
 
 int render_candidates(const struct facts *facts, const struct place *place, struct text *text)

@@ -47,7 +47,7 @@ static void assert_content(const char *name)
 
 static int ask(const char *directory, const char *name)
 {
-    return header_field(content_parts, content.parts, directory, name, value);
+    return header_field(content_sections, content.sections, directory, name, value);
 }
 
 static void assert_value(const char *directory, const char *name, const char *expected)
@@ -57,15 +57,15 @@ static void assert_value(const char *directory, const char *name, const char *ex
 }
 
 /* Just these of mbr, gpt, gpt_backup, iso9660 are there: a letter each. */
-static void assert_parts(const char *there)
+static void assert_sections(const char *there)
 {
     static const char letters[] = "mgbi";
 
-    for (size_t i = 0; i < CONTENT_PARTS; i++) {
-        const char *directory = content_parts[i].directory;
+    for (size_t i = 0; i < CONTENT_SECTIONS; i++) {
+        const char *directory = content_sections[i].directory;
         int expected = strchr(there, letters[i]) ? 0 : -ENOENT;
 
-        if (ask(directory, content_parts[i].fields[0].name) != expected)
+        if (ask(directory, content_sections[i].fields[0].name) != expected)
             fail_msg("%s is%s there", directory, expected ? "" : " not");
     }
 }
@@ -103,7 +103,7 @@ static void test_empty(void **state)
 
     (void)state;
     assert_content("empty");
-    assert_parts("");
+    assert_sections("");
     for (size_t i = 0; i < COUNT(sizes); i++) {
         set_size(&s, sizes[i]);
         assert_content("empty");
@@ -126,7 +126,7 @@ static void test_unknown(void **state)
         begin(state);
         put_text(&s, places[i], "x");
         assert_content("unknown");
-        assert_parts("");
+        assert_sections("");
     }
     /* As the last byte of a short disk. */
     begin(state);
@@ -143,7 +143,7 @@ static void test_mbr(void **state)
     put_partition(0, 2, 0x80, 0x83, 2048, 4096);
     put_le(&s, 440, 4, 0xcafebabe);
     assert_content("mbr");
-    assert_parts("m");
+    assert_sections("m");
     assert_value("mbr", "disk_signature", "3405691582");
     assert_value("mbr", "partition3_boot_indicator", "128");
     assert_value("mbr", "partition3_type", "131");
@@ -157,7 +157,7 @@ static void test_mbr(void **state)
     /* A used entry whose boot indicator is none. */
     put_partition(0, 3, 1, 7, 63, 100);
     assert_content("unknown");
-    assert_parts("");
+    assert_sections("");
     /* What an unused entry holds does not matter. */
     put_partition(0, 3, 1, 0, 63, 100);
     assert_content("mbr");
@@ -182,7 +182,7 @@ static void test_boot_sector(void **state)
         put_text(&s, at, "This is not a bootable disk. Ins");
     put_signature(0);
     assert_content("unknown");
-    assert_parts("");
+    assert_sections("");
 }
 
 static void test_gpt(void **state)
@@ -194,7 +194,7 @@ static void test_gpt(void **state)
     put(&s, 512 + 56, "\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10", 16);
     put_gpt(LAST, 16383, 1);
     assert_content("gpt");
-    assert_parts("mgb");
+    assert_sections("mgb");
     assert_value("gpt", "Signature", "EFI PART");
     assert_value("gpt", "Revision", "65536");
     assert_value("gpt", "HeaderSize", "92");
@@ -205,11 +205,11 @@ static void test_gpt(void **state)
     /* Without a protective MBR it is one all the same. */
     put(&s, 0, (uint8_t[512]){0}, 512);
     assert_content("gpt");
-    assert_parts("gb");
+    assert_sections("gb");
     /* One byte beside it is none. */
     put(&s, 512, "EFI PARX", 8);
     assert_content("unknown");
-    assert_parts("b");
+    assert_sections("b");
 }
 
 static void test_gpt_4k(void **state)
@@ -218,14 +218,14 @@ static void test_gpt_4k(void **state)
     put_gpt(4096, 1, 2047);
     put_gpt(LAST_4K, 2047, 1);
     assert_content("gpt");
-    assert_parts("gb");
+    assert_sections("gb");
     assert_value("gpt", "AlternateLBA", "2047");
     assert_value("gpt_backup", "MyLBA", "2047");
     /* Where both are, sectors are of 512 bytes. */
     put_gpt(512, 1, 9);
     assert_content("gpt");
     assert_value("gpt", "AlternateLBA", "9");
-    assert_parts("g");
+    assert_sections("g");
 }
 
 /* It is where the header says; or in the last sector, as on a disk that has grown since. */
@@ -249,7 +249,7 @@ static void test_backup_places(void **state)
     }
     put(&s, LAST, "XFI PART", 8);
     assert_content("gpt");
-    assert_parts("g");
+    assert_sections("g");
 }
 
 /* The first header is lost. */
@@ -258,11 +258,11 @@ static void test_backup_alone(void **state)
     (void)state;
     put_gpt(LAST, 16383, 1);
     assert_content("empty");
-    assert_parts("b");
+    assert_sections("b");
     begin(state);
     put_gpt(LAST_4K, 2047, 1);
     assert_content("empty");
-    assert_parts("b");
+    assert_sections("b");
     assert_value("gpt_backup", "MyLBA", "2047");
 }
 
@@ -280,12 +280,12 @@ static void test_small_disks(void **state)
     /* The first header is no backup of itself. */
     set_size(&s, 1024);
     assert_content("gpt");
-    assert_parts("g");
+    assert_sections("g");
     begin(state);
     put_gpt(4096, 1, 5);
     set_size(&s, 4096 + 92);
     assert_content("gpt");
-    assert_parts("g");
+    assert_sections("g");
 }
 
 static void test_iso(void **state)
@@ -298,7 +298,7 @@ static void test_iso(void **state)
     put(&s, ISO + 128, "\0\x08\x08\0", 4);
     put_text(&s, ISO + 813, "2026010203040506");
     assert_content("iso9660");
-    assert_parts("i");
+    assert_sections("i");
     assert_value("iso9660", "volume_descriptor_type", "1");
     assert_value("iso9660", "standard_identifier", "CD001");
     assert_value("iso9660", "system_identifier", "LINUX");
@@ -311,7 +311,7 @@ static void test_iso(void **state)
     put_partition(0, 0, 0x80, 0x17, 0, 4096);
     put_gpt(512, 1, 16383);
     assert_content("iso9660");
-    assert_parts("mgi");
+    assert_sections("mgi");
     put(&s, ISO + 1, "CD002", 5);
     assert_content("gpt");
 }
@@ -321,7 +321,7 @@ static void test_luks(void **state)
     (void)state;
     put(&s, 0, "LUKS\xba\xbe\0\1", 8);
     assert_content("luks");
-    assert_parts("");
+    assert_sections("");
     put(&s, 0, "LUKS\xba\xbf\0\1", 8);
     assert_content("unknown");
 }
@@ -336,7 +336,7 @@ static void test_below(void **state)
     assert_int_equal(content_detect(&s.disk, &content), 0);
     assert_string_equal(content.name, "unknown");
     /* The layers below are not asked whether they have what is not needed. */
-    assert_parts("");
+    assert_sections("");
     assert_string_equal(image_problems(s.img), "");
     /* Zeros so far: what follows would have to tell. */
     put(&s, 0, "\0", 1);
@@ -385,7 +385,7 @@ static void test_unreadable_end(void **state)
     PLAY(8 * MIB, ZERO(MIB), {.length = 7 * MIB, .kind = (enum extent_kind)FAILS, .flags = EIO});
     assert_int_equal(content_detect(&s.disk, &content), 0);
     assert_string_equal(content.name, "empty");
-    assert_parts("");
+    assert_sections("");
 }
 
 static void test_encrypted(void **state)

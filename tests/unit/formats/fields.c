@@ -82,7 +82,7 @@ static void test_text(void **state)
 /* A text that is longer than what is shown of one is cut. */
 static void test_long_text(void **state)
 {
-    static char text[FIELD_PART_MAX];
+    static char text[FIELD_SECTION_MAX];
 
     (void)state;
     memset(text, 'x', sizeof text);
@@ -168,13 +168,13 @@ static const struct field header_fields[] = {
 };
 static const struct field other_fields[] = {{"number", 0, 2, field_be, NULL}};
 static const struct field copy_fields[] = {{"number", 4, 4, field_be, NULL}};
-static const struct header_part parts[] = {
+static const struct header_section sections[] = {
     {"", FIELDS(header_fields), find_header},
     {"", FIELDS(other_fields), find_other},
     {"copy", FIELDS(copy_fields), find_copy},
     {.fields = NULL},
 };
-static const struct format_driver fake_driver = {.name = "fake", .parts = parts},
+static const struct format_driver fake_driver = {.name = "fake", .sections = sections},
                                   bare_driver = {.name = "bare"};
 
 static struct sample s = {.fd = -1};
@@ -230,7 +230,7 @@ static void test_values(void **state)
     assert_error("", "number", ENOENT);
 }
 
-/* What the image does not have is not there; a part that cannot be found says why. */
+/* What the image does not have is not there; a section that cannot be found says why. */
 static void test_absent(void **state)
 {
     (void)state;
@@ -274,7 +274,7 @@ static void test_short_header(void **state)
     make('c', MIB);
     header_length = UINT64_MAX;
     assert_int_equal(header_value(&s.disk, "", "rest", out), 0);
-    assert_true(image_bytes_read(s.img) <= IMAGE_HEAD_BYTES + FIELD_PART_MAX);
+    assert_true(image_bytes_read(s.img) <= IMAGE_HEAD_BYTES + FIELD_SECTION_MAX);
 }
 
 /* The file ends before the field: that is said, once for all of them, and in all structures. */
@@ -303,19 +303,19 @@ static void test_short_file(void **state)
 /* A structure is found and read once, whatever is asked of it. */
 static void test_once(void **state)
 {
-    struct header_found found[COUNT(parts)];
+    struct header_found found[COUNT(sections)];
     uint64_t bytes_read;
 
     (void)state;
     make('c', 200);
-    for (size_t i = 0; parts[i].fields; i++)
-        header_find(&s.disk, &parts[i], &found[i]);
+    for (size_t i = 0; sections[i].fields; i++)
+        header_find(&s.disk, &sections[i], &found[i]);
     assert_int_equal(found_count, 1);
     bytes_read = image_bytes_read(s.img);
     for (unsigned i = 0; i < 3; i++) {
-        assert_int_equal(header_field(parts, found, "", "late", out), 0);
+        assert_int_equal(header_field(sections, found, "", "late", out), 0);
         assert_string_equal(out, "99");
-        assert_int_equal(header_field(parts, found, "copy", "number", out), 0);
+        assert_int_equal(header_field(sections, found, "copy", "number", out), 0);
         assert_string_equal(out, "4321");
     }
     assert_int_equal(found_count, 1);
@@ -328,16 +328,16 @@ static bool has_flags(const struct field *f)
 }
 
 /* What every driver's table must be: names that can be files, fields that fit, none twice. */
-static void assert_table(const struct header_part *all)
+static void assert_table(const struct header_section *all)
 {
-    for (const struct header_part *p = all; p && p->fields; p++) {
-        assert_true(p - all < HEADER_PARTS_MAX);
+    for (const struct header_section *p = all; p && p->fields; p++) {
+        assert_true(p - all < HEADER_SECTIONS_MAX);
         assert_non_null(p->find);
         assert_null(strchr(p->directory, '/'));
         for (const struct field *f = p->fields; f < p->fields + p->count; f++) {
             assert_true(*f->name && !strchr(f->name, '/') && strlen(f->name) < 64);
             assert_non_null(f->print);
-            assert_true(f->offset + f->length <= FIELD_PART_MAX);
+            assert_true(f->offset + f->length <= FIELD_SECTION_MAX);
             if (f->print == field_uuid || f->print == field_guid)
                 assert_int_equal(f->length, 16);
             if (f->print == field_be || f->print == field_le || has_flags(f))
@@ -355,7 +355,7 @@ static void test_tables(void **state)
 {
     (void)state;
     for (const struct format_driver *const *f = formats; *f; f++)
-        assert_table((*f)->parts);
+        assert_table((*f)->sections);
 }
 
 int main(void)

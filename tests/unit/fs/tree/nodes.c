@@ -63,10 +63,10 @@ static void test_table(void **state)
     assert_int_equal(nodes_count(), count);
 }
 
-/* Every field of every header is a file, in the directory of its part, that its pass tells. */
-static void assert_fields(const struct header_part *parts, enum pass pass, const char *after)
+/* Every field of every header is a file, in the directory of its section, that its pass tells. */
+static void assert_fields(const struct header_section *sections, enum pass pass, const char *after)
 {
-    for (const struct header_part *p = parts; p && p->fields; p++) {
+    for (const struct header_section *p = sections; p && p->fields; p++) {
         char path[256];
         int used =
             snprintf(path, sizeof path, "header%s%s", *p->directory ? "/" : "", p->directory);
@@ -88,8 +88,8 @@ static void test_headers(void **state)
     (void)state;
     assert_null(must_find("header")->after);
     for (const struct format_driver *const *f = formats; *f; f++)
-        assert_fields((*f)->parts, PASS_HEADER, "format");
-    assert_fields(content_parts, PASS_CONTENT, "content");
+        assert_fields((*f)->sections, PASS_HEADER, "format");
+    assert_fields(content_sections, PASS_CONTENT, "content");
     assert_null(node_by_path("header/"));
     assert_null(node_by_path("header//version"));
     assert_null(find_in(must_find("header"), "nothing"));

@@ -135,11 +135,11 @@ static void test_content_fields(void **state)
     static const uint8_t header[92] = "EFI PART\0\0\1\0\x5c\0\0";
 
     (void)state;
-    for (size_t i = 0; i < CONTENT_PARTS; i++)
-        facts.content.parts[i].error = -ENOENT;
-    facts.content.parts[CONTENT_GPT] =
+    for (size_t i = 0; i < CONTENT_SECTIONS; i++)
+        facts.content.sections[i].error = -ENOENT;
+    facts.content.sections[CONTENT_GPT] =
         (struct header_found){.bytes = header, .length = 92, .inside = 92};
-    facts.content.parts[CONTENT_GPT_BACKUP].error = -EACCES;
+    facts.content.sections[CONTENT_GPT_BACKUP].error = -EACCES;
     assert_file("header/gpt/Signature", "EFI PART\n");
     assert_file("header/gpt/Revision", "65536\n");
     assert_error("header/mbr/signature", ENOENT);
@@ -159,7 +159,7 @@ static void test_header_fields(void **state)
     (void)state;
     assert_error("header/version", ENOENT); /* raw */
     facts.disk.driver = &qcow2_driver;
-    for (size_t i = 0; qcow2_driver.parts[i].fields; i++)
+    for (size_t i = 0; qcow2_driver.sections[i].fields; i++)
         facts.header[i].error = -ENOENT;
     facts.header[0] = (struct header_found){.bytes = header, .length = 104, .inside = 103};
     assert_file("header/version", "3\n");
