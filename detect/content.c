@@ -10,6 +10,9 @@
 
 #include "formats/bytes.h"
 #include "formats/checked.h"
+#include "formats/disk.h"
+#include "formats/fields.h"
+#include "formats/image.h"
 #include "formats/zeros.h"
 
 enum {

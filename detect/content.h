@@ -3,7 +3,9 @@
 #ifndef DETECT_CONTENT_H
 #define DETECT_CONTENT_H
 
-#include "formats/format.h"
+#include "formats/fields.h"
+
+struct disk;
 
 /* The structures that header/ shows of a disk's content; ends with NULL fields. */
 enum { CONTENT_MBR, CONTENT_GPT, CONTENT_GPT_BACKUP, CONTENT_ISO9660, CONTENT_SECTIONS };

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "formats/image.h"
+
 /* Whether the bytes of the signature stand where they should. 1, 0 or -errno. */
 static int signature_matches(struct image *img, const struct signature *s, uint64_t *offset)
 {

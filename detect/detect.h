@@ -7,7 +7,13 @@
 #ifndef DETECT_DETECT_H
 #define DETECT_DETECT_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "formats/format.h"
+
+struct image;
 
 enum { CANDIDATES_MAX = 32 };
 

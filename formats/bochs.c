@@ -12,7 +12,11 @@
 
 #include "bytes.h"
 #include "checked.h"
+#include "disk.h"
+#include "extents.h"
+#include "fields.h"
 #include "format.h"
+#include "image.h"
 
 enum {
     HEADER_TYPE = 32,

@@ -9,7 +9,11 @@
 
 #include "bytes.h"
 #include "checked.h"
+#include "disk.h"
+#include "extents.h"
+#include "fields.h"
 #include "format.h"
+#include "image.h"
 #include "unpack.h"
 
 enum {

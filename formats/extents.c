@@ -9,7 +9,9 @@
 #include <errno.h>
 
 #include "checked.h"
+#include "disk.h"
 #include "format.h"
+#include "image.h"
 
 /* So many extents are worth another walk, should somebody want to know of them after all. */
 enum { MANY_ANSWERS = 4, SECTOR = 512 };

@@ -8,8 +8,10 @@
 #include <string.h>
 
 #include "checked.h"
+#include "disk.h"
 #include "escape.h"
 #include "format.h"
+#include "image.h"
 
 enum { UUID_BYTES = 16 };
 

@@ -11,7 +11,11 @@
 
 #include "bytes.h"
 #include "checked.h"
+#include "disk.h"
+#include "extents.h"
+#include "fields.h"
 #include "format.h"
+#include "image.h"
 
 enum {
     HEADER_BYTES = 64,

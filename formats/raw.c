@@ -6,7 +6,10 @@
 #include <errno.h>
 
 #include "checked.h"
+#include "disk.h"
+#include "extents.h"
 #include "format.h"
+#include "image.h"
 
 static int raw_open(struct disk *disk)
 {

@@ -5,6 +5,8 @@
 
 #include "bytes.h"
 #include "checked.h"
+#include "disk.h"
+#include "extents.h"
 
 /* So many runs are told as one at most: each of them may take a read. */
 enum { RUNS_JOINED = 64 };

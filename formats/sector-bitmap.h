@@ -7,7 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "format.h"
+struct disk;
+struct extent;
 
 /* Which bit of a byte is its first sector. */
 enum bit_order { MSB_FIRST, LSB_FIRST };

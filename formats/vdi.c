@@ -11,7 +11,12 @@
 
 #include "bytes.h"
 #include "checked.h"
+#include "disk.h"
+#include "extents.h"
+#include "fields.h"
 #include "format.h"
+#include "image.h"
+#include "reference.h"
 
 enum {
     SIGNATURE = 64,

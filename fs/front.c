@@ -2,9 +2,9 @@
 /* The front's loop over the kernel, the monitor and the jobs. */
 #include "front.h"
 
-#include "fs/tree/clock.h"
 #include "detect/files/image-file.h"
 #include "fs/jobs/progress.h"
+#include "fs/tree/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +15,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 #include <wchar.h>
+
+#include "formats/image.h"
 
 struct layer *front_layer(struct front *front, unsigned view)
 {

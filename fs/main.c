@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "detect/files/image-file.h"
+#include "formats/image.h"
 #include "fs/jobs/collect.h"
 #include "monitor.h"
 

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "formats/image.h"
 #include "fs/jobs/children.h"
 #include "fs/jobs/job-ends.h"
 #include "fs/jobs/job.h"

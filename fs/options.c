@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "formats/image.h"
+
 /* The result of fuse_opt_parse(). */
 struct parsed {
     struct options *options;

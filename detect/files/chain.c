@@ -4,6 +4,10 @@
 
 #include <errno.h>
 
+#include "formats/disk.h"
+#include "formats/image.h"
+#include "formats/reference.h"
+
 static int find_part(void *context, size_t reference, size_t *number)
 {
     const struct chain_files *files = context;

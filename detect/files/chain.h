@@ -3,6 +3,9 @@
 #ifndef DETECT_FILES_CHAIN_H
 #define DETECT_FILES_CHAIN_H
 
+#include "formats/disk.h"
+#include "formats/extents.h"
+#include "formats/reference.h"
 #include "layers.h"
 
 /* How a disk comes to its parts. */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "formats/host.h"
+#include "formats/image.h"
 
 const char image_file_no_path[] = "";
 

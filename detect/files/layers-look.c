@@ -7,6 +7,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "formats/extents.h"
+#include "formats/image.h"
 #include "image-file.h"
 #include "layers.h"
 

@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include "formats/escape.h"
+#include "formats/image.h"
+#include "formats/reference.h"
 #include "image-file.h"
 
 /* FNV-1a, on from hash; so many bytes, and that they were so many. */

@@ -7,6 +7,8 @@
 #ifndef DETECT_FILES_LAYERS_H
 #define DETECT_FILES_LAYERS_H
 
+#include "formats/extents.h"
+#include "formats/reference.h"
 #include "image-file.h"
 #include "policy.h"
 

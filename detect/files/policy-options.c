@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "formats/extents.h"
 #include "policy.h"
 
 /* The rest of option if it begins with key, else NULL. */

@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "formats/escape.h"
+#include "formats/image.h"
+#include "formats/reference.h"
 #include "image-file.h"
 
 enum {

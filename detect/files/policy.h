@@ -7,10 +7,14 @@
 #ifndef DETECT_FILES_POLICY_H
 #define DETECT_FILES_POLICY_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
 #include "formats/format.h"
+
+struct reference;
 
 enum {
     POLICY_UNDER_MAX = 16,

@@ -12,7 +12,8 @@
 
 #include "formats/bytes.h"
 #include "formats/checked.h"
-#include "formats/format.h"
+#include "formats/disk.h"
+#include "formats/image.h"
 
 enum {
     TABLE_SIGNATURE_BYTES = 4,

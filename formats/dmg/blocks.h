@@ -7,6 +7,7 @@
 #define FORMATS_DMG_BLOCKS_H
 
 #include "fork.h"
+#include "formats/image.h"
 #include "plist.h"
 
 struct disk;

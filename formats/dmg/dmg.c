@@ -11,7 +11,11 @@
 #include "blocks.h"
 #include "formats/bytes.h"
 #include "formats/checked.h"
+#include "formats/disk.h"
+#include "formats/extents.h"
+#include "formats/fields.h"
 #include "formats/format.h"
+#include "formats/image.h"
 #include "formats/unpack.h"
 
 enum {

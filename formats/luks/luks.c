@@ -11,8 +11,12 @@
 
 #include "formats/bytes.h"
 #include "formats/checked.h"
+#include "formats/disk.h"
 #include "formats/escape.h"
+#include "formats/extents.h"
+#include "formats/fields.h"
 #include "formats/format.h"
+#include "formats/image.h"
 #include "luks2.h"
 
 enum {

@@ -12,7 +12,7 @@
 
 #include "formats/bytes.h"
 #include "formats/checked.h"
-#include "formats/format.h"
+#include "formats/disk.h"
 #include "luks2-json.h"
 
 #define LUKS2_COPY_MAGIC "SKUL\xba\xbe"

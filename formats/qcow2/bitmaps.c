@@ -5,6 +5,8 @@
 
 #include "formats/bytes.h"
 #include "formats/checked.h"
+#include "formats/disk.h"
+#include "formats/image.h"
 #include "qcow2.h"
 
 enum {

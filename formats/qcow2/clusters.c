@@ -15,6 +15,9 @@
 
 #include "formats/bytes.h"
 #include "formats/checked.h"
+#include "formats/disk.h"
+#include "formats/extents.h"
+#include "formats/image.h"
 #include "qcow2.h"
 
 enum {

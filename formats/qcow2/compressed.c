@@ -6,8 +6,9 @@
  */
 #include "formats/bytes.h"
 #include "formats/checked.h"
-#include "qcow2.h"
+#include "formats/disk.h"
 #include "formats/unpack.h"
+#include "qcow2.h"
 
 enum { SECTOR = 512 };
 

@@ -5,7 +5,10 @@
 
 #include "formats/bytes.h"
 #include "formats/checked.h"
+#include "formats/disk.h"
 #include "formats/escape.h"
+#include "formats/image.h"
+#include "formats/reference.h"
 #include "qcow2.h"
 
 enum {

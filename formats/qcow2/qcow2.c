@@ -13,6 +13,11 @@
 
 #include "formats/bytes.h"
 #include "formats/checked.h"
+#include "formats/disk.h"
+#include "formats/fields.h"
+#include "formats/format.h"
+#include "formats/image.h"
+#include "formats/reference.h"
 
 #define MAGIC "QFI\xfb"
 

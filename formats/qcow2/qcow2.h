@@ -4,7 +4,14 @@
 #ifndef FORMATS_QCOW2_QCOW2_H
 #define FORMATS_QCOW2_QCOW2_H
 
-#include "formats/format.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "formats/image.h"
+
+struct disk;
+struct extent;
 
 /* Bits of L1 and L2 entries. */
 #define QCOW2_OFFSET_MASK UINT64_C(0x00fffffffffffe00)

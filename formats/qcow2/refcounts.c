@@ -7,6 +7,7 @@
 
 #include "formats/bytes.h"
 #include "formats/checked.h"
+#include "formats/disk.h"
 #include "qcow2.h"
 
 enum { REFCOUNT_WINDOW_BYTES = 256 << 10 };

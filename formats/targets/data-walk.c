@@ -13,6 +13,10 @@
 #include <string.h>
 
 #include "formats/checked.h"
+#include "formats/disk.h"
+#include "formats/extents.h"
+#include "formats/format.h"
+#include "formats/image.h"
 #include "formats/zeros.h"
 
 enum {

@@ -6,7 +6,10 @@
 #ifndef FORMATS_TARGETS_DATA_WALK_H
 #define FORMATS_TARGETS_DATA_WALK_H
 
-#include "formats/format.h"
+#include <stddef.h>
+#include <stdint.h>
+
+struct disk;
 
 enum {
     DATA_WALK_BLOCK = 4096,     /* bytes; zeros are left out in whole blocks of this size */

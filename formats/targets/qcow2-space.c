@@ -9,6 +9,7 @@
 #include "qcow2-space.h"
 
 #include "formats/checked.h"
+#include "formats/image.h"
 
 enum {
     RANGES_ROOM = 512,   /* holes; a new table leaves one or two, and there are few tables */

@@ -10,6 +10,7 @@
 
 #include "compressor.h"
 #include "formats/checked.h"
+#include "formats/image.h"
 #include "qcow2-writer.h"
 
 /* Data that is not compressed. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "formats/checked.h"
+#include "formats/disk.h"
 #include "options.h"
 
 enum { CLUSTER_MIN = 4096, CLUSTER_MAX = 64 << 20, TABLE_MAX = 16 };

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "formats/checked.h"
+#include "formats/format.h"
 #include "options.h"
 
 enum { BLOCK = 1 << 20, HEADER = 512 };

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "formats/checked.h"
+#include "formats/format.h"
 #include "options.h"
 
 #define MIB      (UINT64_C(1) << 20)

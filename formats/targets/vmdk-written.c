@@ -11,6 +11,7 @@
 #include "compressor.h"
 #include "conversion.h"
 #include "formats/checked.h"
+#include "formats/format.h"
 #include "formats/image.h"
 
 enum {

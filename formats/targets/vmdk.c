@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "formats/checked.h"
+#include "formats/extents.h"
+#include "formats/format.h"
 #include "options.h"
 #include "vmdk.h"
 

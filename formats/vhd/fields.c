@@ -8,6 +8,8 @@
 #include <stdio.h>
 
 #include "formats/bytes.h"
+#include "formats/disk.h"
+#include "formats/fields.h"
 #include "vhd.h"
 
 static const struct field_word feature_words[] = {

@@ -8,6 +8,8 @@
 #include <stdio.h>
 
 #include "formats/bytes.h"
+#include "formats/format.h"
+#include "formats/image.h"
 #include "vhd.h"
 
 /* The ones' complement of the sum of all bytes but those of the checksum itself. */

@@ -11,6 +11,10 @@
 
 #include "formats/bytes.h"
 #include "formats/checked.h"
+#include "formats/disk.h"
+#include "formats/extents.h"
+#include "formats/format.h"
+#include "formats/image.h"
 #include "vhd.h"
 
 #define DYNAMIC_COOKIE "cxsparse"

@@ -3,7 +3,16 @@
 #ifndef FORMATS_VHD_VHD_H
 #define FORMATS_VHD_VHD_H
 
-#include "formats/format.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "formats/fields.h"
+#include "formats/image.h"
+
+struct disk;
+struct extent;
+struct reason;
+struct signature;
 
 enum { /* "Hard Disk Footer Format" */
        FOOTER_BYTES = 512,

@@ -11,6 +11,9 @@
 #include "bitmap.h"
 #include "formats/bytes.h"
 #include "formats/checked.h"
+#include "formats/disk.h"
+#include "formats/extents.h"
+#include "formats/image.h"
 #include "formats/sector-bitmap.h"
 #include "place.h"
 

@@ -5,8 +5,10 @@
 
 #include <stdint.h>
 
-#include "formats/format.h"
 #include "state.h"
+
+struct disk;
+struct extent;
 
 /* Sets v->blocks and v->entries; the BAT must have room for the whole disk. Reads no entry. 0 or
  * -errno, reported. */

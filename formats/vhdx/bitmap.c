@@ -11,6 +11,8 @@
 
 #include "formats/bytes.h"
 #include "formats/checked.h"
+#include "formats/disk.h"
+#include "formats/extents.h"
 #include "formats/sector-bitmap.h"
 #include "place.h"
 #include "state.h"

@@ -5,7 +5,8 @@
 
 #include <stdint.h>
 
-#include "formats/format.h"
+struct disk;
+struct extent;
 
 /* Sets kind and length of extent for the byte at inside of a partially present block: DATA or HOLE,
  * up to the end of the run of sectors within the block. 0 or -errno, reported. */

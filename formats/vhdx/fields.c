@@ -12,6 +12,9 @@
 
 #include "formats/bytes.h"
 #include "formats/checked.h"
+#include "formats/disk.h"
+#include "formats/fields.h"
+#include "formats/image.h"
 #include "header.h"
 #include "locator.h"
 #include "metadata.h"

@@ -3,7 +3,7 @@
 #ifndef FORMATS_VHDX_FIELDS_H
 #define FORMATS_VHDX_FIELDS_H
 
-#include "formats/format.h"
+#include "formats/fields.h"
 
 extern const struct header_section vhdx_sections[];
 

@@ -13,6 +13,8 @@
 #include "formats/bytes.h"
 #include "formats/checked.h"
 #include "formats/crc32c.h"
+#include "formats/disk.h"
+#include "formats/image.h"
 
 enum { HEADER_SIGNATURE = 0x64616568 /* "head" */ };
 

@@ -7,8 +7,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "formats/format.h"
+#include "formats/fields.h"
 #include "state.h"
+
+struct disk;
+struct image;
 
 enum {
     VHDX_HEADER1_AT = 64 << 10,

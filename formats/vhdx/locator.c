@@ -13,7 +13,12 @@
 
 #include "formats/bytes.h"
 #include "formats/checked.h"
+#include "formats/disk.h"
 #include "formats/escape.h"
+#include "formats/fields.h"
+#include "formats/format.h"
+#include "formats/image.h"
+#include "formats/reference.h"
 #include "header.h"
 
 enum {

@@ -6,8 +6,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "formats/format.h"
 #include "state.h"
+
+struct disk;
 
 enum {
     LOCATOR_BYTES = 20,

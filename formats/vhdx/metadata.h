@@ -5,8 +5,9 @@
 
 #include <stdint.h>
 
-#include "formats/format.h"
 #include "state.h"
+
+struct disk;
 
 enum { /* 2.6.1 Metadata Table */
        METADATA_TABLE_BYTES = 64 << 10,

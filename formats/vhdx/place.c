@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "formats/checked.h"
+#include "formats/disk.h"
 #include "state.h"
 
 int vhdx_check_place(struct disk *disk, const char *what, uint64_t number, uint64_t host,

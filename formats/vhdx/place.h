@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "formats/format.h"
+struct disk;
 
 /*
  * Checks that bytes bytes at host lie in the file and overlap neither headers nor regions; what and

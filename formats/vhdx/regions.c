@@ -12,6 +12,7 @@
 
 #include "formats/bytes.h"
 #include "formats/checked.h"
+#include "formats/image.h"
 #include "header.h"
 
 enum {

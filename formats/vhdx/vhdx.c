@@ -8,6 +8,9 @@
 
 #include "bat.h"
 #include "fields.h"
+#include "formats/disk.h"
+#include "formats/format.h"
+#include "formats/image.h"
 #include "header.h"
 #include "locator.h"
 #include "metadata.h"

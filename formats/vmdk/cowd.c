@@ -11,6 +11,8 @@
 
 #include "formats/bytes.h"
 #include "formats/checked.h"
+#include "formats/disk.h"
+#include "formats/image.h"
 #include "tables.h"
 
 enum { GTES = 4096 };

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "formats/format.h"
+struct disk;
 
 enum { /* COWDisk_Header */
        COWD_NUM_SECTORS = 12,

@@ -16,7 +16,11 @@
 #include <string.h>
 
 #include "formats/checked.h"
+#include "formats/disk.h"
 #include "formats/escape.h"
+#include "formats/format.h"
+#include "formats/image.h"
+#include "formats/reference.h"
 #include "lines.h"
 #include "state.h"
 

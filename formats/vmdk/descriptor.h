@@ -6,8 +6,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "formats/format.h"
 #include "text.h"
+
+struct disk;
+struct image;
+struct reason;
 
 /* What qemu reads of an embedded descriptor, and what all writers reserve for it: 20 sectors. */
 enum { VMDK_EMBEDDED_BYTES = 20 * 512 };

@@ -15,6 +15,11 @@
 
 #include "cowd.h"
 #include "formats/checked.h"
+#include "formats/disk.h"
+#include "formats/extents.h"
+#include "formats/format.h"
+#include "formats/image.h"
+#include "formats/reference.h"
 #include "hosted.h"
 #include "sesparse.h"
 #include "tables.h"

@@ -7,7 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "formats/format.h"
+struct disk;
+struct extent;
 
 enum vmdk_extent_kind {
     VMDK_EXTENT_ZERO,     /* no file */

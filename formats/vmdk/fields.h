@@ -3,7 +3,7 @@
 #ifndef FORMATS_VMDK_FIELDS_H
 #define FORMATS_VMDK_FIELDS_H
 
-#include "formats/format.h"
+#include "formats/fields.h"
 
 extern const struct header_section vmdk_sections[];
 

@@ -13,6 +13,8 @@
 
 #include "formats/bytes.h"
 #include "formats/checked.h"
+#include "formats/disk.h"
+#include "formats/image.h"
 #include "tables.h"
 
 enum {

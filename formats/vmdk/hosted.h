@@ -6,7 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "formats/format.h"
+struct disk;
+struct image;
 
 enum {
     HOSTED_VERSION = 4,

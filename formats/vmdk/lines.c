@@ -10,7 +10,10 @@
 
 #include "extents.h"
 #include "formats/checked.h"
+#include "formats/disk.h"
 #include "formats/escape.h"
+#include "formats/image.h"
+#include "formats/reference.h"
 #include "state.h"
 
 enum {

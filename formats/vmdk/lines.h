@@ -5,8 +5,9 @@
 
 #include <stdbool.h>
 
-#include "formats/format.h"
 #include "text.h"
+
+struct disk;
 
 /*
  * Appends the extents that the text lists to the disk. as_qemu: only writable extents that are in

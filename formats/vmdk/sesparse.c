@@ -14,6 +14,9 @@
 
 #include "formats/bytes.h"
 #include "formats/checked.h"
+#include "formats/disk.h"
+#include "formats/extents.h"
+#include "formats/image.h"
 #include "formats/zeros.h"
 #include "tables.h"
 

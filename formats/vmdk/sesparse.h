@@ -5,7 +5,8 @@
 
 #include <stdint.h>
 
-#include "formats/format.h"
+struct disk;
+struct extent;
 
 enum { /* the constant header */
        SESPARSE_VERSION = 8,

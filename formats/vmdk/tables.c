@@ -12,6 +12,9 @@
 
 #include "formats/bytes.h"
 #include "formats/checked.h"
+#include "formats/disk.h"
+#include "formats/extents.h"
+#include "formats/image.h"
 #include "formats/unpack.h"
 
 enum {

@@ -10,8 +10,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "formats/format.h"
 #include "state.h"
+
+struct disk;
+struct extent;
+struct image;
+struct image_window;
 
 /* How the header of an extent describes its tables. */
 struct vmdk_layout {

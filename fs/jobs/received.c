@@ -4,9 +4,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "formats/image.h"
 #include "fs/tree/clock.h"
-#include "jobs.h"
 #include "fs/tree/passes.h"
+#include "jobs.h"
 
 /* What reading a file may say; ENOENT: there is none. Anything else is EIO: others mean something
  * to the kernel, or to callers: ENOSYS from an open(2), and it never asks again. */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "formats/image.h"
 
 /* What a pass finds goes here. */
 struct keeper {

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "formats/image.h"
+
 /* What the walk tells goes to all of them. */
 struct walk {
     struct facts *facts;

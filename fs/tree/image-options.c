@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "formats/image.h"
+
 int image_options_take(struct image_options *options, const char *option, struct reason *why)
 {
     int taken = open_options_take(&options->open, option, why);

@@ -11,6 +11,7 @@
 #include "conversions.h"
 #include "detect/content.h"
 #include "formats/checked.h"
+#include "formats/image.h"
 #include "render.h"
 
 enum {

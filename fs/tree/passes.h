@@ -4,6 +4,7 @@
 #ifndef FS_TREE_PASSES_H
 #define FS_TREE_PASSES_H
 
+#include "formats/image.h"
 #include "nodes.h"
 
 /* Takes what a pass finds. Each returns 0 or -errno, which ends the pass. */

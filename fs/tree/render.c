@@ -10,6 +10,7 @@
 
 #include "detect/files/image-file.h"
 #include "formats/escape.h"
+#include "formats/image.h"
 
 /* One number and a newline. */
 static int number(struct text *text, uint64_t value)

@@ -11,6 +11,9 @@
 
 #include "detect/detect.h"
 #include "formats/checked.h"
+#include "formats/disk.h"
+#include "formats/extents.h"
+#include "formats/image.h"
 
 enum {
     EXTENTS_LOOKED_AT = 500, /* of one walk */

@@ -3,7 +3,7 @@
 #ifndef TESTS_FUZZ_IMAGE_STREAMS_H
 #define TESTS_FUZZ_IMAGE_STREAMS_H
 
-#include "formats/format.h"
+struct open_options;
 
 /*
  * Walks over the first extents of the image in fd, as who wants host offsets and as who does not:

@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "formats/disk.h"
+#include "formats/format.h"
 #include "tests/support/target-properties.h"
 
 enum { TEXT_MAX = 4096, EXTENTS_MAX = 64 };

@@ -16,6 +16,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "formats/disk.h"
+#include "formats/format.h"
+#include "formats/image.h"
 #include "formats/targets/conversion.h"
 #include "formats/targets/options.h"
 

@@ -13,6 +13,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "formats/disk.h"
+#include "formats/format.h"
+#include "formats/image.h"
 #include "formats/targets/options.h"
 #include "formats/targets/targets.h"
 #include "formats/targets/unit-count.h"

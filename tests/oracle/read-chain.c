@@ -16,7 +16,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "formats/disk.h"
+#include "formats/extents.h"
 #include "formats/format.h"
+#include "formats/image.h"
 
 enum { PIECE = 1 << 20 };
 

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 
+#include "formats/fields.h"
 #include "support.h"
 
 /* The sample is of that format, whatever open says. */

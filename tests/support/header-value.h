@@ -5,6 +5,7 @@
 
 #include <errno.h>
 
+#include "formats/fields.h"
 #include "support.h"
 
 /* The field of the open sample has that value; NULL: the image has no such field. */

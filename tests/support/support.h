@@ -12,7 +12,11 @@
 
 #include <cmocka.h>
 
+#include "formats/disk.h"
+#include "formats/extents.h"
 #include "formats/format.h"
+#include "formats/image.h"
+#include "formats/reference.h"
 
 #define KIB          UINT64_C(1024)
 #define MIB          (1024 * KIB)

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "formats/fields.h"
+
 enum {
     VERSION_AT = 16,
     TRACKS = 28,

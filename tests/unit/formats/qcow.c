@@ -4,6 +4,7 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "formats/fields.h"
 #include "tests/support/support.h"
 
 enum {

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "formats/fields.h"
 #include "tests/support/support.h"
 
 enum {

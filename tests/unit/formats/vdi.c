@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "formats/fields.h"
+
 enum {
     SIGNATURE = 64,
     VERSION_AT = 68,

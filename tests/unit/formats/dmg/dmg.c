@@ -4,6 +4,7 @@
 #include <zlib.h>
 
 #include "detect/detect.h"
+#include "formats/fields.h"
 #include "tests/support/dmg-image.h"
 
 static struct sample s = {.fd = -1};

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "formats/fields.h"
+
 static char value[FIELD_TEXT_MAX];
 
 /* The field has that value in the image as it is now, whether or not it opens. */
