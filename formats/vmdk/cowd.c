@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * vmdk: COWD extents (VMware, "Virtual Disk Format 5.0", ESX Server sparse extents), little endian.
+ * vmdk: COWD extents (VMware, "Virtual Disk Format 5.0", "ESX Server Sparse Extents"), little
+ * endian.
  *
- * A header of 2 KiB, then, in sectors: a grain directory of grain tables of 4096 grains each. Zero
- * grains and compression there are none.
+ * A header of 2 KiB, then, in sectors: a grain directory, and grain tables of 4096 grains each.
+ * There is no compression, and there are no zeroed grains.
  */
 #include "cowd.h"
 
@@ -28,7 +29,7 @@ int vmdk_cowd_open(struct disk *disk, const uint8_t *head)
 
     disk->subformat = "vmfsSparse";
     disk->virtual_size = (uint64_t)sectors * VMDK_SECTOR;
-    /* As for the other kinds; qemu does not ask. */
+    /* As for the other kinds of extents. qemu does not check it. */
     if (!is_power_of_two(grain_sectors))
         return image_fail(disk->img, EUCLEAN, "vmdk: grainSize %u is not a power of two",
                           grain_sectors);
@@ -38,7 +39,7 @@ int vmdk_cowd_open(struct disk *disk, const uint8_t *head)
     if (gd_entries > VMDK_GD_ENTRIES_MAX)
         return image_fail(disk->img, EFBIG, "vmdk: numGDEntries %u is more than %d", gd_entries,
                           VMDK_GD_ENTRIES_MAX);
-    /* To qemu what they do not cover cannot be read. */
+    /* In qemu reads of what they do not cover fail. */
     if (gd_entries < div_up(sectors, (uint64_t)GTES * grain_sectors))
         return image_fail(disk->img, EUCLEAN,
                           "vmdk: numGDEntries %u tables of %d grains do not cover %u sectors",

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * vmdk: descriptors (VMware, "Virtual Disk Format 5.0"): lines of text, in a file of their own or
- * inside an extent.
+ * embedded in an extent.
  *
- * Lines are `key=value`, comments, or extents, which vmdk-lines.c takes. qemu looks for keys
- * anywhere in the text, comments included. Where the parent is concerned so do we, as what one
- * reader takes for a parent must not be zeros to us; else keys stand at the beginning of their
- * line.
+ * A line is `key=value`, a comment, or an extent (lines.c). qemu searches for keys anywhere in the
+ * text, even in comments. We do so for the parent's name only: if another reader takes something
+ * for a parent, its bytes must not read as zeros here. Other keys must begin their line.
  */
 #include "descriptor.h"
 
@@ -27,11 +26,11 @@
 enum {
     EMBEDDED_OFFSET_SECTORS = 1,
 
-    CREATE_TYPE_MAX = 127, /* qemu's limit; the longest there is has 21 */
+    CREATE_TYPE_MAX = 127, /* bytes: qemu's limit. The longest known type has 27. */
 };
 
-/* createType of disks in more than one file. Those that qemu takes are taken as it does; of the
- * others the specification's, and what else VMware's programs write, are told. */
+/* createType of disks in more than one file: those that qemu opens, which are read as it reads
+ * them; then the others of the specification, and what VMware's programs write besides. */
 static const char *const spread_types[] = {
     "monolithicFlat", "twoGbMaxExtentFlat", "twoGbMaxExtentSparse",
     "vmfs",           "vmfsSparse",         "seSparse",
@@ -55,8 +54,8 @@ static const char *const other_types[] = {
     "2GbMaxExtentSparse",
 };
 
-/* Adds a parent; the bytes of its name are the session's. */
-static int add_parent(struct disk *disk, const char *source, const struct vmdk_text *name)
+/* Adds a reference to the parent; the name must live as long as the session. */
+static int vmdk_add_parent(struct disk *disk, const char *source, const struct vmdk_text *name)
 {
     return disk_add_reference(disk, &(struct reference){.role = REFERENCE_BELOW,
                                                         .kind = "parent",
@@ -66,9 +65,9 @@ static int add_parent(struct disk *disk, const char *source, const struct vmdk_t
                                                         .length = name->length});
 }
 
-/* Whether the line is `version=` 1 to 3 and, as qemu wants it, ends within the bytes that are
- * looked at. */
-static bool is_version_line(const struct vmdk_text *text)
+/* Whether the text begins with a line `version=` 1 to 3; as in qemu, the line's end must be part of
+ * the text. */
+static bool vmdk_is_version_line(const struct vmdk_text *text)
 {
     static const char key[] = "version=";
     struct vmdk_text rest = *text;
@@ -82,9 +81,9 @@ static bool is_version_line(const struct vmdk_text *text)
     return rest.bytes[0] == '\n' || (rest.length > 1 && memcmp(rest.bytes, "\r\n", 2) == 0);
 }
 
-/* qemu's rule: comments may come first, and lines of nothing but spaces (an empty line is none),
- * then the version. */
-static bool begins_with_version(struct vmdk_text text)
+/* qemu's rule: only comments and lines of spaces may precede the version. An empty line is not such
+ * a line. */
+static bool vmdk_begins_with_version(struct vmdk_text text)
 {
     while (text.length && (text.bytes[0] == '#' || text.bytes[0] == ' ')) {
         struct vmdk_text line = vmdk_text_until(&text, '\n');
@@ -96,24 +95,25 @@ static bool begins_with_version(struct vmdk_text text)
         if (line.length && !vmdk_text_is(&line, "\r"))
             break;
     }
-    return is_version_line(&text);
+    return vmdk_is_version_line(&text);
 }
 
 /*
- * What qemu takes, so that we name a file as it does. And what is titled as a descriptor, with the
- * version in any line: VMware's programs want no order, qemu takes that for raw.
+ * Accepts what qemu accepts, so that both name the format alike. Accepts also a text with the title
+ * of a descriptor and the version in any line: VMware's programs need no order, while qemu reads
+ * such a file as raw.
  */
 int vmdk_descriptor_probe(const uint8_t *head, struct reason *why)
 {
     struct vmdk_text text = {(const char *)head, IMAGE_HEAD_BYTES}, title;
 
-    if (begins_with_version(text))
+    if (vmdk_begins_with_version(text))
         return 1;
     title = vmdk_text_until(&text, '\n');
     if (!vmdk_text_is(&title, "# Disk DescriptorFile") &&
         !vmdk_text_is(&title, "# Disk DescriptorFile\r"))
         return 0;
-    while (text.length && !is_version_line(&text))
+    while (text.length && !vmdk_is_version_line(&text))
         vmdk_text_until(&text, '\n');
     if (text.length)
         return 1;
@@ -123,8 +123,9 @@ int vmdk_descriptor_probe(const uint8_t *head, struct reason *why)
     return 0;
 }
 
-/* A parent that is named; *found: it is. A name of no length is none. */
-static int find_parent_name(struct disk *disk, const struct vmdk_text *text, bool *found)
+/* Adds the parent that parentFileNameHint names, if it is there with a name that is not empty
+ * (*found). */
+static int vmdk_add_named_parent(struct disk *disk, const struct vmdk_text *text, bool *found)
 {
     static const char key[] = "parentFileNameHint";
     const char *at = memmem(text->bytes, text->length, key, sizeof key - 1);
@@ -143,13 +144,14 @@ static int find_parent_name(struct disk *disk, const struct vmdk_text *text, boo
     if (name.length > VMDK_NAME_MAX)
         return image_fail(disk->img, EUCLEAN, "vmdk: parentFileNameHint is longer than %d bytes",
                           VMDK_NAME_MAX);
-    return *found ? add_parent(disk, key, &name) : 0;
+    return *found ? vmdk_add_parent(disk, key, &name) : 0;
 }
 
-/* The content ID that a key tells, if there is one. What begins with no digit is an error, as to
- * qemu, which takes an empty one from the next line. */
-static int read_cid(struct disk *disk, const struct vmdk_text *text, const char *key,
-                    struct vmdk_cid *cid)
+/* Reads the content ID at a key, if there is one. It is unknown unless it is 1 to 8 digits. A value
+ * that does not begin with a digit is an error, as in qemu; so is an empty one, where qemu would
+ * read on in the next line. */
+static int vmdk_read_cid(struct disk *disk, const struct vmdk_text *text, const char *key,
+                         struct vmdk_cid *cid)
 {
     struct vmdk_text value;
 
@@ -164,10 +166,11 @@ static int read_cid(struct disk *disk, const struct vmdk_text *text, const char 
 }
 
 /*
- * What fills the holes of this disk: the parent that parentFileNameHint names, as qemu has it
- * whatever parentCID says. A parentCID alone tells that there is a parent, but not where.
+ * Finds the parent, which fills the holes of this disk: as in qemu, the one that parentFileNameHint
+ * names, whatever parentCID is. A parentCID alone means that there is a parent with an unknown
+ * name.
  */
-static int find_parent(struct disk *disk, const struct vmdk_text *text)
+static int vmdk_find_parent(struct disk *disk, const struct vmdk_text *text)
 {
     const struct vmdk_text no_name = {"", 0};
     struct vmdk *vmdk = disk->state;
@@ -177,22 +180,20 @@ static int find_parent(struct disk *disk, const struct vmdk_text *text)
 
     if (!vmdk_text_value(*text, "parentCID", &cid))
         return image_fail(disk->img, EUCLEAN, "vmdk: the descriptor has no parentCID");
-    error = read_cid(disk, text, "CID", &vmdk->cid);
+    error = vmdk_read_cid(disk, text, "CID", &vmdk->cid);
     if (!error)
-        error = read_cid(disk, text, "parentCID", &vmdk->parent_cid);
+        error = vmdk_read_cid(disk, text, "parentCID", &vmdk->parent_cid);
     if (!error)
-        error = find_parent_name(disk, text, &found);
+        error = vmdk_add_named_parent(disk, text, &found);
     if (error || found || disk->below)
         return error;
     if (cid.length == 8 && strncasecmp(cid.bytes, "ffffffff", 8) == 0)
         return 0;
-    return add_parent(disk, "parentCID", &no_name);
+    return vmdk_add_parent(disk, "parentCID", &no_name);
 }
 
-/*
- * qemu reads nothing of a child whose parent has another CID, and of any format but this it opens
- * no parent.
- */
+/* As in qemu, which reads nothing of a child if its parent has another CID, and opens parents of
+ * this format only. */
 int vmdk_check_parent(struct disk *disk, struct disk *parent)
 {
     const struct vmdk *vmdk = disk->state, *below = parent->state;
@@ -209,8 +210,8 @@ int vmdk_check_parent(struct disk *disk, struct disk *parent)
                       below->cid.value, vmdk->parent_cid.value);
 }
 
-/* The file in which VMware's programs keep which blocks have changed. */
-static int find_change_tracking(struct disk *disk, const struct vmdk_text *text)
+/* Adds the file in which VMware's programs record which blocks have changed. */
+static int vmdk_add_change_tracking(struct disk *disk, const struct vmdk_text *text)
 {
     static const char key[] = "changeTrackPath";
     struct vmdk_text path;
@@ -224,8 +225,9 @@ static int find_change_tracking(struct disk *disk, const struct vmdk_text *text)
                                                         .length = path.length});
 }
 
-/* subformat from createType; stays as it is without one. *type: which; empty: none. */
-static int find_create_type(struct disk *disk, const struct vmdk_text *text, struct vmdk_text *type)
+/* Sets subformat to createType, if there is one; otherwise *type is empty. */
+static int vmdk_read_create_type(struct disk *disk, const struct vmdk_text *text,
+                                 struct vmdk_text *type)
 {
     const char *kept;
 
@@ -273,15 +275,15 @@ int vmdk_embedded_open(struct disk *disk, uint64_t offset_sectors, uint64_t size
         return image_fail(disk->img, ENOTSUP,
                           "vmdk: no descriptor with a parentCID in this extent: it is a part of a "
                           "disk that a descriptor file elsewhere puts together");
-    error = find_create_type(disk, &own, &type);
+    error = vmdk_read_create_type(disk, &own, &type);
     if (!error)
-        error = find_parent(disk, &own);
+        error = vmdk_find_parent(disk, &own);
     if (!error && !disk->below)
-        error = find_parent_name(disk, &usual, &found);
-    return error ? error : find_change_tracking(disk, &own);
+        error = vmdk_add_named_parent(disk, &usual, &found);
+    return error ? error : vmdk_add_change_tracking(disk, &own);
 }
 
-static bool is_one_of(const struct vmdk_text *type, const char *const *types, size_t count)
+static bool vmdk_is_one_of(const struct vmdk_text *type, const char *const *types, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (vmdk_text_is(type, types[i]))
@@ -289,25 +291,25 @@ static bool is_one_of(const struct vmdk_text *type, const char *const *types, si
     return false;
 }
 
-static bool is_spread_type(const struct vmdk_text *type)
+static bool vmdk_is_spread_type(const struct vmdk_text *type)
 {
-    return is_one_of(type, spread_types, sizeof spread_types / sizeof *spread_types);
+    return vmdk_is_one_of(type, spread_types, sizeof spread_types / sizeof *spread_types);
 }
 
-static bool is_other_type(const struct vmdk_text *type)
+static bool vmdk_is_other_type(const struct vmdk_text *type)
 {
-    return is_one_of(type, other_types, sizeof other_types / sizeof *other_types);
+    return vmdk_is_one_of(type, other_types, sizeof other_types / sizeof *other_types);
 }
 
 bool vmdk_is_spread(const struct vmdk_text *text)
 {
     struct vmdk_text type;
 
-    return vmdk_text_value(*text, "createType", &type) && is_spread_type(&type);
+    return vmdk_text_value(*text, "createType", &type) && vmdk_is_spread_type(&type);
 }
 
-/* Says that there is no createType, as the file is no descriptor at all or has none. */
-static int fail_create_type(struct image *img)
+/* Reports a missing createType; or, if the file is no descriptor at all, that. */
+static int vmdk_fail_create_type(struct image *img)
 {
     struct reason why;
     const uint8_t *head;
@@ -325,22 +327,22 @@ static int fail_create_type(struct image *img)
 int vmdk_descriptor_open(struct disk *disk, const struct vmdk_text *text)
 {
     struct vmdk_text type;
-    int error = find_create_type(disk, text, &type);
+    int error = vmdk_read_create_type(disk, text, &type);
 
     if (error)
         return error;
     if (!type.length)
-        return fail_create_type(disk->img);
-    if (!is_spread_type(&type) && !is_other_type(&type))
+        return vmdk_fail_create_type(disk->img);
+    if (!vmdk_is_spread_type(&type) && !vmdk_is_other_type(&type))
         return image_fail(disk->img, ENOTSUP, "vmdk: createType \"%.*s\" is not known",
                           (int)type.length, type.bytes);
-    error = vmdk_lines_add(disk, *text, is_spread_type(&type));
+    error = vmdk_lines_add(disk, *text, vmdk_is_spread_type(&type));
     if (!error)
-        error = find_parent(disk, text);
-    return error ? error : find_change_tracking(disk, text);
+        error = vmdk_find_parent(disk, text);
+    return error ? error : vmdk_add_change_tracking(disk, text);
 }
 
-/* disk-flat.vmdk, or one of several: disk-f001.vmdk. */
+/* disk-flat.vmdk, or one of several extents: disk-f001.vmdk. */
 bool vmdk_is_flat_name(const char *name, struct reason *why)
 {
     static const char suffix[] = ".vmdk", flat[] = "-flat";

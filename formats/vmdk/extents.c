@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * vmdk: disks whose extents are files of their own, as lines of a descriptor list them (VMware,
- * "Virtual Disk Format 5.0", "The Extent Description").
+ * vmdk: disks whose extents are files of their own, as a descriptor lists them (VMware, "Virtual
+ * Disk Format 5.0", "The Extent Description").
  *
- * The extents are a table by guest offset. Flat ones are bytes of their file. Sparse ones are
- * opened, when asked for the first time, as a disk of this format on the file's session, which
- * keeps it: so what is known of an extent goes when its file is closed, and is read again when it
- * is opened again.
+ * The extents are a table by guest offset. A flat one is bytes of its file. A sparse one is opened
+ * when it is first used, as a disk of this format. That disk belongs to the session on the extent
+ * file: it goes when the file is closed, and its header is read again when the file is reopened.
  */
 #include "extents.h"
 
@@ -25,31 +24,34 @@
 #include "tables.h"
 
 enum {
-    /* Ours. VMware's programs stop at 2 GiB each; a descriptor has room for twice as many lines. */
+    /* Ours: 64 TiB of extents of 2 GiB, the largest that VMware's programs write. The longest
+       descriptor has room for about twice as many lines. */
     EXTENTS_MAX = 32768,
     EXTENTS_FIRST = 16,
 
-    /* Grain tables of a file: those of 2 GiB take half of it. Several files are open at a time. */
-    PART_WINDOW_BYTES = 256 << 10,
+    /* For the grain tables of one file, of which several are open at a time. The tables of a 2 GiB
+       extent take half of it. */
+    FILE_WINDOW_BYTES = 256 << 10,
 };
 
-_Static_assert(sizeof(struct vmdk_extent) <= 32, "tens of thousands of them must fit");
+_Static_assert(sizeof(struct vmdk_extent) <= 32,
+               "tens of thousands must fit in the memory of a session");
 
 struct vmdk_extents {
     struct vmdk_extent *rows;
     size_t count, room;
-    size_t last; /* asked for */
+    size_t last; /* row that was used last */
 };
 
-/* What the session on a file keeps of the sparse extent that it is. */
-struct sparse_part {
+/* A sparse extent, in the memory of the session on its file. */
+struct extent_file {
     struct disk disk;
     struct vmdk vmdk;
-    int error; /* it could not be opened, as was said */
+    int error; /* of opening it, reported; 0: it is open */
 };
 
-/* Makes room for one extent more; what was there stays in the session's memory. */
-static int make_room(struct disk *disk, struct vmdk_extents *x)
+/* Makes room for one more row. The old array stays in the session's memory. */
+static int vmdk_extents_grow(struct disk *disk, struct vmdk_extents *x)
 {
     size_t room = x->room ? 2 * x->room : EXTENTS_FIRST;
     struct vmdk_extent *rows;
@@ -79,7 +81,7 @@ int vmdk_extents_add(struct disk *disk, const struct vmdk_extent *extent)
     if (x->count == EXTENTS_MAX)
         return image_fail(disk->img, EFBIG, "vmdk: the descriptor has more than %d extents",
                           EXTENTS_MAX);
-    error = make_room(disk, x);
+    error = vmdk_extents_grow(disk, x);
     if (error)
         return error;
     x->rows[x->count] = *extent;
@@ -88,19 +90,19 @@ int vmdk_extents_add(struct disk *disk, const struct vmdk_extent *extent)
     return 0;
 }
 
-static bool covers(const struct vmdk_extent *row, uint64_t offset)
+static bool vmdk_covers(const struct vmdk_extent *row, uint64_t offset)
 {
     return offset >= row->start && offset - row->start < row->length;
 }
 
-/* The extent that holds offset, which is on the disk: walks ask for the last one again, or for the
- * next. */
-static const struct vmdk_extent *row_at(struct vmdk_extents *x, uint64_t offset)
+/* The extent that holds offset, which is less than the virtual size. Walks use the same row again
+ * or the next one, so these are tried first. */
+static const struct vmdk_extent *vmdk_row_at(struct vmdk_extents *x, uint64_t offset)
 {
     size_t low = 0, high = x->count;
 
     for (size_t i = x->last; i < x->count && i < x->last + 2; i++)
-        if (covers(&x->rows[i], offset)) {
+        if (vmdk_covers(&x->rows[i], offset)) {
             x->last = i;
             return &x->rows[i];
         }
@@ -116,86 +118,88 @@ static const struct vmdk_extent *row_at(struct vmdk_extents *x, uint64_t offset)
     return &x->rows[low];
 }
 
-/* Reads the header of a sparse extent, by its magic. */
-static int open_sparse(struct disk *part)
+/* Opens a sparse extent of the kind that its magic names. */
+static int vmdk_open_extent_file(struct disk *sparse)
 {
     const uint8_t *head;
-    int error = image_head(part->img, &head);
+    int error = image_head(sparse->img, &head);
 
     if (error)
         return error;
     if (memcmp(head, VMDK_MAGIC_HOSTED, 4) == 0)
-        return vmdk_hosted_open(part, head);
+        return vmdk_hosted_open(sparse, head);
     if (memcmp(head, VMDK_MAGIC_COWD, 4) == 0)
-        return vmdk_cowd_open(part, head);
+        return vmdk_cowd_open(sparse, head);
     if (memcmp(head, VMDK_MAGIC_SESPARSE, 8) == 0)
-        return vmdk_sesparse_open(part, head);
-    return image_fail(part->img, EUCLEAN, "vmdk: the file is no sparse extent");
+        return vmdk_sesparse_open(sparse, head);
+    return image_fail(sparse->img, EUCLEAN, "vmdk: the file is no sparse extent");
 }
 
-/* The sparse extent that a file is, as its session keeps it. NULL, said: out of memory. */
-static struct sparse_part *part_of(struct image *img, const struct format_driver *driver,
-                                   void **state)
+/* The sparse extent in a file, opened when it is first used. NULL, reported: out of memory. */
+static struct extent_file *vmdk_extent_file(struct image *img, const struct format_driver *driver,
+                                            void **state)
 {
-    struct sparse_part *part = *state;
+    struct extent_file *file = *state;
 
-    if (part)
-        return part;
-    part = image_alloc(img, sizeof *part);
-    if (!part)
+    if (file)
+        return file;
+    file = image_alloc(img, sizeof *file);
+    if (!file)
         return NULL;
-    part->vmdk.window_bytes = PART_WINDOW_BYTES;
-    part->disk = (struct disk){.img = img, .driver = driver, .state = &part->vmdk};
-    part->error = open_sparse(&part->disk);
-    *state = part;
-    return part;
+    file->vmdk.window_bytes = FILE_WINDOW_BYTES;
+    file->disk = (struct disk){.img = img, .driver = driver, .state = &file->vmdk};
+    file->error = vmdk_open_extent_file(&file->disk);
+    *state = file;
+    return file;
 }
 
-/* The disk that a sparse extent is by itself; it must be what the descriptor's line says of it. */
-static int find_part(struct disk *disk, const struct vmdk_extent *row, struct disk **part_disk)
+/* The disk of a sparse extent. Its kind and size must be those of the descriptor's line. */
+static int vmdk_find_extent_disk(struct disk *disk, const struct vmdk_extent *row,
+                                 struct disk **sparse)
 {
-    struct sparse_part *part;
+    struct extent_file *file;
     struct image *img;
     void **state;
     int error = disk_part(disk, row->reference, &img, &state);
 
     if (error)
         return error;
-    part = part_of(img, disk->driver, state);
-    if (!part || part->error)
-        return part ? part->error : -ENOMEM;
-    if ((part->vmdk.sesparse != NULL) != (row->kind == VMDK_EXTENT_SESPARSE))
+    file = vmdk_extent_file(img, disk->driver, state);
+    if (!file || file->error)
+        return file ? file->error : -ENOMEM;
+    if ((file->vmdk.sesparse != NULL) != (row->kind == VMDK_EXTENT_SESPARSE))
         return image_fail(
             img, EUCLEAN,
             "vmdk: the file is %s seSparse extent, the descriptor's line says otherwise",
-            part->vmdk.sesparse ? "a" : "no");
-    if (part->disk.virtual_size != row->length)
+            file->vmdk.sesparse ? "a" : "no");
+    if (file->disk.virtual_size != row->length)
         return image_fail(
             img, EUCLEAN,
             "vmdk: the capacity is %llu sectors, of which the descriptor's line has %llu",
-            (unsigned long long)(part->disk.virtual_size / VMDK_SECTOR),
+            (unsigned long long)(file->disk.virtual_size / VMDK_SECTOR),
             (unsigned long long)(row->length / VMDK_SECTOR));
-    *part_disk = &part->disk;
+    *sparse = &file->disk;
     return 0;
 }
 
-/* What the tables of a sparse extent say; its holes are those of the disk. */
-static int sparse_extent_at(struct disk *disk, const struct vmdk_extent *row, uint64_t within,
-                            unsigned want, struct extent *extent)
+/* Holes of a sparse extent are holes of the whole disk. */
+static int vmdk_sparse_extent_at(struct disk *disk, const struct vmdk_extent *row, uint64_t within,
+                                 unsigned want, struct extent *extent)
 {
-    struct disk *part;
-    int error = find_part(disk, row, &part);
+    struct disk *sparse;
+    int error = vmdk_find_extent_disk(disk, row, &sparse);
 
     if (error)
         return error;
-    error = row->kind == VMDK_EXTENT_SESPARSE ? vmdk_sesparse_extent_at(part, within, want, extent)
-                                              : vmdk_tables_extent_at(part, within, want, extent);
+    error = row->kind == VMDK_EXTENT_SESPARSE
+                ? vmdk_sesparse_extent_at(sparse, within, want, extent)
+                : vmdk_tables_extent_at(sparse, within, want, extent);
     if (!error && extent->kind == EXTENT_DATA)
         extent->part = row->reference + 1;
     return error;
 }
 
-static int fail_other(struct disk *disk, const struct reference *r)
+static int vmdk_fail_other(struct disk *disk, const struct reference *r)
 {
     return image_fail(disk->img, ENOTSUP,
                       "vmdk: guest bytes are in the extent \"%.*s\", whose line has a type or an "
@@ -206,7 +210,7 @@ static int fail_other(struct disk *disk, const struct reference *r)
 int vmdk_extents_extent_at(struct disk *disk, uint64_t offset, unsigned want, struct extent *extent)
 {
     const struct vmdk *vmdk = disk->state;
-    const struct vmdk_extent *row = row_at(vmdk->extents, offset);
+    const struct vmdk_extent *row = vmdk_row_at(vmdk->extents, offset);
     uint64_t within = offset - row->start;
     int error = 0;
 
@@ -223,11 +227,11 @@ int vmdk_extents_extent_at(struct disk *disk, uint64_t offset, unsigned want, st
         break;
     case VMDK_EXTENT_SPARSE:
     case VMDK_EXTENT_SESPARSE:
-        error = sparse_extent_at(disk, row, within, want, extent);
+        error = vmdk_sparse_extent_at(disk, row, within, want, extent);
         extent->length = min_u64(extent->length, row->length - within);
         break;
     case VMDK_EXTENT_OTHER:
-        return fail_other(disk, &disk->references[row->reference]);
+        return vmdk_fail_other(disk, &disk->references[row->reference]);
     }
     return error;
 }
@@ -235,9 +239,9 @@ int vmdk_extents_extent_at(struct disk *disk, uint64_t offset, unsigned want, st
 int vmdk_extents_decode(struct disk *disk, uint64_t offset, uint8_t *bytes, size_t length)
 {
     const struct vmdk *vmdk = disk->state;
-    const struct vmdk_extent *row = row_at(vmdk->extents, offset);
-    struct disk *part;
-    int error = find_part(disk, row, &part);
+    const struct vmdk_extent *row = vmdk_row_at(vmdk->extents, offset);
+    struct disk *sparse;
+    int error = vmdk_find_extent_disk(disk, row, &sparse);
 
-    return error ? error : vmdk_tables_decode(part, offset - row->start, bytes, length);
+    return error ? error : vmdk_tables_decode(sparse, offset - row->start, bytes, length);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * vmdk: what header/ shows: the headers of the three kinds of sparse extents, and the keys of a
- * descriptor, embedded or on its own, which have the names of their files.
+ * descriptor, embedded or in a file of its own. A key is shown in a file of its name.
  */
 #include "fields.h"
 
@@ -27,7 +27,7 @@ static const struct field_word hosted_words[] = {
     {1 << 17, "markers"},         {0, NULL},
 };
 
-/* Under the names of the specification's SparseExtentHeader. */
+/* SparseExtentHeader. */
 static const struct field hosted_fields[] = {
     {"magicNumber", 0, 4, field_hex, NULL},
     {"version", HOSTED_VERSION, 4, field_le, NULL},
@@ -50,7 +50,7 @@ static const struct field hosted_fields[] = {
 
 static const struct field_word no_words[] = {{0, NULL}};
 
-/* Under the names of the specification's COWDisk_Header, whose root and child share their place. */
+/* COWDisk_Header. Its members for a root and for a child are a union. */
 static const struct field cowd_fields[] = {
     {"magicNumber", 0, 4, field_hex, NULL},
     {"version", 4, 4, field_le, NULL},
@@ -72,7 +72,7 @@ static const struct field cowd_fields[] = {
     {"uncleanShutdown", 1648, 4, field_le, NULL},
 };
 
-/* Under the names that qemu has for them. */
+/* Named as in qemu: there is no specification. */
 static const struct field sesparse_fields[] = {
     {"magic", 0, 8, field_hex, NULL},
     {"version", SESPARSE_VERSION, 8, field_le, NULL},
@@ -109,9 +109,9 @@ static const struct field sesparse_volatile_fields[] = {
     {"replay_journal", VOLATILE_REPLAY_JOURNAL, 8, field_le, NULL},
 };
 
-/* The value of the key that is called as the field is. */
-static int print_key(const struct field *f, const uint8_t *bytes, size_t length, char *out,
-                     size_t size)
+/* The value of the key with the field's name. */
+static int vmdk_print_key(const struct field *f, const uint8_t *bytes, size_t length, char *out,
+                          size_t size)
 {
     struct vmdk_text text = {(const char *)bytes, strnlen((const char *)bytes, length)}, value;
 
@@ -121,9 +121,9 @@ static int print_key(const struct field *f, const uint8_t *bytes, size_t length,
     return 0;
 }
 
-/* The lines of extents, with a semicolon between them. */
-static int print_extents(const struct field *f, const uint8_t *bytes, size_t length, char *out,
-                         size_t size)
+/* The extent lines, joined with semicolons. */
+static int vmdk_print_extents(const struct field *f, const uint8_t *bytes, size_t length, char *out,
+                              size_t size)
 {
     struct vmdk_text text = {(const char *)bytes, strnlen((const char *)bytes, length)}, line;
     size_t used = 0;
@@ -145,10 +145,10 @@ static int print_extents(const struct field *f, const uint8_t *bytes, size_t len
 
 #define KEY(name)                                                                                  \
     {                                                                                              \
-        name, 0, 0, print_key, NULL                                                                \
+        name, 0, 0, vmdk_print_key, NULL                                                           \
     }
 
-/* The specification's, and those that VMware's programs, VirtualBox and qemu write. */
+/* Keys of the specification, and those that VMware's programs, VirtualBox and qemu write. */
 static const struct field descriptor_fields[] = {
     KEY("version"),
     KEY("encoding"),
@@ -158,7 +158,7 @@ static const struct field descriptor_fields[] = {
     KEY("createType"),
     KEY("parentFileNameHint"),
     KEY("changeTrackPath"),
-    {"extents", 0, 0, print_extents, NULL},
+    {"extents", 0, 0, vmdk_print_extents, NULL},
     KEY("ddb.adapterType"),
     KEY("ddb.comment"),
     KEY("ddb.deletable"),
@@ -183,15 +183,16 @@ static const struct field descriptor_fields[] = {
 };
 
 /* Whether the file begins with that magic. 1, 0 or -errno. */
-static int begins_with(struct disk *disk, const char *magic, size_t length, const uint8_t **head)
+static int vmdk_begins_with(struct disk *disk, const char *magic, size_t length,
+                            const uint8_t **head)
 {
     int error = image_head(disk->img, head);
 
     return error ? error : memcmp(*head, magic, length) == 0;
 }
 
-/* The footer, if gdOffset calls for one and it begins as it should. 1, 0 or -errno. */
-static int find_footer(struct disk *disk, const uint8_t *head, uint64_t *offset)
+/* Finds the footer, if gdOffset calls for one and its magic is right. 1, 0 or -errno. */
+static int vmdk_find_footer(struct disk *disk, const uint8_t *head, uint64_t *offset)
 {
     const uint8_t *footer;
     int error;
@@ -202,55 +203,55 @@ static int find_footer(struct disk *disk, const uint8_t *head, uint64_t *offset)
     return error ? error : memcmp(footer, VMDK_MAGIC_HOSTED, 4) == 0;
 }
 
-/* The header that counts. */
-static int find_hosted(struct disk *disk, uint64_t *offset, uint64_t *length)
+/* The valid header: in the footer of a stream, otherwise in front. */
+static int vmdk_locate_hosted(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
     const uint8_t *head;
-    int found = begins_with(disk, VMDK_MAGIC_HOSTED, 4, &head);
+    int found = vmdk_begins_with(disk, VMDK_MAGIC_HOSTED, 4, &head);
 
     *length = HOSTED_BYTES;
     if (found != 1)
         return found;
-    found = find_footer(disk, head, offset);
+    found = vmdk_find_footer(disk, head, offset);
     if (found == 0)
         *offset = 0;
     return found < 0 ? found : 1;
 }
 
-/* The header in front, where that is not the one that counts. */
-static int find_copy(struct disk *disk, uint64_t *offset, uint64_t *length)
+/* The header in front, if the one in the footer is valid. */
+static int vmdk_locate_copy(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
     const uint8_t *head;
     uint64_t footer;
-    int found = begins_with(disk, VMDK_MAGIC_HOSTED, 4, &head);
+    int found = vmdk_begins_with(disk, VMDK_MAGIC_HOSTED, 4, &head);
 
     *offset = 0;
     *length = HOSTED_BYTES;
-    return found == 1 ? find_footer(disk, head, &footer) : found;
+    return found == 1 ? vmdk_find_footer(disk, head, &footer) : found;
 }
 
-static int find_cowd(struct disk *disk, uint64_t *offset, uint64_t *length)
+static int vmdk_locate_cowd(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
     const uint8_t *head;
 
     *offset = 0;
     *length = COWD_BYTES;
-    return begins_with(disk, VMDK_MAGIC_COWD, 4, &head);
+    return vmdk_begins_with(disk, VMDK_MAGIC_COWD, 4, &head);
 }
 
-static int find_sesparse(struct disk *disk, uint64_t *offset, uint64_t *length)
+static int vmdk_locate_sesparse(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
     const uint8_t *head;
 
     *offset = 0;
     *length = SESPARSE_HEADER_BYTES;
-    return begins_with(disk, VMDK_MAGIC_SESPARSE, 8, &head);
+    return vmdk_begins_with(disk, VMDK_MAGIC_SESPARSE, 8, &head);
 }
 
-static int find_sesparse_volatile(struct disk *disk, uint64_t *offset, uint64_t *length)
+static int vmdk_locate_volatile(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
     const uint8_t *head;
-    int found = begins_with(disk, VMDK_MAGIC_SESPARSE, 8, &head);
+    int found = vmdk_begins_with(disk, VMDK_MAGIC_SESPARSE, 8, &head);
 
     *length = SESPARSE_HEADER_BYTES;
     if (found != 1)
@@ -258,8 +259,8 @@ static int find_sesparse_volatile(struct disk *disk, uint64_t *offset, uint64_t 
     return checked_mul(le64(head + SESPARSE_VOLATILE_HEADER_OFFSET), VMDK_SECTOR, offset);
 }
 
-/* All of the file if it is no extent, or the descriptor inside. */
-static int find_descriptor(struct disk *disk, uint64_t *offset, uint64_t *length)
+/* The embedded descriptor of an extent; of any other file, all of it. */
+static int vmdk_locate_descriptor(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
     struct vmdk_text text, usual;
     const uint8_t *head;
@@ -279,7 +280,7 @@ static int find_descriptor(struct disk *disk, uint64_t *offset, uint64_t *length
         return 1;
     }
     error = vmdk_embedded_read(disk->img, at, size, &text, &usual);
-    /* One that is not usable is shown all the same. */
+    /* A descriptor that cannot be used is shown, too. */
     if (!error && !text.length && at && checked_mul(at, VMDK_SECTOR, offset))
         error = vmdk_text_read(disk->img, *offset, VMDK_EMBEDDED_BYTES, &text);
     *offset = text.bytes == usual.bytes ? VMDK_SECTOR : at * VMDK_SECTOR;
@@ -288,11 +289,11 @@ static int find_descriptor(struct disk *disk, uint64_t *offset, uint64_t *length
 }
 
 const struct header_section vmdk_sections[] = {
-    {"", FIELDS(hosted_fields), find_hosted},
-    {"copy", FIELDS(hosted_fields), find_copy},
-    {"", FIELDS(cowd_fields), find_cowd},
-    {"", FIELDS(sesparse_fields), find_sesparse},
-    {"volatile", FIELDS(sesparse_volatile_fields), find_sesparse_volatile},
-    {"descriptor", FIELDS(descriptor_fields), find_descriptor},
+    {"", FIELDS(hosted_fields), vmdk_locate_hosted},
+    {"copy", FIELDS(hosted_fields), vmdk_locate_copy},
+    {"", FIELDS(cowd_fields), vmdk_locate_cowd},
+    {"", FIELDS(sesparse_fields), vmdk_locate_sesparse},
+    {"volatile", FIELDS(sesparse_volatile_fields), vmdk_locate_volatile},
+    {"descriptor", FIELDS(descriptor_fields), vmdk_locate_descriptor},
     {.fields = NULL},
 };

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * vmdk: seSparse extents (VMware's, without a published specification: structures and names are
- * those that qemu has), little endian.
+ * vmdk: seSparse extents, little endian. VMware has published no specification: structures and
+ * names are qemu's.
  *
- * A constant header, a volatile one, then, in sectors: a grain directory, grain tables and grains,
- * each kind in an area of its own, where entries of 8 bytes count from. The upper bits of an entry
- * are its type. Only a descriptor makes a disk of such an extent; opened by itself it is told what
- * it holds, and that another may be below is not known.
+ * A constant header, a volatile header, then the areas of grain directory, grain tables and grains.
+ * Entries have 8 bytes: a type in the upper bits, and a number counted from the start of the area.
+ * Only a descriptor makes a disk of such an extent. Opened by itself it shows what it holds;
+ * whether it has a parent is not known.
  */
 #include "sesparse.h"
 
@@ -35,7 +35,7 @@ enum {
 #define SUPPORTED_VERSION UINT64_C(0x200000001)
 #define VOLATILE_MAGIC    UINT64_C(0xcafecafe)
 
-/* An entry of the directory: its upper half, and that of one that names a table. */
+/* The type of a grain directory entry: its upper half. */
 #define GDE_TYPE      UINT64_C(0xffffffff00000000)
 #define GDE_ALLOCATED UINT64_C(0x1000000000000000)
 
@@ -46,18 +46,18 @@ enum {
 #define GTE_ALLOCATED UINT64_C(0x3000000000000000)
 
 struct vmdk_sesparse {
-    uint64_t tables_sectors, grains_sectors; /* where these areas begin */
+    uint64_t tables_sectors, grains_sectors; /* starts of these areas */
     struct image_table gd;
     struct image_window gt;
     struct vmdk_walk walk;
 
-    /* Guest bytes whose entries are at hand: grain by grain, or NULL, none of them allocated. */
+    /* The guest bytes whose entries are in memory: one entry a grain, or NULL, none allocated. */
     uint64_t start, length;
     const uint8_t *entries;
 };
 
-/* What qemu asks of the headers: values that differ are unknown to it, and to us. */
-static int check_const(struct image *img, const uint8_t *head)
+/* qemu's checks: the meaning of other values is not known. */
+static int vmdk_sesparse_check_header(struct image *img, const uint8_t *head)
 {
     static const struct {
         const char *name;
@@ -81,8 +81,8 @@ static int check_const(struct image *img, const uint8_t *head)
     return 0;
 }
 
-/* Sectors, as an offset that a file can have. */
-static int check_offset(struct image *img, const char *field, uint64_t sectors)
+/* An offset that no file can have is malformed. */
+static int vmdk_sesparse_check_offset(struct image *img, const char *field, uint64_t sectors)
 {
     if (sectors <= INT64_MAX / VMDK_SECTOR)
         return 0;
@@ -90,10 +90,10 @@ static int check_offset(struct image *img, const char *field, uint64_t sectors)
                       field, (unsigned long long)sectors);
 }
 
-static int check_volatile(struct image *img, uint64_t sectors)
+static int vmdk_sesparse_check_volatile(struct image *img, uint64_t sectors)
 {
     const uint8_t *header;
-    int error = check_offset(img, "volatile_header_offset", sectors);
+    int error = vmdk_sesparse_check_offset(img, "volatile_header_offset", sectors);
 
     if (!error)
         error = image_require(img, sectors * VMDK_SECTOR, sizeof VOLATILE_MAGIC,
@@ -114,8 +114,8 @@ static int check_volatile(struct image *img, uint64_t sectors)
     return 0;
 }
 
-/* The size of the disk, and whether the directory covers it. */
-static int check_sizes(struct disk *disk, const uint8_t *head)
+/* Sets the virtual size. The grain directory must cover it. */
+static int vmdk_sesparse_check_sizes(struct disk *disk, const uint8_t *head)
 {
     uint64_t sectors = le64(head + SESPARSE_CAPACITY),
              gd_sectors = le64(head + SESPARSE_GRAIN_DIR_SIZE);
@@ -135,22 +135,25 @@ static int check_sizes(struct disk *disk, const uint8_t *head)
         return image_fail(disk->img, EUCLEAN,
                           "vmdk: seSparse: grain_dir_size %llu does not cover capacity %llu",
                           (unsigned long long)gd_sectors, (unsigned long long)sectors);
-    return check_offset(disk->img, "grain_dir_offset", le64(head + SESPARSE_GRAIN_DIR_OFFSET));
+    return vmdk_sesparse_check_offset(disk->img, "grain_dir_offset",
+                                      le64(head + SESPARSE_GRAIN_DIR_OFFSET));
 }
 
 int vmdk_sesparse_open(struct disk *disk, const uint8_t *head)
 {
     struct vmdk *vmdk = disk->state;
     struct vmdk_sesparse *s = image_alloc(disk->img, sizeof *s);
-    int error = s ? check_const(disk->img, head) : -ENOMEM;
+    int error = s ? vmdk_sesparse_check_header(disk->img, head) : -ENOMEM;
 
     disk->subformat = "seSparse";
     if (!error)
-        error = check_volatile(disk->img, le64(head + SESPARSE_VOLATILE_HEADER_OFFSET));
+        error =
+            vmdk_sesparse_check_volatile(disk->img, le64(head + SESPARSE_VOLATILE_HEADER_OFFSET));
     if (!error)
-        error = check_sizes(disk, head);
+        error = vmdk_sesparse_check_sizes(disk, head);
     if (!error)
-        error = check_offset(disk->img, "grains_offset", le64(head + SESPARSE_GRAINS_OFFSET));
+        error = vmdk_sesparse_check_offset(disk->img, "grains_offset",
+                                           le64(head + SESPARSE_GRAINS_OFFSET));
     if (error)
         return error;
     s->tables_sectors = le64(head + SESPARSE_GRAIN_TABLES_OFFSET);
@@ -164,10 +167,11 @@ int vmdk_sesparse_open(struct disk *disk, const uint8_t *head)
 }
 
 /*
- * The sector of the table that a directory entry names; 0: it names none. As in qemu, sectors have
- * 32 bits, and sector 0 is none, too. Returns whether the entry is a good one.
+ * Sets *sector to that of the table that a directory entry names; 0: it names none. Returns whether
+ * the entry is valid. As in qemu, sector numbers have 32 bits, and sector 0 stands for no table.
  */
-static bool table_sector(const struct vmdk_sesparse *s, uint64_t entry, uint64_t *sector)
+static bool vmdk_sesparse_table_sector(const struct vmdk_sesparse *s, uint64_t entry,
+                                       uint64_t *sector)
 {
     *sector = 0;
     if (!entry)
@@ -177,13 +181,13 @@ static bool table_sector(const struct vmdk_sesparse *s, uint64_t entry, uint64_t
            *sector <= UINT32_MAX;
 }
 
-/* Whether an entry is a good one that names no table, or one of which the file holds nothing, which
- * is said. */
-static bool is_empty(struct disk *disk, const struct vmdk_sesparse *s, uint64_t entry)
+/* Whether an entry is valid but names no table, or one beyond the end of the file, which is noted.
+ */
+static bool vmdk_sesparse_is_empty(struct disk *disk, const struct vmdk_sesparse *s, uint64_t entry)
 {
     uint64_t sector;
 
-    if (!table_sector(s, entry, &sector))
+    if (!vmdk_sesparse_table_sector(s, entry, &sector))
         return false;
     if (!sector)
         return true;
@@ -193,17 +197,17 @@ static bool is_empty(struct disk *disk, const struct vmdk_sesparse *s, uint64_t 
     return true;
 }
 
-/* Whether an entry names the table at that sector. */
-static bool names(const struct vmdk_sesparse *s, uint64_t entry, uint64_t sector)
+static bool vmdk_sesparse_names_table(const struct vmdk_sesparse *s, uint64_t entry,
+                                      uint64_t sector)
 {
     uint64_t named;
 
-    return table_sector(s, entry, &named) && named == sector;
+    return vmdk_sesparse_table_sector(s, entry, &named) && named == sector;
 }
 
-/* Brings in the entries of the table that covers offset, and of those behind it that are read with
- * it or are alike. */
-static int tables_load(struct disk *disk, struct vmdk_sesparse *s, uint64_t offset)
+/* As the function of tables.c: loads the table that covers offset and the adjacent tables behind
+ * it, or marks a run of missing tables. */
+static int vmdk_sesparse_load_tables(struct disk *disk, struct vmdk_sesparse *s, uint64_t offset)
 {
     uint64_t table = offset / TABLE_SIZE, tables = 1, known, sector;
     const uint8_t *gd;
@@ -215,17 +219,17 @@ static int tables_load(struct disk *disk, struct vmdk_sesparse *s, uint64_t offs
         error = image_table_at(disk->img, &s->gd, table, &gd, &known);
     if (error)
         return error;
-    if (!table_sector(s, le64(gd), &sector))
+    if (!vmdk_sesparse_table_sector(s, le64(gd), &sector))
         return image_fail(disk->img, EUCLEAN,
                           "vmdk: seSparse: entry %llu of the grain directory is 0x%llx",
                           (unsigned long long)table, (unsigned long long)le64(gd));
-    if (is_empty(disk, s, le64(gd))) {
-        while (tables < known && is_empty(disk, s, le64(gd + tables * ENTRY_BYTES)))
+    if (vmdk_sesparse_is_empty(disk, s, le64(gd))) {
+        while (tables < known && vmdk_sesparse_is_empty(disk, s, le64(gd + tables * ENTRY_BYTES)))
             tables++;
     } else {
         known = min_u64(known, s->gt.capacity / TABLE_BYTES);
-        while (tables < known &&
-               names(s, le64(gd + tables * ENTRY_BYTES), sector + tables * TABLE_SECTORS))
+        while (tables < known && vmdk_sesparse_names_table(s, le64(gd + tables * ENTRY_BYTES),
+                                                           sector + tables * TABLE_SECTORS))
             tables++;
         error =
             vmdk_walk_charge(disk->img, &s->walk, table, tables, tables * (uint64_t)TABLE_BYTES);
@@ -242,9 +246,9 @@ static int tables_load(struct disk *disk, struct vmdk_sesparse *s, uint64_t offs
     return 0;
 }
 
-/* What a grain table entry says: kind, and of DATA the grain's place. Returns whether it is good.
- */
-static bool gte_decode(const struct vmdk_sesparse *s, uint64_t entry, struct extent *extent)
+/* Sets kind and, for DATA, host of the grain. Returns whether the entry is valid. */
+static bool vmdk_sesparse_decode_gte(const struct vmdk_sesparse *s, uint64_t entry,
+                                     struct extent *extent)
 {
     uint64_t number = (entry & ~GTE_TYPE) >> 48 | (entry & UINT64_C(0xffffffffffff)) << 12;
     uint64_t sectors;
@@ -277,7 +281,7 @@ int vmdk_sesparse_extent_at(struct disk *disk, uint64_t offset, unsigned want,
     const uint8_t *p;
 
     if (offset < s->start || offset - s->start >= s->length) {
-        int error = tables_load(disk, s, offset);
+        int error = vmdk_sesparse_load_tables(disk, s, offset);
 
         if (error)
             return error;
@@ -290,11 +294,11 @@ int vmdk_sesparse_extent_at(struct disk *disk, uint64_t offset, unsigned want,
     if (!s->entries)
         return 0;
     p = s->entries + (offset - s->start) / GRAIN * ENTRY_BYTES;
-    if (!gte_decode(s, le64(p), extent))
+    if (!vmdk_sesparse_decode_gte(s, le64(p), extent))
         return image_fail(disk->img, EUCLEAN,
                           "vmdk: seSparse: the grain table entry of guest offset %llu is 0x%llx",
                           (unsigned long long)offset, (unsigned long long)le64(p));
-    while (run < left && gte_decode(s, le64(p + run * ENTRY_BYTES), &next) &&
+    while (run < left && vmdk_sesparse_decode_gte(s, le64(p + run * ENTRY_BYTES), &next) &&
            next.kind == extent->kind &&
            (!(want & EXTENTS_WANT_HOST) || extent->host == EXTENT_NO_HOST ||
             next.host == extent->host + run * GRAIN))

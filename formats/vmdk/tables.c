@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * vmdk: grain directories and grain tables with entries of 4 bytes, those of hosted sparse and of
- * COWD extents.
+ * vmdk: grain directories (GD) and grain tables (GT) with entries of 4 bytes: those of hosted
+ * sparse and of COWD extents. Little endian.
  *
- * Tables past the end of the file are taken as empty, as qemu has it. Tables one behind the other,
- * the usual layout, are read in one go.
+ * Tables past the end of the file count as empty, as in qemu. Adjacent tables, the usual layout,
+ * are read at once.
  */
 #include "tables.h"
 
@@ -22,12 +22,13 @@ enum {
     GTE_UNALLOCATED = 0,
     GTE_ZEROED = 1,
 
-    /* In front of a compressed grain. */
+    /* The marker in front of a compressed grain. */
     MARKER_LBA = 0,
     MARKER_SIZE = 8,
     MARKER_BYTES = 12,
 
-    /* Tables may take that much more than the file: then they are the same over and over. */
+    /* Ours: tables of one walk may exceed the size of the file by this before they count as
+       repeated. */
     REUSED_BYTES = 64 << 20,
 };
 
@@ -38,7 +39,7 @@ struct vmdk_tables {
     struct image_table gd;
     struct image_window gt;
 
-    /* Guest bytes whose entries are at hand: grain by grain, or NULL, none of them allocated. */
+    /* The guest bytes whose entries are in memory: one entry a grain, or NULL, none allocated. */
     uint64_t start, length;
     const uint8_t *entries;
 
@@ -87,9 +88,9 @@ int vmdk_tables_begin(struct disk *disk, const struct vmdk_layout *layout)
     return 0;
 }
 
-/* Whether a directory entry names a table of which the file holds anything; that it holds nothing
- * of it is said. */
-static bool is_table(struct disk *disk, uint32_t entry)
+/* Whether a directory entry names a table that begins inside the file; one beyond its end is
+ * noted. */
+static bool vmdk_is_table(struct disk *disk, uint32_t entry)
 {
     uint64_t offset = (uint64_t)entry * VMDK_SECTOR;
 
@@ -98,9 +99,9 @@ static bool is_table(struct disk *disk, uint32_t entry)
     return entry && offset < image_size(disk->img);
 }
 
-/* Brings in the entries of the table that covers offset, and of those behind it that are read with
- * it or are alike. */
-static int tables_load(struct disk *disk, struct vmdk_tables *t, uint64_t offset)
+/* Loads the entries of the table that covers offset, with those of the adjacent tables behind it;
+ * or marks a run of missing tables. */
+static int vmdk_load_tables(struct disk *disk, struct vmdk_tables *t, uint64_t offset)
 {
     uint64_t table = offset / t->table_size, bytes = t->layout.gtes * ENTRY_BYTES;
     uint64_t tables = 1, known, most;
@@ -115,11 +116,11 @@ static int tables_load(struct disk *disk, struct vmdk_tables *t, uint64_t offset
     if (error)
         return error;
     entry = le32(gd);
-    if (!is_table(disk, entry)) {
-        while (tables < known && !is_table(disk, le32(gd + tables * ENTRY_BYTES)))
+    if (!vmdk_is_table(disk, entry)) {
+        while (tables < known && !vmdk_is_table(disk, le32(gd + tables * ENTRY_BYTES)))
             tables++;
     } else {
-        /* Tables that do not fill their last sector have gaps between them: one by one. */
+        /* Between tables that do not fill their last sector are gaps: these are read one by one. */
         most = bytes % VMDK_SECTOR == 0 ? min_u64(known, t->gt.capacity / bytes) : 1;
         while (tables < most &&
                le32(gd + tables * ENTRY_BYTES) == entry + tables * (bytes / VMDK_SECTOR))
@@ -138,14 +139,14 @@ static int tables_load(struct disk *disk, struct vmdk_tables *t, uint64_t offset
     return 0;
 }
 
-/* The entries from that of offset on, *left of them; *p NULL: they all say unallocated. */
-static int entries_at(struct disk *disk, struct vmdk_tables *t, uint64_t offset, const uint8_t **p,
-                      size_t *left)
+/* The *left entries from that of offset on; *p NULL: all are unallocated. */
+static int vmdk_entries_at(struct disk *disk, struct vmdk_tables *t, uint64_t offset,
+                           const uint8_t **p, size_t *left)
 {
     uint64_t inside;
 
     if (offset < t->start || offset - t->start >= t->length) {
-        int error = tables_load(disk, t, offset);
+        int error = vmdk_load_tables(disk, t, offset);
 
         if (error)
             return error;
@@ -156,8 +157,8 @@ static int entries_at(struct disk *disk, struct vmdk_tables *t, uint64_t offset,
     return 0;
 }
 
-/* Entries, of n at p, that are the given one. */
-static size_t run_of(const uint8_t *p, size_t n, uint32_t entry)
+/* How many of n entries at p, from the first on, equal entry. */
+static size_t vmdk_run_equal(const uint8_t *p, size_t n, uint32_t entry)
 {
     size_t i = 1;
 
@@ -166,8 +167,8 @@ static size_t run_of(const uint8_t *p, size_t n, uint32_t entry)
     return i;
 }
 
-/* Entries that are above the reserved ones: they name grains, wherever these are. */
-static size_t run_above(const uint8_t *p, size_t n, uint32_t reserved)
+/* The same for entries above the reserved values: grains anywhere. */
+static size_t vmdk_run_above(const uint8_t *p, size_t n, uint32_t reserved)
 {
     size_t i = 1;
 
@@ -176,8 +177,8 @@ static size_t run_above(const uint8_t *p, size_t n, uint32_t reserved)
     return i;
 }
 
-/* Entries that name grains one behind the other in the file. */
-static size_t run_adjacent(const uint8_t *p, size_t n, uint64_t grain_sectors)
+/* The same for entries that name adjacent grains. */
+static size_t vmdk_run_adjacent(const uint8_t *p, size_t n, uint64_t grain_sectors)
 {
     uint64_t next = le32(p);
     size_t i = 0;
@@ -197,7 +198,7 @@ int vmdk_tables_extent_at(struct disk *disk, uint64_t offset, unsigned want, str
     const uint8_t *p;
     uint32_t entry;
     size_t left, run;
-    int error = entries_at(disk, t, offset, &p, &left);
+    int error = vmdk_entries_at(disk, t, offset, &p, &left);
 
     if (error)
         return error;
@@ -209,7 +210,7 @@ int vmdk_tables_extent_at(struct disk *disk, uint64_t offset, unsigned want, str
     if (entry == GTE_UNALLOCATED || (entry == GTE_ZEROED && l->zeroed_grains)) {
         extent->kind = entry == GTE_UNALLOCATED ? EXTENT_HOLE : EXTENT_ZERO;
         if (p)
-            run = run_of(p, left, entry);
+            run = vmdk_run_equal(p, left, entry);
     } else {
         extent->kind = EXTENT_DATA;
         if (l->compressed)
@@ -217,19 +218,19 @@ int vmdk_tables_extent_at(struct disk *disk, uint64_t offset, unsigned want, str
         else
             extent->host = (uint64_t)entry * VMDK_SECTOR + within;
         run = (want & EXTENTS_WANT_HOST) && !l->compressed
-                  ? run_adjacent(p, left, l->grain_size / VMDK_SECTOR)
-                  : run_above(p, left, l->zeroed_grains ? GTE_ZEROED : GTE_UNALLOCATED);
+                  ? vmdk_run_adjacent(p, left, l->grain_size / VMDK_SECTOR)
+                  : vmdk_run_above(p, left, l->zeroed_grains ? GTE_ZEROED : GTE_UNALLOCATED);
     }
     extent->length = ((uint64_t)run << t->grain_shift) - within;
     return 0;
 }
 
 /*
- * The deflate stream of a grain, from its marker at stream->offset on. Like qemu, we take streams
- * of up to two grains; the specification says nothing.
+ * Finds the deflate stream of a grain behind its marker, if it has one, at stream->offset. A stream
+ * may be as long as two grains: qemu's limit, as the specification has none.
  */
-static int find_stream(struct disk *disk, const struct vmdk_layout *l, uint64_t grain,
-                       struct packed *stream)
+static int vmdk_find_stream(struct disk *disk, const struct vmdk_layout *l, uint64_t grain,
+                            struct packed *stream)
 {
     uint64_t lba = grain * (l->grain_size / VMDK_SECTOR);
     uint8_t marker[MARKER_BYTES];
@@ -257,9 +258,9 @@ static int find_stream(struct disk *disk, const struct vmdk_layout *l, uint64_t 
     return 0;
 }
 
-/* Bytes of one grain. The stream of the last one makes no more than the disk needs. */
-static int decode_grain(struct disk *disk, struct vmdk_tables *t, uint64_t offset, uint8_t *bytes,
-                        size_t length)
+/* Bytes within one grain. The stream of the last grain may end where the disk does. */
+static int vmdk_decode_grain(struct disk *disk, struct vmdk_tables *t, uint64_t offset,
+                             uint8_t *bytes, size_t length)
 {
     uint64_t grain = t->layout.grain_size, within = offset & (grain - 1);
     struct packed stream = {.format = "vmdk",
@@ -268,7 +269,7 @@ static int decode_grain(struct disk *disk, struct vmdk_tables *t, uint64_t offse
                             .size = min_u64(grain, disk->virtual_size - (offset - within))};
     const uint8_t *p;
     size_t left;
-    int error = entries_at(disk, t, offset, &p, &left);
+    int error = vmdk_entries_at(disk, t, offset, &p, &left);
 
     if (error)
         return error;
@@ -277,7 +278,7 @@ static int decode_grain(struct disk *disk, struct vmdk_tables *t, uint64_t offse
         return image_fail(disk->img, EIO,
                           "vmdk: the grain of guest offset %llu is past the end of the file",
                           (unsigned long long)offset);
-    error = find_stream(disk, &t->layout, offset >> t->grain_shift, &stream);
+    error = vmdk_find_stream(disk, &t->layout, offset >> t->grain_shift, &stream);
     return error ? error : unpack_at(disk->img, &stream, within, bytes, length);
 }
 
@@ -290,7 +291,7 @@ int vmdk_tables_decode(struct disk *disk, uint64_t offset, uint8_t *bytes, size_
     while (length && !error) {
         size_t n = (size_t)min_u64(length, grain - (offset & (grain - 1)));
 
-        error = decode_grain(disk, t, offset, bytes, n);
+        error = vmdk_decode_grain(disk, t, offset, bytes, n);
         offset += n;
         bytes += n;
         length -= n;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* vmdk: the words of a descriptor: lines, keys and their values, numbers. */
+/* vmdk: parsing the text of a descriptor: lines, words, numbers, values of keys. */
 #include "text.h"
 
 #include <string.h>
@@ -30,12 +30,12 @@ int vmdk_text_read(struct image *img, uint64_t offset, uint64_t length, struct v
     return 0;
 }
 
-static bool is_blank(char c)
+static bool vmdk_is_blank(char c)
 {
     return c == ' ' || c == '\t' || c == '\r';
 }
 
-static bool is_digit(char c)
+static bool vmdk_is_digit(char c)
 {
     return c >= '0' && c <= '9';
 }
@@ -79,7 +79,7 @@ void vmdk_text_skip(struct vmdk_text *text, size_t n)
 
 void vmdk_text_skip_blanks(struct vmdk_text *text)
 {
-    while (text->length && is_blank(text->bytes[0]))
+    while (text->length && vmdk_is_blank(text->bytes[0]))
         vmdk_text_skip(text, 1);
 }
 
@@ -98,7 +98,7 @@ struct vmdk_text vmdk_text_word(struct vmdk_text *text)
 
     vmdk_text_skip_blanks(text);
     word = (struct vmdk_text){text->bytes, 0};
-    while (word.length < text->length && !is_blank(text->bytes[word.length]))
+    while (word.length < text->length && !vmdk_is_blank(text->bytes[word.length]))
         word.length++;
     vmdk_text_skip(text, word.length);
     return word;
@@ -112,20 +112,19 @@ bool vmdk_text_number(struct vmdk_text *text, uint64_t *number)
     vmdk_text_skip_blanks(text);
     if (text->length && text->bytes[0] == '+')
         vmdk_text_skip(text, 1);
-    for (; text->length && is_digit(text->bytes[0]); vmdk_text_skip(text, 1)) {
+    for (; text->length && vmdk_is_digit(text->bytes[0]); vmdk_text_skip(text, 1)) {
         any = true;
         if (!checked_mul(*number, 10, number) ||
             !checked_add(*number, (uint64_t)(text->bytes[0] - '0'), number))
             return false;
     }
-    return any && (!text->length || is_blank(text->bytes[0]));
+    return any && (!text->length || vmdk_is_blank(text->bytes[0]));
 }
 
-/* Drops the blanks around a line. */
-static void trim(struct vmdk_text *line)
+static void vmdk_text_trim(struct vmdk_text *line)
 {
     vmdk_text_skip_blanks(line);
-    while (line->length && is_blank(line->bytes[line->length - 1]))
+    while (line->length && vmdk_is_blank(line->bytes[line->length - 1]))
         line->length--;
 }
 
@@ -134,19 +133,19 @@ bool vmdk_text_line(struct vmdk_text *text, struct vmdk_text *line)
     if (!text->length)
         return false;
     *line = vmdk_text_until(text, '\n');
-    trim(line);
+    vmdk_text_trim(line);
     return true;
 }
 
-/* Whether nothing but blanks is in front of that place in its line. */
-static bool begins_line(const struct vmdk_text *text, const char *at)
+/* Whether only blanks precede that place in its line. */
+static bool vmdk_text_begins_line(const struct vmdk_text *text, const char *at)
 {
-    while (at > text->bytes && is_blank(at[-1]))
+    while (at > text->bytes && vmdk_is_blank(at[-1]))
         at--;
     return at == text->bytes || at[-1] == '\n';
 }
 
-/* Not line by line: a hostile text may have a million of them. */
+/* Searches for the key instead of going line by line: a hostile text may have a million lines. */
 bool vmdk_text_value(struct vmdk_text text, const char *key, struct vmdk_text *value)
 {
     struct vmdk_text rest = text, line, behind;
@@ -155,11 +154,11 @@ bool vmdk_text_value(struct vmdk_text text, const char *key, struct vmdk_text *v
 
     while ((at = memmem(rest.bytes, rest.length, key, length))) {
         vmdk_text_skip(&rest, (size_t)(at - rest.bytes) + length);
-        if (!begins_line(&text, at))
+        if (!vmdk_text_begins_line(&text, at))
             continue;
         behind = rest;
         line = vmdk_text_until(&behind, '\n');
-        trim(&line);
+        vmdk_text_trim(&line);
         if (!line.length || line.bytes[0] != '=')
             continue;
         vmdk_text_skip(&line, 1);
