@@ -2,9 +2,9 @@
 /*
  * qed: QEMU Enhanced Disk (QEMU, docs/interop/qed_spec.txt). Little endian.
  *
- * A two-level table (L1, L2), all tables of one size, maps guest clusters to host clusters; what
- * the file does not map comes from a backing file if the header names one. Offsets of tables and
- * clusters must lie on a cluster boundary behind the header and in the file.
+ * Two levels of tables (L1, L2), all of one size, map guest clusters to clusters of the file.
+ * Unmapped clusters come from the backing file, if the header names one. Tables and clusters must
+ * be aligned to clusters, after the header, and inside the file.
  */
 #include <errno.h>
 
@@ -40,14 +40,14 @@ enum {
     CLUSTER_SIZE_MAX = 64 << 20,
     TABLE_SIZE_MAX = 16,
 
-    BACKING_FILENAME_MAX = 4095, /* qemu's: a path of the host */
+    BACKING_FILENAME_MAX = 4095, /* qemu's limit, PATH_MAX - 1 */
 
     SECTOR = 512,
     ENTRY_BYTES = 8,
     ENTRY_HOLE = 0,
     ENTRY_ZERO = 1,
 
-    L2_WINDOW_BYTES = 256 << 10, /* ours: of L2 tables, or of one, that is read at once */
+    L2_WINDOW_BYTES = 256 << 10, /* ours: bytes of L2 tables, or of one L2 table, read at once */
 };
 
 #define MAGIC "QED"
@@ -56,28 +56,28 @@ struct qed {
     uint64_t cluster_size;
     uint64_t table_bytes; /* of the L1 table and of each L2 table */
     uint64_t header_bytes;
-    uint64_t clusters_start; /* where clusters may be: from here, behind the header */
-    uint64_t clusters_end;   /* to where the last whole one of the file ends */
-    uint64_t l2_guest_bytes; /* what one L2 table maps */
+    uint64_t clusters_start; /* offsets of clusters and tables: from the end of the header */
+    uint64_t clusters_end;   /* to the end of the last whole cluster in the file */
+    uint64_t l2_guest_bytes; /* guest bytes that one L2 table maps */
     struct image_table l1;
     struct image_window l2;
-    uint64_t l2_start, l2_end; /* guest bytes that the entries in window l2 map */
+    uint64_t l2_start, l2_end; /* guest range that the entries in window l2 map */
 };
 
-/* Whether a cluster may be there: not so for what holes and zero clusters have as their entry. */
+/* Whether a cluster may have this offset. The entries of holes and zero clusters (0, 1) may not. */
 static inline bool qed_is_cluster(const struct qed *q, uint64_t offset)
 {
     return !(offset & (q->cluster_size - 1)) && offset >= q->clusters_start &&
            offset < q->clusters_end;
 }
 
-/* Whether a table may be there, all of it. */
+/* Whether a table may have this offset: all of it must be inside the file. */
 static bool qed_is_table(const struct qed *q, uint64_t offset)
 {
     return qed_is_cluster(q, offset) && q->table_bytes <= q->clusters_end - offset;
 }
 
-/* Why a cluster or a table may not be there, in words. */
+/* Why a cluster or a table may not have this offset, for a message. */
 static const char *qed_misplacement(const struct qed *q, uint64_t offset)
 {
     if (offset & (q->cluster_size - 1))
@@ -85,7 +85,7 @@ static const char *qed_misplacement(const struct qed *q, uint64_t offset)
     return offset < q->clusters_start ? "in the header" : "past the end of the file";
 }
 
-/* The sizes with which everything else is reckoned. */
+/* Sets the sizes of clusters, tables and the header, and where clusters may be. */
 static int qed_open_sizes(struct disk *disk, const uint8_t *header)
 {
     struct qed *q = disk->state;
@@ -101,9 +101,9 @@ static int qed_open_sizes(struct disk *disk, const uint8_t *header)
                           CLUSTER_SIZE_MIN, CLUSTER_SIZE_MAX);
     if (!is_power_of_two(table_size) || table_size > TABLE_SIZE_MAX)
         return image_fail(disk->img, EUCLEAN,
-                          "qed: table_size %u is not a power of two of at most %d clusters",
+                          "qed: table_size %u (clusters) is not a power of two up to %d",
                           table_size, TABLE_SIZE_MAX);
-    /* qemu's limit: in bytes it fits in 32 bits. */
+    /* qemu's limit: the size in bytes fits in 32 bits. */
     if (header_size > UINT32_MAX / cluster_size)
         return image_fail(disk->img, EUCLEAN, "qed: header_size %u is more than %u clusters",
                           header_size, UINT32_MAX / cluster_size);
@@ -111,7 +111,7 @@ static int qed_open_sizes(struct disk *disk, const uint8_t *header)
     q->table_bytes = (uint64_t)table_size * cluster_size;
     q->header_bytes = (uint64_t)header_size * cluster_size;
     q->l2_guest_bytes = q->table_bytes / ENTRY_BYTES * cluster_size;
-    /* As qemu has it: the file in whole sectors, of that whole clusters. */
+    /* As in qemu: the file's size, rounded up to sectors, then down to clusters. */
     checked_round_up(image_size(disk->img), SECTOR, &end);
     q->clusters_end = end - end % cluster_size;
     q->clusters_start = max_u64(q->header_bytes, ENTRY_ZERO + 1);
@@ -119,8 +119,8 @@ static int qed_open_sizes(struct disk *disk, const uint8_t *header)
 }
 
 /*
- * The size, and the L1 table. With large clusters tables can map more than 2^64 bytes: there qemu
- * reckons in 64 bits, and refuses good images.
+ * Sets the virtual size and the L1 table. Large tables of large clusters can map more than 2^64
+ * bytes; there qemu's arithmetic overflows, and it refuses good images.
  */
 static int qed_open_l1(struct disk *disk, const uint8_t *header)
 {
@@ -136,8 +136,7 @@ static int qed_open_l1(struct disk *disk, const uint8_t *header)
     if (!checked_mul(q->l1.entries, q->l2_guest_bytes, &most) || most > DISK_BYTES_MAX)
         most = DISK_BYTES_MAX;
     if (size > most)
-        return image_fail(disk->img, EFBIG,
-                          "qed: image_size %llu is more than the %llu bytes that a disk can have",
+        return image_fail(disk->img, EFBIG, "qed: image_size %llu is more than the maximum of %llu",
                           (unsigned long long)size, (unsigned long long)most);
     if (!qed_is_table(q, q->l1.offset))
         return image_fail(disk->img, EUCLEAN, "qed: the L1 table at offset %llu is %s",
@@ -162,7 +161,7 @@ static int qed_open_backing(struct disk *disk, const uint8_t *header)
     if (length > BACKING_FILENAME_MAX)
         return image_fail(disk->img, EUCLEAN, "qed: backing_filename_size %u is more than %d",
                           length, BACKING_FILENAME_MAX);
-    /* "No probe" is said of raw files, which could look like any format. */
+    /* The flag means that the backing file is raw, whatever its content looks like. */
     return disk_read_reference(
         disk,
         (struct reference){.role = REFERENCE_BELOW,
@@ -183,10 +182,11 @@ static int qed_open(struct disk *disk)
         return error;
     disk->state = q;
     if (memcmp(header, MAGIC, sizeof MAGIC) != 0)
-        return image_fail(disk->img, EUCLEAN, "qed: no magic (QED\\0) at the start");
+        return image_fail(disk->img, EUCLEAN, "qed: magic 0x%08x at offset 0 is not 0x%08x",
+                          be32(header), be32((const uint8_t *)MAGIC));
     unknown = le64(header + HEADER_FEATURES) & ~(uint64_t)FEATURES_KNOWN;
     if (unknown)
-        return image_fail(disk->img, ENOTSUP, "qed: unknown features 0x%llx",
+        return image_fail(disk->img, ENOTSUP, "qed: features has unknown bits 0x%llx",
                           (unsigned long long)unknown);
     error = qed_open_sizes(disk, header);
     if (!error)
@@ -194,13 +194,15 @@ static int qed_open(struct disk *disk)
     if (!error)
         error = qed_open_backing(disk, header);
     if (!error && (le64(header + HEADER_FEATURES) & FEATURE_NEED_CHECK))
-        image_note(disk->img, "qed: marked need-check: the image is open, or was not closed");
+        image_note(
+            disk->img,
+            "qed: features has need-check set: the image is open or was not closed properly");
     return error;
 }
 
 /*
- * Reads the entries that map offset: the table of l1[0] and those that follow it both in the L1
- * table and in the file; of a table larger than the window, a piece.
+ * Reads the L2 entry for offset and its neighbours: the table of l1[0], and those of the next
+ * entries as long as they follow it in the file; of a table larger than the window, a piece.
  */
 static int qed_load_l2(struct disk *disk, uint64_t offset, const uint8_t *l1, uint64_t count)
 {
@@ -225,8 +227,8 @@ static int qed_load_l2(struct disk *disk, uint64_t offset, const uint8_t *l1, ui
     length = min_u64(tables * q->table_bytes, window);
     if (!q->l2.bytes)
         error = image_window_begin(disk->img, &q->l2, window);
-    /* A table that is met again is read again, so that the budget sees tables that go round in
-     * circles. */
+    /* Read again what may be in the window already: entries that share a table must use up the
+     * session's budget, or a small file could make a walk endless. */
     q->l2.length = 0;
     q->l2_end = 0;
     if (!error)
@@ -239,8 +241,8 @@ static int qed_load_l2(struct disk *disk, uint64_t offset, const uint8_t *l1, ui
 }
 
 /*
- * Makes window l2 hold the entry that maps offset. Returns 1; or 0 with *hole set to the guest
- * bytes from offset on for which there is no table; or -errno.
+ * Brings the L2 entry for offset into window l2. Returns 1; 0 if there is no L2 table, with *hole
+ * set to the number of guest bytes without a table from offset on; -errno.
  */
 static int qed_find_l2(struct disk *disk, uint64_t offset, uint64_t *hole)
 {
@@ -271,7 +273,7 @@ static inline enum extent_kind qed_entry_kind(uint64_t entry)
     return entry == ENTRY_HOLE ? EXTENT_HOLE : EXTENT_DATA;
 }
 
-/* Entries that are all zero clusters, or all holes, as the first one is. */
+/* Counts the entries from the first on that are equal: all holes, or all zero clusters. */
 static uint64_t qed_equal_run(const uint8_t *entries, uint64_t count)
 {
     uint64_t first = le64(entries), n = 1;
@@ -281,7 +283,7 @@ static uint64_t qed_equal_run(const uint8_t *entries, uint64_t count)
     return n;
 }
 
-/* Good clusters. */
+/* Counts the entries from the first on that are valid clusters. */
 static uint64_t qed_data_run(const struct qed *q, const uint8_t *entries, uint64_t count)
 {
     uint64_t n = 1;
@@ -291,7 +293,7 @@ static uint64_t qed_data_run(const struct qed *q, const uint8_t *entries, uint64
     return n;
 }
 
-/* Good clusters that follow each other in the file. */
+/* Counts the entries from the first on that are valid clusters and contiguous in the file. */
 static uint64_t qed_contiguous_run(const struct qed *q, const uint8_t *entries, uint64_t count)
 {
     uint64_t n = 1, next = le64(entries) + q->cluster_size;
@@ -339,7 +341,7 @@ static const struct field_word feature_words[] = {
 };
 static const struct field_word no_words[] = {{0, NULL}};
 
-/* Under the names of the specification's section "Header". */
+/* The names are those of the specification, section "Header". */
 static const struct field header_fields[] = {
     {"magic", 0, 4, field_hex, NULL},
     {"cluster_size", HEADER_CLUSTER_SIZE, 4, field_le, NULL},
@@ -356,7 +358,7 @@ static const struct field header_fields[] = {
 
 static const struct field backing_fields[] = {{"backing_filename", 0, 0, field_text, NULL}};
 
-/* Without a backing file the header ends before what would name it. */
+/* Without a backing file the header ends before the fields that locate its name. */
 static int qed_find_header(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
     const uint8_t *header;
