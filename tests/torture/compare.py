@@ -73,14 +73,14 @@ def lacks_key(case):
     return case.ours.text is not None and "key-secret' is required" in case.theirs.words
 
 
-# What the manual says of differences, and whether a case is one of these.
+# Differences that the manual documents: words of the manual, and whether a case is one of these.
 MANUAL = (
-    ("A differencing VHD tells sector by sector what is its own", is_differencing),
-    ("an image with a bad entry still tells its format and its size", has_bad_entry),
-    ("The blocks of a VHD of less than 4096 bytes have a sector bitmap", has_small_blocks),
-    ("Its property list is read strictly", has_strange_list),
+    ("A differencing VHD is read sector by sector", is_differencing),
+    ("an image with a bad table entry still has its format and its size", has_bad_entry),
+    ("VHD blocks smaller than 4096 bytes have a sector bitmap", has_small_blocks),
+    ("The property list of a DMG must be well-formed", has_strange_list),
     ("images are measured without their key", lacks_key),
-    ("The guest's bytes that are past the end of the image's file are an error to who reads them", reads_past_end),
+    ("Guest data past the end of the image file is an error", reads_past_end),
 )
 
 
@@ -94,7 +94,7 @@ class Documented:
         said = " ".join(re.sub(r"^\.[A-Z]+\b", "", line).strip() for line in lines)
         missing = [words for words, _ in MANUAL if words not in said]
         if missing:
-            raise SystemExit(f"the manual does not say: {missing}")
+            raise SystemExit(f"the manual does not have: {missing}")
         for path in sorted(pathlib.Path(fixtures).glob("*/*.expect")):
             text = path.read_text(errors="replace")
             remark = re.search("^# qemu-img: (differs|same: |refuses: )", text, re.MULTILINE)
