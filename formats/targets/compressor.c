@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Compressed sizes, by zlib and zstd. What is made is dropped, but there is a place for it of just
- * the limit: whether something fits, and how zstd does it, depends on that.
+ * Compressed sizes, by zlib and zstd. The output is dropped, but its buffer has exactly the size
+ * that qemu gives it: whether the output fits, and how zstd compresses, depends on that size.
  */
 #include "compressor.h"
 
@@ -19,7 +19,7 @@ struct compressor {
     enum compression kind;
     z_stream z;
     ZSTD_CCtx *zstd;
-    uint8_t *made; /* limit bytes */
+    uint8_t *output; /* limit bytes */
     size_t limit;
 };
 
@@ -45,32 +45,32 @@ struct compressor *compressor_begin(struct image *img, enum compression kind, si
     if (!c)
         return NULL;
     *c = (struct compressor){.img = img, .kind = kind, .limit = limit};
-    c->made = image_alloc(img, limit);
-    if (!c->made)
+    c->output = image_alloc(img, limit);
+    if (!c->output)
         return NULL;
     if (begin_library(c))
         return c;
     compressor_end(c);
-    image_fail(img, ENOMEM, "no memory to compress");
+    image_fail(img, ENOMEM, "compressor: out of memory");
     return NULL;
 }
 
-static int64_t deflated(struct compressor *c, const uint8_t *bytes, size_t length)
+static int64_t deflate_size(struct compressor *c, const uint8_t *bytes, size_t length)
 {
     if (deflateReset(&c->z) != Z_OK)
-        return image_fail(c->img, ENOMEM, "no memory to compress");
-    /* zlib takes no pointer to const, and does not write there. */
+        return image_fail(c->img, ENOMEM, "compressor: out of memory");
+    /* Cast away const: zlib only reads through next_in. */
     c->z.next_in = (z_const Bytef *)bytes;
     c->z.avail_in = (unsigned)length;
-    c->z.next_out = c->made;
+    c->z.next_out = c->output;
     c->z.avail_out = (unsigned)c->limit;
     return deflate(&c->z, Z_FINISH) == Z_STREAM_END ? (int64_t)c->z.total_out : 0;
 }
 
-static int64_t zstd_made(struct compressor *c, const uint8_t *bytes, size_t length)
+static int64_t zstd_size(struct compressor *c, const uint8_t *bytes, size_t length)
 {
     ZSTD_inBuffer in = {bytes, length, 0};
-    ZSTD_outBuffer out = {c->made, c->limit, 0};
+    ZSTD_outBuffer out = {c->output, c->limit, 0};
     size_t left;
 
     ZSTD_CCtx_reset(c->zstd, ZSTD_reset_session_only);
@@ -82,7 +82,8 @@ static int64_t zstd_made(struct compressor *c, const uint8_t *bytes, size_t leng
 
 int64_t compressor_size(struct compressor *c, const uint8_t *bytes, size_t length)
 {
-    return c->kind == COMPRESSION_ZSTD ? zstd_made(c, bytes, length) : deflated(c, bytes, length);
+    return c->kind == COMPRESSION_ZSTD ? zstd_size(c, bytes, length)
+                                       : deflate_size(c, bytes, length);
 }
 
 void compressor_end(struct compressor *c)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How many bytes a unit takes compressed, by the libraries and with the settings that qemu uses. */
+/* Compressed sizes, by the libraries and with the settings that qemu uses. */
 #ifndef FORMATS_TARGETS_COMPRESSOR_H
 #define FORMATS_TARGETS_COMPRESSOR_H
 
@@ -11,19 +11,21 @@ struct image;
 
 enum compression {
     COMPRESSION_ZLIB,    /* a zlib stream; vmdk */
-    COMPRESSION_DEFLATE, /* raw deflate with a window of 4 KiB; qcow, qcow2 */
+    COMPRESSION_DEFLATE, /* a raw deflate stream with a window of 4 KiB; qcow, qcow2 */
     COMPRESSION_ZSTD,    /* qcow2 */
 };
 
-struct compressor; /* holds what the library has allocated */
+struct compressor; /* owns memory of the library: must be ended */
 
-/* Begins one, for what takes at most limit bytes. NULL, said: out of memory. */
+/* Begins a compressor with an output buffer of limit bytes. Returns NULL, already reported, if
+ * there is no memory. */
 struct compressor *compressor_begin(struct image *img, enum compression kind, size_t limit);
 
-/* The bytes that length bytes take; 0: more than the limit. -ENOMEM, said. */
+/* Returns the compressed size of length bytes, 0 if the output does not fit in the limit, or
+ * -ENOMEM, already reported. */
 int64_t compressor_size(struct compressor *c, const uint8_t *bytes, size_t length);
 
-/* Gives the memory of the library back. NULL is allowed. */
+/* Frees the memory of the library. c may be NULL. */
 void compressor_end(struct compressor *c);
 
 #endif

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Conversions: those whose size touched units tell, and the way to the models of the others. */
+/* Conversions: counts touched units, or calls the target's own model. */
 #include "conversion.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "formats/checked.h"
 #include "formats/image.h"
+#include "formats/zeros.h"
 
 int conversion_units(uint64_t offset, const uint8_t *bytes, size_t length, uint64_t unit,
                      int (*take)(void *, uint64_t, const uint8_t *, size_t), void *context)
@@ -18,7 +18,7 @@ int conversion_units(uint64_t offset, const uint8_t *bytes, size_t length, uint6
         const uint8_t *begin = bytes + at;
         size_t n = (size_t)min_u64(unit, length - at);
 
-        if (*begin || memcmp(begin, begin + 1, n - 1) != 0)
+        if (!are_zeros(begin, n))
             error = take(context, offset + at, begin, n);
     }
     return error;
@@ -43,7 +43,7 @@ int conversion_begin(struct conversion *c, struct image *img, const struct targe
         c->model = target->model(options);
     if (c->model)
         error = c->model->begin(c, why);
-    else /* refuses here already what it will refuse */
+    else /* refuse before the walk, not after it */
         error = target->size(options, virtual_size, (uint64_t[TARGET_UNITS_MAX]){0}, &size, why);
     if (error)
         conversion_end(c);

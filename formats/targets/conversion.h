@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The exact size of what `qemu-img convert` writes, told by the walk over what is written
- * (data-walk.h). Most targets need only the units that are touched; where the layout depends on
- * more, the target has a model of its own, <format>-written.c.
+ * The exact size of the files that `qemu-img convert` writes, from the guest data that it writes
+ * (data-walk.h). For most targets the touched units decide. A target whose layout depends on more
+ * has a model of its own in <format>-written.c.
  */
 #ifndef FORMATS_TARGETS_CONVERSION_H
 #define FORMATS_TARGETS_CONVERSION_H
@@ -14,46 +14,48 @@
 
 enum { CONVERSION_NAME_MAX = 512 };
 
-/* One of the files that are written. */
+/* One of the files that a conversion writes. */
 struct conversion_file {
-    char name[CONVERSION_NAME_MAX]; /* without a directory */
+    char name[CONVERSION_NAME_MAX]; /* without directory */
     uint64_t size;                  /* bytes */
 };
 
 struct conversion {
-    struct image *img; /* whose memory it takes */
+    struct image *img; /* the session whose memory it uses */
     const struct target *target;
     const struct target_options *options;
     uint64_t virtual_size;
-    const char *name; /* of the file, without a directory */
+    const char *name; /* of the file, without directory */
 
-    const struct conversion_model *model; /* NULL: the units tell */
-    void *state;                          /* the model's own */
+    const struct conversion_model *model; /* NULL: the touched units decide */
+    void *state;                          /* of the model */
     struct unit_count counts[TARGET_UNITS_MAX];
     size_t kinds;  /* of units */
-    uint64_t size; /* bytes of all files, once it is told */
+    uint64_t size; /* bytes of all files, set by conversion_size() */
 };
 
-/* How a target tells its size that touched units do not tell. What is NULL it has no need of. */
+/* The size model of a target whose size does not follow from touched units. Functions that a model
+ * does not need are NULL, except begin and size. */
 struct conversion_model {
-    /* May set c->state. 0 or -errno, why says. */
+    /* May set c->state. Returns 0 or -errno, with a message in why. */
     int (*begin)(struct conversion *c, struct reason *why);
-    /* As in struct data_walk_sink. */
+    /* The calls of struct data_walk_sink. */
     int (*run)(struct conversion *c, uint64_t offset, uint64_t length);
     int (*written)(struct conversion *c, uint64_t offset, uint64_t length);
     int (*slab)(struct conversion *c, uint64_t offset, const uint8_t *bytes, size_t length);
-    /* *size: bytes of all files. 0 or -errno, why says. */
+    /* Sets *size to the bytes of all files. Returns 0 or -errno, with a message in why. */
     int (*size)(struct conversion *c, uint64_t *size, struct reason *why);
-    /* How many files there are, and one of them, once the size is told. NULL: one. */
+    /* The number of files, and one of them; called after size(). NULL: one file. */
     uint64_t (*files)(const struct conversion *c);
     void (*file)(const struct conversion *c, uint64_t number, struct conversion_file *file);
-    /* Gives back what is not the session's. */
+    /* Frees what is not memory of the session. */
     void (*close)(struct conversion *c);
 };
 
 /*
- * For models: takes the units of a slab that have a byte that is not zero, of unit bytes from a
- * multiple of these on, to the end of the slab. 0, or what take() has returned first.
+ * For models: calls take() for each unit of a slab that is not all zeros. offset is a multiple of
+ * unit; the last unit may be cut at the end of the slab. Returns 0, or the first other value that
+ * take() returned.
  */
 int conversion_units(uint64_t offset, const uint8_t *bytes, size_t length, uint64_t unit,
                      int (*take)(void *context, uint64_t offset, const uint8_t *bytes,
@@ -61,33 +63,34 @@ int conversion_units(uint64_t offset, const uint8_t *bytes, size_t length, uint6
                      void *context);
 
 /*
- * Begins the conversion of a disk of virtual_size bytes to a file of that name. All that is pointed
- * to must live as long as it. 0; or -errno, why says, in qemu's words where qemu refuses it. Then
- * there is nothing to end.
+ * Begins the conversion of a disk of virtual_size bytes to a file of that name. The arguments must
+ * live as long as the conversion, except why. Returns 0 or -errno with a message in why, in qemu's
+ * words where qemu refuses the conversion; after an error there is nothing to end.
  */
 int conversion_begin(struct conversion *c, struct image *img, const struct target *target,
                      const struct target_options *options, uint64_t virtual_size, const char *name,
                      struct reason *why);
 
-/* Whether the size depends on what is written: else no walk is needed. */
+/* Whether the size depends on the guest data. If not, no walk is needed. */
 bool conversion_reads(const struct conversion *c);
 
-/* Whether it needs the bytes. */
+/* Whether the model needs the bytes, not only the offsets. */
 bool conversion_wants_slabs(const struct conversion *c);
 
-/* What the walk tells. 0 or -errno, said. */
+/* The calls of struct data_walk_sink. Return 0 or -errno, already reported. */
 int conversion_run(struct conversion *c, uint64_t offset, uint64_t length);
 int conversion_written(struct conversion *c, uint64_t offset, uint64_t length);
 int conversion_slab(struct conversion *c, uint64_t offset, const uint8_t *bytes, size_t length);
 
-/* Bytes of all files that are written, once the walk has told all. 0 or -errno, why says. */
+/* Sets *size to the bytes of all files; call it after the walk. Returns 0 or -errno, with a message
+ * in why. */
 int conversion_size(struct conversion *c, uint64_t *size, struct reason *why);
 
-/* How many files there are, and one of them by its number; once the size is known. */
+/* The number of files, and one of them, from 0 on. Call them after conversion_size(). */
 uint64_t conversion_files(const struct conversion *c);
 void conversion_file(const struct conversion *c, uint64_t number, struct conversion_file *file);
 
-/* Ends what conversion_begin() began, also after errors. */
+/* Ends the conversion; also needed after errors of the calls above, except conversion_begin(). */
 void conversion_end(struct conversion *c);
 
 #endif

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The walk over the guest's data, slab by slab: what the stream tells as data is read, in reads as
- * long as a slab and the file allow, and looked through for zeros. What is no data costs nothing.
+ * The walk over the guest data, slab by slab. Extents of data are read, adjacent ones with one read
+ * where slab and file allow it, and searched for zeros. Extents that are not data cost nothing.
  *
- * qemu-img reads a run of data in buffers of 2 MiB from its beginning on, and looks for zeros in
- * each of them, in blocks that are aligned on the disk. Where runs do not begin with a block, that
- * makes pieces that are smaller.
+ * qemu-img reads a run of data from its beginning in buffers of 2 MiB and looks for zeros in each
+ * buffer, in blocks that are aligned on the disk. Where a run or a buffer does not begin with a
+ * block, the piece that is examined is smaller than a block.
  */
 #include "data-walk.h"
 
@@ -20,12 +20,13 @@
 #include "formats/zeros.h"
 
 enum {
-    PROGRESS_EXTENTS = 64, /* a few milliseconds, even if each takes a table to be read */
-    RUNS_MAX = DATA_WALK_SLAB / DATA_WALK_BLOCK, /* that are read together: none is shorter then */
+    PROGRESS_EXTENTS = 64, /* a few milliseconds, even if each needs a table to be read */
+    RUNS_MAX =
+        DATA_WALK_SLAB / DATA_WALK_BLOCK, /* runs in one read: only whole blocks are joined */
 };
 
-/* Compressed data may make so many times the bytes of all files, and this much more, if each of its
- * bytes is looked at again, as to compress it: ours. What makes more repeats itself. */
+/* Compressed data may expand to so many times the bytes of all files, and this many bytes more, if
+ * the sink processes every byte (it may compress them). Ours; more needs repeated data. */
 enum { UNPACKED_TIMES = 256 };
 #define UNPACKED_BYTES (UINT64_C(4) << 30)
 
@@ -36,29 +37,28 @@ struct run {
 struct walk {
     struct disk *disk;
     const struct data_walk_sink *sink;
-    uint64_t plain; /* bytes that were read as they stand in files */
-    uint64_t unpacked;
+    uint64_t plain;    /* bytes read without decoding */
+    uint64_t unpacked; /* bytes decompressed */
     struct extents stream;
 
-    uint64_t slab;        /* where the one begins that is at hand */
-    uint8_t *bytes;       /* of it, as far as they were read */
-    size_t filled;        /* up to here, also zeros */
-    bool is_written;      /* something of it was told */
-    uint64_t offset, end; /* what is to be told next; both the same: nothing */
+    uint64_t slab;        /* guest offset of the current slab */
+    uint8_t *bytes;       /* its bytes, up to filled */
+    size_t filled;        /* gaps between extents are zeros only if the sink takes slabs */
+    bool is_written;      /* written() was called for it */
+    uint64_t offset, end; /* the next call of written(); equal: none */
 
-    struct extent part;           /* of the slab, that is to be read next; length 0: none */
-    uint64_t run;                 /* where its run begins */
-    struct run runs[RUNS_MAX];    /* that begin in the part: which, */
-    size_t runs_told, runs_count; /* and how many were told */
+    struct extent pending;         /* an extent in the slab that is not read yet; length 0: none */
+    uint64_t run;                  /* guest offset where its run begins */
+    struct run runs[RUNS_MAX];     /* the runs that begin in it */
+    size_t runs_begun, runs_count; /* runs_begun: for so many of them run() was called */
 };
 
-static int tell_progress(const struct walk *w, uint64_t offset)
+static int report_progress(const struct walk *w, uint64_t offset)
 {
     return w->sink->progress ? w->sink->progress(w->sink->context, offset) : 0;
 }
 
-/* Tells what was found to be written. */
-static int tell(struct walk *w)
+static int flush_written(struct walk *w)
 {
     uint64_t offset = w->offset, length = w->end - offset;
 
@@ -69,10 +69,10 @@ static int tell(struct walk *w)
     return w->sink->written(w->sink->context, offset, length);
 }
 
-/* A piece that is written: more of the last one, or another. */
-static int take_piece(struct walk *w, uint64_t offset, uint64_t end)
+/* Adds a piece that is written; joins it to the one before if they are adjacent. */
+static int add_piece(struct walk *w, uint64_t offset, uint64_t end)
 {
-    int error = offset == w->end ? 0 : tell(w);
+    int error = offset == w->end ? 0 : flush_written(w);
 
     if (w->offset == w->end)
         w->offset = offset;
@@ -80,7 +80,7 @@ static int take_piece(struct walk *w, uint64_t offset, uint64_t end)
     return error;
 }
 
-/* Where the piece ends that begins there. */
+/* Returns the end of the piece that begins at offset. */
 static uint64_t piece_end(const struct walk *w, uint64_t offset)
 {
     uint64_t block = DATA_WALK_BLOCK - offset % DATA_WALK_BLOCK;
@@ -89,37 +89,37 @@ static uint64_t piece_end(const struct walk *w, uint64_t offset)
     return offset + min_u64(block, buffer);
 }
 
-/* Tells of the run that begins there, if one does: what was found before is of another. */
-static int tell_run(struct walk *w, uint64_t offset)
+/* Calls run() if a run begins at offset. Pieces before it belong to another run. */
+static int begin_run(struct walk *w, uint64_t offset)
 {
-    const struct run *run = &w->runs[w->runs_told];
+    const struct run *run = &w->runs[w->runs_begun];
     int error;
 
-    if (w->runs_told == w->runs_count || run->offset != offset)
+    if (w->runs_begun == w->runs_count || run->offset != offset)
         return 0;
-    w->runs_told++;
-    error = tell(w);
+    w->runs_begun++;
+    error = flush_written(w);
     return error ? error : w->sink->run(w->sink->context, run->offset, run->length);
 }
 
-/* Looks through the part, which has been read. */
-static int look_through(struct walk *w)
+/* Finds the pieces of the pending extent, whose bytes have been read, that are not zeros. */
+static int find_pieces(struct walk *w)
 {
-    uint64_t end = w->part.offset + w->part.length;
+    uint64_t end = w->pending.offset + w->pending.length;
     int error = 0;
 
-    for (uint64_t at = w->part.offset, next; at < end && !error; at = next) {
+    for (uint64_t at = w->pending.offset, next; at < end && !error; at = next) {
         next = min_u64(piece_end(w, at), end);
-        error = tell_run(w, at);
+        error = begin_run(w, at);
         if (!error && !are_zeros(w->bytes + (at - w->slab), (size_t)(next - at)))
-            error = take_piece(w, at, next);
+            error = add_piece(w, at, next);
     }
-    w->runs_told = w->runs_count = 0;
+    w->runs_begun = w->runs_count = 0;
     return error;
 }
 
-/* Zeros from where the slab is filled up to there, if somebody is to see them. */
-static void fill(struct walk *w, size_t end)
+/* Fills the slab up to end with zeros, if the sink takes slabs. */
+static void fill_zeros(struct walk *w, size_t end)
 {
     if (w->sink->slab)
         memset(w->bytes + w->filled, 0, end - w->filled);
@@ -134,20 +134,20 @@ static int check_unpacked(const struct walk *w)
         !checked_add(most, UNPACKED_BYTES, &most) || w->unpacked <= most)
         return 0;
     return image_fail(w->disk->img, EFBIG,
-                      "%s: compressed data makes more than %d times the bytes of the file",
+                      "%s: compressed data expands to more than %d times the bytes of the file",
                       w->disk->driver->name, UNPACKED_TIMES);
 }
 
-/* Reads the part, if there is one, and looks through it. 0 or -errno. */
-static int read_part(struct walk *w)
+/* Reads the pending extent, if there is one, and finds what is written of it. */
+static int read_pending(struct walk *w)
 {
-    const struct extent *e = &w->part;
+    const struct extent *e = &w->pending;
     size_t within = (size_t)(e->offset - w->slab), length = (size_t)e->length;
     int error = 0;
 
     if (!length)
         return 0;
-    fill(w, within);
+    fill_zeros(w, within);
     if (e->flags & EXTENT_COMPRESSED) {
         w->unpacked += length;
         error = check_unpacked(w);
@@ -160,41 +160,40 @@ static int read_part(struct walk *w)
     if (error)
         return error;
     w->filled += length;
-    error = look_through(w);
-    w->part.length = 0;
+    error = find_pieces(w);
+    w->pending.length = 0;
     return error;
 }
 
-/* Reads and tells what there is of the slab still to be read and told. */
+/* Finishes the slab: reads what is pending, and passes on what is not passed on yet. */
 static int end_slab(struct walk *w)
 {
     size_t length = (size_t)min_u64(DATA_WALK_SLAB, w->disk->virtual_size - w->slab);
-    int error = read_part(w);
+    int error = read_pending(w);
 
     if (!error)
-        error = tell(w);
+        error = flush_written(w);
     if (!error && w->is_written && w->sink->slab) {
-        fill(w, length);
+        fill_zeros(w, length);
         error = w->sink->slab(w->sink->context, w->slab, w->bytes, length);
     }
     return error;
 }
 
-/* Whether the part can be read together with what follows it on the disk, and has the same pieces
- * then. */
+/* Whether one read can cover the pending extent and e, and gives the same pieces as two. */
 static bool can_join(const struct walk *w, const struct extent *e)
 {
-    const struct extent *part = &w->part;
+    const struct extent *p = &w->pending;
 
-    return part->length && part->offset + part->length == e->offset && part->layer == e->layer &&
-           part->part == e->part && !((part->flags | e->flags) & EXTENT_COMPRESSED) &&
-           part->host + part->length == e->host && w->run % DATA_WALK_BLOCK == 0 &&
+    return p->length && p->offset + p->length == e->offset && p->layer == e->layer &&
+           p->part == e->part && !((p->flags | e->flags) & EXTENT_COMPRESSED) &&
+           p->host + p->length == e->host && w->run % DATA_WALK_BLOCK == 0 &&
            e->offset % DATA_WALK_BLOCK == 0;
 }
 
-/* The part that follows, or more of the one that is to be read: what of a run of data lies in one
- * slab. */
-static int take_part(struct walk *w, const struct extent *e, uint64_t run)
+/* Adds an extent that lies in one slab: joins it to the pending one, or makes it the pending one.
+ */
+static int add_extent(struct walk *w, const struct extent *e, uint64_t run)
 {
     uint64_t slab = e->offset - e->offset % DATA_WALK_SLAB;
     int error;
@@ -202,23 +201,23 @@ static int take_part(struct walk *w, const struct extent *e, uint64_t run)
     if (slab != w->slab) {
         error = end_slab(w);
         if (!error)
-            error = tell_progress(w, e->offset);
+            error = report_progress(w, e->offset);
         w->slab = slab;
         w->filled = 0;
         w->is_written = false;
     } else if (can_join(w, e)) {
-        w->part.length += e->length;
+        w->pending.length += e->length;
         return 0;
     } else {
-        error = read_part(w);
+        error = read_pending(w);
     }
-    w->part = *e;
+    w->pending = *e;
     w->run = run;
     return error;
 }
 
-/* A run of data, in parts. */
-static int take_run(struct walk *w, struct extent e)
+/* Adds a run of data, cut at the borders of slabs. */
+static int add_run(struct walk *w, struct extent e)
 {
     const struct run run = {e.offset, e.length};
     uint64_t end = e.offset + e.length;
@@ -226,7 +225,7 @@ static int take_run(struct walk *w, struct extent e)
 
     while (e.offset < end && !error) {
         e.length = min_u64(end - e.offset, DATA_WALK_SLAB - e.offset % DATA_WALK_SLAB);
-        error = take_part(w, &e, run.offset);
+        error = add_extent(w, &e, run.offset);
         if (e.offset == run.offset && w->sink->run)
             w->runs[w->runs_count++] = run;
         e.offset += e.length;
@@ -236,7 +235,8 @@ static int take_run(struct walk *w, struct extent e)
     return error;
 }
 
-/* Where the run ends that begins there: with the extent, or where qemu tells no more at once. */
+/* Returns the end of the run that begins at offset: the end of the extent, or of what qemu's block
+ * driver reports at once. */
 static uint64_t run_end(struct walk *w, const struct extent *e, uint64_t offset)
 {
     uint64_t most = disk_layer(w->disk, e->layer)->told_at_once, end = e->offset + e->length;
@@ -244,8 +244,8 @@ static uint64_t run_end(struct walk *w, const struct extent *e, uint64_t offset)
     return most ? min_u64(end, offset - offset % most + most) : end;
 }
 
-/* What the stream tells, which qemu may be told in several runs. */
-static int take_data(struct walk *w, const struct extent *e)
+/* Adds an extent of data, which may be several runs in qemu. */
+static int add_data(struct walk *w, const struct extent *e)
 {
     int error = 0;
 
@@ -257,13 +257,12 @@ static int take_data(struct walk *w, const struct extent *e)
         run.length = next - at;
         if (e->host != EXTENT_NO_HOST)
             run.host += at - e->offset;
-        error = take_run(w, run);
+        error = add_run(w, run);
     }
     return error;
 }
 
-/* The stream to its end. */
-static int walk(struct walk *w)
+static int walk_extents(struct walk *w)
 {
     struct extent e;
     unsigned extents = 0;
@@ -272,17 +271,17 @@ static int walk(struct walk *w)
     extents_begin(&w->stream, w->disk, EXTENTS_WANT_HOST);
     while (!error && (found = extents_next(&w->stream, &e)) == 1) {
         if (e.kind == EXTENT_DATA)
-            error = take_data(w, &e);
+            error = add_data(w, &e);
         if (!error && ++extents % PROGRESS_EXTENTS == 0)
-            error = read_part(w);
+            error = read_pending(w);
         if (!error && extents % PROGRESS_EXTENTS == 0)
-            error = tell_progress(w, w->stream.offset);
+            error = report_progress(w, w->stream.offset);
     }
     if (!error && found < 0)
         error = found;
     if (!error)
         error = end_slab(w);
-    return error ? error : tell_progress(w, w->disk->virtual_size);
+    return error ? error : report_progress(w, w->disk->virtual_size);
 }
 
 int data_walk(struct disk *disk, const struct data_walk_sink *sink)
@@ -293,5 +292,5 @@ int data_walk(struct disk *disk, const struct data_walk_sink *sink)
     if (!w.bytes)
         return -ENOMEM;
     image_begin_walk(disk->img);
-    return walk(&w);
+    return walk_extents(&w);
 }

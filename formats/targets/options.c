@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Options of targets as qemu-img takes them behind -o: what is a key, a flag, a size, a number; and
- * what is refused, in its words. Values are kept as given until the target looks at them, since
- * qemu looks at what a value means only when all of the text is read.
+ * Parses what qemu-img takes behind -o, and refuses what it refuses, in its words. The target's
+ * check functions run when all of the text has been read: qemu interprets values only then, and the
+ * order decides which error it reports.
  */
 #include "options.h"
 
@@ -14,7 +14,7 @@
 
 #include "formats/checked.h"
 
-/* What every format takes since every file does. The size of a source is not up to its options. */
+/* Keys of qemu's file driver, which every format takes. The source's size overrides `size`. */
 static const struct target_key common[] = {
     {"size", KEY_SIZE},
     {"preallocation", KEY_TEXT},
@@ -22,10 +22,10 @@ static const struct target_key common[] = {
     {"extent_size_hint", KEY_SIZE},
 };
 
-/* Keys of which the size of a conversion depends on a file that they name. */
+/* Keys that name a file on which the size of a conversion depends. */
 static const char *const other_files[] = {"backing_file", "data_file"};
 
-static struct target_value *find(struct target_values *values, const char *key)
+static struct target_value *find_value(struct target_values *values, const char *key)
 {
     for (size_t i = 0; i < values->count; i++)
         if (strcmp(values->keys[i].name, key) == 0)
@@ -42,20 +42,20 @@ const struct target_value *target_value(const struct target_values *values, cons
     return NULL;
 }
 
-uint64_t target_number(const struct target_values *values, const char *key, uint64_t otherwise)
+uint64_t target_number(const struct target_values *values, const char *key, uint64_t fallback)
 {
     const struct target_value *value = target_value(values, key);
 
-    return value->text ? value->number : otherwise;
+    return value->text ? value->number : fallback;
 }
 
 int target_choice(const struct target_values *values, const char *key, const char *const *names,
-                  int otherwise)
+                  int fallback)
 {
     const char *text = target_value(values, key)->text;
 
     if (!text)
-        return otherwise;
+        return fallback;
     for (int i = 0; names[i]; i++)
         if (strcmp(names[i], text) == 0)
             return i;
@@ -82,8 +82,8 @@ int target_check_preallocation(const struct target_values *values, struct reason
     return 0;
 }
 
-/* The factor that a letter stands for; 0: none. */
-static uint64_t factor_of(char letter)
+/* Returns the factor of a suffix letter; 0: it is none. */
+static uint64_t suffix_factor(char letter)
 {
     static const char letters[] = "BKMGTPE";
     const char *at = letter ? strchr(letters, toupper((unsigned char)letter)) : NULL;
@@ -91,7 +91,7 @@ static uint64_t factor_of(char letter)
     return at ? UINT64_C(1) << (10 * (at - letters)) : 0;
 }
 
-/* Reads "." and digits, perhaps none, in 2^-64. 0 or -EINVAL. */
+/* Parses "." and any digits behind it; *fraction is in units of 2^-64. Returns 0 or -EINVAL. */
 static int parse_fraction(const char **text, uint64_t *fraction)
 {
     char *end;
@@ -108,7 +108,8 @@ static int parse_fraction(const char **text, uint64_t *fraction)
     return 0;
 }
 
-/* A size: digits, perhaps a fraction, perhaps a letter; or hexadecimal. 0, -ERANGE or -EINVAL. */
+/* Parses a size as qemu's do_strtosz() does: decimal with an optional fraction, or hexadecimal
+ * without; then an optional suffix letter. Returns 0, -ERANGE or -EINVAL. */
 static int parse_size(const char *text, uint64_t *bytes)
 {
     uint64_t whole, fraction = 0, factor;
@@ -128,7 +129,7 @@ static int parse_size(const char *text, uint64_t *bytes)
     if (*at == '.' && !memchr(text, 'x', (size_t)(end - text)) &&
         !memchr(text, 'X', (size_t)(end - text)) && parse_fraction(&at, &fraction))
         return -EINVAL;
-    factor = factor_of(*at);
+    factor = suffix_factor(*at);
     at += factor != 0;
     if (*at || (factor <= 1 && fraction))
         return -EINVAL;
@@ -138,7 +139,8 @@ static int parse_size(const char *text, uint64_t *bytes)
     return product >> 64 ? -ERANGE : 0;
 }
 
-/* A number in any base of C; one with a sign counts from 2^64 down. 0, -ERANGE or -EINVAL. */
+/* Parses a number in any base of C. As in qemu, a negative one wraps around at 2^64. Returns 0,
+ * -ERANGE or -EINVAL. */
 static int parse_number(const char *text, uint64_t *number)
 {
     char *end;
@@ -185,8 +187,9 @@ static int parse_value(const struct target_key *key, const char *text, struct ta
     return 0;
 }
 
-/* Copies a value, where two commas stand for one, to the pool. Returns where its text ends. */
-static const char *take_value(struct target_values *values, const char *at)
+/* Copies a value to the pool, with doubled commas made single. Returns the end of the value in the
+ * text. */
+static const char *copy_value(struct target_values *values, const char *at)
 {
     for (; *at && (*at != ',' || at[1] == ','); at++) {
         values->pool[values->used++] = *at;
@@ -196,8 +199,9 @@ static const char *take_value(struct target_values *values, const char *at)
     return at;
 }
 
-/* Reads one key and its value. A key alone is on, or with "no" before it off. */
-static const char *take_pair(struct target_values *values, const char *at, char **key,
+/* Copies one key and its value to the pool. A key without a value is "on", or "off" if it begins
+ * with "no", which is then removed. Returns the end of the pair in the text. */
+static const char *copy_pair(struct target_values *values, const char *at, char **key,
                              const char **value)
 {
     size_t length = strcspn(at, "=,");
@@ -208,14 +212,14 @@ static const char *take_pair(struct target_values *values, const char *at, char 
     values->used += length + 1;
     if (at[length] == '=') {
         *value = values->pool + values->used;
-        return take_value(values, at + length + 1);
+        return copy_value(values, at + length + 1);
     }
     *value = strncmp(*key, "no", 2) == 0 ? "off" : "on";
     *key += strcmp(*value, "off") == 0 ? 2 : 0;
     return at + length;
 }
 
-/* Whether every part between commas is one: not empty, and not beginning with a comma. */
+/* Whether no element of the list is empty or begins with a (doubled) comma. */
 static bool is_list(const char *text)
 {
     const char *at = text;
@@ -239,10 +243,10 @@ static int parse_all(struct target_values *values, const char *text, struct reas
         char *key;
         int error;
 
-        at = take_pair(values, at, &key, &value);
-        if (strcmp(key, "id") == 0) /* of every list of options of qemu's, and nothing here */
+        at = copy_pair(values, at, &key, &value);
+        if (strcmp(key, "id") == 0) /* qemu takes it in every option list; it means nothing here */
             continue;
-        found = find(values, key);
+        found = find_value(values, key);
         if (!found)
             return target_refuse(why, EINVAL, "Invalid parameter '%s'", key);
         error = parse_value(&values->keys[found - values->values], value, found, why);
@@ -260,15 +264,15 @@ static void add_keys(struct target_values *values, const struct target_key *keys
     }
 }
 
-/* Reads the text into the values of the target's keys, of more keys, and of those that all have. 0
- * or -EINVAL. */
+/* Parses the text into the values of the target's keys, the keys in more, and the common ones.
+ * Returns 0 or -EINVAL. */
 static int parse_values(const struct target *target, const struct target_key *more,
                         const char *text, struct target_values *values, struct reason *why)
 {
-    /* Keys and values take as much of the pool as they are long, and a byte more at most each: that
-     * of the comma or the equals sign between them. A last one may add one. */
+    /* A key or value takes its length in the pool and a NUL, in place of the comma or the equals
+     * sign behind it. The last one has neither. */
     if (strlen(text) + 2 > sizeof values->pool)
-        return target_refuse(why, EINVAL, "options are longer than %zu bytes",
+        return target_refuse(why, EINVAL, "the options are longer than %zu bytes",
                              sizeof values->pool - 2);
     if (!is_list(text))
         return target_refuse(why, EINVAL, "Invalid option list: %s", text);
@@ -301,12 +305,12 @@ int target_options_parse_conversion(const struct target *target, const char *tex
     *options = target->defaults;
     error = error || !check ? error : check(&values, options, why);
     for (size_t i = 0; i < sizeof other_files / sizeof *other_files && !error; i++) {
-        const struct target_value *value = find(&values, other_files[i]);
+        const struct target_value *value = find_value(&values, other_files[i]);
 
         if (value && value->text)
             return target_refuse(why, ENOTSUP,
-                                 "%s: how much is written depends on another file, which is not "
-                                 "looked at",
+                                 "%s: the size of the conversion depends on that file, which is "
+                                 "never opened",
                                  other_files[i]);
     }
     return error;
@@ -319,8 +323,8 @@ bool target_options_equal(const struct target_options *a, const struct target_op
            a->header_size == b->header_size && a->refcount_bits == b->refcount_bits &&
            a->subformat == b->subformat && a->extended_l2 == b->extended_l2 &&
            a->is_v2 == b->is_v2 && a->force_size == b->force_size &&
-           a->zero_blocks == b->zero_blocks && a->whole == b->whole &&
-           a->compressed == b->compressed && a->zstd == b->zstd && a->encrypted == b->encrypted &&
-           a->preallocation == b->preallocation && a->many_heads == b->many_heads &&
-           a->text_bytes == b->text_bytes;
+           a->zero_blocks == b->zero_blocks && a->is_full == b->is_full &&
+           a->is_compressed == b->is_compressed && a->is_zstd == b->is_zstd &&
+           a->is_encrypted == b->is_encrypted && a->preallocation == b->preallocation &&
+           a->has_255_heads == b->has_255_heads && a->descriptor_bytes == b->descriptor_bytes;
 }

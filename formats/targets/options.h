@@ -1,54 +1,72 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* For the size models: the values of the keys that -o has for them. */
+/* Options of targets, as `qemu-img -o key=value,...` takes them. */
 #ifndef FORMATS_TARGETS_OPTIONS_H
 #define FORMATS_TARGETS_OPTIONS_H
 
 #include "refuse.h"
 #include "targets.h"
 
+/*
+ * Parses the text behind `qemu-img measure -O TARGET -o`: key=value,key=value; a comma in a value
+ * is doubled. Returns 0 or -EINVAL, with a message in why in qemu's words.
+ */
+int target_options_parse(const struct target *target, const char *text,
+                         struct target_options *options, struct reason *why);
+
+/* The same for `qemu-img convert -O TARGET -o`, where compressed=on stands for its -c. Also returns
+ * -ENOTSUP: the size depends on another file. */
+int target_options_parse_conversion(const struct target *target, const char *text,
+                                    struct target_options *options, struct reason *why);
+
+/* Whether both give the same sizes. */
+bool target_options_equal(const struct target_options *a, const struct target_options *b);
+
+/* The rest is for the targets' check functions. */
+
 enum {
     TARGET_KEYS_MAX = 32,
-    TARGET_TEXT_MAX = 1024, /* bytes of options; ours: a name in a directory has 255 at most */
+    TARGET_TEXT_MAX = 1024, /* bytes of options; ours: a file name has at most 255 */
 };
 
-enum target_kind { KEY_SIZE, KEY_NUMBER, KEY_BOOL, KEY_TEXT };
+enum target_key_kind { KEY_SIZE, KEY_NUMBER, KEY_BOOL, KEY_TEXT };
 
 /* A key that a target takes. */
 struct target_key {
     const char *name;
-    enum target_kind kind;
+    enum target_key_kind kind;
 };
 
-/* What was given for one. */
+/* The value given for a key. */
 struct target_value {
-    uint64_t number;  /* a size in bytes, a number, or whether it is on */
-    const char *text; /* as it was given; NULL: it was not */
+    uint64_t number;  /* KEY_SIZE: bytes; KEY_NUMBER; KEY_BOOL: 0 or 1 */
+    const char *text; /* the text of the value; NULL: the key was not given */
 };
 
 struct target_values {
     struct target_key keys[TARGET_KEYS_MAX];
     struct target_value values[TARGET_KEYS_MAX];
     size_t count;
-    char pool[TARGET_TEXT_MAX]; /* of the texts */
+    char pool[TARGET_TEXT_MAX]; /* holds the texts */
     size_t used;
 };
 
-/* What was given for the key, which the target has; without anything text is NULL. */
+/* Returns the value of a key, which the target must have. */
 const struct target_value *target_value(const struct target_values *values, const char *key);
 
-/* The number that was given for the key, or otherwise. */
-uint64_t target_number(const struct target_values *values, const char *key, uint64_t otherwise);
+/* Returns the number given for the key, or fallback if there is none. */
+uint64_t target_number(const struct target_values *values, const char *key, uint64_t fallback);
 
-/* The place in names, which end with NULL, of what was given for the key; or otherwise, or -1. */
+/* Returns the index in names (which ends with NULL) of the value given for the key, fallback if
+ * none was given, -1 if it is none of the names. */
 int target_choice(const struct target_values *values, const char *key, const char *const *names,
-                  int otherwise);
+                  int fallback);
 
-/* Refuses what was given for a key that knows some values only. */
+/* Refuses the value of a key that takes certain names only. name: the key's name in the message. */
 int target_not_accepted(const struct target_values *values, const char *key, const char *name,
                         struct reason *why);
 
-/* The preallocation of formats that leave it to the file that they are in, which for sparse files
- * changes nothing. 0 or -EINVAL. */
+/* Checks `preallocation` for formats that pass it on to the file system, where it does not change
+ * the size. Returns 0 or -EINVAL. */
 int target_check_preallocation(const struct target_values *values, struct reason *why);
 
 /* The keys of a cipher. */
@@ -60,24 +78,9 @@ int target_check_preallocation(const struct target_values *values, struct reason
         prefix "key-secret", KEY_TEXT                                                              \
     }
 
-/* The bytes in front of the data that a LUKS header and its key slots take, from the keys of a
- * cipher with that prefix. 0 or -EINVAL. */
+/* Sets *bytes to the size of a LUKS header with its key slots, from the cipher keys with that
+ * prefix. Returns 0 or -EINVAL. */
 int target_luks_header(const struct target_values *values, const char *prefix, uint64_t *bytes,
                        struct reason *why);
-
-/*
- * Reads what `qemu-img ... -O TARGET -o TEXT` takes: key=value,key=value, with two commas for one
- * in a value. 0 or -EINVAL, and why then says it in qemu's words.
- */
-int target_options_parse(const struct target *target, const char *text,
-                         struct target_options *options, struct reason *why);
-
-/* The same of `qemu-img convert -O TARGET -o TEXT`, and compressed=on for its -c. Also -ENOTSUP:
- * the size depends on another file. */
-int target_options_parse_conversion(const struct target *target, const char *text,
-                                    struct target_options *options, struct reason *why);
-
-/* Whether all sizes are the same with both. */
-bool target_options_equal(const struct target_options *a, const struct target_options *b);
 
 #endif

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The size of the qcow file that `qemu-img convert -c` writes: compressed clusters at the next
- * sector, clusters that do not get smaller and L2 tables at the next multiple of a cluster.
+ * The size of the qcow file that `qemu-img convert -c` writes. Compressed clusters begin at the
+ * next sector; L2 tables, and clusters that compression does not shrink, at the next multiple of
+ * the cluster size.
  */
 #include "qcow.h"
 
@@ -13,25 +14,23 @@
 #include "formats/checked.h"
 #include "formats/image.h"
 
-enum { SECTOR = 512 };
-
-struct writer {
+struct qcow_writer {
     struct compressor *compressor;
     uint64_t end;    /* bytes of the file */
-    uint64_t ranges; /* L2 tables before this one are there, or not needed any more */
+    uint64_t tables; /* L2 tables with a smaller number exist, or are not needed any more */
 };
 
-/* Puts bytes at the next multiple of unit behind the sector where the file ends. */
-static void append(struct writer *w, uint64_t unit, uint64_t bytes)
+/* Appends bytes at the next multiple of unit. */
+static void qcow_append(struct qcow_writer *w, uint64_t unit, uint64_t bytes)
 {
     w->end = div_up(w->end, unit) * unit + bytes;
 }
 
-static int begin(struct conversion *c, struct reason *why)
+static int qcow_begin_compressed(struct conversion *c, struct reason *why)
 {
     static const uint64_t none[TARGET_UNITS_MAX];
     struct target_size size;
-    struct writer *w = image_alloc(c->img, sizeof *w);
+    struct qcow_writer *w = image_alloc(c->img, sizeof *w);
     int error = c->target->size(c->options, c->virtual_size, none, &size, why);
 
     if (error)
@@ -44,51 +43,52 @@ static int begin(struct conversion *c, struct reason *why)
     return w->compressor ? 0 : target_refuse(why, ENOMEM, "out of memory");
 }
 
-static int take_cluster(void *context, uint64_t offset, const uint8_t *bytes, size_t length)
+static int qcow_write_cluster(void *context, uint64_t offset, const uint8_t *bytes, size_t length)
 {
-    struct writer *w = context;
+    struct qcow_writer *w = context;
     uint8_t padded[QCOW_CLUSTER] = {0};
-    int64_t made;
+    int64_t packed;
 
     memcpy(padded, bytes, length);
-    made = compressor_size(w->compressor, padded, QCOW_CLUSTER);
-    if (made < 0)
-        return (int)made;
-    if (offset / QCOW_RANGE >= w->ranges) {
-        append(w, QCOW_CLUSTER, QCOW_CLUSTER);
-        w->ranges = offset / QCOW_RANGE + 1;
+    packed = compressor_size(w->compressor, padded, QCOW_CLUSTER);
+    if (packed < 0)
+        return (int)packed;
+    if (offset / QCOW_RANGE >= w->tables) {
+        qcow_append(w, QCOW_CLUSTER, QCOW_CLUSTER);
+        w->tables = offset / QCOW_RANGE + 1;
     }
-    if (made)
-        append(w, SECTOR, (uint64_t)made);
+    if (packed)
+        qcow_append(w, TARGET_SECTOR, (uint64_t)packed);
     else
-        append(w, QCOW_CLUSTER, QCOW_CLUSTER);
+        qcow_append(w, QCOW_CLUSTER, QCOW_CLUSTER);
     return 0;
 }
 
-static int slab(struct conversion *c, uint64_t offset, const uint8_t *bytes, size_t length)
+static int qcow_write_slab(struct conversion *c, uint64_t offset, const uint8_t *bytes,
+                           size_t length)
 {
-    return conversion_units(offset, bytes, length, QCOW_CLUSTER, take_cluster, c->state);
+    return conversion_units(offset, bytes, length, QCOW_CLUSTER, qcow_write_cluster, c->state);
 }
 
-static int size(struct conversion *c, uint64_t *size, struct reason *why)
+static int qcow_compressed_size(struct conversion *c, uint64_t *size, struct reason *why)
 {
-    const struct writer *w = c->state;
+    const struct qcow_writer *w = c->state;
 
     (void)why;
     *size = w->end;
     return 0;
 }
 
-static void close_writer(struct conversion *c)
+static void qcow_close_compressed(struct conversion *c)
 {
-    struct writer *w = c->state;
+    struct qcow_writer *w = c->state;
 
     compressor_end(w->compressor);
 }
 
 const struct conversion_model qcow_compressed = {
-    .begin = begin,
-    .slab = slab,
-    .size = size,
-    .close = close_writer,
+    .begin = qcow_begin_compressed,
+    .slab = qcow_write_slab,
+    .size = qcow_compressed_size,
+    .close = qcow_close_compressed,
 };

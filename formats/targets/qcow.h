@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the models of a qcow file's size share. */
+/* Shared by the size models of qcow files. */
 #ifndef FORMATS_TARGETS_QCOW_H
 #define FORMATS_TARGETS_QCOW_H
 
 enum {
     QCOW_CLUSTER = 4096,
-    QCOW_RANGE = QCOW_CLUSTER / 8 * QCOW_CLUSTER, /* bytes of the disk that an L2 table tells of */
+    QCOW_RANGE = QCOW_CLUSTER / 8 * QCOW_CLUSTER, /* guest bytes that an L2 table maps */
 };
 
 extern const struct conversion_model qcow_compressed;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A qcow2 file as `qemu-img convert` fills it: what stands in it when it is made, and L2 tables and
- * data clusters in the order in which they come.
+ * A qcow2 file as `qemu-img convert` writes it: what it holds when it is created, then L2 tables
+ * and data clusters in the order in which they are written.
  */
 #ifndef FORMATS_TARGETS_QCOW2_WRITER_H
 #define FORMATS_TARGETS_QCOW2_WRITER_H
@@ -11,10 +11,10 @@
 
 enum {
     QCOW2_L1_ENTRY = 8,
-    QCOW2_L1_MAX = 32 << 20, /* bytes of an L1 table, as many as qemu makes */
+    QCOW2_L1_MAX = 32 << 20, /* bytes of an L1 table that qemu creates */
 };
 
-enum {
+enum qcow2_preallocation {
     QCOW2_PREALLOCATION_OFF,
     QCOW2_PREALLOCATION_METADATA,
     QCOW2_PREALLOCATION_FALLOC,
@@ -24,26 +24,27 @@ enum {
 struct qcow2_writer {
     struct qcow2_space space;
     uint64_t cluster;       /* bytes */
-    uint64_t subcluster;    /* bytes; written whole */
-    uint64_t table_entries; /* of an L2 table, */
-    uint64_t slice_entries; /* and of a slice of it */
-    uint64_t request_max;   /* clusters that are written at once */
-    uint64_t tables;        /* L2 tables before this one are there, or not needed any more */
-    uint64_t last;          /* guest clusters before this one the same; */
-    uint64_t last_host;     /* and where the last of them is */
+    uint64_t subcluster;    /* bytes; always written whole */
+    uint64_t table_entries; /* of an L2 table */
+    uint64_t slice_entries; /* of a slice of an L2 table */
+    uint64_t request_max;   /* clusters of one write request */
+    uint64_t tables;        /* L2 tables with a smaller number exist, or are not needed any more */
+    uint64_t next;          /* so do guest clusters with a smaller number */
+    uint64_t last_host;     /* the host cluster of guest cluster next - 1 */
 };
 
-/* Makes the file. 0; or why says: -EFBIG as qemu says it, -ENOMEM. */
+/* Creates the file. Returns 0, -EFBIG with a message in why in qemu's words, or -ENOMEM. */
 int qcow2_writer_begin(struct qcow2_writer *w, struct image *img, const struct target_options *o,
                        uint64_t virtual_size, struct reason *why);
 
-/* The L2 table for guest bytes at offset, unless it is there. Offsets ascend. */
+/* Allocates the L2 table that maps guest offset, unless it exists. Offsets must ascend. */
 void qcow2_writer_need_table(struct qcow2_writer *w, uint64_t offset);
 
-/* Writes guest bytes, and what belongs to their clusters, at once. Offsets ascend. */
+/* Writes guest bytes [offset, offset + length) in one go, and allocates their clusters and L2
+ * tables. Offsets must ascend. */
 void qcow2_writer_write(struct qcow2_writer *w, uint64_t offset, uint64_t length);
 
-/* The bytes of the file. 0; or -EFBIG, why says. */
+/* Sets *size to the bytes of the file. Returns 0 or -EFBIG, with a message in why. */
 int qcow2_writer_size(const struct qcow2_writer *w, uint64_t *size, struct reason *why);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the models of a qcow2 file's size share. */
+/* The conversion models of qcow2 files. */
 #ifndef FORMATS_TARGETS_QCOW2_H
 #define FORMATS_TARGETS_QCOW2_H
 

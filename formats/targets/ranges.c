@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Sets of ranges, in an array. Nearly all questions are about the last range or its neighbour. */
+/* Sets of ranges, in an array. Nearly all calls are about the last range or the one before it, so
+ * the search looks there first. */
 #include "ranges.h"
 
 #include <errno.h>
@@ -41,7 +42,7 @@ uint64_t ranges_run(const struct ranges *r, uint64_t begin, uint64_t end)
     return min_u64(end, r->ranges[i].end) - begin;
 }
 
-/* Makes room for a range at place i. False: there is none. */
+/* Inserts a range at index i. Returns false if there is no room. */
 static bool insert(struct ranges *r, size_t i, uint64_t begin, uint64_t end)
 {
     if (r->count == r->room) {
@@ -54,7 +55,7 @@ static bool insert(struct ranges *r, size_t i, uint64_t begin, uint64_t end)
     return true;
 }
 
-static void drop(struct ranges *r, size_t i, size_t count)
+static void delete (struct ranges *r, size_t i, size_t count)
 {
     memmove(r->ranges + i, r->ranges + i + count, (r->count - i - count) * sizeof *r->ranges);
     r->count -= count;
@@ -64,12 +65,12 @@ void ranges_add(struct ranges *r, uint64_t begin, uint64_t end)
 {
     size_t i = ranges_find(r, begin);
     bool joins_next = i < r->count && r->ranges[i].begin == end;
-    bool joins_last = i && r->ranges[i - 1].end == begin;
+    bool joins_previous = i && r->ranges[i - 1].end == begin;
 
-    if (joins_last && joins_next) {
+    if (joins_previous && joins_next) {
         r->ranges[i - 1].end = r->ranges[i].end;
-        drop(r, i, 1);
-    } else if (joins_last) {
+        delete (r, i, 1);
+    } else if (joins_previous) {
         r->ranges[i - 1].end = end;
     } else if (joins_next) {
         r->ranges[i].begin = begin;
@@ -84,7 +85,7 @@ void ranges_remove(struct ranges *r, uint64_t begin, uint64_t end)
     struct range *found = r->ranges + i;
 
     if (found->begin == begin && found->end == end) {
-        drop(r, i, 1);
+        delete (r, i, 1);
     } else if (found->begin == begin) {
         found->begin = end;
     } else if (found->end == end) {
@@ -98,5 +99,5 @@ void ranges_remove(struct ranges *r, uint64_t begin, uint64_t end)
 
 void ranges_forget(struct ranges *r, uint64_t limit)
 {
-    drop(r, 0, ranges_find(r, limit));
+    delete (r, 0, ranges_find(r, limit));
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A set of numbers as disjoint ascending ranges: what is free, or missing, in a file being written.
- */
+/* A set of numbers, kept as disjoint ascending ranges: the free clusters, or the missing refcount
+ * blocks, of a file that is being written. */
 #ifndef FORMATS_TARGETS_RANGES_H
 #define FORMATS_TARGETS_RANGES_H
 
@@ -11,30 +11,32 @@
 struct image;
 
 struct range {
-    uint64_t begin, end; /* numbers from begin up to end, without end */
+    uint64_t begin, end; /* [begin, end) */
 };
 
 struct ranges {
     struct range *ranges;
     size_t count, room;
-    bool overflowed; /* more ranges were needed than there is room for: the set is wrong from there
-                      */
+    bool overflowed; /* a range did not fit in room: the set is wrong from then on */
 };
 
-/* An empty set with session memory for so many ranges. 0 or -ENOMEM, said. */
+/* Begins an empty set with room for that many ranges, in memory of the session. Returns 0 or
+ * -ENOMEM, already reported. */
 int ranges_begin(struct ranges *r, struct image *img, size_t room);
 
-/* The number of the first range that ends behind at; count: none does. */
+/* Returns the index of the first range whose end is greater than at, or r->count. */
 size_t ranges_find(const struct ranges *r, uint64_t at);
 
-/* How many of the numbers from begin to end, in a row from begin, are in the set. */
+/* Returns how many consecutive numbers from begin on, and below end, are in the set. */
 uint64_t ranges_run(const struct ranges *r, uint64_t begin, uint64_t end);
 
-/* Adds [begin, end), of which nothing is in the set; takes it out, of which all is. */
+/* Adds [begin, end); none of it may be in the set. */
 void ranges_add(struct ranges *r, uint64_t begin, uint64_t end);
+
+/* Removes [begin, end); all of it must be in the set, in one range. */
 void ranges_remove(struct ranges *r, uint64_t begin, uint64_t end);
 
-/* Drops the ranges that end at or below limit. */
+/* Removes the ranges whose end is at most limit. */
 void ranges_forget(struct ranges *r, uint64_t limit);
 
 #endif

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The size of the raw file that `qemu-img convert -O raw` writes. */
+/* The size of the raw file that `qemu-img convert -O raw` writes: the virtual size in whole
+ * sectors, whatever the data. */
 #include "formats/checked.h"
 #include "options.h"
 
-/* The virtual size in whole sectors, whatever the data. */
 static int raw_size(const struct target_options *options, uint64_t virtual_size,
                     const uint64_t touched[TARGET_UNITS_MAX], struct target_size *size,
                     struct reason *why)
 {
     (void)options;
     (void)touched;
-    if (!checked_round_up(virtual_size, 512, &size->required))
+    if (!checked_round_up(virtual_size, TARGET_SECTOR, &size->required))
         return target_too_large(why, virtual_size);
     size->fully_allocated = size->required;
     return 0;

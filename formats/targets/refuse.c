@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Why a size model has no answer. */
+/* Errors of size models. */
 #include "refuse.h"
 
 #include <errno.h>

@@ -9,7 +9,7 @@ const struct target *const targets[] = {
     &raw_target, &qcow2_target, &luks_target,      &vmdk_target, &vhd_target, &vhdx_target,
     &vdi_target, &qed_target,   &parallels_target, &qcow_target, NULL,
 };
-_Static_assert(sizeof targets / sizeof *targets <= TARGETS_MAX, "more targets than are counted");
+_Static_assert(sizeof targets / sizeof *targets <= TARGETS_MAX, "TARGETS_MAX is too small");
 
 const struct target *target_by_name(const char *name)
 {

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How large an image of another format would be: one size model per target format, over the virtual
- * size and the number of target units that hold data. unit-count.h counts those, for
- * all targets alike. Each format has a file of its name; options.c reads what qemu-img takes
- * behind -o.
+ * Size models of target formats: how large the file would be that a disk is converted to. The size
+ * follows from the virtual size and from the number of target units that hold data (unit-count.h).
+ * Each format has a file of its name; options.h reads what qemu-img takes behind -o.
  */
 #ifndef FORMATS_TARGETS_TARGETS_H
 #define FORMATS_TARGETS_TARGETS_H
@@ -16,28 +15,29 @@
 enum {
     TARGETS_MAX = 16,
     TARGET_UNITS_MAX = 2, /* kinds of units of one target */
+    TARGET_SECTOR = 512,  /* bytes; qemu counts disks and most files in these */
 };
 
-/* What of `-o key=value,...` decides the size. What a target does not have stays 0. */
+/* The options behind -o that decide the size. A field that a target does not have is 0. */
 struct target_options {
-    uint64_t cluster_size;  /* bytes; qcow2, qed, parallels */
-    uint64_t table_size;    /* clusters; qed */
-    uint64_t block_size;    /* bytes; vhdx, 0: by the size of the disk */
-    uint64_t log_size;      /* bytes; vhdx */
-    uint64_t header_size;   /* bytes in front of encrypted data; luks, qcow2 */
-    uint64_t refcount_bits; /* qcow2 */
-    unsigned subformat;     /* the target's own enumeration; its default is 0 */
-    bool extended_l2;       /* qcow2 */
-    bool is_v2;             /* qcow2, compat=0.10 */
-    bool force_size;        /* vpc */
-    bool zero_blocks;       /* vhdx, block_state_zero */
-    bool whole;             /* every unit is written, whatever the data */
-    bool compressed;        /* each unit is written compressed; qcow2, qcow */
-    bool zstd;              /* qcow2, compression_type */
-    bool encrypted;         /* qcow2, by whatever cipher */
-    bool many_heads;        /* vmdk, as adapters other than ide have */
-    uint64_t text_bytes;    /* vmdk; of values in the descriptor */
-    unsigned preallocation; /* qcow2, as in its own enumeration; its default is 0 */
+    uint64_t cluster_size;     /* bytes; qcow2, qed, parallels */
+    uint64_t table_size;       /* clusters; qed */
+    uint64_t block_size;       /* bytes; vhdx; 0: chosen by the virtual size */
+    uint64_t log_size;         /* bytes; vhdx */
+    uint64_t header_size;      /* bytes of the LUKS header and its key slots; luks, qcow2 */
+    uint64_t refcount_bits;    /* qcow2 */
+    uint64_t descriptor_bytes; /* length of the option values in the descriptor; vmdk */
+    unsigned subformat;        /* an enumeration of the target's own; the default is 0 */
+    unsigned preallocation;    /* enum qcow2_preallocation; qcow2 */
+    bool extended_l2;          /* qcow2 */
+    bool is_v2;                /* compat=0.10; qcow2 */
+    bool is_encrypted;         /* by any cipher; qcow2 */
+    bool is_compressed;        /* every unit is written compressed; qcow2, qcow */
+    bool is_zstd;              /* compression_type=zstd; qcow2 */
+    bool is_full;              /* every unit is written, whatever the data */
+    bool force_size;           /* vpc */
+    bool zero_blocks;          /* block_state_zero; vhdx */
+    bool has_255_heads;        /* the adapter type is not ide; vmdk */
 };
 
 struct target_size {
@@ -53,50 +53,54 @@ struct target {
     const char *name;
     struct target_options defaults;
 
-    /* What -o takes besides the keys that all targets have; ends with a NULL name, NULL: no more.
+    /* The keys behind -o, besides those that every target has. Ends with a NULL name. NULL: none.
      */
     const struct target_key *keys;
 
-    /* Makes options of the values of keys. 0 or -EINVAL, why then is in qemu's words. NULL: they
-     * do not matter, and are not looked at. */
+    /* Sets options from the values of the keys. Returns 0 or -EINVAL, with a message in why in
+     * qemu's words. NULL: no value changes the size, and qemu checks none. */
     int (*check)(const struct target_values *values, struct target_options *options,
                  struct reason *why);
 
-    /* The same for a conversion, which takes more keys (NULL: the same) and refuses more. NULL: it
-     * is as above. */
+    /* The same for a conversion, which has additional keys (NULL: none) and refuses more (NULL: as
+     * check). */
     const struct target_key *conversion_keys;
     int (*check_conversion)(const struct target_values *values, struct target_options *options,
                             struct reason *why);
 
-    /* How to tell the size of a conversion with these options (conversion.h). NULL, or NULL from
-     * it: touched units tell, and size() below. */
+    /* Returns the model for the size of a conversion with these options (conversion.h). NULL, or a
+     * result of NULL: the touched units and size() give it. */
     const struct conversion_model *(*model)(const struct target_options *options);
 
-    /* Whether it can hold the persistent bitmaps of a source. NULL: never. */
+    /* Whether the format can hold the source's persistent bitmaps. NULL: never. */
     bool (*keeps_bitmaps)(const struct target_options *options);
 
-    /* Fills in the bytes of each kind of unit for a disk of virtual_size bytes, and returns how
-     * many kinds there are. NULL, or 0: the size does not depend on the data. */
+    /* Sets the bytes of each kind of unit for a disk of virtual_size bytes. Returns the number of
+     * kinds. NULL, or a result of 0: the size does not depend on the data. */
     size_t (*units)(const struct target_options *options, uint64_t virtual_size,
                     uint64_t units[TARGET_UNITS_MAX]);
 
-    /* The sizes for a disk of virtual_size bytes of which so many units of each kind hold data. 0;
-     * or why says, in qemu's words where it says so, -EFBIG: too large, -ENOTSUP: not as an image
-     * of this format. */
+    /* Computes the sizes for a disk of virtual_size bytes; touched: the number of units of each
+     * kind that hold data. Returns 0, -EFBIG (too large) or -ENOTSUP (the format cannot hold this
+     * disk), with a message in why, in qemu's words where qemu refuses it. */
     int (*size)(const struct target_options *options, uint64_t virtual_size,
                 const uint64_t touched[TARGET_UNITS_MAX], struct target_size *size,
                 struct reason *why);
 };
 
-/* Ends with a NULL name. */
+/* Ends with a NULL pointer. */
 extern const struct target *const targets[];
 
 extern const struct target luks_target, parallels_target, qcow_target, qcow2_target, qed_target,
     raw_target, vdi_target, vhd_target, vhdx_target, vmdk_target;
 
-/* The target of that name, or NULL; its row in targets[]; and how many rows there are. */
+/* Returns the target with that name, as qemu-img -O takes it, or NULL. */
 const struct target *target_by_name(const char *name);
+
+/* Returns the target's index in targets[]. */
 size_t target_row(const struct target *target);
+
+/* Returns the number of targets. */
 size_t targets_count(void);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Counts target units that hold data. */
+/* Counting of target units that hold data. */
 #include "unit-count.h"
 
 #include <assert.h>
@@ -13,12 +13,12 @@ void unit_count_begin(struct unit_count *count, uint64_t unit)
         count->shift = (unsigned)__builtin_ctzll(unit);
 }
 
-/* Counts [offset, end), of which something lies behind what is counted. */
+/* Counts [offset, end); end is greater than c->counted. */
 static void count(struct unit_count *c, uint64_t offset, uint64_t end)
 {
     uint64_t first = max_u64(offset, c->counted), last;
 
-    if (c->shift) { /* divisions are what all of this costs */
+    if (c->shift) { /* divisions would dominate the time of a walk */
         first >>= c->shift;
         last = (end - 1) >> c->shift;
     } else {
@@ -46,8 +46,8 @@ void target_counts_begin(struct target_counts *counts)
     counts->used = 0;
 }
 
-/* The place of the counter of that unit, which is begun if there is none. */
-static uint8_t place_of(struct target_counts *counts, uint64_t unit)
+/* Returns the index of the counter for that unit. Begins one if there is none. */
+static uint8_t counter_index(struct target_counts *counts, uint64_t unit)
 {
     size_t i = 0;
 
@@ -67,7 +67,7 @@ void target_counts_want(struct target_counts *counts, size_t number, const struc
 
     assert(number < TARGETS_MAX && kinds <= TARGET_UNITS_MAX);
     for (size_t i = 0; i < TARGET_UNITS_MAX; i++)
-        counts->places[number][i] = i < kinds ? place_of(counts, units[i]) : UINT8_MAX;
+        counts->indexes[number][i] = i < kinds ? counter_index(counts, units[i]) : UINT8_MAX;
 }
 
 uint64_t target_counts_add(struct target_counts *counts, uint64_t least,
@@ -77,7 +77,7 @@ uint64_t target_counts_add(struct target_counts *counts, uint64_t least,
     uint64_t counted = UINT64_MAX;
 
     for (struct unit_count *c = counts->counts; c < counts->counts + counts->used; c++) {
-        if (end > c->counted) /* most small extents lie in units that are counted already */
+        if (end > c->counted) /* most small extents lie in units already counted */
             count(c, extent->offset, end);
         if (c->unit >= least)
             counted = min_u64(counted, c->counted);
@@ -89,8 +89,8 @@ void target_counts_get(const struct target_counts *counts, size_t number,
                        uint64_t touched[TARGET_UNITS_MAX])
 {
     for (size_t i = 0; i < TARGET_UNITS_MAX; i++) {
-        uint8_t place = counts->places[number][i];
+        uint8_t index = counts->indexes[number][i];
 
-        touched[i] = place < counts->used ? counts->counts[place].touched : 0;
+        touched[i] = index < counts->used ? counts->counts[index].touched : 0;
     }
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Counts the units of targets that hold data: the one input of a size model that depends on it. */
+/* Counts the units of target formats that hold data, from the extents of the source. */
 #ifndef FORMATS_TARGETS_UNIT_COUNT_H
 #define FORMATS_TARGETS_UNIT_COUNT_H
 
@@ -7,38 +7,42 @@
 #include "targets.h"
 
 enum {
-    TARGET_COUNTS_MAX = 16, /* different units that are counted in one walk */
+    TARGET_COUNTS_MAX = 16, /* different unit sizes counted in one walk */
 };
 
-/* Counts the distinct units that data touches. Extents come in ascending order. */
+/* Counts the distinct units that overlap data. Extents must come in ascending order. */
 struct unit_count {
     uint64_t unit;    /* bytes */
-    unsigned shift;   /* unit is 1 << shift; 0: it is no power of two, or 1 */
-    uint64_t counted; /* guest bytes up to here need no second look */
-    uint64_t touched; /* units */
+    unsigned shift;   /* unit is 1 << shift; 0: unit is 1 or not a power of two */
+    uint64_t counted; /* end of the last touched unit: data before it adds no unit */
+    uint64_t touched; /* number of units */
 };
 void unit_count_begin(struct unit_count *count, uint64_t unit);
+
+/* Counts guest bytes [offset, offset + length) as data; length is not 0. */
 void unit_count_range(struct unit_count *count, uint64_t offset, uint64_t length);
+
+/* Counts the extent if its kind is EXTENT_DATA. */
 void unit_count_add(struct unit_count *count, const struct extent *extent);
 
-/* Counts for several targets; equal units are counted once. */
+/* Counters for several targets, which share the counter of a unit size. */
 struct target_counts {
     struct unit_count counts[TARGET_COUNTS_MAX];
     size_t used;
-    uint8_t places[TARGETS_MAX][TARGET_UNITS_MAX]; /* of a target's units in counts */
+    uint8_t indexes[TARGETS_MAX][TARGET_UNITS_MAX]; /* in counts; UINT8_MAX: none */
 };
 void target_counts_begin(struct target_counts *counts);
 
-/* Adds a target to be counted for, by a number of the caller's, below TARGETS_MAX. */
+/* Adds the counters for a target. The caller chooses its number, below TARGETS_MAX. */
 void target_counts_want(struct target_counts *counts, size_t number, const struct target *target,
                         const struct target_options *options, uint64_t virtual_size);
 
-/* Feeds all counters. Returns the guest bytes up to where none of those whose unit is at least
- * `least` has more to learn. */
+/* Adds an extent to all counters. Returns the guest offset before which no extent can change a
+ * counter whose unit is at least `least` bytes. */
 uint64_t target_counts_add(struct target_counts *counts, uint64_t least,
                            const struct extent *extent);
 
-/* What was counted for that number. */
+/* Sets the touched units of the target with that number; 0 for kinds that it does not have. */
 void target_counts_get(const struct target_counts *counts, size_t number,
                        uint64_t touched[TARGET_UNITS_MAX]);
 

@@ -9,32 +9,34 @@
 
 enum { BLOCK = 1 << 20, HEADER = 512 };
 
-#define DISK_MAX UINT64_C(0x1fffff8000000)
+#define DISK_MAX                                                                                   \
+    UINT64_C(0x1fffff8000000) /* bytes; the largest disk that qemu creates and opens               \
+                               */
 
 enum subformat { DYNAMIC, STATIC };
 
-static const struct target_key keys[] = {{"static", KEY_BOOL}, {NULL, KEY_TEXT}};
+static const struct target_key vdi_keys[] = {{"static", KEY_BOOL}, {NULL, KEY_TEXT}};
 
-static int check(const struct target_values *v, struct target_options *o, struct reason *why)
+static int vdi_check(const struct target_values *v, struct target_options *o, struct reason *why)
 {
     o->subformat = target_number(v, "static", 0) ? STATIC : DYNAMIC;
     return target_check_preallocation(v, why);
 }
 
-static size_t units(const struct target_options *o, uint64_t virtual_size,
-                    uint64_t units[TARGET_UNITS_MAX])
+static size_t vdi_units(const struct target_options *o, uint64_t virtual_size,
+                        uint64_t units[TARGET_UNITS_MAX])
 {
     (void)virtual_size;
     units[0] = BLOCK;
     return o->subformat == STATIC ? 0 : 1;
 }
 
-static int size(const struct target_options *o, uint64_t virtual_size,
-                const uint64_t touched[TARGET_UNITS_MAX], struct target_size *size,
-                struct reason *why)
+static int vdi_size(const struct target_options *o, uint64_t virtual_size,
+                    const uint64_t touched[TARGET_UNITS_MAX], struct target_size *size,
+                    struct reason *why)
 {
     uint64_t blocks = div_up(virtual_size, BLOCK);
-    uint64_t before = HEADER + div_up(blocks * 4, 512) * 512;
+    uint64_t before = HEADER + div_up(blocks * 4, TARGET_SECTOR) * TARGET_SECTOR;
 
     if (virtual_size > DISK_MAX)
         return target_refuse(why, EFBIG,
@@ -48,8 +50,8 @@ static int size(const struct target_options *o, uint64_t virtual_size,
 
 const struct target vdi_target = {
     .name = "vdi",
-    .keys = keys,
-    .check = check,
-    .units = units,
-    .size = size,
+    .keys = vdi_keys,
+    .check = vdi_check,
+    .units = vdi_units,
+    .size = vdi_size,
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The descriptor file of a vmdk in several files (Virtual Disk Format 5.0), as qemu writes it: how
- * long it is, and what the extents are called. */
+/* The descriptor file of a VMDK image in several files (Virtual Disk Format 5.0), as qemu writes
+ * it: its length, and the names of the extent files. */
 #include <stdio.h>
 #include <string.h>
 
@@ -8,11 +8,10 @@
 #include "vmdk.h"
 
 enum {
-    NAME_MAX_BYTES = 255, /* of a file */
-    SECTOR = 512,
+    NAME_MAX_BYTES = 255, /* of a file name on Linux */
     TRACK_SECTORS = 63,
 
-    /* All that does not change, with a content id of eight digits. */
+    /* The text without the values that vary; a CID has eight digits. */
     TEXT_BYTES = sizeof "# Disk DescriptorFile\nversion=1\nCID=01234567\nparentCID=ffffffff\n"
                         "createType=\"\"\n\n# Extent description\n\n# The Disk Data Base\n#DDB\n\n"
                         "ddb.virtualHWVersion = \"\"\nddb.geometry.cylinders = \"\"\n"
@@ -47,14 +46,14 @@ uint64_t vmdk_descriptor_bytes(const struct target_options *o, uint64_t disk, co
                                         [VMDK_SPLIT_SPARSE] = "twoGbMaxExtentSparse",
                                         [VMDK_SPLIT_FLAT] = "twoGbMaxExtentFlat"};
     uint64_t extent = o->subformat == VMDK_FLAT ? disk : VMDK_SPLIT_BYTES;
-    uint64_t heads = o->many_heads ? 255 : 16;
-    uint64_t bytes = TEXT_BYTES + strlen(types[o->subformat]) + o->text_bytes + digits(heads) +
-                     digits(disk / (TRACK_SECTORS * heads * SECTOR));
+    uint64_t heads = o->has_255_heads ? 255 : 16;
+    uint64_t bytes = TEXT_BYTES + strlen(types[o->subformat]) + o->descriptor_bytes +
+                     digits(heads) + digits(disk / (TRACK_SECTORS * heads * TARGET_SECTOR));
     size_t line =
         strlen(o->subformat == VMDK_SPLIT_SPARSE ? "RW  SPARSE \"\"\n" : "RW  FLAT \"\" 0\n");
 
     for (uint64_t n = 0; n * extent < disk; n++) {
-        uint64_t sectors = min_u64(extent, disk - n * extent) / SECTOR;
+        uint64_t sectors = min_u64(extent, disk - n * extent) / TARGET_SECTOR;
 
         bytes += line + digits(sectors);
         bytes += name ? vmdk_extent_name(o, name, n, NULL, 0) : NAME_MAX_BYTES;

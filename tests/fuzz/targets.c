@@ -150,7 +150,7 @@ static void check_conversion(const struct target *t, const char *text)
 
     assert(!error || error == -EINVAL || error == -ENOTSUP);
     if (error)
-        check_words(&why);
+        check_message(&why);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

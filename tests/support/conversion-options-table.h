@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Options that a measurement takes and qemu-img 7.2 convert refuses, or the other way round:
- * REFUSED(target, options, words), or TAKEN(target, options, the same otherwise). Read by
- * test_conversion-options.c, and by convert_sizes.py, which asks qemu-img again. No header of its
- * own: it is included where both are defined.
+ * Options that `qemu-img measure` 7.2 accepts and convert refuses, or the other way round:
+ * REFUSED(target, options, message), or TAKEN(target, options, other options of the same effect).
+ * Included by tests/unit/formats/targets/conversion-options.c, which defines both macros, and read
+ * by tests/oracle/convert-sizes.py, which runs qemu-img with each row.
  */
 /* clang-format off */
 REFUSED("raw", "compressed=on", "Invalid parameter 'compressed'")

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rows of the files that qemu-img 7.2 convert wrote, for tests/unit/formats/targets/conversion.c, which includes them. */
+/* Target, options, and the sizes of the files that `qemu-img convert` 7.2 wrote for the two disks of
+ * tests/unit/formats/targets/conversion.c, which includes these rows. */
 /* clang-format off */
 {"raw", "", {25166336, 5368709120}},
 {"qcow2", "", {1572864, 3145728}},

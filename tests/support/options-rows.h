@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tests of a table of options (OPTIONS_TABLE), which OPTIONS_PARSE reads: what is refused, in which
- * words, and what is taken for what. */
+/* Tests of OPTIONS_PARSE with a table of options, OPTIONS_TABLE: which options are refused, with
+ * which message, and which options have the same effect. */
 #ifndef TESTS_SUPPORT_OPTIONS_ROWS_H
 #define TESTS_SUPPORT_OPTIONS_ROWS_H
 
@@ -11,11 +11,12 @@
 #include "support.h"
 
 struct row {
-    const char *target, *options, *words;
+    const char *target, *options;
+    const char *other; /* the message of a refusal, or other options of the same effect */
 };
 
 static const struct row refused[] = {
-#define REFUSED(target, options, words) {target, options, words},
+#define REFUSED(target, options, message) {target, options, message},
 #define TAKEN(target, options, other)
 #include OPTIONS_TABLE
 #undef REFUSED
@@ -23,7 +24,7 @@ static const struct row refused[] = {
 };
 
 static const struct row taken[] = {
-#define REFUSED(target, options, words)
+#define REFUSED(target, options, message)
 #define TAKEN(target, options, other) {target, options, other},
 #include OPTIONS_TABLE
 };
@@ -37,8 +38,8 @@ static void test_refused(void **state)
 
         if (OPTIONS_PARSE(target_by_name(refused[i].target), refused[i].options, &o, &why) !=
             -EINVAL)
-            fail_msg("%s takes %s", refused[i].target, refused[i].options);
-        assert_string_equal(why.words, refused[i].words);
+            fail_msg("%s accepts %s", refused[i].target, refused[i].options);
+        assert_string_equal(why.words, refused[i].other);
     }
 }
 
@@ -57,10 +58,10 @@ static void test_taken(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(taken); i++) {
         struct target_options a = parse(taken[i].target, taken[i].options);
-        struct target_options b = parse(taken[i].target, taken[i].words);
+        struct target_options b = parse(taken[i].target, taken[i].other);
 
         if (!target_options_equal(&a, &b))
-            fail_msg("%s: %s is not %s", taken[i].target, taken[i].options, taken[i].words);
+            fail_msg("%s: %s is not %s", taken[i].target, taken[i].options, taken[i].other);
     }
 }
 

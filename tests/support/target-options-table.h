@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Options and what qemu-img 7.2 says to them: REFUSED(target, options, words), or TAKEN(target,
- * options, the same otherwise). Read by tests/unit/formats/targets/options.c, and by targets.py, which asks
- * qemu-img again. No header of its own: it is included where both are defined.
+ * Options that `qemu-img measure` 7.2 refuses or accepts: REFUSED(target, options, message), or
+ * TAKEN(target, options, other options of the same effect). Included by
+ * tests/unit/formats/targets/options.c, which defines both macros, and read by
+ * tests/oracle/targets.py, which runs qemu-img with each row.
  */
 /* clang-format off */
 REFUSED("raw", "", "Invalid option list: ")

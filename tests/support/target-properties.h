@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What holds for every size model, whatever the options, the disk and its data are: for the unit
- * test, which draws them, and the fuzzer, which looks for them. Ends with abort() where it does
- * not hold.
+ * Properties of every size model, for any options, disk and data: for the unit test with random
+ * input, and for the fuzzer. A property that does not hold ends in abort().
  */
 #ifndef TESTS_SUPPORT_TARGET_PROPERTIES_H
 #define TESTS_SUPPORT_TARGET_PROPERTIES_H
@@ -17,15 +16,15 @@
 #include "formats/targets/targets.h"
 #include "formats/targets/unit-count.h"
 
-/* No model takes more than three times the disk, but for logs and tables of less than that. */
+/* Every image is smaller than three times the disk plus this for logs and tables. */
 #define TABLES_MAX ((unsigned __int128)16 << 30)
 
-static inline void check_words(const struct reason *why)
+static inline void check_message(const struct reason *why)
 {
     assert(*why->words && memchr(why->words, '\0', sizeof why->words));
 }
 
-/* Reads options; whether they are taken. */
+/* Parses options; returns whether they are accepted. */
 static inline bool take_options(const struct target *t, const char *text, struct target_options *o)
 {
     struct reason why = {""};
@@ -33,15 +32,16 @@ static inline bool take_options(const struct target *t, const char *text, struct
 
     assert(!error || error == -EINVAL);
     if (error)
-        check_words(&why);
+        check_message(&why);
     return !error;
 }
 
-/* What a target has of a field: a power of two, or else a multiple of least; 0: it has none. */
+/* The values that a field of the options may have for a target: a power of two, or a multiple of
+ * least. */
 struct field_range {
     const struct target *target;
     uint64_t least, most;
-    bool power, zero; /* zero: it may be absent */
+    bool is_power, may_be_zero;
 };
 
 static inline void check_field(const struct target *t, uint64_t value,
@@ -49,8 +49,8 @@ static inline void check_field(const struct target *t, uint64_t value,
 {
     for (const struct field_range *r = ranges; r < ranges + count; r++)
         if (r->target == t) {
-            assert((r->zero && !value) || (value >= r->least && value <= r->most));
-            assert(r->power ? !value || is_power_of_two(value) : value % r->least == 0);
+            assert((r->may_be_zero && !value) || (value >= r->least && value <= r->most));
+            assert(r->is_power ? !value || is_power_of_two(value) : value % r->least == 0);
             return;
         }
     assert(!value);
@@ -59,7 +59,7 @@ static inline void check_field(const struct target *t, uint64_t value,
     check_field(t, value, (const struct field_range[]){__VA_ARGS__},                               \
                 sizeof((const struct field_range[]){__VA_ARGS__}) / sizeof(struct field_range))
 
-/* Options that are taken are in range. */
+/* Accepted options are in range. */
 static inline void check_options(const struct target *t, const struct target_options *o)
 {
     CHECK_FIELD(t, o->cluster_size, {&qcow2_target, 512, 2 << 20, true, false},
@@ -78,11 +78,11 @@ static inline void check_options(const struct target *t, const struct target_opt
     assert(!o->zero_blocks || t == &vhdx_target);
 }
 
-/* The sizes; whether they are told. In 128 bits, the file holds the data, and with all of its units
- * the disk: a sum that had wrapped around would be smaller, or no sum of what there is. */
-static inline bool told_size(const struct target *t, const struct target_options *o,
-                             uint64_t virtual_size, const uint64_t touched[TARGET_UNITS_MAX],
-                             struct target_size *size)
+/* Computes the sizes; returns whether there are any. They are compared in 128 bits with the data
+ * and the disk that the file holds, which shows a sum that wrapped around. */
+static inline bool has_size(const struct target *t, const struct target_options *o,
+                            uint64_t virtual_size, const uint64_t touched[TARGET_UNITS_MAX],
+                            struct target_size *size)
 {
     uint64_t units[TARGET_UNITS_MAX];
     size_t kinds = t->units ? t->units(o, virtual_size, units) : 0;
@@ -91,19 +91,19 @@ static inline bool told_size(const struct target *t, const struct target_options
 
     assert(!error || error == -EFBIG || error == -ENOTSUP);
     if (error) {
-        check_words(&why);
+        check_message(&why);
         return false;
     }
     assert(size->required >= (kinds ? (unsigned __int128)touched[0] * units[0] : virtual_size));
     assert(size->fully_allocated >= virtual_size);
     assert(size->fully_allocated <= (unsigned __int128)virtual_size * 3 + TABLES_MAX);
     assert(size->required <= size->fully_allocated);
-    assert((kinds && !o->whole) || size->required == size->fully_allocated);
+    assert((kinds && !o->is_full) || size->required == size->fully_allocated);
     return true;
 }
 
-/* The units of the disk, and of those some that hold data: as many as are given, as far as there
- * are so many. */
+/* The numbers of units of the disk, and of those that hold data: what touched has, reduced to what
+ * the disk has. */
 struct disk_units {
     uint64_t all[TARGET_UNITS_MAX], some[TARGET_UNITS_MAX];
 };
@@ -123,8 +123,8 @@ static inline struct disk_units units_of(const struct target *t, const struct ta
     return disk;
 }
 
-/* More data is never less file, nor is a size told where that of less is not; what is fully
- * allocated does not depend on the data; and with all units that is the file. */
+/* More data never makes a smaller file, and never has a size where less data has none. The fully
+ * allocated size does not depend on the data; with all units touched it is the required size. */
 static inline void check_sizes(const struct target *t, const struct target_options *o,
                                uint64_t virtual_size, const uint64_t touched[TARGET_UNITS_MAX])
 {
@@ -133,19 +133,20 @@ static inline void check_sizes(const struct target *t, const struct target_optio
     const uint64_t fewer[TARGET_UNITS_MAX] = {disk.some[0]};
     const uint64_t *const steps[] = {none, fewer, disk.some, disk.all};
     struct target_size less, more = {0, 0};
-    bool told = true;
+    bool is_known = true;
 
     for (size_t step = 0; step < 4; step++) {
         less = more;
-        if (!told_size(t, o, virtual_size, steps[step], &more)) {
-            told = false;
+        if (!has_size(t, o, virtual_size, steps[step], &more)) {
+            is_known = false;
             continue;
         }
-        assert(told && more.required >= less.required);
+        assert(is_known && more.required >= less.required);
         assert(step == 0 || more.fully_allocated == less.fully_allocated);
     }
     /* The geometry of a VHD may be larger than the disk. */
-    assert(!told || more.required == more.fully_allocated || (t == &vhd_target && !o->force_size));
+    assert(!is_known || more.required == more.fully_allocated ||
+           (t == &vhd_target && !o->force_size));
 }
 
 /* A disk that is larger by so many bytes never has a smaller file. */
@@ -158,13 +159,13 @@ static inline void check_larger(const struct target *t, const struct target_opti
     /* A larger VHDX may have larger blocks; and qemu makes a large table for an empty disk. */
     if (t == &vhdx_target && (!o->block_size || !virtual_size))
         return;
-    if (!checked_add(virtual_size, bytes, &bytes) || !told_size(t, o, virtual_size, none, &size) ||
-        !told_size(t, o, bytes, none, &larger))
+    if (!checked_add(virtual_size, bytes, &bytes) || !has_size(t, o, virtual_size, none, &size) ||
+        !has_size(t, o, bytes, none, &larger))
         return;
     assert(larger.required >= size.required && larger.fully_allocated >= size.fully_allocated);
 }
 
-/* Equal options have equal units and sizes. */
+/* Options that compare equal have equal units and sizes. */
 static inline void check_equal(const struct target *t, const struct target_options *a,
                                const struct target_options *b, uint64_t virtual_size,
                                const uint64_t touched[TARGET_UNITS_MAX])
@@ -172,18 +173,17 @@ static inline void check_equal(const struct target *t, const struct target_optio
     struct disk_units of_a = units_of(t, a, virtual_size, touched);
     struct disk_units of_b = units_of(t, b, virtual_size, touched);
     struct target_size sizes[2];
-    bool told;
+    bool is_known;
 
     if (!target_options_equal(a, b))
         return;
     assert(memcmp(&of_a, &of_b, sizeof of_a) == 0);
-    told = told_size(t, a, virtual_size, of_a.some, &sizes[0]);
-    assert(told_size(t, b, virtual_size, of_b.some, &sizes[1]) == told);
-    assert(!told || memcmp(&sizes[0], &sizes[1], sizeof sizes[0]) == 0);
+    is_known = has_size(t, a, virtual_size, of_a.some, &sizes[0]);
+    assert(has_size(t, b, virtual_size, of_b.some, &sizes[1]) == is_known);
+    assert(!is_known || memcmp(&sizes[0], &sizes[1], sizeof sizes[0]) == 0);
 }
 
-/* Space for all of a file changes what qcow2 requires, and nothing else, behind options that are
- * taken. */
+/* preallocation=falloc and full change the required size of qcow2 only. text: accepted options. */
 static inline void check_preallocation(const struct target *t, const char *text,
                                        struct target_options o)
 {
@@ -196,7 +196,7 @@ static inline void check_preallocation(const struct target *t, const char *text,
     for (size_t i = 0; i < 2; i++) {
         snprintf(longer, sizeof longer, "%s,preallocation=%s", text, modes[i]);
         assert(take_options(t, longer, &with));
-        o.whole = o.whole || t == &qcow2_target;
+        o.is_full = o.is_full || t == &qcow2_target;
         assert(target_options_equal(&o, &with));
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Compressed sizes against the libraries themselves, and at the limit. */
+/* Compressed sizes, compared with the libraries, and at the limit. */
 #include "formats/targets/compressor.h"
 
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 enum { UNIT = 65536 };
 
 static struct sample s = {.fd = -1};
-static uint8_t bytes[UNIT], made[2 * UNIT];
+static uint8_t bytes[UNIT], packed[2 * UNIT];
 
 static int begin(void **state)
 {
@@ -37,7 +37,7 @@ static int64_t size_of(enum compression kind, size_t limit)
 
     assert_non_null(c);
     size = compressor_size(c, bytes, UNIT);
-    /* A second unit takes as much as the first. */
+    /* The second call starts afresh. */
     assert_int_equal(compressor_size(c, bytes, UNIT), size);
     compressor_end(c);
     return size;
@@ -45,23 +45,23 @@ static int64_t size_of(enum compression kind, size_t limit)
 
 static void test_zlib(void **state)
 {
-    uLongf length = sizeof made;
+    uLongf length = sizeof packed;
 
     (void)state;
-    assert_int_equal(compress(made, &length, bytes, UNIT), Z_OK);
+    assert_int_equal(compress(packed, &length, bytes, UNIT), Z_OK);
     assert_int_equal(size_of(COMPRESSION_ZLIB, 2 * UNIT), length);
 }
 
 static void test_zstd(void **state)
 {
-    size_t length = ZSTD_compress(made, sizeof made, bytes, UNIT, ZSTD_CLEVEL_DEFAULT);
+    size_t length = ZSTD_compress(packed, sizeof packed, bytes, UNIT, ZSTD_CLEVEL_DEFAULT);
 
     (void)state;
     assert_int_equal(size_of(COMPRESSION_ZSTD, UNIT - 1), length);
     assert_int_equal(size_of(COMPRESSION_ZSTD, length / 2), 0);
 }
 
-/* What fills the place that there is to the last byte does not fit: zlib then cannot tell. */
+/* zlib's output does not fit if it fills the buffer to the last byte. */
 static void test_limit(void **state)
 {
     int64_t size = size_of(COMPRESSION_DEFLATE, UNIT - 1);

