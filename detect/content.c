@@ -128,7 +128,7 @@ static int find_gpt_backup(struct disk *disk, const uint8_t *start, uint8_t *byt
     uint64_t offset, last;
     int found;
 
-    if (!sector && disk->below)
+    if (!sector && disk->backing_reference)
         return 0;
     if (!sector)
         return (last_sector(disk, SECTOR, &offset) && find_gpt_at(disk, offset, bytes) == 1) ||

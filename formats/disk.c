@@ -47,14 +47,14 @@ int disk_open(struct disk *disk, struct image *img, const struct format_driver *
     return driver->open(disk);
 }
 
-int disk_put_below(struct disk *disk, struct disk *lower, const struct open_options *options)
+int disk_set_backing(struct disk *disk, struct disk *backing, const struct open_options *options)
 {
     int error = 0;
 
     if (disk->driver->check_parent && !(options && options->any_parent))
-        error = disk->driver->check_parent(disk, lower);
-    disk->lower_error = error;
-    disk->lower = error ? NULL : lower;
+        error = disk->driver->check_parent(disk, backing);
+    disk->backing_error = error;
+    disk->backing = error ? NULL : backing;
     return error;
 }
 
@@ -62,7 +62,8 @@ int disk_put_below(struct disk *disk, struct disk *lower, const struct open_opti
 static int make_room(struct disk *disk)
 {
     size_t room = disk->references_room ? 2 * disk->references_room : REFERENCES_FIRST;
-    size_t below = disk->below ? (size_t)(disk->below - disk->references) : 0;
+    size_t backing =
+        disk->backing_reference ? (size_t)(disk->backing_reference - disk->references) : 0;
     struct reference *references;
 
     if (disk->references_count < disk->references_room)
@@ -74,8 +75,8 @@ static int make_room(struct disk *disk)
         memcpy(references, disk->references, disk->references_count * sizeof *references);
     disk->references = references;
     disk->references_room = room;
-    if (disk->below)
-        disk->below = &references[below];
+    if (disk->backing_reference)
+        disk->backing_reference = &references[backing];
     return 0;
 }
 
@@ -92,8 +93,8 @@ int disk_add_reference(struct disk *disk, const struct reference *reference)
         return error;
     added = &disk->references[disk->references_count++];
     *added = *reference;
-    if (added->role == REFERENCE_BELOW && !disk->below)
-        disk->below = added;
+    if (added->role == REFERENCE_BACKING && !disk->backing_reference)
+        disk->backing_reference = added;
     return 0;
 }
 
@@ -130,7 +131,7 @@ int disk_refuse(const struct disk *disk, const struct reference *reference, bool
 struct disk *disk_layer(struct disk *disk, unsigned layer)
 {
     while (layer--)
-        disk = disk->lower;
+        disk = disk->backing;
     return disk;
 }
 

@@ -38,12 +38,13 @@ struct disk {
     /* What the headers name, in the image's order. */
     struct reference *references;
     size_t references_count, references_room;
-    const struct reference *below; /* what an EXTENT_HOLE asks; NULL: nothing, it reads as zeros */
+    const struct reference
+        *backing_reference; /* what an EXTENT_HOLE asks; NULL: nothing, it reads as zeros */
 
     /* What was granted of them. */
-    struct disk *lower;            /* the image below; NULL: it is not at hand */
-    int lower_error;               /* then what a hole says, said; 0: that it is not granted */
-    bool lower_missing;            /* or that it was granted, but could not be opened */
+    struct disk *backing;          /* the image below; NULL: it is not at hand */
+    int backing_error;             /* then what a hole says, said; 0: that it is not granted */
+    bool is_backing_missing;       /* or that it was granted, but could not be opened */
     bool alone;                    /* a hole is a hole, to who does not read */
     const struct granted *granted; /* set by who opened it; NULL: nothing was */
     struct parts *parts;
@@ -57,10 +58,11 @@ int disk_open(struct disk *disk, struct image *img, const struct format_driver *
               const struct open_options *options);
 
 /*
- * Puts lower, which is open, below disk. Unless the options take any parent, it must be the one
- * that disk was made on: if not, holes of disk say so. NULL options are none. 0 or EUCLEAN, said.
+ * Makes backing, which is open, the backing image of disk. Unless the options take any parent, it
+ * must be the one that disk was made on: if not, holes of disk say so. NULL options are none. 0 or
+ * EUCLEAN, said.
  */
-int disk_put_below(struct disk *disk, struct disk *lower, const struct open_options *options);
+int disk_set_backing(struct disk *disk, struct disk *backing, const struct open_options *options);
 
 /*
  * Adds a reference; the first that is BELOW is what holes ask. What it points to must live as long

@@ -58,7 +58,7 @@ static int split_at_host_hole(struct extents *s, struct disk *disk, struct exten
  * there is an image below, no qemu opens one of these formats.) */
 static bool is_all_data_to_qemu(const struct extents *s, const struct disk *disk)
 {
-    return disk->qemu && disk->driver->opaque_to_qemu && !disk->below &&
+    return disk->qemu && disk->driver->opaque_to_qemu && !disk->backing_reference &&
            !(s->want & EXTENTS_WANT_HOST);
 }
 
@@ -90,31 +90,33 @@ static int refuse(const struct extents *s)
 {
     const struct disk *disk = s->layer_disk;
 
-    if (disk->lower_error)
-        return disk->lower_error;
+    if (disk->backing_error)
+        return disk->backing_error;
     if (disk->alone)
         return image_fail(disk->img, EACCES,
                           "%s: guest bytes are in the image below, which is left out here",
                           disk->driver->name);
-    return s->offset < s->wanted ? -EACCES : disk_refuse(disk, disk->below, disk->lower_missing);
+    return s->offset < s->wanted
+               ? -EACCES
+               : disk_refuse(disk, disk->backing_reference, disk->is_backing_missing);
 }
 
 /* Whether what the layer told of s->offset is for the layer below it to tell. 1, 0 or -errno. */
-static int is_asked_below(const struct extents *s, const struct extent *run)
+static int is_from_backing(const struct extents *s, const struct extent *run)
 {
     const struct disk *disk = s->layer_disk;
 
-    if (run->kind != EXTENT_HOLE || !disk->below)
+    if (run->kind != EXTENT_HOLE || !disk->backing_reference)
         return 0;
-    if (disk->lower)
-        return s->offset < disk->lower->virtual_size;
+    if (disk->backing)
+        return s->offset < disk->backing->virtual_size;
     return disk->alone && !(s->want & EXTENTS_WANT_HOST) ? 0 : refuse(s);
 }
 
 /* Goes down to the layer that tells what is at s->offset, which s->runs[s->layer] then is. */
 static int find_layer(struct extents *s)
 {
-    int below = 1;
+    int from_backing = 1;
 
     if (s->offset >= s->above_end) {
         s->layer = 0;
@@ -130,11 +132,11 @@ static int find_layer(struct extents *s)
             if (error)
                 return error;
         }
-        below = is_asked_below(s, run);
-        if (below <= 0)
-            return below;
+        from_backing = is_from_backing(s, run);
+        if (from_backing <= 0)
+            return from_backing;
         s->above_end = min_u64(s->above_end, run->offset + run->length);
-        s->layer_disk = s->layer_disk->lower;
+        s->layer_disk = s->layer_disk->backing;
         s->above_end = min_u64(s->above_end, s->layer_disk->virtual_size);
         s->layer++;
         assert(s->layer < LAYERS_MAX);

@@ -159,7 +159,7 @@ static int qcow_open_backing(struct disk *disk, const uint8_t *header)
                           "qcow: backing_file_offset %llu is beyond the largest file offset",
                           (unsigned long long)offset);
     return disk_read_reference(disk,
-                               (struct reference){.role = REFERENCE_BELOW,
+                               (struct reference){.role = REFERENCE_BACKING,
                                                   .kind = "backing file",
                                                   .source = "backing_file_offset"},
                                offset, length);

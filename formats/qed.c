@@ -164,7 +164,7 @@ static int qed_open_backing(struct disk *disk, const uint8_t *header)
     /* The flag means that the backing file is raw, whatever its content looks like. */
     return disk_read_reference(
         disk,
-        (struct reference){.role = REFERENCE_BELOW,
+        (struct reference){.role = REFERENCE_BACKING,
                            .kind = "backing file",
                            .source = "backing_filename_offset",
                            .format = features & FEATURE_BACKING_FORMAT_NO_PROBE ? "raw" : NULL},

@@ -56,7 +56,7 @@ int sector_runs_at(struct disk *disk, uint64_t offset, unsigned want, struct ext
     struct extent more = {.length = 0};
     int error = block_at(disk, offset, want, extent);
 
-    if (error || !disk->below || (want & EXTENTS_WANT_HOST))
+    if (error || !disk->backing_reference || (want & EXTENTS_WANT_HOST))
         return error;
     more.kind = extent->kind;
     for (unsigned n = 0; n < RUNS_JOINED && more.kind == extent->kind; n++) {

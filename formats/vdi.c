@@ -100,7 +100,7 @@ static int vdi_open_parent(struct disk *disk, const uint8_t *header)
 
     if (has_link || vdi_is_uuid_set(header + UUID_PARENT))
         return disk_add_reference(
-            disk, &(struct reference){.role = REFERENCE_BELOW,
+            disk, &(struct reference){.role = REFERENCE_BACKING,
                                       .kind = "parent",
                                       .source = has_link ? "uuid_link" : "uuid_parent",
                                       .format = "vdi",
@@ -199,7 +199,7 @@ static int vdi_open(struct disk *disk)
 /* What an entry without a block tells. */
 static enum extent_kind vdi_empty_kind(const struct disk *disk, uint32_t entry)
 {
-    return disk->below && entry == FREE_BLOCK ? EXTENT_HOLE : EXTENT_ZERO;
+    return disk->backing_reference && entry == FREE_BLOCK ? EXTENT_HOLE : EXTENT_ZERO;
 }
 
 /* Entries from the first on that have no block and tell the same, as that does. */

@@ -45,14 +45,14 @@ static void give_files(struct chain_files *files, struct disk *disk, const struc
     };
     disk->granted = &files->granted;
     for (size_t i = 0; files->grants && i < disk->references_count; i++)
-        disk->lower_missing |=
-            disk->references[i].role == REFERENCE_BELOW && grant_is_lost(&files->grants[i]);
+        disk->is_backing_missing |=
+            disk->references[i].role == REFERENCE_BACKING && grant_is_lost(&files->grants[i]);
 }
 
 /* Opens layer number, which is below the disk. 0 or -errno, said. */
-static int open_below(struct image *top, struct disk *disk, struct disk *lower,
-                      const struct layers *layers, unsigned number,
-                      const struct open_options *options)
+static int open_backing(struct image *top, struct disk *disk, struct disk *backing,
+                        const struct layers *layers, unsigned number,
+                        const struct open_options *options)
 {
     const struct layer *layer = &layers->items[number];
     struct image *img;
@@ -63,8 +63,8 @@ static int open_below(struct image *top, struct disk *disk, struct disk *lower,
     error = image_open_part(&img, top, layer->fd, false, true, name);
     if (error)
         return image_fail(disk->img, EIO, "%s: cannot be read", name);
-    error = disk_open(lower, img, layer->format, options);
-    return error ? error : disk_put_below(disk, lower, options);
+    error = disk_open(backing, img, layer->format, options);
+    return error ? error : disk_set_backing(disk, backing, options);
 }
 
 void chain_open(struct chain *chain, struct disk *top, const struct layers *layers, unsigned layer,
@@ -75,22 +75,22 @@ void chain_open(struct chain *chain, struct disk *top, const struct layers *laye
     chain->count = 0;
     give_files(&chain->files[0], top, layers, layer);
     image_share_windows(top->img, top->alone ? 1 : layers->count - layer);
-    while (!top->alone && disk->below && ++layer < layers->count) {
-        struct disk *lower = &chain->disks[chain->count++];
+    while (!top->alone && disk->backing_reference && ++layer < layers->count) {
+        struct disk *backing = &chain->disks[chain->count++];
         int error;
 
         if (!chain->files[chain->count - 1].grants) {
-            disk->lower_error = image_fail(disk->img, EACCES,
-                                           "%s: the image names other files than when they were "
-                                           "granted: mount it again",
-                                           disk->driver->name);
+            disk->backing_error = image_fail(disk->img, EACCES,
+                                             "%s: the image names other files than when they were "
+                                             "granted: mount it again",
+                                             disk->driver->name);
             return;
         }
-        error = open_below(top->img, disk, lower, layers, layer, options);
-        disk->lower_error = error;
+        error = open_backing(top->img, disk, backing, layers, layer, options);
+        disk->backing_error = error;
         if (error)
             return;
-        give_files(&chain->files[chain->count], lower, layers, layer);
-        disk = lower;
+        give_files(&chain->files[chain->count], backing, layers, layer);
+        disk = backing;
     }
 }

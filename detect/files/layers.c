@@ -332,15 +332,15 @@ static enum rank rank_of(const struct layers *layers, const struct layer *layer,
 }
 
 /* Goes through the paths of that rank to the image below, until one leads there: *done. */
-static int try_below(struct layers *layers, struct layer *layer,
-                     const struct reference_list *references, enum rank rank, bool *done)
+static int try_backing(struct layers *layers, struct layer *layer,
+                       const struct reference_list *references, enum rank rank, bool *done)
 {
     int error = 0;
 
     for (size_t n = 0; n < references->count && !error; n++) {
         const struct reference *r = &references->items[n];
 
-        if (r->role != REFERENCE_BELOW || rank_of(layers, layer, n, r) != rank)
+        if (r->role != REFERENCE_BACKING || rank_of(layers, layer, n, r) != rank)
             continue;
         if (*done)
             error = leave_unused(&layer->grants[n], "another path to the same image was taken");
@@ -374,7 +374,7 @@ int layers_grant(struct layers *layers, unsigned number, const struct reference_
             error = leave_unused(&layer->grants[n], "no byte of the disk comes from it");
     }
     for (enum rank rank = RANK_NAMED; rank < RANKS && !error; rank++)
-        error = try_below(layers, layer, references, rank, &done);
+        error = try_backing(layers, layer, references, rank, &done);
     return error;
 }
 
@@ -433,15 +433,15 @@ bool layers_advise(const struct layers *layers, unsigned number,
 {
     const struct layer *layer = &layers->items[number];
     size_t first = SIZE_MAX, lacking = 0;
-    bool below = false;
+    bool has_backing = false;
     char path[256];
 
     for (size_t n = 0; n < layer->grants_count && n < references->count; n++)
-        below |=
-            layer->grants[n].state == GRANT_OPENED && references->items[n].role == REFERENCE_BELOW;
+        has_backing |= layer->grants[n].state == GRANT_OPENED &&
+                       references->items[n].role == REFERENCE_BACKING;
     for (size_t n = 0; n < layer->grants_count && n < references->count; n++) {
         if (layer->grants[n].state >= GRANT_UNUSED ||
-            (below && references->items[n].role == REFERENCE_BELOW))
+            (has_backing && references->items[n].role == REFERENCE_BACKING))
             continue;
         first = first == SIZE_MAX ? n : first;
         lacking++;

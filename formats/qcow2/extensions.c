@@ -60,7 +60,7 @@ static int take_backing_format(struct disk *disk, uint64_t offset, uint32_t leng
     if (error)
         return error;
     escape_text(format, size, (const char *)name, strnlen((const char *)name, length));
-    if (disk->references_count && disk->references[0].role == REFERENCE_BELOW && *format)
+    if (disk->references_count && disk->references[0].role == REFERENCE_BACKING && *format)
         disk->references[0].format = format;
     return 0;
 }

@@ -212,7 +212,7 @@ static int open_backing(struct disk *disk, const uint8_t *header)
             "qcow2: backing file name of %u bytes is longer than %d or than the first cluster",
             length, BACKING_FILE_NAME_MAX);
     return disk_read_reference(disk,
-                               (struct reference){.role = REFERENCE_BELOW,
+                               (struct reference){.role = REFERENCE_BACKING,
                                                   .kind = "backing file",
                                                   .source = "backing_file_offset"},
                                offset, length);

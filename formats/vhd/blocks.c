@@ -96,11 +96,13 @@ static int block_at(struct disk *disk, uint64_t offset, unsigned want, struct ex
         return image_fail(disk->img, EUCLEAN,
                           "vpc: block %llu at sector %u ends past the end of the file",
                           (unsigned long long)index, entry);
-    if (entry == UNALLOCATED || (!disk->below && !(want & EXTENTS_WANT_HOST)))
+    if (entry == UNALLOCATED || (!disk->backing_reference && !(want & EXTENTS_WANT_HOST)))
         run = bat_run(vhd, bat, count);
     extent->length = run * vhd->block_size - within;
-    extent->kind = entry != UNALLOCATED ? EXTENT_DATA : disk->below ? EXTENT_HOLE : EXTENT_ZERO;
-    if (entry != UNALLOCATED && disk->below)
+    extent->kind = entry != UNALLOCATED      ? EXTENT_DATA
+                   : disk->backing_reference ? EXTENT_HOLE
+                                             : EXTENT_ZERO;
+    if (entry != UNALLOCATED && disk->backing_reference)
         error = sectors_at(disk, entry, within, extent);
     if (extent->kind == EXTENT_DATA)
         extent->host = (uint64_t)entry * VHD_SECTOR + vhd->bitmap_size + within;

@@ -78,7 +78,7 @@ static int add_name(struct disk *disk, const uint8_t *header)
     length = utf8_from_utf16(name, text, length, UTF16_BE);
     if (!length)
         return 0;
-    return disk_add_reference(disk, &(struct reference){.role = REFERENCE_BELOW,
+    return disk_add_reference(disk, &(struct reference){.role = REFERENCE_BACKING,
                                                         .kind = "parent",
                                                         .source = "parent_unicode_name",
                                                         .format = "vpc",
@@ -158,7 +158,7 @@ static const char *locator_source(struct image *img, unsigned n, const uint8_t *
 static int add_locator(struct disk *disk, unsigned n, const uint8_t *entry)
 {
     const struct platform *platform = platform_by_code(entry + LOCATOR_PLATFORM_CODE);
-    struct reference reference = {.role = REFERENCE_BELOW,
+    struct reference reference = {.role = REFERENCE_BACKING,
                                   .kind = "parent",
                                   .source = locator_source(disk->img, n, entry),
                                   .format = "vpc",
@@ -192,8 +192,8 @@ int vhd_read_parent(struct disk *disk, struct vhd *vhd, const uint8_t *header)
             error = add_locator(disk, n, entry);
     }
     /* A parent there is, named or not. */
-    if (!error && !disk->below)
-        error = disk_add_reference(disk, &(struct reference){.role = REFERENCE_BELOW,
+    if (!error && !disk->backing_reference)
+        error = disk_add_reference(disk, &(struct reference){.role = REFERENCE_BACKING,
                                                              .kind = "parent",
                                                              .source = "parent_unicode_name",
                                                              .format = "vpc",

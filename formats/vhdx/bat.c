@@ -165,7 +165,7 @@ static int vhdx_read_entry(struct disk *disk, uint64_t block, uint64_t entry, st
     uint64_t host = entry >> BAT_OFFSET_SHIFT << BAT_OFFSET_SHIFT;
     int error;
 
-    like->classes = disk->below ? differencing_classes : classes;
+    like->classes = disk->backing_reference ? differencing_classes : classes;
     like->class = like->classes[block_state];
     error = vhdx_check_state(disk, block, block_state, like->class);
     if (error || (like->class != DATA && like->class != PARTIAL))
@@ -185,7 +185,7 @@ int vhdx_open_bat(struct disk *disk, struct vhdx *v)
     v->blocks = div_up(v->size, v->block_size);
     /* 2.5: each chunk that another follows has a sector bitmap entry; in a differencing image each
      * has. */
-    if (disk->below)
+    if (disk->backing_reference)
         entries = div_up(v->blocks, v->chunk_ratio) * (v->chunk_ratio + 1);
     else
         entries = v->blocks + (v->blocks - 1) / v->chunk_ratio;

@@ -113,7 +113,7 @@ static int vhdx_add_path(struct disk *disk, const uint8_t *locator, const uint8_
         (uint32_t)utf8_from_utf16(path, locator + le32(pair + PAIR_VALUE_OFFSET), length, UTF16_LE);
     if (!length)
         return 0;
-    return disk_add_reference(disk, &(struct reference){.role = REFERENCE_BELOW,
+    return disk_add_reference(disk, &(struct reference){.role = REFERENCE_BACKING,
                                                         .kind = "parent",
                                                         .source = path_keys[key],
                                                         .format = "vhdx",
@@ -140,7 +140,7 @@ int vhdx_read_locator(struct disk *disk, struct vhdx *v, uint64_t offset, uint32
     for (uint32_t i = 0; !error && i < count; i++)
         error = vhdx_add_path(disk, locator,
                               locator + LOCATOR_BYTES + (size_t)i * LOCATOR_PAIR_BYTES, seen);
-    if (!error && !disk->below)
+    if (!error && !disk->backing_reference)
         return image_fail(disk->img, EUCLEAN, "vhdx: the parent locator names no path");
     return error;
 }

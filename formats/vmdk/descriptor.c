@@ -57,7 +57,7 @@ static const char *const other_types[] = {
 /* Adds a reference to the parent; the name must live as long as the session. */
 static int vmdk_add_parent(struct disk *disk, const char *source, const struct vmdk_text *name)
 {
-    return disk_add_reference(disk, &(struct reference){.role = REFERENCE_BELOW,
+    return disk_add_reference(disk, &(struct reference){.role = REFERENCE_BACKING,
                                                         .kind = "parent",
                                                         .source = source,
                                                         .format = "vmdk",
@@ -185,7 +185,7 @@ static int vmdk_find_parent(struct disk *disk, const struct vmdk_text *text)
         error = vmdk_read_cid(disk, text, "parentCID", &vmdk->parent_cid);
     if (!error)
         error = vmdk_add_named_parent(disk, text, &found);
-    if (error || found || disk->below)
+    if (error || found || disk->backing_reference)
         return error;
     if (cid.length == 8 && strncasecmp(cid.bytes, "ffffffff", 8) == 0)
         return 0;
@@ -278,7 +278,7 @@ int vmdk_embedded_open(struct disk *disk, uint64_t offset_sectors, uint64_t size
     error = vmdk_read_create_type(disk, &own, &type);
     if (!error)
         error = vmdk_find_parent(disk, &own);
-    if (!error && !disk->below)
+    if (!error && !disk->backing_reference)
         error = vmdk_add_named_parent(disk, &usual, &found);
     return error ? error : vmdk_add_change_tracking(disk, &own);
 }

@@ -165,7 +165,7 @@ int render_reference_format(const struct facts *facts, const struct place *place
  */
 static bool is_unfit(const struct facts *facts, const struct place *place)
 {
-    return facts->disk.lower_error && reference_of(facts, place)->role == REFERENCE_BELOW;
+    return facts->disk.backing_error && reference_of(facts, place)->role == REFERENCE_BACKING;
 }
 
 int render_reference_state(const struct facts *facts, const struct place *place, struct text *text)

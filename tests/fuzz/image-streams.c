@@ -25,7 +25,7 @@ enum {
 struct walk {
     struct image *img, *below;
     struct disk disk,
-        lower; /* an empty one, if the image is made on another: holes are told then */
+        backing; /* an empty one, if the image is made on another: holes are told then */
     struct extents stream;
     struct extent now;
     unsigned left; /* extents that are still to be looked at */
@@ -50,14 +50,14 @@ static int put_below(struct walk *w)
     static int empty = -1;
     int error;
 
-    if (!w->disk.below)
+    if (!w->disk.backing_reference)
         return 0;
     if (empty < 0)
         empty = memfd_create("empty", MFD_CLOEXEC);
     error = image_open(&w->below, empty);
     if (!error)
-        error = disk_open(&w->lower, w->below, &raw_driver, NULL);
-    w->disk.lower = &w->lower;
+        error = disk_open(&w->backing, w->below, &raw_driver, NULL);
+    w->disk.backing = &w->backing;
     return error;
 }
 

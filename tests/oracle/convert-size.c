@@ -141,7 +141,7 @@ static int open_layers(int argc, char **argv)
             image_share_windows(img, LAYERS_SHARED);
     }
     for (size_t n = layers; n-- > 1 && !error;)
-        error = disk_put_below(&disks[n - 1], &disks[n], NULL);
+        error = disk_set_backing(&disks[n - 1], &disks[n], NULL);
     return layers ? error : -EINVAL;
 }
 

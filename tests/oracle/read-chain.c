@@ -112,7 +112,7 @@ int main(int argc, char **argv)
             image_share_windows(img, (unsigned)layers);
     }
     for (size_t n = layers - 1; n > 0; n--)
-        if (disk_put_below(&disks[n - 1], &disks[n], &options))
+        if (disk_set_backing(&disks[n - 1], &disks[n], &options))
             return finish(2);
     if ((extents ? write_extents() : write_bytes()) || fflush(stdout))
         return finish(1);

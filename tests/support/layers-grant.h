@@ -10,9 +10,9 @@
 
 static struct layers layers;
 
-static inline struct reference below(const char *path, const char *format)
+static inline struct reference backing(const char *path, const char *format)
 {
-    return (struct reference){.role = REFERENCE_BELOW,
+    return (struct reference){.role = REFERENCE_BACKING,
                               .kind = "backing file",
                               .source = "backing_file_offset",
                               .format = format,

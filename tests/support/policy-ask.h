@@ -123,7 +123,7 @@ static inline void begin_policy(const char *option)
 
 static inline void ask_bytes(const char *path, size_t length, bool is_windows)
 {
-    const struct reference reference = {.role = REFERENCE_BELOW,
+    const struct reference reference = {.role = REFERENCE_BACKING,
                                         .kind = "backing file",
                                         .path = path,
                                         .length = length,

@@ -21,7 +21,7 @@ enum { FAILS = 99 };
 static struct sample s = {.fd = -1};
 static struct script script;
 static const struct reference base = {
-    .role = REFERENCE_BELOW, .kind = "backing file", .path = "base.img", .length = 8};
+    .role = REFERENCE_BACKING, .kind = "backing file", .path = "base.img", .length = 8};
 
 static inline int scripted_extent_at(struct disk *disk, uint64_t offset, unsigned want,
                                      struct extent *extent)

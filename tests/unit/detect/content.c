@@ -331,7 +331,7 @@ static void test_below(void **state)
 {
     (void)state;
     PLAY(8 * MIB, DATA(65536, 0), HOLE(8 * MIB - 65536));
-    s.disk.below = &base;
+    s.disk.backing_reference = &base;
     put_text(&s, 0, "x");
     assert_int_equal(content_detect(&s.disk, &content), 0);
     assert_string_equal(content.name, "unknown");
@@ -348,10 +348,10 @@ static void test_below_at_once(void **state)
 {
     (void)state;
     PLAY(8 * MIB, DATA(4096, 0), HOLE(8 * MIB - 4096));
-    s.disk.below = &base;
+    s.disk.backing_reference = &base;
     assert_int_equal(content_detect(&s.disk, &content), -EACCES);
     /* A layer of zeros covers all that is asked for. */
-    s.disk.below = NULL;
+    s.disk.backing_reference = NULL;
     assert_int_equal(content_detect(&s.disk, &content), 0);
     assert_string_equal(content.name, "empty");
 }
@@ -361,7 +361,7 @@ static void test_backup_below(void **state)
 {
     (void)state;
     PLAY(8 * MIB, DATA(65536, 0), HOLE(8 * MIB - 65536));
-    s.disk.below = &base;
+    s.disk.backing_reference = &base;
     put_gpt(512, 1, 16383);
     assert_int_equal(content_detect(&s.disk, &content), 0);
     assert_string_equal(content.name, "gpt");

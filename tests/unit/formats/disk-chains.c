@@ -214,7 +214,7 @@ static void make_chain(size_t count)
         image_share_windows(l->s.img, (unsigned)count);
     }
     for (size_t i = count - 1; i > 0; i--)
-        assert_int_equal(disk_put_below(&layers[i - 1].s.disk, &layers[i].s.disk, NULL), 0);
+        assert_int_equal(disk_set_backing(&layers[i - 1].s.disk, &layers[i].s.disk, NULL), 0);
 }
 
 /* The layer whose file has the sector of the guest; count: it is zeros. */
@@ -315,7 +315,7 @@ static void make_sizes(uint64_t child, uint64_t parent)
         put_text(&layers[1].s, i, "data");
     assert_int_equal(sample_open(&layers[0].s, &vhd_driver), 0);
     assert_int_equal(sample_open(&layers[1].s, &vhd_driver), 0);
-    assert_int_equal(disk_put_below(&layers[0].s.disk, &layers[1].s.disk, NULL), 0);
+    assert_int_equal(disk_set_backing(&layers[0].s.disk, &layers[1].s.disk, NULL), 0);
 }
 
 /* Disks are made larger and smaller: beyond the end of the parent there are zeros, its rest is not
@@ -346,9 +346,9 @@ static void test_other_formats_below(void **state)
     (void)state;
     make_sizes(16384, 16384);
     assert_int_equal(sample_open(&layers[1].s, &raw_driver), 0);
-    assert_int_equal(disk_put_below(&layers[0].s.disk, &layers[1].s.disk, NULL), -EUCLEAN);
+    assert_int_equal(disk_set_backing(&layers[0].s.disk, &layers[1].s.disk, NULL), -EUCLEAN);
     assert_int_equal(disk_read(&layers[0].s.disk, 512, bytes, 4), -EUCLEAN);
-    assert_int_equal(disk_put_below(&layers[0].s.disk, &layers[1].s.disk, &any), 0);
+    assert_int_equal(disk_set_backing(&layers[0].s.disk, &layers[1].s.disk, &any), 0);
     assert_int_equal(disk_read(&layers[0].s.disk, 512, bytes, 4), 0);
     assert_memory_equal(bytes, "data", 4);
 }

@@ -162,7 +162,7 @@ static void test_below(void **state)
 {
     (void)state;
     PLAY(1000, DATA(100, 0), HOLE(100), ZERO(800));
-    s.disk.below = &base;
+    s.disk.backing_reference = &base;
     assert_int_equal(read_at(0, 100), 0);
     assert_int_equal(read_at(200, 800), 0);
     assert_string_equal(image_problems(s.img), "");
@@ -224,7 +224,7 @@ static void test_open(void **state)
     assert_ptr_equal(s.disk.driver, &raw_driver);
     assert_int_equal(s.disk.virtual_size, 2048);
     assert_int_equal(s.disk.qemu, 0);
-    assert_null(s.disk.below);
+    assert_null(s.disk.backing_reference);
     assert_int_equal(disk_open(&s.disk, s.img, &raw_driver, &options), 0);
     assert_int_equal(s.disk.qemu, QEMU_VERSION(7, 2));
     assert_true(disk_open(&s.disk, s.img, &qcow2_driver, &options) < 0);

@@ -6,7 +6,7 @@
 #include "tests/support/scripted-disk.h"
 
 static struct script scripts[LAYERS_MAX];
-static struct disk lower_disks[LAYERS_MAX];
+static struct disk backing_disks[LAYERS_MAX];
 static unsigned layers_count;
 
 static int begin(void **state)
@@ -28,7 +28,7 @@ static int end(void **state)
 /* The disk of a layer, 0 for the one on top. */
 static struct disk *layer(unsigned n)
 {
-    return n ? &lower_disks[n] : &s.disk;
+    return n ? &backing_disks[n] : &s.disk;
 }
 
 /* Adds a layer below the others. */
@@ -42,8 +42,8 @@ static void add_layer(uint64_t virtual_size, const struct extent *extents, size_
                           .virtual_size = virtual_size,
                           .state = &scripts[layers_count]};
     if (layers_count) {
-        layer(layers_count - 1)->below = &base;
-        assert_int_equal(disk_put_below(layer(layers_count - 1), disk, NULL), 0);
+        layer(layers_count - 1)->backing_reference = &base;
+        assert_int_equal(disk_set_backing(layer(layers_count - 1), disk, NULL), 0);
     }
     layers_count++;
 }
@@ -178,7 +178,7 @@ static void test_middle_not_granted(void **state)
     (void)state;
     LAYER(500, DATA(100, 0), HOLE(400));
     LAYER(500, ZERO(200), HOLE(100), DATA(200, 0));
-    layer(1)->below = &base;
+    layer(1)->backing_reference = &base;
     extents_begin(&stream, &s.disk, 0);
     NEXT(&stream, 0, DATA(100, 0));
     NEXT(&stream, 100, ZERO_OF(1, 100));
@@ -188,10 +188,10 @@ static void test_middle_not_granted(void **state)
     extents_seek(&stream, 300);
     NEXT(&stream, 300, DATA_OF(1, 200, 0));
     /* It is at hand, and no good. */
-    layer(1)->lower_error = -EUCLEAN;
+    layer(1)->backing_error = -EUCLEAN;
     assert_stream_fails(&s, 0, EUCLEAN, "");
     /* backing=none is of the image that is asked. */
-    layer(1)->lower_error = 0;
+    layer(1)->backing_error = 0;
     s.disk.alone = true;
     assert_stream_fails(&s, 0, EACCES, "base.img");
 }
@@ -201,7 +201,7 @@ static void test_alone(void **state)
 {
     (void)state;
     LAYER(500, DATA(100, 0), HOLE(400));
-    s.disk.below = &base;
+    s.disk.backing_reference = &base;
     s.disk.alone = true;
     ASSERT_EXTENTS(&s, 0, DATA(100, 0), HOLE(400));
     ASSERT_EXTENTS(&s, EXTENTS_WANT_JOINED, DATA(100, 0), HOLE(400));
@@ -319,7 +319,7 @@ static void test_skip(void **state)
     (void)state;
     LAYER(500, DATA(100, 0), HOLE(300), DATA(100, 900));
     LAYER(500, HOLE(200), FAILURE(150, EUCLEAN), HOLE(150));
-    layer(1)->below = &base;
+    layer(1)->backing_reference = &base;
     extents_begin(&stream, &s.disk, 0);
     NEXT(&stream, 0, DATA(100, 0));
     extents_skip(&stream, 400);
@@ -399,7 +399,7 @@ static void test_read(void **state)
     LAYER(100, DATA(100, 2));
     assert_int_equal(disk_read(&s.disk, 0, bytes, sizeof bytes), 0);
     assert_memory_equal(bytes, "abefkl\6j\0\0z\0", sizeof bytes);
-    layer(1)->lower = NULL;
+    layer(1)->backing = NULL;
     assert_int_equal(disk_read(&s.disk, 4, bytes, 3), 0);
     assert_int_equal(disk_read(&s.disk, 4, bytes, 4), -EACCES);
     assert_int_equal(disk_read(&s.disk, 0, bytes, 2), 0);

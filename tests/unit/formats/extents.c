@@ -141,7 +141,7 @@ static void test_below(void **state)
 
     (void)state;
     PLAY(1000, DATA(100, 0), ZERO(100), HOLE(100), DATA(700, 0));
-    s.disk.below = &base;
+    s.disk.backing_reference = &base;
     extents_begin(&stream, &s.disk, 0);
     assert_int_equal(extents_next(&stream, &e), 1);
     assert_int_equal(extents_next(&stream, &e), 1);
@@ -158,7 +158,7 @@ static void test_below_unneeded(void **state)
 {
     (void)state;
     PLAY(200, DATA(100, 0), ZERO(100), HOLE(100));
-    s.disk.below = &base;
+    s.disk.backing_reference = &base;
     ASSERT_EXTENTS(&s, 0, DATA(100, 0), ZERO(100));
 }
 
@@ -332,7 +332,7 @@ static void test_skip_failures(void **state)
 
     (void)state;
     PLAY(400, DATA(100, 0), HOLE(100), DATA(100, 0), HOLE(100));
-    s.disk.below = &base;
+    s.disk.backing_reference = &base;
     extents_begin(&stream, &s.disk, 0);
     next(&stream, 0, 100, EXTENT_DATA);
     extents_skip(&stream, 250);
@@ -372,11 +372,11 @@ static void test_opaque(void **state)
     assert_int_equal(script.asked, 0);
     ASSERT_EXTENTS(&s, EXTENTS_WANT_HOST, DATA(100, 7000), HOLE(200), ZERO(700));
     /* Of what has a parent it has no numbers. */
-    s.disk.below = &base;
+    s.disk.backing_reference = &base;
     assert_stream_fails(&s, 0, EACCES, "base.img");
     /* Other formats are as ever. */
     s.disk.driver = &scripted_driver;
-    s.disk.below = NULL;
+    s.disk.backing_reference = NULL;
     s.disk.qemu = QEMU_VERSION(7, 2);
     ASSERT_EXTENTS(&s, 0, DATA(100, 0), HOLE(200), ZERO(700));
 }

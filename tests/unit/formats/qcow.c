@@ -132,7 +132,7 @@ static void test_header_edges(void **state)
         make(4 * TABLE_MAPS);
         put_be(&s, edges[i].at, edges[i].width, edges[i].value);
         reopen();
-        assert_null(s.disk.below);
+        assert_null(s.disk.backing_reference);
         if (s.disk.virtual_size > 0)
             ASSERT_EXTENTS(&s, EXTENTS_WANT_JOINED, HOLE(s.disk.virtual_size));
     }
@@ -161,25 +161,25 @@ static void test_backing(void **state)
     put_be(&s, AT_BACKING_SIZE, 4, 6);
     put_text(&s, 100, "ba\nse!rest");
     reopen();
-    ASSERT_REFERENCE(0, REFERENCE_BELOW, "backing file", "ba\nse!");
+    ASSERT_REFERENCE(0, REFERENCE_BACKING, "backing file", "ba\nse!");
     assert_stream_fails(&s, 0, EACCES, "the backing file \"ba\\x0ase!\"");
     put_be(&s, AT_BACKING_SIZE, 4, 1023);
     reopen();
-    ASSERT_REFERENCE(0, REFERENCE_BELOW, "backing file", "ba\nse!rest");
+    ASSERT_REFERENCE(0, REFERENCE_BACKING, "backing file", "ba\nse!rest");
     /* Readers disagree on a name with a NUL inside: it is kept whole, so that it is never opened.
      */
     put_be(&s, 100 + 4, 1, 0);
     reopen();
-    assert_reference(&s, 0, REFERENCE_BELOW, "backing file", "ba\ns\0!rest", 10);
+    assert_reference(&s, 0, REFERENCE_BACKING, "backing file", "ba\ns\0!rest", 10);
     put_be(&s, AT_BACKING_SIZE, 4, 1024);
     assert_refused(&s, &qcow_driver, EUCLEAN, "backing_file_size 1024");
     put_be(&s, AT_BACKING_SIZE, 4, 0);
     reopen();
-    assert_null(s.disk.below);
+    assert_null(s.disk.backing_reference);
     put_be(&s, AT_BACKING_SIZE, 4, 10);
     put_be(&s, AT_BACKING_OFFSET, 8, 2 * MIB);
     reopen();
-    assert_null(s.disk.below);
+    assert_null(s.disk.backing_reference);
 }
 
 static void test_clusters(void **state)

@@ -127,7 +127,7 @@ static void test_header_edges(void **state)
         if (edges[i].at == AT_CLUSTER_SIZE)
             put_le(&s, AT_L1_OFFSET, 8, edges[i].value);
         reopen();
-        assert_null(s.disk.below);
+        assert_null(s.disk.backing_reference);
         if (s.disk.virtual_size > 0)
             ASSERT_EXTENTS(&s, EXTENTS_WANT_JOINED, HOLE(s.disk.virtual_size));
     }
@@ -171,20 +171,20 @@ static void test_backing(void **state)
     put_le(&s, AT_BACKING_SIZE, 4, 6);
     put_text(&s, 64, "ba\nse!rest");
     reopen();
-    assert_null(s.disk.below);
+    assert_null(s.disk.backing_reference);
     put_le(&s, AT_FEATURES, 8, 1);
     l1(0, L2_AT);
     l2(0, 1);
     reopen();
-    ASSERT_REFERENCE(0, REFERENCE_BELOW, "backing file", "ba\nse!");
-    assert_null(s.disk.below->format);
+    ASSERT_REFERENCE(0, REFERENCE_BACKING, "backing file", "ba\nse!");
+    assert_null(s.disk.backing_reference->format);
     assert_stream_fails(&s, 0, EACCES, "backing file \"ba\\x0ase!\"");
     put_le(&s, AT_BACKING_SIZE, 4, 4032);
     reopen();
-    ASSERT_REFERENCE(0, REFERENCE_BELOW, "backing file", "ba\nse!rest");
+    ASSERT_REFERENCE(0, REFERENCE_BACKING, "backing file", "ba\nse!rest");
     put_le(&s, AT_FEATURES, 8, 1 | 4);
     reopen();
-    assert_string_equal(s.disk.below->format, "raw");
+    assert_string_equal(s.disk.backing_reference->format, "raw");
     put_le(&s, AT_BACKING_SIZE, 4, 4033);
     assert_refused(&s, &qed_driver, EUCLEAN, "4033 bytes at offset 64");
     put_le(&s, AT_BACKING_SIZE, 4, UINT32_MAX);
@@ -193,7 +193,7 @@ static void test_backing(void **state)
     put_le(&s, AT_BACKING_SIZE, 4, 0);
     put_le(&s, AT_BACKING_OFFSET, 4, 4096);
     reopen();
-    assert_null(s.disk.below);
+    assert_null(s.disk.backing_reference);
     put_le(&s, AT_HEADER_SIZE, 4, 3);
     put_le(&s, AT_L1_OFFSET, 8, 3 * CLUSTER);
     put_le(&s, AT_BACKING_SIZE, 4, 4096);

@@ -28,7 +28,7 @@ static void test_virtual_size(void **state)
         assert_int_equal(sample_open(&s, &raw_driver), 0);
         assert_int_equal(s.disk.virtual_size, sizes[i][1]);
         assert_null(s.disk.subformat);
-        assert_null(s.disk.below);
+        assert_null(s.disk.backing_reference);
         assert_int_equal(image_bytes_read(s.img), 0);
     }
 }

@@ -385,9 +385,9 @@ static void test_parent(void **state)
         put_le(&s, cases[i].at, 1, 0x80);
         open_vdi();
         assert_int_equal(s.disk.references_count, 1);
-        ASSERT_REFERENCE(0, REFERENCE_BELOW, "parent", "");
-        assert_string_equal(s.disk.below->source, cases[i].source);
-        assert_string_equal(s.disk.below->format, "vdi");
+        ASSERT_REFERENCE(0, REFERENCE_BACKING, "parent", "");
+        assert_string_equal(s.disk.backing_reference->source, cases[i].source);
+        assert_string_equal(s.disk.backing_reference->format, "vdi");
         assert_string_equal(image_problems(s.img), "");
         assert_stream_fails(&s, 0, EACCES, cases[i].source);
     }
@@ -395,7 +395,7 @@ static void test_parent(void **state)
     put_le(&s, UUID_LINK, 1, 1);
     open_vdi();
     assert_int_equal(s.disk.references_count, 1);
-    assert_string_equal(s.disk.below->source, "uuid_link");
+    assert_string_equal(s.disk.backing_reference->source, "uuid_link");
 }
 
 /* A block that is free is the parent's, one of zeros is not. */
@@ -435,15 +435,15 @@ static int put_below(uint8_t link, uint8_t modified)
     put_le(&s, UUID_LINK, 1, link);
     put_le(&s, UUID_PARENT, 1, modified);
     open_vdi();
-    error = disk_put_below(&s.disk, &below.disk, NULL);
+    error = disk_set_backing(&s.disk, &below.disk, NULL);
     if (error)
         assert_stream_fails(&s, 0, -error, "-o any-parent takes it all the same");
     assert_int_equal(
-        disk_put_below(&s.disk, &below.disk, &(struct open_options){.any_parent = true}), 0);
+        disk_set_backing(&s.disk, &below.disk, &(struct open_options){.any_parent = true}), 0);
     ASSERT_EXTENTS(&s, 0, ZERO(MIB), DATA(MIB, 0));
     if (!error) {
         assert_int_equal(sample_open(&below, &raw_driver), 0);
-        assert_int_equal(disk_put_below(&s.disk, &below.disk, NULL), -EUCLEAN);
+        assert_int_equal(disk_set_backing(&s.disk, &below.disk, NULL), -EUCLEAN);
         assert_said(s.img, "vdi: the parent is raw, not vdi");
     }
     sample_end(&below);

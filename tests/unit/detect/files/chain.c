@@ -32,7 +32,7 @@ static int fake_open(struct disk *d)
     if (text[0] == '-')
         return 0;
     return disk_add_reference(
-        d, &(struct reference){.role = text[0] == '+' ? REFERENCE_PART : REFERENCE_BELOW,
+        d, &(struct reference){.role = text[0] == '+' ? REFERENCE_PART : REFERENCE_BACKING,
                                .kind = "below",
                                .source = "text",
                                .format = "qcow2",
@@ -45,7 +45,7 @@ static int fake_extent_at(struct disk *d, uint64_t offset, unsigned want, struct
     (void)want;
     *e = (struct extent){.offset = offset,
                          .length = d->virtual_size - offset,
-                         .kind = d->below ? EXTENT_HOLE : EXTENT_ZERO,
+                         .kind = d->backing_reference ? EXTENT_HOLE : EXTENT_ZERO,
                          .host = EXTENT_NO_HOST};
     return 0;
 }
@@ -89,7 +89,7 @@ static void begin_chain(const char *const *names, size_t count)
     for (size_t i = 1; i < count; i++) {
         struct reference_list list = {.items = NULL};
 
-        assert_int_equal(reference_list_add(&list, &(struct reference){.role = REFERENCE_BELOW,
+        assert_int_equal(reference_list_add(&list, &(struct reference){.role = REFERENCE_BACKING,
                                                                        .kind = "below",
                                                                        .source = "text",
                                                                        .format = "qcow2",
@@ -158,14 +158,14 @@ static void test_two_layers(void **state)
     BEGIN("over", "bottom");
     open_chain(0, NULL);
     assert_int_equal(chain.count, 1);
-    assert_ptr_equal(disk.lower, &chain.disks[0]);
+    assert_ptr_equal(disk.backing, &chain.disks[0]);
     assert_ptr_equal(disk_layer(&disk, 1), &chain.disks[0]);
     assert_ptr_equal(chain.files[0].grants, layers.items[0].grants);
     assert_read(0, NULL);
     /* The lowest alone. */
     open_chain(1, NULL);
     assert_int_equal(chain.count, 0);
-    assert_null(disk.lower);
+    assert_null(disk.backing);
     assert_read(0, NULL);
 }
 
@@ -176,7 +176,7 @@ static void test_nothing_granted(void **state)
     assert_int_equal(layers_grant(&layers, 0, &(struct reference_list){.items = NULL}), 0);
     open_chain(0, NULL);
     assert_int_equal(chain.count, 0);
-    assert_null(disk.lower);
+    assert_null(disk.backing);
     assert_read(-EACCES, "not granted");
 }
 
@@ -188,7 +188,7 @@ static void test_alone(void **state)
     BEGIN("over", "bottom");
     open_chain(0, &alone);
     assert_int_equal(chain.count, 0);
-    assert_null(disk.lower);
+    assert_null(disk.backing);
     assert_read(-EACCES, NULL);
 }
 
@@ -197,14 +197,14 @@ static void test_below_cannot_be_opened(void **state)
     (void)state;
     BEGIN("over-broken", "broken");
     open_chain(0, NULL);
-    assert_null(disk.lower);
-    assert_int_equal(disk.lower_error, -EUCLEAN);
+    assert_null(disk.backing);
+    assert_int_equal(disk.backing_error, -EUCLEAN);
     assert_read(-EUCLEAN, "layer 1: fake: broken");
     BEGIN("over-empty", "empty");
     open_chain(0, NULL);
-    assert_null(disk.lower);
-    assert_true(disk.lower_error < 0);
-    assert_read(disk.lower_error, "layer 1: ");
+    assert_null(disk.backing);
+    assert_true(disk.backing_error < 0);
+    assert_read(disk.backing_error, "layer 1: ");
 }
 
 static void test_below_is_another(void **state)
@@ -214,8 +214,8 @@ static void test_below_is_another(void **state)
     (void)state;
     BEGIN("top", "middle", "bottom");
     open_chain(0, NULL);
-    assert_null(disk.lower);
-    assert_int_equal(disk.lower_error, -EUCLEAN);
+    assert_null(disk.backing);
+    assert_int_equal(disk.backing_error, -EUCLEAN);
     assert_read(-EUCLEAN, "fake: the image below is another one");
     open_chain(0, &any);
     assert_int_equal(chain.count, 2);
@@ -233,7 +233,7 @@ static void test_changed_references(void **state)
     assert_read(0, NULL);
     make_file("changing", "<secret");
     open_chain(0, NULL);
-    assert_null(disk.lower);
+    assert_null(disk.backing);
     assert_null(chain.files[0].grants);
     assert_read(-EACCES, "the image names other files than when they were granted");
     /* The same in a layer below. */
@@ -245,8 +245,8 @@ static void test_changed_references(void **state)
     BEGIN("top", "changing", "bottom");
     make_file("changing", "<secret");
     open_chain(0, &(const struct open_options){.any_parent = true});
-    assert_non_null(disk.lower);
-    assert_null(disk.lower->lower);
+    assert_non_null(disk.backing);
+    assert_null(disk.backing->backing);
     assert_read(-EACCES, "the image names other files");
     make_file("top", "<middle");
 }
@@ -360,7 +360,7 @@ static void test_qcow2_over_raw(void **state)
     assert_int_equal(layers_grant(&layers, 0, &list), 0);
     reference_list_end(&list);
     chain_open(&chain, &disk, &layers, 0, NULL);
-    assert_non_null(disk.lower);
+    assert_non_null(disk.backing);
     assert_int_equal(disk_read(&disk, 0, bytes, sizeof bytes), 0);
     assert_memory_equal(bytes, "bytes", 5);
 }

@@ -13,7 +13,7 @@ static void test_image_alone(void **state)
     assert_string_equal(l->items[0].directory, top);
     grant_all(0, NULL, 0);
     assert_int_equal(l->items[0].grants_count, 0);
-    GRANT(0, below("second", "raw"));
+    GRANT(0, backing("second", "raw"));
     assert_grant(0, 0, GRANT_NONE, "-o follow=beside");
     assert_int_equal(l->count, 1);
     layers_end(l);
@@ -27,17 +27,17 @@ static void test_next_layer(void **state)
 {
     (void)state;
     begin_at("image", "follow=beside");
-    GRANT(0, below("base/deep", "qcow2"));
+    GRANT(0, backing("base/deep", "qcow2"));
     assert_grant(0, 0, GRANT_OPENED, NULL);
     assert_int_equal(layers.count, 2);
     assert_ptr_equal(layers.items[1].format, &qcow2_driver);
     assert_string_equal(layers.items[1].path, in_top("base/deep"));
     assert_string_equal(layers.items[1].directory, in_top("base"));
     /* What it names is looked for in its own directory, and is not let out of there. */
-    GRANT(1, below("deeper", "raw"));
+    GRANT(1, backing("deeper", "raw"));
     assert_grant(1, 0, GRANT_OPENED, NULL);
     assert_int_equal(layers.count, 3);
-    GRANT(2, below("../second", "raw"));
+    GRANT(2, backing("../second", "raw"));
     assert_grant(2, 0, GRANT_REFUSED, "leads out");
     assert_int_equal(layers.count, 3);
 }
@@ -50,11 +50,11 @@ static void test_layer_by_a_link(void **state)
     (void)state;
     begin_at("image", "follow=beside");
     policy_take(&layers.policy, "follow-symlinks", &why);
-    GRANT(0, below("link", "qcow2"));
+    GRANT(0, backing("link", "qcow2"));
     assert_grant(0, 0, GRANT_OPENED, NULL);
     assert_string_equal(layers.items[1].path, in_top("base/deep"));
     assert_string_equal(layers.items[1].directory, top);
-    GRANT(1, below("second", "raw"));
+    GRANT(1, backing("second", "raw"));
     assert_grant(1, 0, GRANT_OPENED, NULL);
 }
 
@@ -64,22 +64,22 @@ static void test_formats(void **state)
 
     (void)state;
     begin_at("image", "follow=beside");
-    GRANT(0, below("second", NULL));
+    GRANT(0, backing("second", NULL));
     assert_grant(0, 0, GRANT_REFUSED, "-o backing-format=FMT says it");
     begin_at("image", "follow=beside");
-    GRANT(0, below("second", "nonsense"));
+    GRANT(0, backing("second", "nonsense"));
     assert_grant(0, 0, GRANT_REFUSED, "not known");
     begin_at("image", "follow=beside");
     policy_take(&layers.policy, "backing-format=vmdk", &why);
-    GRANT(0, below("second", NULL));
+    GRANT(0, backing("second", NULL));
     assert_grant(0, 0, GRANT_OPENED, NULL);
     assert_ptr_equal(layers.items[1].format, &vmdk_driver);
     /* It is not for what the image tells. */
-    GRANT(1, below("third", "raw"));
+    GRANT(1, backing("third", "raw"));
     assert_ptr_equal(layers.items[2].format, &raw_driver);
     begin_at("image", "follow=beside");
     policy_take(&layers.policy, "backing-format=raw", &why);
-    GRANT(0, below("second", "host_device"));
+    GRANT(0, backing("second", "host_device"));
     assert_grant(0, 0, GRANT_REFUSED, "not known");
     assert_int_equal(layers.count, 1);
 }
@@ -88,19 +88,19 @@ static void test_cycles(void **state)
 {
     (void)state;
     begin_at("image", "follow=beside");
-    GRANT(0, below("image", "qcow2"));
+    GRANT(0, backing("image", "qcow2"));
     assert_grant(0, 0, GRANT_REFUSED, "the image itself, or one above it");
     begin_at("image", "follow=beside");
-    GRANT(0, below("same", "qcow2")); /* another name of the same file */
+    GRANT(0, backing("same", "qcow2")); /* another name of the same file */
     assert_grant(0, 0, GRANT_REFUSED, "the image itself");
     begin_at("image", "follow=beside");
-    GRANT(0, below("second", "qcow2"));
-    GRANT(1, below("same", "qcow2"));
+    GRANT(0, backing("second", "qcow2"));
+    GRANT(1, backing("same", "qcow2"));
     assert_grant(1, 0, GRANT_REFUSED, "the image itself");
     begin_at("image", "follow=beside");
-    GRANT(0, below("second", "qcow2"));
-    GRANT(1, below("third", "qcow2"));
-    GRANT(2, below("second", "qcow2"));
+    GRANT(0, backing("second", "qcow2"));
+    GRANT(1, backing("third", "qcow2"));
+    GRANT(2, backing("second", "qcow2"));
     assert_grant(2, 0, GRANT_REFUSED, "one above it");
     begin_at("image", "follow=beside");
     GRANT(0, part("image"), part("second"));
@@ -120,7 +120,7 @@ static void test_depth(unsigned most, const char *option)
     for (unsigned i = 0; i < most; i++) {
         snprintf(name, sizeof name, "deep-%u", i);
         make_file(name, "x");
-        GRANT(i, below(name, "qcow2"));
+        GRANT(i, backing(name, "qcow2"));
         if (i + 1 < most)
             assert_grant(i, 0, GRANT_OPENED, NULL);
         else
@@ -144,8 +144,8 @@ static void test_several_ways_below(void **state)
 
     (void)state;
     begin_at("image", "follow=under:/");
-    GRANT(0, below(in_top("second"), "vpc"), below("no-such-file", "vpc"), below("third", "vpc"),
-          below("base/deep", "vpc"));
+    GRANT(0, backing(in_top("second"), "vpc"), backing("no-such-file", "vpc"),
+          backing("third", "vpc"), backing("base/deep", "vpc"));
     assert_grant(0, 0, GRANT_UNUSED, "another path to the same image was taken");
     assert_grant(0, 1, GRANT_MISSING, "No such file");
     assert_grant(0, 2, GRANT_OPENED, NULL);
@@ -153,18 +153,18 @@ static void test_several_ways_below(void **state)
     assert_int_equal(layers.count, 2);
     assert_string_equal(layers.items[1].path, in_top("third"));
     begin_at("image", "follow=under:/");
-    GRANT(0, below(in_top("second"), "vpc"), below("no-such-file", "vpc"));
+    GRANT(0, backing(in_top("second"), "vpc"), backing("no-such-file", "vpc"));
     assert_grant(0, 0, GRANT_OPENED, NULL);
     assert_grant(0, 1, GRANT_MISSING, NULL);
     /* One that leads back is no way, and the next one is tried. */
     begin_at("image", "follow=beside");
-    GRANT(0, below("image", "vpc"), below("second", "vpc"));
+    GRANT(0, backing("image", "vpc"), backing("second", "vpc"));
     assert_grant(0, 0, GRANT_REFUSED, "the image itself");
     assert_grant(0, 1, GRANT_OPENED, NULL);
     /* What the user names goes first. */
     snprintf(option, sizeof option, "ref=1:%s", in_top("third"));
     begin_at("image", option);
-    GRANT(0, below("second", "vpc"), below("/no/such/file", "vpc"));
+    GRANT(0, backing("second", "vpc"), backing("/no/such/file", "vpc"));
     assert_grant(0, 0, GRANT_UNUSED, "another path");
     assert_grant(0, 1, GRANT_OPENED, NULL);
     assert_string_equal(layers.items[1].path, in_top("third"));
@@ -267,7 +267,7 @@ static void test_parts_that_are_none(void **state)
 {
     (void)state;
     begin_at("image", "follow=beside");
-    GRANT(0, part("second"), below("third", "raw"), part("no-such-file"));
+    GRANT(0, part("second"), backing("third", "raw"), part("no-such-file"));
     assert_int_equal(layers_open_part(&layers, 0, 1), -EACCES);
     assert_int_equal(layers_open_part(&layers, 0, 2), -EACCES);
     assert_int_equal(layers_open_part(&layers, 0, 3), -EACCES);
@@ -323,7 +323,7 @@ static void test_files_in_turn(void **state)
 
 static void test_fingerprint(void **state)
 {
-    const struct reference decided[] = {below("second", "raw"), part("third")};
+    const struct reference decided[] = {backing("second", "raw"), part("third")};
     struct reference others[2];
 
     (void)state;
@@ -389,7 +389,7 @@ static void test_advice(void **state)
     begin_at("image", NULL);
     ADVICE("the backing file \"second\" is not opened (not-granted): -o follow=beside or -o "
            "ref=0:PATH grants it",
-           below("second", "raw"));
+           backing("second", "raw"));
     begin_at("image", NULL);
     ADVICE("the extent \"a\\x1b[2J\\x0ab\", one of several, is not opened (not-granted): -o "
            "follow=beside or -o ref=0:PATH grants it",
@@ -400,10 +400,10 @@ static void test_advice(void **state)
     begin_at("image", "follow=beside");
     ADVICE("the backing file \"json:{}\" is not opened (refused): the path begins with a protocol "
            "(json:, nbd:...), which is never followed",
-           below("json:{}", "raw"));
+           backing("json:{}", "raw"));
     /* Another way to the same image is not lacking. */
     begin_at("image", "follow=beside");
-    ADVICE(NULL, below("/no/such/file", "vpc"), below("second", "vpc"));
+    ADVICE(NULL, backing("/no/such/file", "vpc"), backing("second", "vpc"));
 }
 
 static void test_list_limits(void **state)

@@ -287,14 +287,14 @@ static void test_backing(void **state)
     put_text(&s, 512, "/var/ba\nse\xff.img");
     backing(512, 15);
     reopen(&s);
-    ASSERT_REFERENCE(0, REFERENCE_BELOW, "backing file", "/var/ba\nse\xff.img");
+    ASSERT_REFERENCE(0, REFERENCE_BACKING, "backing file", "/var/ba\nse\xff.img");
     assert_int_equal(s.disk.references_count, 1);
     backing(512, 0);
     reopen(&s);
-    assert_null(s.disk.below);
+    assert_null(s.disk.backing_reference);
     backing(0, 15);
     reopen(&s);
-    assert_null(s.disk.below);
+    assert_null(s.disk.backing_reference);
 }
 
 static void test_backing_limits(void **state)
@@ -304,7 +304,7 @@ static void test_backing_limits(void **state)
     put(&s, CLUSTER - 1023, memset((char[1023]){0}, '\n', 1023), 1023);
     backing(CLUSTER - 1023, 1023);
     reopen(&s);
-    assert_int_equal(s.disk.below->length, 1023);
+    assert_int_equal(s.disk.backing_reference->length, 1023);
     backing(CLUSTER - 1022, 1023);
     assert_refused(&s, &qcow2_driver, EUCLEAN, "backing file name of 1023 bytes");
     backing(512, 1024);

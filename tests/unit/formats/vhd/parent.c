@@ -45,7 +45,7 @@ static void put_locator(unsigned n, const char *code, const void *data, size_t l
 
 static void assert_name(size_t n, const char *source, const char *path, bool is_windows)
 {
-    ASSERT_REFERENCE(n, REFERENCE_BELOW, "parent", path);
+    ASSERT_REFERENCE(n, REFERENCE_BACKING, "parent", path);
     assert_string_equal(s.disk.references[n].source, source);
     assert_string_equal(s.disk.references[n].format, "vpc");
     assert_int_equal(s.disk.references[n].is_windows, is_windows);
@@ -74,7 +74,7 @@ static void test_names(void **state)
     assert_name(5, "parent_locator_6 MacX", "file://localhost/p%20q", false);
     assert_name(6, "parent_locator_7 Mac", "", false);
     assert_name(7, "parent_locator_8 \\x1bZZ\\x5c", "", false);
-    assert_ptr_equal(s.disk.below, &s.disk.references[0]);
+    assert_ptr_equal(s.disk.backing_reference, &s.disk.references[0]);
     assert_string_equal(image_problems(s.img), "");
 }
 
@@ -189,20 +189,20 @@ static void make_pair(uint64_t id, uint32_t time, uint32_t footer_time, int64_t 
 
 static void assert_put(int error, const char *words)
 {
-    assert_int_equal(disk_put_below(&s.disk, &parent.disk, NULL), -error);
+    assert_int_equal(disk_set_backing(&s.disk, &parent.disk, NULL), -error);
     if (error) {
         assert_said(s.img, words);
         assert_said(s.img, "-o any-parent takes it all the same");
         assert_stream_fails(&s, 0, error, words);
-        assert_null(s.disk.lower);
+        assert_null(s.disk.backing);
     } else {
-        assert_ptr_equal(s.disk.lower, &parent.disk);
+        assert_ptr_equal(s.disk.backing, &parent.disk);
         assert_string_equal(image_problems(s.img), "");
         ASSERT_EXTENTS(&s, 0, ZERO(MIB));
     }
     assert_int_equal(
-        disk_put_below(&s.disk, &parent.disk, &(struct open_options){.any_parent = true}), 0);
-    assert_ptr_equal(s.disk.lower, &parent.disk);
+        disk_set_backing(&s.disk, &parent.disk, &(struct open_options){.any_parent = true}), 0);
+    assert_ptr_equal(s.disk.backing, &parent.disk);
 }
 
 #define ID 0x0123456789abcdef

@@ -333,7 +333,7 @@ static void test_differencing(void **state)
     put(&s, DYNAMIC_PARENT_NAME, name, sizeof name);
     assert_int_equal(sample_open(&s, &vhd_driver), 0);
     assert_string_equal(s.disk.subformat, "differencing");
-    ASSERT_REFERENCE(0, REFERENCE_BELOW, "parent", "C:\\b\n");
+    ASSERT_REFERENCE(0, REFERENCE_BACKING, "parent", "C:\\b\n");
     assert_stream_fails(&s, 0, EACCES, "parent \"C:\\b\\x0a\"");
 }
 
@@ -345,8 +345,8 @@ static void test_differencing_long_name(void **state)
     for (uint64_t i = 0; i < 256; i++)
         put_be(&s, DYNAMIC_PARENT_NAME + 2 * i, 2, 0x202e);
     assert_int_equal(sample_open(&s, &vhd_driver), 0);
-    assert_int_equal(s.disk.below->length, 3 * 256);
-    assert_memory_equal(s.disk.below->path + 3 * 255, "\xe2\x80\xae", 3);
+    assert_int_equal(s.disk.backing_reference->length, 3 * 256);
+    assert_memory_equal(s.disk.backing_reference->path + 3 * 255, "\xe2\x80\xae", 3);
 }
 
 int main(void)

@@ -18,19 +18,19 @@ static void test_parent(void **state)
     put_locator_pair(&s, 1, "absolute_win32_path", absolute, 4);
     assert_extents_fail(&s, EACCES, "C:/a");
     assert_string_equal(s.disk.subformat, "differencing");
-    ASSERT_REFERENCE(0, REFERENCE_BELOW, "parent", "C:/a");
-    assert_string_equal(s.disk.below->source, "absolute_win32_path");
+    ASSERT_REFERENCE(0, REFERENCE_BACKING, "parent", "C:/a");
+    assert_string_equal(s.disk.backing_reference->source, "absolute_win32_path");
     put_le(&s, LOCATOR + 18, 2, 3);
     put_locator_pair(&s, 2, "relative_path", relative, 8);
     assert_int_equal(sample_open(&s, &vhdx_driver), 0);
-    ASSERT_REFERENCE(0, REFERENCE_BELOW, "parent", "C:/a");
-    ASSERT_REFERENCE(1, REFERENCE_BELOW, "parent",
+    ASSERT_REFERENCE(0, REFERENCE_BACKING, "parent", "C:/a");
+    ASSERT_REFERENCE(1, REFERENCE_BACKING, "parent",
                      "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80"
                      "\xef\xbf\xbd\xef\xbf\xbd"
                      "x\xe2\x80\xae");
     assert_string_equal(s.disk.references[1].source, "relative_path");
     assert_int_equal(s.disk.references_count, 2);
-    assert_string_equal(s.disk.below->source, "absolute_win32_path");
+    assert_string_equal(s.disk.backing_reference->source, "absolute_win32_path");
 }
 
 static void test_bad_locators(void **state)
@@ -74,13 +74,13 @@ static void test_order(void **state)
     put_locator_text(&s, 6, "Relative_path", "R");
     assert_int_equal(sample_open(&s, &vhdx_driver), 0);
     assert_int_equal(s.disk.references_count, 3);
-    ASSERT_REFERENCE(0, REFERENCE_BELOW, "parent", "v");
-    ASSERT_REFERENCE(1, REFERENCE_BELOW, "parent", "r");
-    ASSERT_REFERENCE(2, REFERENCE_BELOW, "parent", "a");
+    ASSERT_REFERENCE(0, REFERENCE_BACKING, "parent", "v");
+    ASSERT_REFERENCE(1, REFERENCE_BACKING, "parent", "r");
+    ASSERT_REFERENCE(2, REFERENCE_BACKING, "parent", "a");
     assert_string_equal(s.disk.references[0].source, "volume_path");
     assert_string_equal(s.disk.references[2].format, "vhdx");
     assert_true(s.disk.references[2].is_windows);
-    assert_ptr_equal(s.disk.below, &s.disk.references[0]);
+    assert_ptr_equal(s.disk.backing_reference, &s.disk.references[0]);
     assert_said(s.img, "the parent locator has volume_path twice");
     /* Nothing, and NULs alone, are no paths. */
     put_le(&s, LOCATOR + 18, 2, 1);
@@ -106,7 +106,7 @@ static int put_below(const char *one, const char *two)
     seal_all(&below);
     assert_int_equal(sample_open(&s, &vhdx_driver), 0);
     assert_int_equal(sample_open(&below, &vhdx_driver), 0);
-    return disk_put_below(&s.disk, &below.disk, NULL);
+    return disk_set_backing(&s.disk, &below.disk, NULL);
 }
 
 static void test_identity(void **state)
@@ -123,7 +123,7 @@ static void test_identity(void **state)
                        "\", which parent_linkage says; -o any-parent takes it all the same");
     assert_stream_fails(&s, 0, EUCLEAN, "DataWriteGuid");
     assert_int_equal(
-        disk_put_below(&s.disk, &below.disk, &(struct open_options){.any_parent = true}), 0);
+        disk_set_backing(&s.disk, &below.disk, &(struct open_options){.any_parent = true}), 0);
     ASSERT_EXTENTS(&s, EXTENTS_WANT_JOINED, HOLE(64 * MIB));
     assert_int_equal(put_below(OTHER, "{}"), -EUCLEAN);
     assert_said(s.img, "not \"" OTHER "\", which parent_linkage says, or \"{}\", parent_linkage2");
@@ -138,7 +138,7 @@ static void test_other_format(void **state)
     (void)state;
     put_below(GUID, NULL);
     assert_int_equal(sample_open(&below, &raw_driver), 0);
-    assert_int_equal(disk_put_below(&s.disk, &below.disk, NULL), -EUCLEAN);
+    assert_int_equal(disk_set_backing(&s.disk, &below.disk, NULL), -EUCLEAN);
     assert_said(s.img, "vhdx: the parent is raw, not vhdx");
 }
 

@@ -181,13 +181,13 @@ static void test_check_parent(void **state)
         put_text(&s, sizeof first + 22, cases[i].child);
         assert_int_equal(sample_open(&parent, &vmdk_driver), 0);
         assert_int_equal(sample_open(&s, &vmdk_driver), 0);
-        assert_int_equal(disk_put_below(&s.disk, &parent.disk, NULL),
+        assert_int_equal(disk_set_backing(&s.disk, &parent.disk, NULL),
                          cases[i].words ? -EUCLEAN : 0);
         if (cases[i].words)
             assert_said(s.img, cases[i].words);
     }
     assert_int_equal(sample_open(&parent, &raw_driver), 0);
-    assert_int_equal(disk_put_below(&s.disk, &parent.disk, NULL), -EUCLEAN);
+    assert_int_equal(disk_set_backing(&s.disk, &parent.disk, NULL), -EUCLEAN);
     assert_said(s.img, "vmdk: the parent is no vmdk but raw");
     sample_end(&parent);
 }
@@ -215,7 +215,7 @@ static void test_change_tracking(void **state)
     assert_int_equal(s.disk.references_count, 1);
     ASSERT_REFERENCE(0, REFERENCE_ASIDE, "change tracking", "a-ctk.vmdk");
     assert_string_equal(s.disk.references[0].source, "changeTrackPath");
-    assert_null(s.disk.below);
+    assert_null(s.disk.backing_reference);
     assert_int_equal(open_text("changeTrackPath=\"\"\n"), 0);
     assert_int_equal(s.disk.references_count, 0);
     make_sparse(1);

@@ -158,7 +158,7 @@ static void test_sparse_parent(void **state)
     parent.fd = numbered_file(9);
     assert_int_equal(sample_open(&parent, &raw_driver), 0);
     assert_int_equal(open_lines(two_gb, lines), 0);
-    s.disk.lower = &parent.disk;
+    s.disk.backing = &parent.disk;
     assert_sector(8, 8);
     assert_sector(9, 0);
     assert_sector(2 * SPARSE_SECTORS - 1, 18);

@@ -112,17 +112,17 @@ static void test_parent(void **state)
     gte(0, 0, 99);
     put_text(&s, SECTOR + sizeof base - 1, key);
     assert_int_equal(sample_open(&s, &vmdk_driver), 0);
-    ASSERT_REFERENCE(0, REFERENCE_BELOW, "parent", "base.vmdk");
+    ASSERT_REFERENCE(0, REFERENCE_BACKING, "parent", "base.vmdk");
     put_text(&s, SECTOR + sizeof base - 2, "#"); /* a comment is no comment to qemu */
     assert_int_equal(sample_open(&s, &vmdk_driver), 0);
-    ASSERT_REFERENCE(0, REFERENCE_BELOW, "parent", "base.vmdk");
+    ASSERT_REFERENCE(0, REFERENCE_BACKING, "parent", "base.vmdk");
     put_text(&s, SECTOR + sizeof base - 1 + sizeof key - 3, " ");
     assert_refused(&s, &vmdk_driver, EUCLEAN, "parentFileNameHint");
     put(&s, SECTOR + sizeof base - 1, "", 1);
     put_text(&s, SECTOR + 55, "1");
     assert_int_equal(sample_open(&s, &vmdk_driver), 0);
-    ASSERT_REFERENCE(0, REFERENCE_BELOW, "parent", "");
-    assert_string_equal(s.disk.below->source, "parentCID");
+    ASSERT_REFERENCE(0, REFERENCE_BACKING, "parent", "");
+    assert_string_equal(s.disk.backing_reference->source, "parentCID");
 }
 
 static void test_embedded_descriptor(void **state)
@@ -177,16 +177,16 @@ static void test_lone_extents(void **state)
     assert_string_equal(s.disk.subformat, "vmfsSparse");
     put(&s, SECTOR, text, sizeof text);
     assert_int_equal(sample_open(&s, &vmdk_driver), 0);
-    assert_null(s.disk.below);
+    assert_null(s.disk.backing_reference);
     put_text(&s, SECTOR + 55, "1");
     assert_int_equal(sample_open(&s, &vmdk_driver), 0);
-    ASSERT_REFERENCE(0, REFERENCE_BELOW, "parent", "");
-    assert_string_equal(s.disk.below->source, "parentCID");
+    ASSERT_REFERENCE(0, REFERENCE_BACKING, "parent", "");
+    assert_string_equal(s.disk.backing_reference->source, "parentCID");
     assert_stream_fails(&s, 0, EACCES, "the parent, whose path parentCID does not tell");
     make_sesparse(1);
     assert_int_equal(sample_open(&s, &vmdk_driver), 0);
     assert_string_equal(s.disk.subformat, "seSparse");
-    assert_null(s.disk.below);
+    assert_null(s.disk.backing_reference);
     assert_said(s.img, "only its descriptor knows");
 }
 

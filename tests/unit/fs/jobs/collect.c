@@ -86,7 +86,7 @@ static void test_round_trip(void **state)
         make_overlay("overlay", names[i], strlen(names[i]));
         collect("overlay");
         assert_int_equal(references.count, 1);
-        assert_int_equal(references.items[0].role, REFERENCE_BELOW);
+        assert_int_equal(references.items[0].role, REFERENCE_BACKING);
         assert_string_equal(references.items[0].kind, "backing file");
         assert_string_equal(references.items[0].source, "backing_file_offset");
         assert_null(references.items[0].format);
