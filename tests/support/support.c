@@ -5,8 +5,22 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+bool runs_as_root(void)
+{
+    return geteuid() == 0;
+}
+
+void require_root(void)
+{
+    if (!runs_as_root()) {
+        fprintf(stderr, "skipped: needs root\n");
+        exit(77);
+    }
+}
 
 unsigned open_descriptors(void)
 {

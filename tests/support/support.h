@@ -39,6 +39,13 @@ struct defect {
     const char *words;
 };
 
+/* Whether the test may make devices, files of other users and mounts; others skip() what needs
+ * that. */
+bool runs_as_root(void);
+
+/* For main(): ends a program whose tests all need root, with the status that counts as skipped. */
+void require_root(void);
+
 /* How many descriptors are open. */
 unsigned open_descriptors(void);
 

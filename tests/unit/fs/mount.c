@@ -207,6 +207,8 @@ static void test_mount_points(void **state)
     static const char *const list[] = {"mnt", "m n t", "m\tn\nt", "\\040", "m\vn", "x - ext4 y"};
 
     (void)state;
+    if (!runs_as_root())
+        skip();
     for (size_t i = 0; i < COUNT(list); i++) {
         int status = 0;
         pid_t pid;
@@ -218,7 +220,7 @@ static void test_mount_points(void **state)
             _exit(unshare(CLONE_NEWNS) < 0 ? 1 : mount_and_end(in_top(list[i])));
         assert_int_equal(waitpid(pid, &status, 0), pid);
         if (WIFEXITED(status) && WEXITSTATUS(status) == 1)
-            fail_msg("this test mounts: it must be run by root");
+            skip(); /* root of a container without CAP_SYS_ADMIN */
         if (status)
             fail_msg("\"%s\": failed in line %d (modulo 256)", list[i], WEXITSTATUS(status));
     }

@@ -256,9 +256,11 @@ static void test_parts_that_are_replaced(void **state)
     unlink(in_top(part_name(38)));
     assert_int_equal(mkfifo(in_top(part_name(38)), 0644), 0);
     assert_int_equal(layers_open_part(&layers, 0, 38), -ENODEV);
-    /* The same file, but somebody else's by now. */
-    assert_int_equal(chown(in_top(part_name(39)), 4242, 0), 0);
-    assert_int_equal(layers_open_part(&layers, 0, 39), -ESTALE);
+    /* The same file, but its owner has changed. */
+    if (runs_as_root()) {
+        assert_int_equal(chown(in_top(part_name(39)), 4242, 0), 0);
+        assert_int_equal(layers_open_part(&layers, 0, 39), -ESTALE);
+    }
     assert_true(layers_open_part(&layers, 0, 34) >= 0);
 }
 

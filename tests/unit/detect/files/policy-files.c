@@ -179,5 +179,6 @@ int main(void)
         cmocka_unit_test(test_nothing_is_left_open),
     };
 
+    require_root();
     return cmocka_run_group_tests(tests, begin, end);
 }
