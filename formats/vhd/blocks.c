@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The block allocation table of a VHD ("Block Allocation Table and Data Blocks"), big endian: 4
- * bytes a block, the sector of its bitmap, behind which its data stands. Peculiar: of a dynamic
- * disk all blocks that are there are whole, whatever their bitmaps say, as to qemu; of a
- * differencing one the bitmap tells sector by sector what is in this file (1) and what in the
- * parent (0).
+ * The block allocation table (BAT) of a VHD ("Block Allocation Table and Data Blocks"), big endian:
+ * for each block, 4 bytes with the sector of its bitmap; the data follows the bitmap. Peculiar: the
+ * allocated blocks of a dynamic disk are whole, whatever their bitmaps contain, as in qemu. In a
+ * differencing disk a set bit means that the sector is in this file, a clear bit that it is in the
+ * parent.
  */
 #include <errno.h>
 
@@ -18,7 +18,7 @@
 
 #define UNALLOCATED UINT32_MAX
 
-/* Where the BAT is and what its entries may be. The file must hold all of it, in whole sectors. */
+/* The file counts as padded to whole sectors. */
 int vhd_open_blocks(struct disk *disk, struct vhd *vhd)
 {
     uint64_t end, file_end, block = vhd->bitmap_size + vhd->block_size;
@@ -30,35 +30,36 @@ int vhd_open_blocks(struct disk *disk, struct vhd *vhd)
                           "end of the file",
                           (unsigned long long)vhd->bat.entries,
                           (unsigned long long)vhd->bat.offset);
-    vhd->any_block = block <= file_end;
-    if (vhd->any_block)
+    vhd->has_room = block <= file_end;
+    if (vhd->has_room)
         vhd->last_block_sectors = (file_end - block) / VHD_SECTOR;
     return 0;
 }
 
-/* The BAT entry of a block may be anything: its block must lie in the file. */
-static bool bat_entry_is_good(const struct vhd *vhd, uint32_t entry)
+/* A block must lie in the file. */
+static bool vhd_is_bat_entry_valid(const struct vhd *vhd, uint32_t entry)
 {
-    return entry == UNALLOCATED || (vhd->any_block && entry <= vhd->last_block_sectors);
+    return entry == UNALLOCATED || (vhd->has_room && entry <= vhd->last_block_sectors);
 }
 
-/* Entries of bat[0..count) that are all unallocated or all good blocks, as the first one is. */
-static uint64_t bat_run(const struct vhd *vhd, const uint8_t *bat, uint64_t count)
+/* How many of bat[0..count) are like the first one: unallocated, or valid blocks. */
+static uint64_t vhd_bat_run(const struct vhd *vhd, const uint8_t *bat, uint64_t count)
 {
     bool hole = be32(bat) == UNALLOCATED;
     uint64_t n = 1;
 
     while (n < count && (be32(bat + 4 * n) == UNALLOCATED) == hole &&
-           bat_entry_is_good(vhd, be32(bat + 4 * n)))
+           vhd_is_bat_entry_valid(vhd, be32(bat + 4 * n)))
         n++;
     return n;
 }
 
 /*
- * What the bitmap of a block, which stands in the file at sector entry, says of the byte within the
- * block and of those that follow it in the block. A long bitmap is read in pieces.
+ * Sets kind and length of extent from the bitmap of a block, which is at sector entry of the file:
+ * for the byte at offset within of the block, up to the end of the run. A long bitmap is read in
+ * pieces, at which a run ends.
  */
-static int sectors_at(struct disk *disk, uint32_t entry, uint64_t within, struct extent *extent)
+static int vhd_sectors_at(struct disk *disk, uint32_t entry, uint64_t within, struct extent *extent)
 {
     struct vhd *vhd = disk->state;
     uint64_t sectors = vhd->block_size / VHD_SECTOR, sector = within / VHD_SECTOR;
@@ -78,9 +79,8 @@ static int sectors_at(struct disk *disk, uint32_t entry, uint64_t within, struct
     return 0;
 }
 
-/* What one block tells of offset, and of what follows there; or several that are alike in the BAT.
- */
-static int block_at(struct disk *disk, uint64_t offset, unsigned want, struct extent *extent)
+/* The extent at offset within one block, or over several blocks with like BAT entries. */
+static int vhd_block_at(struct disk *disk, uint64_t offset, unsigned want, struct extent *extent)
 {
     struct vhd *vhd = disk->state;
     uint64_t index = offset / vhd->block_size, within = offset % vhd->block_size;
@@ -92,18 +92,18 @@ static int block_at(struct disk *disk, uint64_t offset, unsigned want, struct ex
     if (error)
         return error;
     entry = be32(bat);
-    if (!bat_entry_is_good(vhd, entry))
+    if (!vhd_is_bat_entry_valid(vhd, entry))
         return image_fail(disk->img, EUCLEAN,
                           "vpc: block %llu at sector %u ends past the end of the file",
                           (unsigned long long)index, entry);
     if (entry == UNALLOCATED || (!disk->backing_reference && !(want & EXTENTS_WANT_HOST)))
-        run = bat_run(vhd, bat, count);
+        run = vhd_bat_run(vhd, bat, count);
     extent->length = run * vhd->block_size - within;
     extent->kind = entry != UNALLOCATED      ? EXTENT_DATA
                    : disk->backing_reference ? EXTENT_HOLE
                                              : EXTENT_ZERO;
     if (entry != UNALLOCATED && disk->backing_reference)
-        error = sectors_at(disk, entry, within, extent);
+        error = vhd_sectors_at(disk, entry, within, extent);
     if (extent->kind == EXTENT_DATA)
         extent->host = (uint64_t)entry * VHD_SECTOR + vhd->bitmap_size + within;
     return error;
@@ -111,5 +111,5 @@ static int block_at(struct disk *disk, uint64_t offset, unsigned want, struct ex
 
 int vhd_block_extent_at(struct disk *disk, uint64_t offset, unsigned want, struct extent *extent)
 {
-    return sector_runs_at(disk, offset, want, extent, block_at);
+    return sector_runs_at(disk, offset, want, extent, vhd_block_at);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The header fields of a VHD under the names of its specification, and where they stand: the footer
- * that counts, the other one (copy), the dynamic disk header (dynamic).
+ * The header fields of a VHD under the names of its specification, and where they are: the footer
+ * that is used, the other one (copy), the dynamic disk header (dynamic).
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -18,10 +18,9 @@ static const struct field_word feature_words[] = {
     {0, NULL},
 };
 
-/* The bytes that the geometry (the four of the field) makes: what those who mean it have as size.
- */
-static int print_geometry_size(const struct field *f, const uint8_t *bytes, size_t length,
-                               char *out, size_t size)
+/* The product of the geometry, in bytes: the disk's size for writers that go by the geometry. */
+static int vhd_print_geometry_size(const struct field *f, const uint8_t *bytes, size_t length,
+                                   char *out, size_t size)
 {
     (void)length;
     snprintf(out, size, "%" PRIu64, vhd_geometry_sectors(bytes - f->offset) * VHD_SECTOR);
@@ -42,24 +41,24 @@ static const struct field footer_fields[] = {
     {"cylinders", FOOTER_CYLINDERS, 2, field_be, NULL},
     {"heads", FOOTER_HEADS, 1, field_be, NULL},
     {"sectors_per_track", FOOTER_SECTORS_PER_TRACK, 1, field_be, NULL},
-    {"geometry_size", FOOTER_CYLINDERS, 4, print_geometry_size, NULL},
+    {"geometry_size", FOOTER_CYLINDERS, 4, vhd_print_geometry_size, NULL},
     {"disk_type", FOOTER_DISK_TYPE, 4, field_be, NULL},
     {"checksum", FOOTER_CHECKSUM, 4, field_be, NULL},
     {"unique_id", FOOTER_UNIQUE_ID, 16, field_uuid, NULL},
     {"saved_state", FOOTER_SAVED_STATE, 1, field_be, NULL},
 };
 
-/* Fields of a locator get all of its entry, as one that is all zeros is not in use. */
-static int print_code(const struct field *f, const uint8_t *bytes, size_t length, char *out,
-                      size_t size)
+/* Fields of a locator get its whole entry: an entry of zeros is unused, and has no fields. */
+static int vhd_print_code(const struct field *f, const uint8_t *bytes, size_t length, char *out,
+                          size_t size)
 {
     (void)length;
     return vhd_locator_is_used(bytes) ? field_text(f, bytes + LOCATOR_PLATFORM_CODE, 4, out, size)
                                       : -ENOENT;
 }
 
-static int print_space(const struct field *f, const uint8_t *bytes, size_t length, char *out,
-                       size_t size)
+static int vhd_print_space(const struct field *f, const uint8_t *bytes, size_t length, char *out,
+                           size_t size)
 {
     (void)length;
     return vhd_locator_is_used(bytes)
@@ -67,8 +66,8 @@ static int print_space(const struct field *f, const uint8_t *bytes, size_t lengt
                : -ENOENT;
 }
 
-static int print_length(const struct field *f, const uint8_t *bytes, size_t length, char *out,
-                        size_t size)
+static int vhd_print_length(const struct field *f, const uint8_t *bytes, size_t length, char *out,
+                            size_t size)
 {
     (void)length;
     return vhd_locator_is_used(bytes)
@@ -76,8 +75,8 @@ static int print_length(const struct field *f, const uint8_t *bytes, size_t leng
                : -ENOENT;
 }
 
-static int print_offset(const struct field *f, const uint8_t *bytes, size_t length, char *out,
-                        size_t size)
+static int vhd_print_offset(const struct field *f, const uint8_t *bytes, size_t length, char *out,
+                            size_t size)
 {
     (void)length;
     return vhd_locator_is_used(bytes)
@@ -92,10 +91,10 @@ static int print_offset(const struct field *f, const uint8_t *bytes, size_t leng
             PARENT_LOCATOR_BYTES, print, NULL                                                      \
     }
 #define LOCATOR_FIELDS(n)                                                                          \
-    LOCATOR_FIELD(n, "platform_code", print_code),                                                 \
-        LOCATOR_FIELD(n, "platform_data_space", print_space),                                      \
-        LOCATOR_FIELD(n, "platform_data_length", print_length),                                    \
-        LOCATOR_FIELD(n, "platform_data_offset", print_offset)
+    LOCATOR_FIELD(n, "platform_code", vhd_print_code),                                             \
+        LOCATOR_FIELD(n, "platform_data_space", vhd_print_space),                                  \
+        LOCATOR_FIELD(n, "platform_data_length", vhd_print_length),                                \
+        LOCATOR_FIELD(n, "platform_data_offset", vhd_print_offset)
 
 static const struct field dynamic_fields[] = {
     {"cookie", 0, 8, field_text, NULL},
@@ -119,7 +118,7 @@ static const struct field dynamic_fields[] = {
     LOCATOR_FIELDS(8),
 };
 
-static int find_footer(struct disk *disk, uint64_t *offset, uint64_t *length)
+static int vhd_locate_footer(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
     struct vhd_footer footer;
     int error = vhd_find_footer(disk->img, &footer);
@@ -131,23 +130,23 @@ static int find_footer(struct disk *disk, uint64_t *offset, uint64_t *length)
     return vhd_footer_has_cookie(footer.bytes);
 }
 
-/* The last footer of a disk whose leading one counts. What a fixed disk has in its first sector is
- * the guest's. */
-static int find_copy(struct disk *disk, uint64_t *offset, uint64_t *length)
+/* The last footer of a disk whose leading one is used. A fixed disk has no copy: its first sector
+ * belongs to the guest. */
+static int vhd_locate_copy(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
-    struct vhd_footer counts, last;
-    int error = vhd_find_footer(disk->img, &counts);
+    struct vhd_footer used, last;
+    int error = vhd_find_footer(disk->img, &used);
 
-    if (!error && counts.leading)
+    if (!error && used.is_leading)
         error = vhd_find_last_footer(disk->img, &last);
-    if (error || !counts.leading || last.offset == 0)
+    if (error || !used.is_leading || last.offset == 0)
         return error;
     *offset = last.offset;
     *length = FOOTER_BYTES;
     return vhd_footer_has_cookie(last.bytes);
 }
 
-static int find_dynamic(struct disk *disk, uint64_t *offset, uint64_t *length)
+static int vhd_locate_dynamic(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
     struct vhd_footer footer;
     int error = vhd_find_footer(disk->img, &footer);
@@ -156,7 +155,7 @@ static int find_dynamic(struct disk *disk, uint64_t *offset, uint64_t *length)
     if (error || !vhd_footer_has_cookie(footer.bytes))
         return error;
     type = be32(footer.bytes + FOOTER_DISK_TYPE);
-    if (!footer.leading && type != TYPE_DYNAMIC && type != TYPE_DIFFERENCING)
+    if (!footer.is_leading && type != TYPE_DYNAMIC && type != TYPE_DIFFERENCING)
         return 0;
     *offset = be64(footer.bytes + FOOTER_DATA_OFFSET);
     *length = DYNAMIC_BYTES;
@@ -166,8 +165,8 @@ static int find_dynamic(struct disk *disk, uint64_t *offset, uint64_t *length)
 }
 
 const struct header_section vhd_sections[] = {
-    {"", FIELDS(footer_fields), find_footer},
-    {"copy", FIELDS(footer_fields), find_copy},
-    {"dynamic", FIELDS(dynamic_fields), find_dynamic},
+    {"", FIELDS(footer_fields), vhd_locate_footer},
+    {"copy", FIELDS(footer_fields), vhd_locate_copy},
+    {"dynamic", FIELDS(dynamic_fields), vhd_locate_dynamic},
     {.fields = NULL},
 };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The footer of a VHD ("Hard Disk Footer Format"), big endian: what makes a footer, which of two
- * counts, and how large a disk it tells. Peculiar: the size is told twice, as bytes and as a
- * geometry that is rounded, and which of the two counts depends on who wrote the file.
+ * The footer of a VHD ("Hard Disk Footer Format"), big endian: what is a footer, which of two is
+ * used, and the size of the disk. Peculiar: the size is stored twice, in bytes and as a geometry,
+ * which is rounded. Which of the two is right depends on the program that wrote the file.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 #include "formats/image.h"
 #include "vhd.h"
 
-/* The ones' complement of the sum of all bytes but those of the checksum itself. */
+/* The ones' complement of the sum of all bytes except those of the checksum. */
 uint32_t vhd_footer_checksum(const uint8_t *footer)
 {
     uint32_t sum = 0;
@@ -28,19 +28,19 @@ bool vhd_footer_has_cookie(const uint8_t *footer)
     return memcmp(footer, FOOTER_COOKIE, 8) == 0;
 }
 
-static bool footer_is_whole(const uint8_t *footer)
+static bool vhd_is_checksum_valid(const uint8_t *footer)
 {
     return be32(footer + FOOTER_CHECKSUM) == vhd_footer_checksum(footer);
 }
 
-/* Whether footer, in the last 512 bytes, makes the file a fixed disk; if not, why says why not. */
-static bool is_fixed_disk(const struct image *img, const uint8_t *footer, struct reason *why)
+/* Whether footer, the last 512 bytes, makes the file a fixed disk; if not, why has the reason. */
+static bool vhd_is_fixed_disk(const struct image *img, const uint8_t *footer, struct reason *why)
 {
     uint32_t type = be32(footer + FOOTER_DISK_TYPE);
     uint64_t size = be64(footer + FOOTER_CURRENT_SIZE);
     uint64_t room = image_size(img) - FOOTER_BYTES;
 
-    if (!footer_is_whole(footer))
+    if (!vhd_is_checksum_valid(footer))
         snprintf(why->words, sizeof why->words, "footer checksum is 0x%08x, its bytes make 0x%08x",
                  be32(footer + FOOTER_CHECKSUM), vhd_footer_checksum(footer));
     else if (type != TYPE_FIXED)
@@ -56,7 +56,7 @@ static bool is_fixed_disk(const struct image *img, const uint8_t *footer, struct
 }
 
 /* Whether the file ends with the footer of a fixed disk. 1, 0 or -errno. */
-static int ends_as_fixed_disk(struct image *img, struct reason *why)
+static int vhd_ends_as_fixed_disk(struct image *img, struct reason *why)
 {
     const uint8_t *tail;
     int error;
@@ -67,13 +67,13 @@ static int ends_as_fixed_disk(struct image *img, struct reason *why)
     if (error)
         return error;
     tail += IMAGE_TAIL_BYTES - FOOTER_BYTES;
-    return vhd_footer_has_cookie(tail) && is_fixed_disk(img, tail, why);
+    return vhd_footer_has_cookie(tail) && vhd_is_fixed_disk(img, tail, why);
 }
 
 /*
- * A footer at the start of the file is the copy that dynamic disks have there, unless it is what a
- * guest wrote into the first sector of its fixed disk: then it says so (or is damaged), and the
- * file ends with the true footer.
+ * A footer at the start of the file is the copy that dynamic disks have there, unless a guest wrote
+ * it into the first sector of its fixed disk: then its type is fixed, or its checksum is wrong, and
+ * the file ends with the footer of a fixed disk.
  */
 int vhd_probe(struct image *img, const struct signature *signature, struct reason *why)
 {
@@ -82,13 +82,13 @@ int vhd_probe(struct image *img, const struct signature *signature, struct reaso
     int fixed, error;
 
     if (signature->anchor == TAIL)
-        return ends_as_fixed_disk(img, why);
+        return vhd_ends_as_fixed_disk(img, why);
     error = image_head(img, &head);
     if (error)
         return error;
-    if (footer_is_whole(head) && be32(head + FOOTER_DISK_TYPE) != TYPE_FIXED)
+    if (vhd_is_checksum_valid(head) && be32(head + FOOTER_DISK_TYPE) != TYPE_FIXED)
         return 1;
-    fixed = ends_as_fixed_disk(img, &ignored);
+    fixed = vhd_ends_as_fixed_disk(img, &ignored);
     if (fixed == 1)
         snprintf(why->words, sizeof why->words,
                  "the first sector of the fixed disk whose footer ends the file");
@@ -101,8 +101,8 @@ uint64_t vhd_geometry_sectors(const uint8_t *footer)
            footer[FOOTER_SECTORS_PER_TRACK];
 }
 
-/* Whether the creator is one of these, of four bytes each. */
-static bool is_creator(const uint8_t *footer, const char *creators)
+/* Whether the creator application is one of these, of four bytes each. */
+static bool vhd_is_creator(const uint8_t *footer, const char *creators)
 {
     for (; *creators; creators += 4)
         if (memcmp(footer + FOOTER_CREATOR_APPLICATION, creators, 4) == 0)
@@ -111,30 +111,31 @@ static bool is_creator(const uint8_t *footer, const char *creators)
 }
 
 /*
- * Who means the geometry: Virtual PC, and qemu without force_size; all others mean the current
- * size. That is the rule of qemu since 10.0. Before, all meant the geometry but for those who were
- * known to mean the size: Hyper-V, qemu with force_size, disk2vhd, XenServer, XenConverter.
+ * Whether the geometry is the size of the disk: for Virtual PC, and for qemu without force_size.
+ * All others go by the current size. That is qemu's rule since 10.0. Before, the geometry was the
+ * size except for programs known to go by the current size: Hyper-V, qemu with force_size,
+ * disk2vhd, XenServer, XenConverter.
  */
-static bool means_geometry(const uint8_t *footer, unsigned qemu)
+static bool vhd_uses_geometry(const uint8_t *footer, unsigned qemu)
 {
     if (qemu && qemu < QEMU_VERSION(10, 0))
-        return !is_creator(footer, "win qem2d2v CTXS") &&
+        return !vhd_is_creator(footer, "win qem2d2v CTXS") &&
                memcmp(footer + FOOTER_CREATOR_APPLICATION, "tap", 4) != 0;
-    return is_creator(footer, "vpc qemu");
+    return vhd_is_creator(footer, "vpc qemu");
 }
 
 uint64_t vhd_footer_sectors(const uint8_t *footer, unsigned qemu)
 {
     uint64_t chs = vhd_geometry_sectors(footer);
 
-    if (means_geometry(footer, qemu) && chs != VHD_GEOMETRY_SECTORS_MAX)
+    if (vhd_uses_geometry(footer, qemu) && chs != VHD_GEOMETRY_SECTORS_MAX)
         return chs;
     return be64(footer + FOOTER_CURRENT_SIZE) / VHD_SECTOR;
 }
 
 /*
- * The last footer of the file: in its last 512 bytes; or, without its last byte or more, which then
- * read as zeros, where its last sector begins.
+ * The last footer of the file is in its last 512 bytes. If there is none, the file may have lost
+ * the last bytes of the footer, which then begins with the last sector and is padded with zeros.
  */
 int vhd_find_last_footer(struct image *img, struct vhd_footer *footer)
 {

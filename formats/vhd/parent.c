@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The parent of a differencing VHD: what its dynamic header names it ("Dynamic Disk Header Format":
- * parent unicode name, parent locator entries) and how it is known again. Big endian; peculiar: the
- * text of the locators W2ku and W2ru is little endian, where that of the name is big endian, and
- * whether the space of a locator is told as bytes or as sectors depends on who wrote it: it is not
- * looked at.
+ * The parent of a differencing VHD: its names in the dynamic header ("Dynamic Disk Header Format":
+ * parent unicode name, parent locator entries), and the fields that identify it. Big endian.
+ * Peculiar: the text of the locators W2ku and W2ru is little endian, while that of the name is big
+ * endian. The space of a locator is in bytes or in sectors, depending on the writer, so it is
+ * ignored.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -22,17 +22,17 @@
 enum {
     UUID_BYTES = 16,
     UUID_TEXT = 37,
-    PATH_MAX_BYTES = 4095, /* ours: what Linux takes; that of Windows has 32767 characters */
+    PATH_MAX_BYTES = 4095, /* ours: the longest path of Linux. Windows has 32767 characters. */
     PATH_UTF16_MAX = 2 * PATH_MAX_BYTES + 2,
     CODE_BYTES = 4,
     SOURCE_BYTES = 40,
     TIME_TEXT = 64,
 };
 
-/* Where time stamps begin: 2000-01-01 00:00:00 UTC, in seconds since 1970. */
+/* The epoch of time stamps, 2000-01-01 00:00:00 UTC, in seconds since 1970. */
 #define EPOCH_2000 INT64_C(946684800)
 
-/* How the platform data of a locator are to be read. */
+/* The encoding of a locator's platform data. */
 enum platform_data { OPAQUE, BYTES, UTF16 };
 
 static const struct platform {
@@ -41,9 +41,9 @@ static const struct platform {
     bool is_windows;
 } platforms[] = {
     {"W2ru", UTF16, true},   {"W2ku", UTF16, true},
-    {"Wi2r", BYTES, true},   {"Wi2k", BYTES, true}, /* deprecated: of no code page that is told */
+    {"Wi2r", BYTES, true},   {"Wi2k", BYTES, true}, /* deprecated; the code page is unknown */
     {"MacX", BYTES, false},                         /* a file URL in UTF-8 */
-    {"Mac ", OPAQUE, false},                        /* an alias, which is for Mac OS alone */
+    {"Mac ", OPAQUE, false}, /* an alias record, which only Mac OS can read */
 };
 
 bool vhd_locator_is_used(const uint8_t *entry)
@@ -54,7 +54,7 @@ bool vhd_locator_is_used(const uint8_t *entry)
     return false;
 }
 
-static const struct platform *platform_by_code(const uint8_t *code)
+static const struct platform *vhd_platform_by_code(const uint8_t *code)
 {
     static const struct platform unknown = {"", OPAQUE, false};
 
@@ -64,8 +64,8 @@ static const struct platform *platform_by_code(const uint8_t *code)
     return &unknown;
 }
 
-/* The name of the parent that the header gives: up to a NUL, if there is one. */
-static int add_name(struct disk *disk, const uint8_t *header)
+/* Adds the parent's name in the header, which ends at a NUL or with the field. */
+static int vhd_add_parent_name(struct disk *disk, const uint8_t *header)
 {
     char *name = image_alloc(disk->img, DYNAMIC_PARENT_NAME_BYTES / 2 * 3);
     const uint8_t *text = header + DYNAMIC_PARENT_UNICODE_NAME;
@@ -87,9 +87,9 @@ static int add_name(struct disk *disk, const uint8_t *header)
                                                         .is_windows = true});
 }
 
-/* Why the platform data of a locator cannot be a path; NULL: they can. */
-static const char *data_fault(const struct image *img, enum platform_data data, uint64_t offset,
-                              uint32_t length)
+/* Why the platform data of a locator cannot be a path, or NULL. */
+static const char *vhd_path_fault(const struct image *img, enum platform_data data, uint64_t offset,
+                                  uint32_t length)
 {
     uint64_t end;
 
@@ -104,12 +104,12 @@ static const char *data_fault(const struct image *img, enum platform_data data, 
     return NULL;
 }
 
-/* The path that platform data of a locator are, in *reference, which else stays without one. NULL,
- * or why they are none; *error is -errno, said. */
-static const char *read_path(struct disk *disk, enum platform_data data, uint64_t offset,
-                             uint32_t length, struct reference *reference, int *error)
+/* Sets the path of *reference from a locator's platform data. Returns NULL, or why the data are not
+ * a path. Sets *error to -errno, reported, if it fails. */
+static const char *vhd_read_path(struct disk *disk, enum platform_data data, uint64_t offset,
+                                 uint32_t length, struct reference *reference, int *error)
 {
-    const char *fault = data_fault(disk->img, data, offset, length);
+    const char *fault = vhd_path_fault(disk->img, data, offset, length);
     const uint8_t *bytes;
     char *path;
 
@@ -137,9 +137,9 @@ static const char *read_path(struct disk *disk, enum platform_data data, uint64_
     return NULL;
 }
 
-/* The source of a reference: the locator, and the code of its platform. NULL, said: out of memory.
+/* The source of a reference: the locator's number and platform code. NULL, reported: out of memory.
  */
-static const char *locator_source(struct image *img, unsigned n, const uint8_t *code)
+static const char *vhd_locator_source(struct image *img, unsigned n, const uint8_t *code)
 {
     char *source = image_alloc(img, SOURCE_BYTES);
     size_t length = CODE_BYTES;
@@ -154,13 +154,13 @@ static const char *locator_source(struct image *img, unsigned n, const uint8_t *
     return source;
 }
 
-/* The reference that locator n is, from 1 on. One whose path cannot be read is one all the same. */
-static int add_locator(struct disk *disk, unsigned n, const uint8_t *entry)
+/* Adds the reference of locator n, from 1 on, even if its path cannot be read. */
+static int vhd_add_locator(struct disk *disk, unsigned n, const uint8_t *entry)
 {
-    const struct platform *platform = platform_by_code(entry + LOCATOR_PLATFORM_CODE);
+    const struct platform *platform = vhd_platform_by_code(entry + LOCATOR_PLATFORM_CODE);
     struct reference reference = {.role = REFERENCE_BACKING,
                                   .kind = "parent",
-                                  .source = locator_source(disk->img, n, entry),
+                                  .source = vhd_locator_source(disk->img, n, entry),
                                   .format = "vpc",
                                   .path = "",
                                   .is_windows = platform->is_windows};
@@ -170,7 +170,7 @@ static int add_locator(struct disk *disk, unsigned n, const uint8_t *entry)
     int error = reference.source ? 0 : -ENOMEM;
 
     if (!error && platform->data != OPAQUE)
-        fault = read_path(disk, platform->data, offset, length, &reference, &error);
+        fault = vhd_read_path(disk, platform->data, offset, length, &reference, &error);
     if (error)
         return error;
     if (fault)
@@ -181,7 +181,7 @@ static int add_locator(struct disk *disk, unsigned n, const uint8_t *entry)
 
 int vhd_read_parent(struct disk *disk, struct vhd *vhd, const uint8_t *header)
 {
-    int error = add_name(disk, header);
+    int error = vhd_add_parent_name(disk, header);
 
     vhd->parent_unique_id = header + DYNAMIC_PARENT_UNIQUE_ID;
     vhd->parent_time_stamp = be32(header + DYNAMIC_PARENT_TIME_STAMP);
@@ -189,9 +189,9 @@ int vhd_read_parent(struct disk *disk, struct vhd *vhd, const uint8_t *header)
         const uint8_t *entry = header + DYNAMIC_PARENT_LOCATORS + (n - 1) * PARENT_LOCATOR_BYTES;
 
         if (vhd_locator_is_used(entry))
-            error = add_locator(disk, n, entry);
+            error = vhd_add_locator(disk, n, entry);
     }
-    /* A parent there is, named or not. */
+    /* There is a parent, even if nothing names it. */
     if (!error && !disk->backing_reference)
         error = disk_add_reference(disk, &(struct reference){.role = REFERENCE_BACKING,
                                                              .kind = "parent",
@@ -203,11 +203,11 @@ int vhd_read_parent(struct disk *disk, struct vhd *vhd, const uint8_t *header)
 }
 
 /*
- * Writes a time, in seconds since 1970, in words. By the civil calendar, whose 400 years have
- * 146097 days, counted from 0000-03-01, so that the day that leap years add is the last of a year.
- * Not by gmtime(), which looks for files.
+ * Formats a time in seconds since 1970 as a date in UTC. 400 years have 146097 days; they are
+ * counted from 0000-03-01, so that the leap day is the last day of a year. gmtime() would open
+ * files, which the sandbox forbids.
  */
-static void write_time(char out[TIME_TEXT], int64_t seconds)
+static void vhd_write_time(char out[TIME_TEXT], int64_t seconds)
 {
     int64_t days = seconds / 86400, rest = seconds % 86400, era, year;
     int day, month;
@@ -229,27 +229,27 @@ static void write_time(char out[TIME_TEXT], int64_t seconds)
              (int)(rest % 60));
 }
 
-/* The parent's time: when its file was last modified, to the specification; those who write the
- * file later than its footer mean the footer's. */
-static int check_time(struct disk *disk, struct disk *parent, const uint8_t *footer)
+/* The time stamp of the parent is when its file was last modified, as specified; some writers store
+ * the time stamp of the parent's footer instead. */
+static int vhd_check_time(struct disk *disk, struct disk *parent, const uint8_t *footer)
 {
     const struct vhd *vhd = disk->state;
     int64_t stamp = EPOCH_2000 + vhd->parent_time_stamp, modified = image_modified(parent->img);
-    int64_t footers = EPOCH_2000 + be32(footer + FOOTER_TIME_STAMP);
-    char words[3][TIME_TEXT];
+    int64_t stored = EPOCH_2000 + be32(footer + FOOTER_TIME_STAMP);
+    char times[3][TIME_TEXT];
 
-    if (!vhd->parent_time_stamp || stamp == modified || stamp == footers)
+    if (!vhd->parent_time_stamp || stamp == modified || stamp == stored)
         return 0;
-    write_time(words[0], modified);
-    write_time(words[1], footers);
-    write_time(words[2], stamp);
+    vhd_write_time(times[0], modified);
+    vhd_write_time(times[1], stored);
+    vhd_write_time(times[2], stamp);
     return image_fail(disk->img, EUCLEAN,
                       "vpc: the parent was modified at %s (its footer says %s), not at %s, which "
                       "parent_time_stamp says; -o any-parent takes it all the same",
-                      words[0], words[1], words[2]);
+                      times[0], times[1], times[2]);
 }
 
-static void write_uuid(char out[UUID_TEXT], const uint8_t *uuid)
+static void vhd_write_uuid(char out[UUID_TEXT], const uint8_t *uuid)
 {
     field_uuid(NULL, uuid, UUID_BYTES, out, UUID_TEXT);
 }
@@ -258,7 +258,7 @@ int vhd_check_parent(struct disk *disk, struct disk *parent)
 {
     const struct vhd *vhd = disk->state;
     struct vhd_footer footer;
-    char words[2][UUID_TEXT];
+    char ids[2][UUID_TEXT];
     int error;
 
     if (parent->driver != disk->driver)
@@ -269,11 +269,11 @@ int vhd_check_parent(struct disk *disk, struct disk *parent)
     if (error)
         return error;
     if (memcmp(footer.bytes + FOOTER_UNIQUE_ID, vhd->parent_unique_id, UUID_BYTES) == 0)
-        return check_time(disk, parent, footer.bytes);
-    write_uuid(words[0], footer.bytes + FOOTER_UNIQUE_ID);
-    write_uuid(words[1], vhd->parent_unique_id);
+        return vhd_check_time(disk, parent, footer.bytes);
+    vhd_write_uuid(ids[0], footer.bytes + FOOTER_UNIQUE_ID);
+    vhd_write_uuid(ids[1], vhd->parent_unique_id);
     return image_fail(disk->img, EUCLEAN,
                       "vpc: unique_id of the parent is %s, not %s, which parent_unique_id says; "
                       "-o any-parent takes it all the same",
-                      words[0], words[1]);
+                      ids[0], ids[1]);
 }

@@ -4,8 +4,8 @@
  * endian.
  *
  * A fixed disk is the guest's bytes and a footer in the last 512 bytes of the file. A dynamic or
- * differencing disk has a copy of the footer at its start, which is the one that counts, a dynamic
- * header, a block allocation table (BAT) and blocks, each behind a bitmap of its sectors.
+ * differencing disk begins with a copy of the footer, which is the one that is used. Then follow a
+ * dynamic header, a block allocation table (BAT) and blocks, each behind a bitmap of its sectors.
  */
 #include <errno.h>
 
@@ -19,9 +19,8 @@
 
 #define DYNAMIC_COOKIE "cxsparse"
 
-/* The rules of the dynamic header's fields. */
-static int open_dynamic_header(struct disk *disk, struct vhd *vhd, uint64_t data_offset,
-                               bool is_differencing)
+static int vhd_open_dynamic_header(struct disk *disk, struct vhd *vhd, uint64_t data_offset,
+                                   bool is_differencing)
 {
     struct image *img = disk->img;
     const uint8_t *header;
@@ -53,7 +52,7 @@ static int open_dynamic_header(struct disk *disk, struct vhd *vhd, uint64_t data
     return error ? error : vhd_open_blocks(disk, vhd);
 }
 
-static int open_dynamic(struct disk *disk, const uint8_t *footer)
+static int vhd_open_dynamic(struct disk *disk, const uint8_t *footer)
 {
     uint32_t type = be32(footer + FOOTER_DISK_TYPE);
     struct vhd *vhd = image_alloc(disk->img, sizeof *vhd);
@@ -65,13 +64,12 @@ static int open_dynamic(struct disk *disk, const uint8_t *footer)
     if (type != TYPE_DYNAMIC && type != TYPE_DIFFERENCING)
         image_note(disk->img,
                    "vpc: disk type is %u in the leading footer; read as a dynamic disk (3)", type);
-    return open_dynamic_header(disk, vhd, be64(footer + FOOTER_DATA_OFFSET),
-                               type == TYPE_DIFFERENCING);
+    return vhd_open_dynamic_header(disk, vhd, be64(footer + FOOTER_DATA_OFFSET),
+                                   type == TYPE_DIFFERENCING);
 }
 
-/* A fixed disk: its footer is the last 512 bytes; of one that has lost its last byte, a reserved
- * one, the last 511. */
-static int open_fixed(struct disk *disk, const uint8_t *footer)
+/* The last footer, where there is no leading one, must be that of a fixed disk. */
+static int vhd_open_fixed(struct disk *disk, const uint8_t *footer)
 {
     uint32_t type = be32(footer + FOOTER_DISK_TYPE);
 
@@ -95,15 +93,15 @@ static int vhd_open(struct disk *disk)
     uint32_t checksum;
     int error = vhd_find_footer(disk->img, &footer);
 
-    if (!error && !footer.leading)
-        error = open_fixed(disk, footer.bytes);
+    if (!error && !footer.is_leading)
+        error = vhd_open_fixed(disk, footer.bytes);
     if (error)
         return error;
     checksum = vhd_footer_checksum(footer.bytes);
     if (be32(footer.bytes + FOOTER_CHECKSUM) != checksum)
         return image_fail(
             disk->img, EUCLEAN, "vpc: checksum of the %s footer is 0x%08x, its bytes make 0x%08x",
-            footer.leading ? "leading" : "last", be32(footer.bytes + FOOTER_CHECKSUM), checksum);
+            footer.is_leading ? "leading" : "last", be32(footer.bytes + FOOTER_CHECKSUM), checksum);
     sectors = vhd_footer_sectors(footer.bytes, disk->qemu);
     if (sectors > VHD_SECTORS_MAX)
         return image_fail(
@@ -111,7 +109,7 @@ static int vhd_open(struct disk *disk)
             "vpc: the disk has %llu sectors, more than the %llu (2040 GiB) of the format",
             (unsigned long long)sectors, (unsigned long long)VHD_SECTORS_MAX);
     disk->virtual_size = sectors * VHD_SECTOR;
-    return footer.leading ? open_dynamic(disk, footer.bytes) : 0;
+    return footer.is_leading ? vhd_open_dynamic(disk, footer.bytes) : 0;
 }
 
 static int vhd_extent_at(struct disk *disk, uint64_t offset, unsigned want, struct extent *extent)

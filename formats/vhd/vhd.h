@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of the VHD driver share: where the fields stand, and the footer that counts. */
+/* What the files of the VHD driver share: limits, fields, the open image, functions. */
 #ifndef FORMATS_VHD_VHD_H
 #define FORMATS_VHD_VHD_H
 
@@ -55,7 +55,7 @@ enum { /* "Dynamic Disk Header Format" */
        PARENT_LOCATORS = 8,
 };
 
-enum { /* of an entry of the parent locators */
+enum { /* an entry of the parent locators */
        LOCATOR_PLATFORM_CODE = 0,
        LOCATOR_PLATFORM_DATA_SPACE = 4,
        LOCATOR_PLATFORM_DATA_LENGTH = 8,
@@ -75,14 +75,13 @@ enum { VHD_SECTOR = 512 };
 /* An open dynamic or differencing disk. */
 struct vhd {
     uint64_t block_size;
-    uint64_t bitmap_size; /* of the sector bitmap before each block */
-    uint64_t
-        last_block_sectors; /* the largest BAT entry whose block ends in the file, if any_block */
-    bool any_block;
+    uint64_t bitmap_size;        /* of the sector bitmap in front of each block, in whole sectors */
+    bool has_room;               /* the file is long enough for a block */
+    uint64_t last_block_sectors; /* then: the largest BAT entry whose block ends in the file */
     struct image_table bat;
 
     /* Of a differencing disk. */
-    struct image_window bitmap; /* of the last block that was asked for */
+    struct image_window bitmap; /* of the block that was used last, or a piece of it */
     const uint8_t *parent_unique_id;
     uint32_t parent_time_stamp;
 };
@@ -90,25 +89,26 @@ struct vhd {
 struct vhd_footer {
     uint64_t offset;
     const uint8_t *bytes; /* FOOTER_BYTES */
-    bool leading;         /* the copy at the start of a dynamic or differencing disk */
+    bool is_leading;      /* the copy at the start of a dynamic or differencing disk */
 };
 
 bool vhd_footer_has_cookie(const uint8_t *footer);
 
-/* What the checksum of that footer has to be. */
+/* The checksum that the bytes of the footer make. */
 uint32_t vhd_footer_checksum(const uint8_t *footer);
 
-/* Sectors that its geometry makes. */
+/* The product of the geometry, in sectors. */
 uint64_t vhd_geometry_sectors(const uint8_t *footer);
 
-/* The sectors of the disk, as we have it (qemu: 0) or as that qemu has it. */
+/* The size of the disk in sectors, by the rule of that version of qemu, or the newest (qemu: 0). */
 uint64_t vhd_footer_sectors(const uint8_t *footer, unsigned qemu);
 
+/* probe of the driver. */
 int vhd_probe(struct image *img, const struct signature *signature, struct reason *why);
 
 /*
- * The footer that counts: the leading copy if that is one, else the last; and the last one, or
- * where it would be. Neither need have a cookie. 0 or -errno.
+ * The footer that is used: the leading copy if there is one, else the last footer; and the last
+ * footer, or where it would be. The result may lack the cookie. 0 or -errno, reported.
  */
 int vhd_find_footer(struct image *img, struct vhd_footer *footer);
 int vhd_find_last_footer(struct image *img, struct vhd_footer *footer);
@@ -116,14 +116,14 @@ int vhd_find_last_footer(struct image *img, struct vhd_footer *footer);
 /* Whether an entry of the parent locators, of PARENT_LOCATOR_BYTES, is not all zeros. */
 bool vhd_locator_is_used(const uint8_t *entry);
 
-/* Lists the references of a differencing disk and keeps what tells its parent, from its dynamic
- * header, which lives as long as the session. 0 or -errno, said. */
+/* Adds the references of a differencing disk and keeps the fields that identify its parent. header
+ * is its dynamic header, and lives as long as the session. 0 or -errno, reported. */
 int vhd_read_parent(struct disk *disk, struct vhd *vhd, const uint8_t *header);
 
-/* Begins the block allocation table that the dynamic header told. 0 or -errno, said. */
+/* Checks that the file holds the block allocation table vhd->bat. 0 or -errno, reported. */
 int vhd_open_blocks(struct disk *disk, struct vhd *vhd);
 
-/* As the driver's own. */
+/* extent_at of the driver, except for fixed disks, and its check_parent. */
 int vhd_block_extent_at(struct disk *disk, uint64_t offset, unsigned want, struct extent *extent);
 int vhd_check_parent(struct disk *disk, struct disk *parent);
 
