@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The sector bitmaps of a differencing VHDX (MS-VHDX 2.5.1.2): a block of 1 MiB for the payload
- * blocks of each chunk, a bit for each logical sector, the least significant bit first; set: the
- * sector is in this file, clear: in the parent. Peculiar: only payload blocks that are partially
- * present look at it.
+ * The sector bitmaps of a differencing VHDX (MS-VHDX 2.5.1.2): one block of 1 MiB for the payload
+ * blocks of each chunk, with a bit for each logical sector, least significant bit first. A set bit
+ * means that the sector is in this file, a clear bit that it is in the parent. Peculiar: only
+ * partially present payload blocks use it.
  */
 #include "bitmap.h"
 
@@ -19,8 +19,8 @@
 
 enum { BITMAP_PRESENT = 6 };
 
-/* Finds the bitmap of a chunk, by the last of the chunk's entries. That is read by itself, as the
- * window on the BAT is where the payload entries are. */
+/* Finds the bitmap of a chunk: its entry is the last one of the chunk. The entry is read by itself,
+ * so that the window on the BAT stays with the payload entries. */
 static int vhdx_find_bitmap(struct disk *disk, uint64_t block, uint64_t chunk)
 {
     struct vhdx *v = disk->state;
@@ -50,8 +50,7 @@ static int vhdx_find_bitmap(struct disk *disk, uint64_t block, uint64_t chunk)
 int vhdx_sectors_at(struct disk *disk, uint64_t block, uint64_t inside, struct extent *extent)
 {
     struct vhdx *v = disk->state;
-    /* At least 256 sectors and at most 2^19 are in a block: whole bytes, which fit into the window.
-     */
+    /* A block has 256 to 2^19 sectors: its bits are whole bytes, which fit in the window. */
     uint64_t sectors = v->block_size / v->sector, sector = inside / v->sector;
     uint64_t first = block % v->chunk_ratio * (sectors / 8);
     const uint8_t *bits;

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The header fields of VHDX under the names of MS-VHDX, and where they stand: the header that
- * counts and the other one (copy), the two region tables, the metadata items, the parent locator.
- * Whatever is wrong with these, the fields are shown as they stand: nothing is checked but where
- * they are.
+ * The header fields of VHDX under the names of MS-VHDX, and where they are: the current header and
+ * the other one (copy), the two region tables, the metadata items, the parent locator. Fields are
+ * shown as stored, even if the structure is not valid: only offsets are checked.
  */
 #include "fields.h"
 
@@ -20,9 +19,9 @@
 #include "metadata.h"
 #include "regions.h"
 
-/* The one bit that the field is. */
-static int print_bit(const struct field *f, const uint8_t *bytes, size_t length, char *out,
-                     size_t size)
+/* The bit that the field's mask selects. */
+static int vhdx_print_bit(const struct field *f, const uint8_t *bytes, size_t length, char *out,
+                          size_t size)
 {
     (void)length;
     snprintf(out, size, "%d", (le32(bytes) & f->words->mask) != 0);
@@ -59,13 +58,13 @@ static const struct field regions_fields[] = {
 static const struct field bat_fields[] = {
     {"BAT_FileOffset", REGION_FILE_OFFSET, 8, field_le, NULL},
     {"BAT_Length", REGION_LENGTH, 4, field_le, NULL},
-    {"BAT_Required", REGION_FLAGS, 4, print_bit, bit_0},
+    {"BAT_Required", REGION_FLAGS, 4, vhdx_print_bit, bit_0},
 };
 
 static const struct field metadata_region_fields[] = {
     {"Metadata_FileOffset", REGION_FILE_OFFSET, 8, field_le, NULL},
     {"Metadata_Length", REGION_LENGTH, 4, field_le, NULL},
-    {"Metadata_Required", REGION_FLAGS, 4, print_bit, bit_0},
+    {"Metadata_Required", REGION_FLAGS, 4, vhdx_print_bit, bit_0},
 };
 
 static const struct field metadata_fields[] = {
@@ -75,8 +74,8 @@ static const struct field metadata_fields[] = {
 
 static const struct field file_parameters_fields[] = {
     {"BlockSize", PARAMETERS_BLOCK_SIZE, 4, field_le, NULL},
-    {"LeaveBlocksAllocated", PARAMETERS_FLAGS, 4, print_bit, bit_0},
-    {"HasParent", PARAMETERS_FLAGS, 4, print_bit, bit_1},
+    {"LeaveBlocksAllocated", PARAMETERS_FLAGS, 4, vhdx_print_bit, bit_0},
+    {"HasParent", PARAMETERS_FLAGS, 4, vhdx_print_bit, bit_1},
 };
 
 static const struct field disk_size_fields[] = {{"VirtualDiskSize", 0, 8, field_le, NULL}};
@@ -84,9 +83,9 @@ static const struct field disk_id_fields[] = {{"VirtualDiskId", 0, VHDX_GUID, fi
 static const struct field logical_fields[] = {{"LogicalSectorSize", 0, 4, field_le, NULL}};
 static const struct field physical_fields[] = {{"PhysicalSectorSize", 0, 4, field_le, NULL}};
 
-/* The value of the locator's key that is called as the field is, which is all of the locator. */
-static int print_value(const struct field *f, const uint8_t *bytes, size_t length, char *out,
-                       size_t size)
+/* The value of the key with the field's name. bytes is the whole locator. */
+static int vhdx_print_value(const struct field *f, const uint8_t *bytes, size_t length, char *out,
+                            size_t size)
 {
     size_t count = min_u64(le16(bytes + LOCATOR_KEY_VALUE_COUNT),
                            (length - LOCATOR_BYTES) / LOCATOR_PAIR_BYTES);
@@ -104,33 +103,32 @@ static int print_value(const struct field *f, const uint8_t *bytes, size_t lengt
     return -ENOENT;
 }
 
-/* 2.6.2.6.3: the keys that there are. */
+/* The keys of 2.6.2.6.3. */
 static const struct field locator_fields[] = {
     {"LocatorType", LOCATOR_TYPE, VHDX_GUID, field_guid, NULL},
     {"KeyValueCount", LOCATOR_KEY_VALUE_COUNT, 2, field_le, NULL},
-    {"parent_linkage", 0, 0, print_value, NULL},
-    {"parent_linkage2", 0, 0, print_value, NULL},
-    {"relative_path", 0, 0, print_value, NULL},
-    {"volume_path", 0, 0, print_value, NULL},
-    {"absolute_win32_path", 0, 0, print_value, NULL},
+    {"parent_linkage", 0, 0, vhdx_print_value, NULL},
+    {"parent_linkage2", 0, 0, vhdx_print_value, NULL},
+    {"relative_path", 0, 0, vhdx_print_value, NULL},
+    {"volume_path", 0, 0, vhdx_print_value, NULL},
+    {"absolute_win32_path", 0, 0, vhdx_print_value, NULL},
 };
 
-/* A structure whose place is known. */
-static int find_at(uint64_t at, uint64_t bytes, uint64_t *offset, uint64_t *length)
+static int vhdx_locate_at(uint64_t at, uint64_t bytes, uint64_t *offset, uint64_t *length)
 {
     *offset = at;
     *length = bytes;
     return 1;
 }
 
-static int find_identifier(struct disk *disk, uint64_t *offset, uint64_t *length)
+static int vhdx_locate_identifier(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
     (void)disk;
-    return find_at(0, 8 + 512, offset, length);
+    return vhdx_locate_at(0, 8 + 512, offset, length);
 }
 
-/* An entry of a table that the end of the file cuts off: said once. */
-static int lose_entry(struct disk *disk, uint64_t at)
+/* An entry of a table that the end of the file cuts off: reported once. */
+static int vhdx_fail_entry(struct disk *disk, uint64_t at)
 {
     if (image_tell_end(disk->img))
         image_note(disk->img, "vhdx: the entry at offset %llu is cut off by the end of the file",
@@ -138,8 +136,8 @@ static int lose_entry(struct disk *disk, uint64_t at)
     return -EUCLEAN;
 }
 
-/* Of two headers that are both bad the first is taken for the one that counts. */
-static int active_header(struct disk *disk, uint64_t *at)
+/* The current header, or the first one if none is current. */
+static int vhdx_shown_header(struct disk *disk, uint64_t *at)
 {
     int error = vhdx_active_header(disk->img, at);
 
@@ -148,40 +146,40 @@ static int active_header(struct disk *disk, uint64_t *at)
     return error == -EUCLEAN ? 0 : error;
 }
 
-static int find_header(struct disk *disk, uint64_t *offset, uint64_t *length)
+static int vhdx_locate_header(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
     uint64_t at;
-    int error = active_header(disk, &at);
+    int error = vhdx_shown_header(disk, &at);
 
-    return error ? error : find_at(at, VHDX_HEADER_BYTES, offset, length);
+    return error ? error : vhdx_locate_at(at, VHDX_HEADER_BYTES, offset, length);
 }
 
-static int find_header_copy(struct disk *disk, uint64_t *offset, uint64_t *length)
+static int vhdx_locate_header_copy(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
     uint64_t at;
-    int error = active_header(disk, &at);
+    int error = vhdx_shown_header(disk, &at);
 
     if (error)
         return error;
     at = at == VHDX_HEADER1_AT ? VHDX_HEADER2_AT : VHDX_HEADER1_AT;
-    return find_at(at, VHDX_HEADER_BYTES, offset, length);
+    return vhdx_locate_at(at, VHDX_HEADER_BYTES, offset, length);
 }
 
-static int find_regions(struct disk *disk, uint64_t *offset, uint64_t *length)
+static int vhdx_locate_regions(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
     (void)disk;
-    return find_at(VHDX_REGIONS1_AT, REGIONS_ENTRIES, offset, length);
+    return vhdx_locate_at(VHDX_REGIONS1_AT, REGIONS_ENTRIES, offset, length);
 }
 
-static int find_regions_copy(struct disk *disk, uint64_t *offset, uint64_t *length)
+static int vhdx_locate_regions_copy(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
     (void)disk;
-    return find_at(VHDX_REGIONS2_AT, REGIONS_ENTRIES, offset, length);
+    return vhdx_locate_at(VHDX_REGIONS2_AT, REGIONS_ENTRIES, offset, length);
 }
 
-/* The entry of a region in the table at that offset. */
-static int find_region(struct disk *disk, uint64_t table, const uint8_t *guid, uint64_t *offset,
-                       uint64_t *length)
+/* The entry of a region in the region table at that offset. */
+static int vhdx_locate_region(struct disk *disk, uint64_t table, const uint8_t *guid,
+                              uint64_t *offset, uint64_t *length)
 {
     const uint8_t *head, *entries;
     size_t count;
@@ -195,55 +193,56 @@ static int find_region(struct disk *disk, uint64_t table, const uint8_t *guid, u
         uint64_t at = table + REGIONS_ENTRIES + i * REGION_BYTES;
 
         if (!image_holds(disk->img, at, REGION_BYTES))
-            return lose_entry(disk, at);
+            return vhdx_fail_entry(disk, at);
         if (memcmp(entries + i * REGION_BYTES + REGION_GUID, guid, VHDX_GUID) == 0)
-            return find_at(at, REGION_BYTES, offset, length);
+            return vhdx_locate_at(at, REGION_BYTES, offset, length);
     }
     return error;
 }
 
-static int find_bat(struct disk *disk, uint64_t *offset, uint64_t *length)
+static int vhdx_locate_bat(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
-    return find_region(disk, VHDX_REGIONS1_AT, vhdx_bat_guid, offset, length);
+    return vhdx_locate_region(disk, VHDX_REGIONS1_AT, vhdx_bat_guid, offset, length);
 }
 
-static int find_bat_copy(struct disk *disk, uint64_t *offset, uint64_t *length)
+static int vhdx_locate_bat_copy(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
-    return find_region(disk, VHDX_REGIONS2_AT, vhdx_bat_guid, offset, length);
+    return vhdx_locate_region(disk, VHDX_REGIONS2_AT, vhdx_bat_guid, offset, length);
 }
 
-static int find_metadata_region(struct disk *disk, uint64_t *offset, uint64_t *length)
+static int vhdx_locate_metadata_region(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
-    return find_region(disk, VHDX_REGIONS1_AT, vhdx_metadata_guid, offset, length);
+    return vhdx_locate_region(disk, VHDX_REGIONS1_AT, vhdx_metadata_guid, offset, length);
 }
 
-static int find_metadata_region_copy(struct disk *disk, uint64_t *offset, uint64_t *length)
+static int vhdx_locate_metadata_region_copy(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
-    return find_region(disk, VHDX_REGIONS2_AT, vhdx_metadata_guid, offset, length);
+    return vhdx_locate_region(disk, VHDX_REGIONS2_AT, vhdx_metadata_guid, offset, length);
 }
 
-static int find_metadata(struct disk *disk, uint64_t *offset, uint64_t *length)
+static int vhdx_locate_metadata(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
     const uint8_t *entry;
-    int found = find_metadata_region(disk, offset, length);
+    int found = vhdx_locate_metadata_region(disk, offset, length);
     int error = found == 1 ? image_get(disk->img, *offset, REGION_BYTES, &entry) : found;
 
     if (error || found != 1)
         return error;
-    return find_at(le64(entry + REGION_FILE_OFFSET), METADATA_HEADER_BYTES, offset, length);
+    return vhdx_locate_at(le64(entry + REGION_FILE_OFFSET), METADATA_HEADER_BYTES, offset, length);
 }
 
-static int find_item(struct disk *disk, enum vhdx_item item, uint64_t *offset, uint64_t *length)
+static int vhdx_locate_item(struct disk *disk, enum vhdx_item item, uint64_t *offset,
+                            uint64_t *length)
 {
     const uint8_t *table, *entries;
     uint64_t at;
     size_t count;
-    int found = find_metadata(disk, &at, length);
+    int found = vhdx_locate_metadata(disk, &at, length);
     int error;
 
     if (found != 1)
         return found;
-    if (!image_holds(disk->img, at, METADATA_HEADER_BYTES)) /* said of the table itself */
+    if (!image_holds(disk->img, at, METADATA_HEADER_BYTES)) /* reported for the table itself */
         return -EUCLEAN;
     error = image_get(disk->img, at, METADATA_HEADER_BYTES, &table);
     if (error)
@@ -256,7 +255,7 @@ static int find_item(struct disk *disk, enum vhdx_item item, uint64_t *offset, u
         uint64_t entry_at = at + METADATA_HEADER_BYTES + i * METADATA_ENTRY_BYTES;
 
         if (!image_holds(disk->img, entry_at, METADATA_ENTRY_BYTES))
-            return lose_entry(disk, entry_at);
+            return vhdx_fail_entry(disk, entry_at);
         if (vhdx_item_by_guid(entry + METADATA_ITEM_ID) != item)
             continue;
         *offset = at + le32(entry + METADATA_OFFSET);
@@ -266,34 +265,34 @@ static int find_item(struct disk *disk, enum vhdx_item item, uint64_t *offset, u
     return error;
 }
 
-static int find_file_parameters(struct disk *disk, uint64_t *offset, uint64_t *length)
+static int vhdx_locate_file_parameters(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
-    return find_item(disk, VHDX_FILE_PARAMETERS, offset, length);
+    return vhdx_locate_item(disk, VHDX_FILE_PARAMETERS, offset, length);
 }
 
-static int find_disk_size(struct disk *disk, uint64_t *offset, uint64_t *length)
+static int vhdx_locate_disk_size(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
-    return find_item(disk, VHDX_DISK_SIZE, offset, length);
+    return vhdx_locate_item(disk, VHDX_DISK_SIZE, offset, length);
 }
 
-static int find_disk_id(struct disk *disk, uint64_t *offset, uint64_t *length)
+static int vhdx_locate_disk_id(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
-    return find_item(disk, VHDX_DISK_ID, offset, length);
+    return vhdx_locate_item(disk, VHDX_DISK_ID, offset, length);
 }
 
-static int find_logical(struct disk *disk, uint64_t *offset, uint64_t *length)
+static int vhdx_locate_logical(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
-    return find_item(disk, VHDX_LOGICAL_SECTOR, offset, length);
+    return vhdx_locate_item(disk, VHDX_LOGICAL_SECTOR, offset, length);
 }
 
-static int find_physical(struct disk *disk, uint64_t *offset, uint64_t *length)
+static int vhdx_locate_physical(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
-    return find_item(disk, VHDX_PHYSICAL_SECTOR, offset, length);
+    return vhdx_locate_item(disk, VHDX_PHYSICAL_SECTOR, offset, length);
 }
 
-static int find_locator(struct disk *disk, uint64_t *offset, uint64_t *length)
+static int vhdx_locate_locator(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
-    int found = find_item(disk, VHDX_PARENT_LOCATOR, offset, length);
+    int found = vhdx_locate_item(disk, VHDX_PARENT_LOCATOR, offset, length);
 
     if (found != 1 || *length < LOCATOR_BYTES)
         return found < 0 ? found : 0;
@@ -302,21 +301,21 @@ static int find_locator(struct disk *disk, uint64_t *offset, uint64_t *length)
 }
 
 const struct header_section vhdx_sections[] = {
-    {"", FIELDS(header_fields), find_header},
-    {"copy", FIELDS(header_fields), find_header_copy},
-    {"file_type_identifier", FIELDS(identifier_fields), find_identifier},
-    {"region", FIELDS(regions_fields), find_regions},
-    {"region", FIELDS(bat_fields), find_bat},
-    {"region", FIELDS(metadata_region_fields), find_metadata_region},
-    {"region_copy", FIELDS(regions_fields), find_regions_copy},
-    {"region_copy", FIELDS(bat_fields), find_bat_copy},
-    {"region_copy", FIELDS(metadata_region_fields), find_metadata_region_copy},
-    {"metadata", FIELDS(metadata_fields), find_metadata},
-    {"metadata", FIELDS(file_parameters_fields), find_file_parameters},
-    {"metadata", FIELDS(disk_size_fields), find_disk_size},
-    {"metadata", FIELDS(disk_id_fields), find_disk_id},
-    {"metadata", FIELDS(logical_fields), find_logical},
-    {"metadata", FIELDS(physical_fields), find_physical},
-    {"parent_locator", FIELDS(locator_fields), find_locator},
+    {"", FIELDS(header_fields), vhdx_locate_header},
+    {"copy", FIELDS(header_fields), vhdx_locate_header_copy},
+    {"file_type_identifier", FIELDS(identifier_fields), vhdx_locate_identifier},
+    {"region", FIELDS(regions_fields), vhdx_locate_regions},
+    {"region", FIELDS(bat_fields), vhdx_locate_bat},
+    {"region", FIELDS(metadata_region_fields), vhdx_locate_metadata_region},
+    {"region_copy", FIELDS(regions_fields), vhdx_locate_regions_copy},
+    {"region_copy", FIELDS(bat_fields), vhdx_locate_bat_copy},
+    {"region_copy", FIELDS(metadata_region_fields), vhdx_locate_metadata_region_copy},
+    {"metadata", FIELDS(metadata_fields), vhdx_locate_metadata},
+    {"metadata", FIELDS(file_parameters_fields), vhdx_locate_file_parameters},
+    {"metadata", FIELDS(disk_size_fields), vhdx_locate_disk_size},
+    {"metadata", FIELDS(disk_id_fields), vhdx_locate_disk_id},
+    {"metadata", FIELDS(logical_fields), vhdx_locate_logical},
+    {"metadata", FIELDS(physical_fields), vhdx_locate_physical},
+    {"parent_locator", FIELDS(locator_fields), vhdx_locate_locator},
     {.fields = NULL},
 };

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The headers of VHDX (MS-VHDX 2.2.2), little endian, and the log (2.3). Peculiar: of two headers
- * the one with the higher sequence number is current, so that one can be rewritten while the other
- * stays valid. A log that must be replayed makes the rest of the file out of date, so such an image
- * is not read at all.
+ * The headers of VHDX (MS-VHDX 2.2.2), little endian, and the log (2.3). Peculiar: there are two
+ * headers, of which the one with the higher sequence number is current. If the log must be
+ * replayed, the rest of the file is out of date, so such an image is not read at all.
  */
 #include "header.h"
 
@@ -30,7 +29,6 @@ enum { /* 2.3.1 Log Entries */
 
 static const uint8_t no_guid[VHDX_GUID];
 
-/* Whether the CRC-32C of a structure, in which its own field counts as zeros, is the one it has. */
 bool vhdx_is_checksum_valid(const uint8_t *bytes, size_t length)
 {
     static const uint8_t zeros[4];
@@ -41,7 +39,7 @@ bool vhdx_is_checksum_valid(const uint8_t *bytes, size_t length)
     return crc == le32(bytes + HEADER_CHECKSUM);
 }
 
-/* Why a header cannot be used; NULL: it can. */
+/* Why a header is not valid, or NULL. */
 static const char *vhdx_header_fault(const uint8_t *header)
 {
     if (le32(header) != HEADER_SIGNATURE)
@@ -87,7 +85,7 @@ int vhdx_active_header(struct image *img, uint64_t *active)
     return 0;
 }
 
-/* Whether a piece of the log holds the start of an entry of the log with that GUID. */
+/* Whether a piece of the log has the start of an entry with that LogGuid. */
 static bool vhdx_has_log_entry(const uint8_t *bytes, size_t length, const uint8_t *guid)
 {
     for (size_t i = 0; i < length; i += LOG_SECTOR)
@@ -97,9 +95,9 @@ static bool vhdx_has_log_entry(const uint8_t *bytes, size_t length, const uint8_
 }
 
 /*
- * Refuses a log with entries: each may replace metadata or data. Their checksums are not looked at:
- * an entry that was torn is no proof that all before it were written to their places. Holes of the
- * host file are skipped.
+ * Fails if the log has entries: each may replace metadata or data. Their checksums are ignored: a
+ * torn entry does not prove that the entries before it have been applied. Holes of the host file
+ * are skipped.
  */
 static int vhdx_search_log(struct disk *disk, const struct vhdx_region *log, const uint8_t *guid)
 {
@@ -133,7 +131,7 @@ static int vhdx_search_log(struct disk *disk, const struct vhdx_region *log, con
     return error;
 }
 
-/* The log region. GUID or length zero: there is nothing in it, wherever it is. */
+/* With a zero GUID or length the log is empty, and may lie anywhere. */
 int vhdx_check_log(struct disk *disk, struct vhdx *v, const uint8_t *header)
 {
     struct image *img = disk->img;

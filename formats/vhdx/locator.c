@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The parent locator of a differencing VHDX (MS-VHDX 2.6.2.6), little endian: keys and values, text
- * in UTF-16, which name the parent and tell how it is known again. Peculiar: offsets count from the
- * start of the locator.
+ * The parent locator of a differencing VHDX (MS-VHDX 2.6.2.6), little endian: keys and values in
+ * UTF-16, which name and identify the parent. Peculiar: offsets count from the start of the
+ * locator.
  */
 #include "locator.h"
 
@@ -23,7 +23,7 @@
 
 enum {
     GUID_TEXT = 39,      /* {GUID}, terminated */
-    LINKAGE_UTF16 = 128, /* bytes of a linkage that are looked at: more than a GUID has */
+    LINKAGE_UTF16 = 128, /* bytes of a linkage that are compared: more than a GUID has */
 };
 
 static const uint8_t locator_type[VHDX_GUID] = {0xb7, 0xef, 0x4a, 0xb0, 0x9e, 0xd1, 0x81, 0x4a,
@@ -41,8 +41,8 @@ bool vhdx_is_key(const uint8_t *bytes, uint32_t length, const char *key)
     return true;
 }
 
-/* Finds the value of a key in a locator of which all pairs were checked. Returns its bytes, 0: no
- * such key. */
+/* Finds the value of a key in a validated locator. Returns its length in bytes, 0 if there is none.
+ */
 static uint32_t vhdx_locator_value(const uint8_t *locator, const char *key, const uint8_t **value)
 {
     for (uint32_t i = 0; i < le16(locator + LOCATOR_KEY_VALUE_COUNT); i++) {
@@ -56,7 +56,7 @@ static uint32_t vhdx_locator_value(const uint8_t *locator, const char *key, cons
     return 0;
 }
 
-/* Each key and each value lies in the locator. */
+/* Each key and each value must lie in the locator. */
 static int vhdx_check_locator(struct image *img, const uint8_t *locator, uint32_t length)
 {
     uint32_t count = le16(locator + LOCATOR_KEY_VALUE_COUNT);
@@ -82,12 +82,12 @@ static int vhdx_check_locator(struct image *img, const uint8_t *locator, uint32_
     return 0;
 }
 
-/* 2.6.2.6.3: the keys whose values are paths. */
+/* The keys of 2.6.2.6.3 whose values are paths. */
 static const char *const path_keys[] = {"relative_path", "volume_path", "absolute_win32_path"};
 
 enum { PATH_KEYS = sizeof path_keys / sizeof *path_keys };
 
-/* Adds the path that a pair of a locator is, if it is one, and the first of its key. */
+/* Adds a reference if a pair of a locator is a path, and the first one with its key. */
 static int vhdx_add_path(struct disk *disk, const uint8_t *locator, const uint8_t *pair,
                          bool seen[PATH_KEYS])
 {
@@ -145,7 +145,7 @@ int vhdx_read_locator(struct disk *disk, struct vhdx *v, uint64_t offset, uint32
     return error;
 }
 
-/* The DataWriteGuid of the parent, in words as a locator has it. */
+/* The DataWriteGuid of the parent, formatted as in a locator. */
 static int vhdx_parent_guid(struct disk *parent, char text[GUID_TEXT])
 {
     const uint8_t *header;
@@ -162,7 +162,7 @@ static int vhdx_parent_guid(struct disk *parent, char text[GUID_TEXT])
     return 0;
 }
 
-/* The value of a key as UTF-8, as much of it as matters; "": there is none. */
+/* The start of the value of a key, in UTF-8; "" if there is none. */
 static void vhdx_linkage(const uint8_t *locator, const char *key,
                          char text[LINKAGE_UTF16 / 2 * 3 + 1])
 {
@@ -175,9 +175,8 @@ static void vhdx_linkage(const uint8_t *locator, const char *key,
 }
 
 /*
- * 2.6.2.6.3: what the parent has as DataWriteGuid must be parent_linkage, or parent_linkage2 where
- * that is. Nothing is said there of its logical sectors: the bytes below are the bytes below,
- * whatever their sectors.
+ * 2.6.2.6.3: the DataWriteGuid of the parent must be parent_linkage or parent_linkage2. The
+ * specification does not require equal logical sector sizes: guest bytes do not depend on them.
  */
 int vhdx_check_parent(struct disk *disk, struct disk *parent)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The metadata region of VHDX (MS-VHDX 2.6), little endian: a table of items, each named by a GUID,
- * and the items. Peculiar: offsets count from the start of the region.
+ * The metadata region of VHDX (MS-VHDX 2.6), little endian: a table of items, each with a GUID, and
+ * the items. Peculiar: offsets count from the start of the region.
  */
 #include "metadata.h"
 
@@ -31,7 +31,7 @@ enum { CHUNK_SECTORS = 1 << 23 }; /* 2.5: sectors that one sector bitmap block o
 static const struct {
     const char *name;
     uint8_t guid[VHDX_GUID];
-    uint32_t length; /* what is read of it */
+    uint32_t length; /* bytes that are read; 0: the item is not used */
 } known[VHDX_ITEMS] = {
     [VHDX_FILE_PARAMETERS] = {"file parameters",
                               {0x37, 0x67, 0xa1, 0xca, 0x36, 0xfa, 0x43, 0x4d, 0xb3, 0xb6, 0x33,
@@ -59,7 +59,7 @@ static const struct {
                              LOCATOR_BYTES},
 };
 
-/* Where an item of the image stands in the metadata region; offset 0: it was not found. */
+/* Where an item of the image is in the metadata region. */
 struct item {
     uint32_t offset, length;
 };
@@ -91,7 +91,7 @@ static int vhdx_take_item(struct image *img, const uint8_t *entry, uint16_t i, s
     return 0;
 }
 
-/* Finds the known items in the metadata table. */
+/* Finds the known items in the metadata table; sets items[k] where found[k]. */
 static int vhdx_find_items(struct image *img, const struct vhdx *v, struct item *items, bool *found)
 {
     const uint8_t *table, *entries;
@@ -116,8 +116,8 @@ static int vhdx_find_items(struct image *img, const struct vhdx *v, struct item 
     return error;
 }
 
-/* All items are there, but for a parent locator where there is no parent, and those that are read
- * lie in the region. */
+/* All items must be there, except for the parent locator, and those that are used must lie in the
+ * region. */
 static int vhdx_check_items(struct image *img, const struct vhdx *v, const struct item *items,
                             const bool *found)
 {
@@ -165,7 +165,7 @@ static int vhdx_check_size(struct image *img, uint64_t size, uint32_t sector)
     return 0;
 }
 
-/* The parent: a locator there must be if and only if there is a parent. */
+/* There must be a locator if and only if there is a parent. */
 static int vhdx_read_parent(struct disk *disk, struct vhdx *v, bool has_parent,
                             const struct item *locator, bool has_locator)
 {

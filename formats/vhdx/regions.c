@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The region table of VHDX (MS-VHDX 2.2.3), little endian: BAT and metadata lie anywhere in the
- * file, each named by a GUID. Peculiar: of the two tables only the first is used, as qemu-img does
- * not fall back to the second.
+ * The region tables of VHDX (MS-VHDX 2.2.3), little endian: they locate the BAT and the metadata,
+ * each with a GUID, which may lie anywhere in the file. Of the two tables only the first is used,
+ * as in qemu.
  */
 #include "regions.h"
 
@@ -32,14 +32,14 @@ static struct vhdx_region vhdx_region(const uint8_t *table, uint32_t i)
     return (struct vhdx_region){le64(entry + REGION_FILE_OFFSET), le32(entry + REGION_LENGTH)};
 }
 
-/* Both end below 2^64: that was checked. */
+/* Both must end below 2^64. */
 static bool vhdx_regions_overlap(struct vhdx_region a, struct vhdx_region b)
 {
     return a.offset < b.offset + b.length && b.offset < a.offset + a.length;
 }
 
-/* Refuses region i if it overlaps the log or a region before it: at most 2047 * 2046 / 2
- * comparisons in all. */
+/* Fails if region i overlaps the log or an earlier region: at most 2047 * 2046 / 2 comparisons for
+ * the table. */
 static int vhdx_check_overlap(struct image *img, const struct vhdx *v, const uint8_t *table,
                               uint32_t i)
 {
@@ -59,7 +59,7 @@ static int vhdx_check_overlap(struct image *img, const struct vhdx *v, const uin
     return 0;
 }
 
-/* Takes region i as the one called name. */
+/* Sets *region to region i, of the kind name. */
 static int vhdx_take_region(struct image *img, const uint8_t *table, uint32_t i, const char *name,
                             struct vhdx_region *region)
 {
@@ -73,7 +73,6 @@ static int vhdx_take_region(struct image *img, const uint8_t *table, uint32_t i,
     return 0;
 }
 
-/* The entries of the region table. */
 static int vhdx_take_regions(struct image *img, struct vhdx *v, const uint8_t *table,
                              uint32_t count)
 {
