@@ -357,7 +357,7 @@ void options_help(void)
         "  -o follow=beside  open those with a relative path, below the image's directory\n"
         "  -o follow=under:DIR\n"
         "                    open those below DIR; may be repeated\n"
-        "  -o ref=N:PATH     open PATH for reference N, whatever the image says\n"
+        "  -o ref=N:PATH     open PATH for reference N, instead of the path in the image\n"
         "  -o backing-format=FMT\n"
         "                    format of a backing image where the overlay does not name it\n"
         "  -o backing=none   ignore backing images: count only what this image stores\n"
