@@ -1,46 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The front: one thread that answers the kernel from what jobs have computed. Opens nothing, parses
- * nothing, waits for nothing but the next event.
+ * The front: one thread that answers the kernel from what jobs have computed. It opens nothing,
+ * parses nothing, and waits only for events.
  */
 #ifndef FS_FRONT_H
 #define FS_FRONT_H
 
 #include <fuse_lowlevel.h>
-#include <sys/stat.h>
 
-#include "fs/tree/bar.h"
 #include "fs/jobs/collect.h"
-#include "inodes.h"
 #include "fs/jobs/jobs.h"
+#include "fs/tree/bar.h"
+#include "inodes.h"
+#include "mounted.h"
 #include "options.h"
-#include "watch.h"
-
-enum {
-    LOOK_MS = 500,        /* so often it is looked whether another file has the image's name */
-    LOOK_AGAIN_MS = 5000, /* if nobody has answered */
-};
 
 struct front {
     const struct options *options;
     struct fuse_session *session;
-    struct open_options open; /* of jobs */
-    struct layers layers;
-    struct collected known;   /* of view 0, before it was mounted */
-    unsigned request_timeout; /* seconds after which the kernel ends a mount that has not answered;
+    struct mounted image;
+    struct collected known;   /* of the whole image, before it was mounted */
+    unsigned request_timeout; /* seconds after which the kernel ends a mount that does not answer;
                                  0: never */
     char *options_text;
-    struct watch watch;
     struct sandbox_state sandbox; /* of this process */
     struct sandbox_filter filters[SANDBOX_KINDS];
-    struct bar bar;      /* on a terminal, if it was asked for */
-    uint64_t generation; /* from 1 on; another when a file has changed */
+    struct bar bar; /* on a terminal, with -o progress */
     bool waits_for_kernel;
     bool has_answered; /* FUSE_INIT */
-    bool changed;      /* it has, and the kernel was not told yet */
-    bool is_away;      /* nothing that may be opened has the image's name */
-    bool is_looking;   /* whether something has, as it had not; not yet answered */
-    int64_t looked_at; /* ms */
     struct inodes inodes;
     struct option_sets sets;
     struct jobs jobs;
@@ -50,24 +37,16 @@ struct front {
 extern const struct fuse_lowlevel_ops front_operations;
 
 /*
- * Enters the sandbox, and serves the session until it is unmounted. monitor: the socket to the
- * monitor; ready: where it writes a byte to, and what it closes, once it serves; -1: nobody waits
- * for that. Returns the process's exit status.
+ * Enters the sandbox and serves the session until it is unmounted. monitor: the socket to the
+ * monitor; ready: a byte is written to it, and it is closed, once the front serves; -1: none.
+ * Returns the exit status of the process.
  */
 int front_run(struct front *front, int monitor, int ready);
 
-/* The image that a view tells of. */
-struct layer *front_layer(struct front *front, unsigned view);
-
-/* Whether what is known is of a file that is gone, and it is being looked for another one: that
- * takes no time, unless storage hangs. */
-bool front_is_looking(const struct front *front);
-
-/* Makes room for other sets of options: forgets all for which nobody waits, and what is known of
- * files with them. */
+/* Drops the option sets that no reader waits for, and the files with them. */
 void front_reclaim_sets(struct front *front);
 
-/* Returns whether a file that is open has changed; if so, everything is computed anew. */
+/* Checks for changes of the image. Returns whether there was one since the last call. */
 bool front_refresh(struct front *front);
 
 #endif

@@ -73,7 +73,7 @@ void inodes_forget_sets(struct inodes *inodes, const struct option_sets *sets)
         for (struct inode *inode = inodes->buckets[i]; inode; inode = inode->next) {
             const struct place *place = &inode->place;
 
-            if (!place->node->target || !place->number || option_sets_has(sets, place->number))
+            if (!place->set || option_sets_has(sets, place->set))
                 continue;
             inode->is_stale = true;
             inode->is_current = false;

@@ -22,7 +22,7 @@ static void add_entry(struct listing *l, const char *name, const struct place *p
 {
     struct stat st = {
         .st_ino = inode_number(place, l->eager),
-        .st_mode = place->node->pass == PASS_DIRECTORY ? S_IFDIR : S_IFREG,
+        .st_mode = node_is_directory(place->node) ? S_IFDIR : S_IFREG,
     };
     size_t room = l->size - l->used;
     size_t length = fuse_add_direntry(l->req, l->buffer + l->used, room, name, &st, next);
@@ -37,7 +37,7 @@ static void add_entry(struct listing *l, const char *name, const struct place *p
 static void add_numbers(struct front *front, struct listing *l, const struct place *directory,
                         uint64_t from)
 {
-    uint32_t count = tree_entries(front, directory);
+    uint32_t count = presence_entries(&front->image, directory);
     char name[16];
 
     for (uint64_t i = from; l->fits && i < count; i++) {
@@ -54,9 +54,10 @@ static void add_nodes(struct front *front, struct listing *l, const struct place
                       uint64_t from)
 {
     for (uint64_t i = from; l->fits && i < nodes_count(); i++) {
-        const struct place place = {directory->view, directory->number, &nodes[i]};
+        const struct place place = {
+            .view = directory->view, .number = directory->number, .node = &nodes[i]};
 
-        if (node_is_in(&nodes[i], directory->node) && !tree_is_absent(front, &place))
+        if (node_is_in(&nodes[i], directory->node) && !presence_is_absent(&front->image, &place))
             add_entry(l, node_name(&nodes[i]), &place, (off_t)i + 3);
     }
 }
@@ -77,7 +78,7 @@ void listing_reply(fuse_req_t req, struct front *front, const struct inode *dire
         add_entry(&l, ".", &directory->place, 1);
     if (l.fits && offset < 2)
         add_entry(&l, "..", &front->inodes.root.place, 2);
-    if (directory->place.node->count)
+    if (node_has_numbers(directory->place.node))
         add_numbers(front, &l, &directory->place, from);
     else
         add_nodes(front, &l, &directory->place, from);

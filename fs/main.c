@@ -31,16 +31,16 @@ static int open_image(struct front *front, struct options *o)
 {
     int error;
 
-    front->layers.policy = o->image_options.policy;
+    front->image.layers.policy = o->image_options.policy;
     o->image_options.policy = (struct policy){.depth = 0};
-    front->layers.policy.caller = getuid();
-    front->open = o->image_options.open;
-    error = layers_begin(&front->layers, o->image, front->layers.policy.blockdev);
+    front->image.layers.policy.caller = getuid();
+    front->image.open = o->image_options.open;
+    error = layers_begin(&front->image.layers, o->image, front->image.layers.policy.blockdev);
     if (error) {
         complain("cannot open image '%s': %s", o->image, image_file_error(error));
         return EXIT_MOUNT;
     }
-    front->open.name = strrchr(front->layers.items[0].path, '/') + 1;
+    front->image.open.name = strrchr(front->image.layers.items[0].path, '/') + 1;
     return 0;
 }
 
@@ -80,19 +80,20 @@ static int open_references(struct front *front)
     char advice[1024];
     int error = 0;
 
-    for (unsigned i = 0; i < front->layers.count && !error; i++) {
+    for (unsigned i = 0; i < front->image.layers.count && !error; i++) {
         struct reference_list references = {.items = NULL};
 
-        error = collect_references(&front->layers, i, &front->open, &front->options->sandbox,
-                                   &references, i == 0 ? &front->known : NULL);
+        error = collect_references(&front->image.layers, i, &front->image.open,
+                                   &front->options->sandbox, &references,
+                                   i == 0 ? &front->known : NULL);
         if (error == 0 && lacks_sandbox(&front->known.sandbox))
             return EXIT_SYSTEM;
         if (error == 0)
             complain("cannot read the references of layer %u: none of them is opened", i);
         error = error < 0 ? error : 0;
         if (!error)
-            error = layers_grant(&front->layers, i, &references);
-        if (!error && layers_advise(&front->layers, i, &references, advice, sizeof advice))
+            error = layers_grant(&front->image.layers, i, &references);
+        if (!error && layers_advise(&front->image.layers, i, &references, advice, sizeof advice))
             complain("%s", advice);
         if (references.count)
             collected_end(&front->known);
@@ -101,7 +102,7 @@ static int open_references(struct front *front)
     if (error)
         complain("cannot open the files that the image names: %s", strerror(-error));
     else
-        report_unused(&front->layers);
+        report_unused(&front->image.layers);
     return error ? EXIT_SYSTEM : 0;
 }
 
@@ -109,7 +110,7 @@ static int open_references(struct front *front)
 static int begin_session(struct front *front, struct mount *mount, const struct options *o)
 {
     struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
-    int status = mount_arguments(&args, o, front->layers.items[0].path);
+    int status = mount_arguments(&args, o, front->image.layers.items[0].path);
 
     if (!status) {
         front->session = fuse_session_new(&args, &front_operations, sizeof front_operations, front);
@@ -154,7 +155,7 @@ static int wait_for_mount(const struct front *front, const struct mount *mount, 
         return EXIT_MOUNT;
     }
     if (front->options->verbose)
-        printf("%s mounted on %s\n", front->layers.items[0].path, mount->directory);
+        printf("%s mounted on %s\n", front->image.layers.items[0].path, mount->directory);
     return EXIT_GOOD;
 }
 
@@ -216,7 +217,7 @@ static int run(struct front *front, struct options *o)
     if (status)
         return status;
     make_filter(front, SANDBOX_FRONT);
-    if (front->layers.has_parts_to_open)
+    if (front->image.layers.has_parts_to_open)
         make_filter(front, SANDBOX_ASKING_JOB);
     monitor_block_signals();
     status = begin_session(front, &mount, o);
@@ -256,7 +257,7 @@ int main(int argc, char **argv)
     if (!front.options_text)
         complain("out of memory");
     status = front.options_text ? run(&front, &options) : EXIT_SYSTEM;
-    layers_end(&front.layers);
+    layers_end(&front.image.layers);
     free(front.options_text);
     options_free(&options);
     return status;

@@ -133,24 +133,24 @@ static bool takes_answers(const struct monitor *m)
 static void begin_watch(struct front *front)
 {
     int fds[LAYERS_MAX + LAYERS_PARTS_HELD];
-    unsigned count = layers_descriptors(&front->layers, fds);
+    unsigned count = layers_descriptors(&front->image.layers, fds);
 
-    watch_begin(&front->watch);
+    watch_begin(&front->image.watch);
     for (unsigned i = 0; i < count; i++)
-        watch_file(&front->watch, fds[i]);
+        watch_file(&front->image.watch, fds[i]);
 }
 
 /* In a new process: looks for another file of the image's name, takes and watches it, and tells of
  * it. */
 static void look(struct monitor *m)
 {
-    struct layers *layers = &m->front->layers;
+    struct layers *layers = &m->front->image.layers;
     struct stat st;
     int fd = layers_look(layers, &st);
     struct wire_news news = {.status = fd < 0 ? fd : 0};
 
     if (fd >= 0) {
-        watch_file(&m->front->watch, fd);
+        watch_file(&m->front->image.watch, fd);
         news.storage = image_file_storage(fd);
     }
     wire_send(m->news[1], &news, sizeof news, fd);
@@ -163,15 +163,16 @@ static void run_job(struct monitor *m, const struct wire_request *r, int fd, int
 {
     struct front *front = m->front;
     struct option_set set = {.options = r->options};
-    struct job_order order = {.task = {r->view, (enum pass)r->pass, r->set},
-                              .layers = &front->layers,
-                              .options = &front->open,
+    struct job_order order = {.task = {r->view, (enum pass_id)r->pass, r->set},
+                              .layers = &front->image.layers,
+                              .options = &front->image.open,
                               .sandbox = front->options->sandbox,
                               .out = fd};
 
     close(m->socket);
     become_child(m);
-    if (r->look && r->view <= 1) /* those of other layers need not wait for its storage */
+    if (r->recheck &&
+        view_layer(r->view) == 0) /* those of other layers need not wait for its storage */
         look(m);
     if (r->set) {
         set.directory = &nodes[r->directory];
@@ -179,8 +180,8 @@ static void run_job(struct monitor *m, const struct wire_request *r, int fd, int
         order.set = &set;
     }
     if (socket >= 0) {
-        front->layers.fetch = job_fetch_part;
-        front->layers.fetch_context = socket;
+        front->image.layers.fetch = job_fetch_part;
+        front->image.layers.fetch_context = socket;
     }
     job_run(&order);
 }
@@ -201,7 +202,7 @@ static pid_t start_opener(struct monitor *m, struct job_ends *ends)
         close(ends->pipe[0]);
         become_child(m);
         close(m->news[1]);
-        job_ends_serve_parts(&m->front->layers, ends->socket[0]);
+        job_ends_serve_parts(&m->front->image.layers, ends->socket[0]);
         _exit(0);
     }
     close(ends->socket[0]);
@@ -209,9 +210,9 @@ static pid_t start_opener(struct monitor *m, struct job_ends *ends)
     return pid < 0 ? 0 : pid;
 }
 
-bool monitor_can_start(const struct wire_request *r, unsigned layers)
+bool monitor_can_start(const struct wire_request *r, const struct layers *layers)
 {
-    return r->pass >= PASS_HEADER && r->pass < PASSES && r->view <= layers &&
+    return pass_exists(r->pass) && view_exists(r->view, layers) &&
            (!r->set || (r->set <= OPTION_SETS_MAX && r->directory < nodes_count() &&
                         nodes[r->directory].parse && r->target < targets_count()));
 }
@@ -223,12 +224,12 @@ static int start_job(struct monitor *m, const struct wire_request *r, struct chi
     struct job_ends ends;
     int error;
 
-    if (!monitor_can_start(r, m->front->layers.count))
+    if (!monitor_can_start(r, &m->front->image.layers))
         return -EPROTO;
     *child = children_room(&m->children);
     if (!*child)
         return -EAGAIN;
-    error = job_ends_open(&ends, m->front->layers.has_parts_to_open);
+    error = job_ends_open(&ends, m->front->image.layers.has_parts_to_open);
     if (error)
         return error;
     pid = fork();
@@ -246,7 +247,7 @@ static int start_job(struct monitor *m, const struct wire_request *r, struct chi
         job_ends_close(&ends, 0);
         return -EAGAIN;
     }
-    **child = (struct child){.pid = pid, .job = r->job, .view = r->view};
+    **child = (struct child){.pid = pid, .job = r->job};
     if (ends.socket[0] >= 0)
         (*child)->opener = start_opener(m, &ends);
     return ends.pipe[0];
@@ -271,7 +272,7 @@ static bool fork_looker(struct monitor *m, pid_t *pid)
  * hang. */
 static void take_look(struct monitor *m)
 {
-    const struct layers *layers = &m->front->layers;
+    const struct layers *layers = &m->front->image.layers;
     unsigned asked = layers_asked(layers);
 
     if (!m->looker && fork_looker(m, &m->looker)) {
@@ -293,12 +294,12 @@ static void read_news(struct monitor *m)
 
     while (wire_receive(m->news[0], &news, sizeof news, &fd) == 1) {
         const struct wire_answer a = {
-            .kind = WIRE_LOOKED, .status = news.status, .storage = news.storage};
+            .kind = WIRE_RECHECKED, .status = news.status, .storage = news.storage};
 
         if (answer(m, a, fd) < 0)
             close(fd);
         else if (fd >= 0)
-            layers_replace(&m->front->layers, fd, news.storage);
+            layers_replace(&m->front->image.layers, fd, news.storage);
     }
 }
 
@@ -307,11 +308,8 @@ static void take_start(struct monitor *m, const struct wire_request *r)
 {
     struct child *child = NULL;
     int fd = start_job(m, r, &child);
-    struct wire_answer a = {.kind = WIRE_STARTED,
-                            .job = r->job,
-                            .view = r->view,
-                            .status = fd < 0 ? fd : 0,
-                            .is_gone = fd < 0};
+    struct wire_answer a = {
+        .kind = WIRE_STARTED, .job = r->job, .status = fd < 0 ? fd : 0, .is_gone = fd < 0};
     int error = answer(m, a, fd);
 
     if (error) {
@@ -325,7 +323,7 @@ static void take_start(struct monitor *m, const struct wire_request *r)
 
 static void take_request(struct monitor *m, const struct wire_request *r)
 {
-    if (r->kind == WIRE_LOOK)
+    if (r->kind == WIRE_RECHECK)
         take_look(m);
     else if (r->kind == WIRE_START)
         take_start(m, r);
@@ -355,8 +353,7 @@ static void read_requests(struct monitor *m)
 /* Tells of the end of a job, or of its opener if that is the last of its processes. */
 static void tell_end(struct monitor *m, struct child *child, pid_t pid, int status)
 {
-    struct wire_answer a = {
-        .kind = WIRE_ENDED, .job = child->job, .status = status, .view = child->view};
+    struct wire_answer a = {.kind = WIRE_ENDED, .job = child->job, .status = status};
 
     if (child->opener == pid) {
         child->opener = 0;

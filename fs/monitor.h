@@ -22,8 +22,8 @@ void monitor_block_signals(void);
  */
 int monitor_run(struct front *front, const struct mount *mount, int ready);
 
-/* Whether there is what a request to start a job is about, whoever sent it; layers: of the image.
+/* Whether a request to start a job names a pass, a view and a target that exist. It is untrusted.
  */
-bool monitor_can_start(const struct wire_request *request, unsigned layers);
+bool monitor_can_start(const struct wire_request *request, const struct layers *layers);
 
 #endif

@@ -13,20 +13,15 @@
 #include "erofs.h"
 #include "formats/escape.h"
 #include "front.h"
+#include "fs/tree/limits.h"
 #include "listing.h"
+#include "presence.h"
 #include "request.h"
 #include "status.h"
-#include "presence.h"
 #include "xattrs.h"
 
 /* What cannot change is the kernel's for so long, seconds. */
 #define FOR_LONG 3600.0
-
-enum {
-    /* With so much in `problems` names that are refused add nothing: jobs may have more to say. */
-    REFUSALS_BYTES = VIEW_SAID_MAX / 2,
-    SETS_BYTES_MAX = 8 << 20, /* of what is known of files with options, before it is forgotten */
-};
 
 static struct front *front_of(fuse_req_t req)
 {
@@ -46,11 +41,11 @@ static fuse_ino_t ino_of(struct front *front, const struct inode *inode)
 /* The text of a place as far as it is known, with a reference; NULL: not computed. */
 static struct result *known_result(struct front *front, const struct place *place)
 {
-    if (place->node->pass == PASS_DIRECTORY)
+    if (node_is_directory(place->node))
         return NULL;
-    if (place->node->pass == PASS_STATUS)
+    if (place->node->show)
         return status_render(front, place);
-    return result_hold(tree_computed(front, place));
+    return result_hold(views_result(&front->image.views, place));
 }
 
 /* Fills in the attributes of an inode. Returns how long they hold, seconds. */
@@ -58,8 +53,8 @@ static double fill_stat(struct front *front, struct inode *inode, struct stat *s
 {
     const struct options *o = front->options;
     const struct result *result = inode->result;
-    const struct stat *image = &front_layer(front, inode->place.view)->st;
-    bool is_directory = inode->place.node->pass == PASS_DIRECTORY;
+    const struct stat *image = &mounted_layer(&front->image, inode->place.view)->st;
+    bool is_directory = node_is_directory(inode->place.node);
 
     *st = (struct stat){
         .st_ino = inode_number(&inode->place, inode->eager),
@@ -88,7 +83,7 @@ static void refresh(struct front *front)
     fuse_lowlevel_notify_inval_inode(front->session, FUSE_ROOT_ID, -1, 0);
     for (size_t i = 0; i < INODE_BUCKETS; i++)
         for (const struct inode *inode = front->inodes.buckets[i]; inode; inode = inode->next)
-            if (inode->place.node->pass == PASS_DIRECTORY)
+            if (node_is_directory(inode->place.node))
                 fuse_lowlevel_notify_inval_inode(front->session, ino_of(front, inode), -1, 0);
 }
 
@@ -101,7 +96,7 @@ static void answer_lookup(struct request *r, int error)
     struct inode *inode;
 
     /* A job that died is told at open(): the tree can be listed all the same. */
-    if (tree_is_absent(front, &r->place)) {
+    if (presence_is_absent(&front->image, &r->place)) {
         fuse_reply_err(r->req, error ? -error : ENOENT);
         result_drop(result);
         return;
@@ -116,7 +111,7 @@ static void answer_lookup(struct request *r, int error)
     entry.generation = inode->generation;
     entry.attr_timeout = fill_stat(front, inode, &entry.attr);
     /* Most directories never change; a file's name may lead to another text next time. */
-    entry.entry_timeout = node->pass == PASS_DIRECTORY && !node->after ? FOR_LONG : 0;
+    entry.entry_timeout = node_is_directory(node) && !node->after ? FOR_LONG : 0;
     if (fuse_reply_entry(r->req, &entry) == -ENOENT)
         inodes_forget(&front->inodes, inode, 1);
 }
@@ -125,17 +120,17 @@ static void answer_lookup(struct request *r, int error)
 static void refuse_name(struct front *front, struct inode *directory, const char *name,
                         const struct reason *why)
 {
-    struct text *problems = &front->jobs.views[directory->place.view].problems;
+    struct view *view = views_get(&front->image.views, directory->place.view);
     char path[PLACE_PATH_BYTES], escaped[4 * 256],
         line[sizeof path + sizeof escaped + sizeof *why + 4];
 
     inode_refuse(directory, why->words);
-    if (problems->length >= REFUSALS_BYTES)
+    if (!view || view->problems.length >= PROBLEMS_REFUSED_MAX)
         return;
     place_path(&directory->place, path);
     escape_text(escaped, sizeof escaped, name, strlen(name));
     snprintf(line, sizeof line, "%s/%s: %s", path, escaped, why->words);
-    text_add_lines_once(problems, line, strlen(line));
+    text_add_lines_once(&view->problems, line, strlen(line));
 }
 
 /* What is called name in the directory. 0 or -errno. */
@@ -146,8 +141,8 @@ static int find_place(struct front *front, struct inode *directory, const char *
     int error;
 
     if (place_in(&directory->place, name, place))
-        return place->view > front->layers.count ? -ENOENT : 0;
-    if (front->jobs.set_bytes > SETS_BYTES_MAX)
+        return view_exists(place->view, &front->image.layers) ? 0 : -ENOENT;
+    if (jobs_set_bytes(&front->jobs) > KEPT_SETS_BYTES)
         front_reclaim_sets(front);
     error = option_sets_place(&front->sets, &directory->place, name, place, &why);
     if (error == -ENOSPC) {
@@ -193,10 +188,10 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
         fuse_reply_err(req, -error);
         return;
     }
-    if (r.eager && r.place.node->pass > PASS_HEADER)
+    if (r.place.node->after || passes[r.place.node->pass].shapes_listings)
+        r.asked = presence_decider(&r.place);
+    else if (r.eager && r.place.node->pass)
         r.asked = r.place;
-    else if (r.place.node->after || r.place.node->pass == PASS_HEADER)
-        r.asked = tree_told_by(&r.place);
     request_when_known(&r);
 }
 
@@ -330,7 +325,7 @@ static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
                         .req = req,
                         .inode = inode,
                         .place = inode->place,
-                        .asked = tree_listed_after(&inode->place),
+                        .asked = presence_listing_decider(&inode->place),
                         .fi = *fi,
                         .answer = answer_opendir,
                         .waiter.glances = !inode->eager};
@@ -365,17 +360,13 @@ static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
     xattrs_list(req, inode_of(front_of(req), ino), size);
 }
 
-/* A number that a file shows, or 0 if it is not known. */
-static uint64_t known_number(struct front *front, const char *path)
+/* The number that a file of the whole image is, or 0 if it is not known. */
+static uint64_t known_number(const struct front *front, const char *path)
 {
     const struct place place = {.node = node_by_path(path)};
-    const struct result *result = tree_computed(front, &place);
-    uint64_t number = 0;
+    const struct result *result = views_result(&front->image.views, &place);
 
-    for (size_t i = 0;
-         result && i < result->length && result->bytes[i] >= '0' && result->bytes[i] <= '9'; i++)
-        number = number * 10 + (uint64_t)(result->bytes[i] - '0');
-    return number;
+    return result ? result->number : 0;
 }
 
 /* df shows the virtual size and, once it is known, what is allocated of it. */
@@ -390,7 +381,7 @@ static void op_statfs(fuse_req_t req, fuse_ino_t ino)
         .f_blocks = size / 512,
         .f_bfree = (size - used) / 512,
         .f_bavail = (size - used) / 512,
-        .f_files = tree_count(front),
+        .f_files = presence_count(&front->image),
         .f_namemax = 255,
     };
 

@@ -1,82 +1,103 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What of the tree is there: the node table against what is known. */
+/* Which places exist: the node table compared with what is known. */
 #include "presence.h"
 
 #include <errno.h>
 
-struct result *tree_computed(const struct front *front, const struct place *place)
-{
-    return results_get(&front->jobs.views[place->view].results, place);
-}
-
-struct place tree_told_by(const struct place *place)
+struct place presence_decider(const struct place *place)
 {
     const char *after = place->node->after;
 
     return after ? (struct place){.view = place->view, .node = node_by_path(after)} : *place;
 }
 
-/* That of its entries which is the latest. */
-struct place tree_listed_after(const struct place *directory)
+/* An entry of that node in a directory. */
+static struct place entry_of(const struct place *directory, const struct node *node)
+{
+    return (struct place){.view = directory->view, .number = directory->number, .node = node};
+}
+
+/* Of two passes, the one that yields the files of both is needed. */
+static bool yields_more(enum pass_id pass, enum pass_id than)
+{
+    return pass != than && (passes[pass].yields & PASS_BIT(than) || !than);
+}
+
+struct place presence_listing_decider(const struct place *directory)
 {
     struct place asked = *directory;
 
     for (const struct node *n = nodes; n->path; n++) {
-        struct place teller = tree_told_by(&(struct place){directory->view, directory->number, n});
+        const struct place entry = entry_of(directory, n);
+        struct place decider = presence_decider(&entry);
 
-        if ((n->after || n->pass == PASS_HEADER) && node_is_in(n, directory->node) &&
-            teller.node->pass > asked.node->pass)
-            asked = teller;
+        if ((n->after || passes[n->pass].shapes_listings) && node_is_in(n, directory->node) &&
+            yields_more(decider.node->pass, asked.node->pass))
+            asked = decider;
     }
     return asked;
 }
 
-uint32_t tree_entries(const struct front *front, const struct place *directory)
+uint32_t presence_entries(const struct mounted *m, const struct place *directory)
 {
-    if (directory->node->of_mount) /* layers/: no pass tells */
-        return front->layers.count > 1 ? front->layers.count : 0;
-    return results_count(&front->jobs.views[directory->view].results, directory->node);
+    const struct view *view = views_find(&m->views, directory->view);
+
+    if (directory->node->lists != VIEW_WHOLE)
+        return view_count(directory->node->lists, &m->layers);
+    return view ? results_count(&view->results, directory->node) : 0;
 }
 
-bool tree_is_absent(const struct front *front, const struct place *place)
+/* Whether a numbered node is in a directory that is known to have fewer entries. */
+static bool is_past_entries(const struct mounted *m, const struct place *place)
 {
     const struct node *node = place->node;
+    const struct place counter = {.view = place->view, .node = node_counter(node)},
+                       parent = {.view = place->view, .node = node->parent},
+                       decider = presence_decider(&parent);
 
-    if (place->view && node->of_mount)
-        return true;
-    if (node->is_numbered && !node->parent->count) {
-        const struct place counter = {.view = place->view, .node = node_counter(node)};
-        const struct place told = tree_told_by(&(struct place){place->view, 0, node->parent});
+    return views_know(&m->views, &decider) && place->number >= presence_entries(m, &counter);
+}
 
-        if (jobs_is_known(&front->jobs, &told) && place->number >= tree_entries(front, &counter))
+static bool has_entries(const struct mounted *m, const struct place *directory)
+{
+    for (const struct node *n = nodes; n->path; n++) {
+        const struct place entry = entry_of(directory, n);
+
+        if (node_is_in(n, directory->node) && !presence_is_absent(m, &entry))
             return true;
     }
-    if (node->pass != PASS_DIRECTORY) {
-        const struct result *result = tree_computed(front, place);
+    return false;
+}
+
+bool presence_is_absent(const struct mounted *m, const struct place *place)
+{
+    const struct node *node = place->node, *parent = node->parent;
+
+    if (place->view && node->only_whole)
+        return true;
+    if (node->is_numbered && !node_has_numbers(parent) && is_past_entries(m, place))
+        return true;
+    if (!node_is_directory(node)) {
+        const struct result *result = views_result(&m->views, place);
 
         return result && result->error == -ENOENT;
     }
-    if (node->parent && node->parent->count)
-        return place->number >= tree_entries(front, &(struct place){place->view, 0, node->parent});
-    if (node->count && (node->after || node->of_mount))
-        return !tree_entries(front, place);
-    if (!node->after)
-        return false;
-    for (const struct node *n = nodes; n->path; n++)
-        if (node_is_in(n, node) &&
-            !tree_is_absent(front, &(struct place){place->view, place->number, n}))
-            return false;
-    return true;
+    if (parent && node_has_numbers(parent))
+        return place->number >=
+               presence_entries(m, &(struct place){.view = place->view, .node = parent});
+    if (node_has_numbers(node) && (node->after || node->only_whole))
+        return !presence_entries(m, place);
+    return node->after && !has_entries(m, place);
 }
 
-uint64_t tree_count(const struct front *front)
+uint64_t presence_count(const struct mounted *m)
 {
     uint64_t count = 0;
 
     for (const struct node *n = nodes; n->path; n++)
         if (n->is_numbered)
-            count += tree_entries(front, &(struct place){.node = node_counter(n)});
+            count += presence_entries(m, &(struct place){.node = node_counter(n)});
         else
-            count += !tree_is_absent(front, &(struct place){.node = n});
+            count += !presence_is_absent(m, &(struct place){.node = n});
     return count;
 }

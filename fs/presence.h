@@ -1,27 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What of the tree is there, as far as is known. */
+/* Which places of the tree exist, as far as is known. */
 #ifndef FS_PRESENCE_H
 #define FS_PRESENCE_H
 
-#include "front.h"
+#include "mounted.h"
 
-/* What is known of a place, which stays; NULL: not computed, or not a file that is. */
-struct result *tree_computed(const struct front *front, const struct place *place);
+/* The file whose pass decides whether the place exists: itself, or the one that its node names. */
+struct place presence_decider(const struct place *place);
 
-/* The file whose pass tells whether the place is there. */
-struct place tree_told_by(const struct place *place);
+/* The place whose pass must be known before a directory is listed; the directory itself: none. */
+struct place presence_listing_decider(const struct place *directory);
 
-/* The place whose pass has to be known before a directory can be listed. */
-struct place tree_listed_after(const struct place *directory);
+/* The number of entries of a numbered directory; 0 if it is not known. */
+uint32_t presence_entries(const struct mounted *m, const struct place *directory);
 
-/* How many entries a numbered directory has. */
-uint32_t tree_entries(const struct front *front, const struct place *directory);
+/* Whether a file is known not to apply to the image; or a directory not to exist: there are not as
+ * many, or none of its entries applies. */
+bool presence_is_absent(const struct mounted *m, const struct place *place);
 
-/* Whether a file is known not to apply to this image, or a directory not to be there: for there are
- * not so many, or none of what is in it applies. */
-bool tree_is_absent(const struct front *front, const struct place *place);
-
-/* How many files and directories there are, but for layers alone. */
-uint64_t tree_count(const struct front *front);
+/* The number of files and directories of the whole image's view. */
+uint64_t presence_count(const struct mounted *m);
 
 #endif

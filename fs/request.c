@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "fs/jobs/recheck.h"
+
 static void resume(struct waiter *waiter, int error)
 {
     struct request *r = (struct request *)waiter;
@@ -48,8 +50,8 @@ static bool must_look(const struct request *r)
 {
     const struct place *place = &r->place;
 
-    return !r->has_looked && front_is_looking(r->front) && !place->node->of_mount &&
-           place->view <= 1 && (place->node->pass != PASS_DIRECTORY || r->asked.node);
+    return !r->has_looked && mounted_is_rechecking(&r->front->image) && !place->node->only_whole &&
+           view_layer(place->view) == 0 && (!node_is_directory(place->node) || r->asked.node);
 }
 
 /* Waits, for a look or for a pass. */
@@ -57,6 +59,7 @@ static void wait(struct request *r, bool is_looking)
 {
     struct jobs *jobs = &r->front->jobs;
 
+    r->waiter.views = &r->front->image.views;
     r->waiter.place = r->asked.node ? r->asked : r->place;
     r->waiter.task = place_task(&r->waiter.place);
     r->waiter.resume = is_looking ? resume_looked : resume;
@@ -70,7 +73,7 @@ static void wait(struct request *r, bool is_looking)
     }
     r->queued = true;
     if (is_looking)
-        jobs_wait_look(jobs, &r->waiter);
+        jobs_wait_recheck(jobs, &r->waiter);
     else
         jobs_wait(jobs, &r->waiter);
 }
@@ -80,7 +83,7 @@ void request_when_known(const struct request *r)
     bool is_looking = must_look(r);
     struct request *waiting, now = *r;
 
-    if (!is_looking && (!r->asked.node || jobs_is_known(&r->front->jobs, &r->asked))) {
+    if (!is_looking && (!r->asked.node || views_know(&r->front->image.views, &r->asked))) {
         now.answer(&now, 0);
         return;
     }

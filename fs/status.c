@@ -1,21 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Files that need no pass: they tell what the program knows by itself. */
+/* Files that need no pass. */
 #include "status.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "fs/jobs/progress.h"
+#include "fs/tree/status.h"
 
-/* Files of lines about jobs. */
-static const struct {
-    const char *path;
-    void (*add)(struct text *text, const struct jobs *jobs);
-} tables[] = {
-    {"status/progress", progress_add},
-    {"status/jobs", progress_add_waiting},
-    {"status/passes", progress_add_done},
-};
+static void add_progress(const void *mount, struct text *text)
+{
+    progress_add(text, &((const struct front *)mount)->jobs);
+}
+
+static void add_jobs(const void *mount, struct text *text)
+{
+    progress_add_waiting(text, &((const struct front *)mount)->jobs);
+}
+
+static void add_passes(const void *mount, struct text *text)
+{
+    const struct front *front = mount;
+
+    progress_add_done(text, &front->jobs, &front->image.views);
+}
 
 /* A line for each layer of a process. */
 static void add_layers(struct text *text, const char *process, const struct sandbox_state *state)
@@ -35,55 +40,46 @@ static void add_layers(struct text *text, const char *process, const struct sand
     }
 }
 
-/* How the processes are held that read the image, and that answer. */
-static void add_sandbox(struct text *text, const struct front *front)
+/* The sandbox of the processes that read the image, and of this one. */
+static void add_sandbox(const void *mount, struct text *text)
 {
-    text_add(text, "mode %s\n", sandbox_mode_name(front->options->sandbox.mode));
-    add_layers(text, "job", &front->jobs.sandbox);
-    add_layers(text, "front", &front->sandbox);
-}
+    const struct front *front = mount;
 
-/* The lines of such a file; of another none. */
-static void add_lines(struct text *lines, const struct front *front, const struct place *place)
-{
-    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
-        if (strcmp(place->node->path, tables[i].path) == 0)
-            tables[i].add(lines, &front->jobs);
-    if (strcmp(place->node->path, "status/sandbox") == 0)
-        add_sandbox(lines, front);
+    text_add(text, "mode %s\n", sandbox_mode_name(front->options->sandbox.mode));
+    add_layers(text, "job", jobs_sandbox(&front->jobs));
+    add_layers(text, "front", &front->sandbox);
 }
 
 struct result *status_render(struct front *front, const struct place *place)
 {
-    const struct layer *layer = front_layer(front, place->view);
-    const struct view *view = &front->jobs.views[place->view];
-    struct text lines = {.bytes = NULL};
-    struct status status = {
-        .image = layer->path,
-        .options = front->options_text,
-        .problems = &view->problems,
-        .file_size = (uint64_t)layer->st.st_size,
-        .disk_size = (uint64_t)layer->st.st_blocks * 512,
-        .bytes_read = view_bytes_read(view),
-        .generation = front->generation,
-        .fd = layer->storage & STORAGE_REMOTE ? -1 : layer->fd,
-        .lines = &lines,
-    };
-    struct facts *facts = calloc(1, sizeof *facts);
+    const struct mounted *m = &front->image;
+    const struct layer *layer = mounted_layer(m, place->view);
+    struct view *view = views_get(&front->image.views, place->view);
     struct text text = {.bytes = NULL};
-    struct result *result = NULL;
+    struct result *result;
+    int error;
 
-    if (facts) {
-        int error;
-
-        facts->status = &status;
-        add_lines(&lines, front, place);
-        error = place->node->render(facts, place, &text);
-        error = error ? error : text.error;
-        result = result_new(error, text.bytes, error ? 0 : text.length);
-    }
+    if (!view)
+        return NULL;
+    error = place->node->show(
+        &(struct status){
+            .image = layer->path,
+            .options = front->options_text,
+            .problems = &view->problems,
+            .generation = m->generation,
+            .file_size = (uint64_t)layer->st.st_size,
+            .disk_size = (uint64_t)layer->st.st_blocks * 512,
+            .bytes_read = view_bytes_read(view),
+            .fd = layer->storage & STORAGE_REMOTE ? -1 : layer->fd,
+            .mount = front,
+            .add_progress = add_progress,
+            .add_jobs = add_jobs,
+            .add_passes = add_passes,
+            .add_sandbox = add_sandbox,
+        },
+        place, &text);
+    error = error ? error : text.error;
+    result = result_new(error, text.bytes, error ? 0 : text.length, text.number);
     text_free(&text);
-    text_free(&lines);
-    free(facts);
     return result;
 }

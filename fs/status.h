@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Files that need no pass: they tell what the program knows by itself, at the time. */
+/* Files that need no pass: what the front knows at the time. */
 #ifndef FS_STATUS_H
 #define FS_STATUS_H
 

@@ -14,7 +14,7 @@ struct xattr {
 
 static bool is_file(const struct inode *inode)
 {
-    return inode->place.node->pass != PASS_DIRECTORY;
+    return !node_is_directory(inode->place.node);
 }
 
 static const char *get_error(const struct front *front, const struct inode *inode)
@@ -53,9 +53,10 @@ static const char *get_state(const struct front *front, const struct inode *inod
 {
     if (!is_file(inode))
         return NULL;
-    if (inode->result || jobs_is_known(&front->jobs, &inode->place))
+    if (inode->result || views_know(&front->image.views, &inode->place))
         return "computed";
-    return jobs_is_running(&front->jobs, &inode->place) ? "running" : "pending";
+    return jobs_is_running(&front->jobs, &front->image.views, &inode->place) ? "running"
+                                                                             : "pending";
 }
 
 static const struct xattr table[] = {

@@ -30,7 +30,7 @@ static bool find_file(struct cat *cat, const char *path, struct place *place)
     struct reason why = {.words = ""};
     int error = option_sets_path(&cat->sets, path, place, &why);
 
-    if (!error && place->node->pass != PASS_DIRECTORY)
+    if (!error && !node_is_directory(place->node))
         return true;
     if (!error)
         fprintf(stderr, "instar-cat: %s: is a directory\n", path);
@@ -52,7 +52,7 @@ static bool print_file(struct cat *cat, const char *path)
     if (!find_file(cat, path, &place))
         return false;
     error = cat_file(cat, &place, &result);
-    problems = &cat->views[place.view].problems;
+    problems = cat_problems(cat, &place);
     if (!error)
         fwrite(result->bytes, 1, result->length, stdout);
     else
@@ -87,7 +87,7 @@ static int list(void)
     for (const struct node *n = nodes; n->path; n++) {
         const char *number = strchr(n->path, '#');
 
-        if (n->pass == PASS_DIRECTORY)
+        if (node_is_directory(n))
             continue;
         if (number)
             printf("%.*sN%s\n", (int)(number - n->path), n->path, number + 1);

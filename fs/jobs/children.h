@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "jobs.h"
+#include "list.h"
 
 /* So many run; others have said all and are ending, which may take them a moment. */
 enum { CHILDREN_MAX = JOBS_POLLFDS + 64 };
@@ -15,7 +15,6 @@ struct child {
     pid_t pid;    /* 0: it has ended, or there was none */
     pid_t opener; /* the process that opens parts for it; 0: none */
     uint32_t job; /* the front's number for it */
-    uint32_t view;
 };
 
 struct children {

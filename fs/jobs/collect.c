@@ -13,8 +13,9 @@
 
 #include "children.h"
 #include "fs/tree/clock.h"
+#include "fs/tree/limits.h"
 #include "job.h"
-#include "jobs.h"
+#include "received.h"
 
 enum { END_MS = 200 }; /* for a job to end in */
 
@@ -105,7 +106,7 @@ static void keep(struct collected *collected, struct job *job)
 int collect_frames(int fd, struct reference_list *references, struct collected *collected)
 {
     int64_t end = now_ms() + COLLECT_TIMEOUT_MS, rest;
-    struct job job = {.task = {.pass = PASS_HEADER}, .fd = -1, .room = FRAMES_BYTES_MAX};
+    struct job job = {.task = {.pass = PASS_HEADER}, .fd = -1, .bytes_limit = FRAMES_BYTES_MAX};
     int taken = 0, more = 1;
 
     while (taken == 0 && more > 0 && (rest = end - now_ms()) > 0) {
@@ -140,7 +141,7 @@ int collect_references(struct layers *layers, unsigned layer, const struct open_
                        const struct sandbox_options *sandbox, struct reference_list *references,
                        struct collected *collected)
 {
-    struct job_order order = {.task = {.view = layer + 1, .pass = PASS_HEADER},
+    struct job_order order = {.task = {.view = view_named(VIEW_LAYER, layer), .pass = PASS_HEADER},
                               .layers = layers,
                               .options = options,
                               .sandbox = *sandbox};

@@ -3,8 +3,8 @@
 #ifndef FS_JOBS_COLLECT_H
 #define FS_JOBS_COLLECT_H
 
-#include "fs/tree/results.h"
 #include "fs/sandbox/sandbox.h"
+#include "fs/tree/results.h"
 #include "wire.h"
 
 enum { COLLECT_TIMEOUT_MS = 10000 };

@@ -1,92 +1,104 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Jobs that fail: why, in words; and when their pass is not tried again. */
+/* Failed jobs: what `problems` gets, and when a pass is given up. */
+#include "failures.h"
+
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 
 #include "fs/tree/clock.h"
-#include "list.h"
+#include "fs/tree/limits.h"
 
-/* What tells a job from those of its pass that are given up by themselves. */
+/* Jobs with options fail, and are given up, apart from the other jobs of their pass. */
 static const char *kind_of(const struct job *job)
 {
     return job->task.set ? " with options" : "";
 }
 
-void job_tell_failure(struct jobs *jobs, const struct job *job, const char *words)
+static struct pass_failures *failures_of(const struct job *job)
 {
-    struct view *view = &jobs->views[job->task.view];
+    return &job->view->failures[job->task.pass][job->task.set != 0];
+}
+
+bool job_is_given_up(const struct job *job)
+{
+    return failures_of(job)->given_up;
+}
+
+/* Adds a line about the job, for which there is room whatever jobs have reported. */
+static void add_line(struct job *job, const char *what, const char *words)
+{
     struct text line = {.bytes = NULL};
 
-    view_add_problems(view, &job->problems, VIEW_SAID_MAX);
-    text_add(&line, "the %s job%s %s\n", pass_name(job->task.pass), kind_of(job), words);
-    view_add_problems(view, &line, VIEW_PROBLEMS_MAX);
+    text_add(&line, "the %s %s%s %s\n", passes[job->task.pass].name, what, kind_of(job), words);
+    view_add_problems(job->view, &line, PROBLEMS_MAX);
     text_free(&line);
 }
 
-static void tell_giving_up(struct view *view, const struct job *job)
+void job_report_failure(struct job *job, const char *words)
 {
-    struct text line = {.bytes = NULL};
-
-    text_add(
-        &line,
-        "the %s pass%s has failed %d times within a minute: it is not tried again until the image "
-        "changes\n",
-        pass_name(job->task.pass), kind_of(job), JOBS_FAILURES_MAX);
-    view_add_problems(view, &line, VIEW_PROBLEMS_MAX);
-    text_free(&line);
+    view_add_problems(job->view, &job->problems, PROBLEMS_REPORTED_MAX);
+    add_line(job, "job", words);
 }
 
-void job_note_failure(struct jobs *jobs, const struct job *job, const char *format, int number)
+static void report_giving_up(struct job *job)
 {
-    struct view *view = &jobs->views[job->task.view];
-    struct failures *f = &view->failures[job->task.pass][job->task.set != 0];
+    char words[128];
+
+    snprintf(words, sizeof words,
+             "has failed %d times within a minute: it is not tried again until the image changes",
+             PASS_FAILURES_MAX);
+    add_line(job, "pass", words);
+}
+
+void job_count_failure(struct job *job, const char *format, int number)
+{
+    struct pass_failures *f = failures_of(job);
     char words[128];
 
     snprintf(words, sizeof words, format, number);
-    job_tell_failure(jobs, job, words);
-    if (job->started < f->at[0]) /* it ran when another failed: that may have one reason */
+    job_report_failure(job, words);
+    if (job->started < f->at[0]) /* it ran when another failed: the cause may be the same */
         return;
     memmove(f->at + 1, f->at, sizeof f->at - sizeof *f->at);
     f->at[0] = now_ms();
     f->given_up |=
-        f->at[JOBS_FAILURES_MAX - 1] && f->at[0] - f->at[JOBS_FAILURES_MAX - 1] < JOBS_FAILURES_MS;
+        f->at[PASS_FAILURES_MAX - 1] && f->at[0] - f->at[PASS_FAILURES_MAX - 1] < PASS_FAILURES_MS;
     if (f->given_up)
-        tell_giving_up(view, job);
+        report_giving_up(job);
 }
 
-/* By the signal of the limit, which is of the job's sandbox, or another one. */
-static void note_cpu_limit(struct jobs *jobs, const struct job *job)
+/* Killed by the limit of its sandbox, or by a lower one that was inherited. */
+static void count_cpu_limit(struct job *job)
 {
     const char *format = job->sandbox.cpu_seconds
                              ? "took more than %d s of processor time (see -o cpu-limit)"
                              : "took more processor time than it may";
 
-    job_note_failure(jobs, job, format, (int)job->sandbox.cpu_seconds);
+    job_count_failure(job, format, (int)job->sandbox.cpu_seconds);
 }
 
-/* By a signal. */
-static void note_signal(struct jobs *jobs, const struct job *job, int number)
+static void count_signal(struct job *job, int number)
 {
     if (number == SIGSYS)
-        job_note_failure(jobs, job, "tried what the sandbox forbids, and was killed", 0);
+        job_count_failure(job, "tried what the sandbox forbids, and was killed", 0);
     else if (number == SIGXCPU)
-        note_cpu_limit(jobs, job);
+        count_cpu_limit(job);
     else
-        job_note_failure(jobs, job, "was killed by signal %d", number);
+        job_count_failure(job, "was killed by signal %d", number);
 }
 
-void job_note_end(struct jobs *jobs, struct job *job)
+void job_count_end(struct job *job)
 {
     char words[SANDBOX_WORDS];
 
     if (WIFSIGNALED(job->status)) {
-        note_signal(jobs, job, WTERMSIG(job->status));
+        count_signal(job, WTERMSIG(job->status));
     } else if (sandbox_tell_lack(&job->sandbox, words, sizeof words)) {
         text_add(&job->problems, "%s\n", words);
-        job_note_failure(jobs, job, "does not run without it", 0);
+        job_count_failure(job, "does not run without it", 0);
     } else {
-        job_note_failure(jobs, job, "failed with status %d", WEXITSTATUS(job->status));
+        job_count_failure(job, "failed with status %d", WEXITSTATUS(job->status));
     }
 }

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "fs/tree/text.h"
+#include "fs/tree/limits.h"
 
 enum { READ_BYTES = 64 << 10 };
 

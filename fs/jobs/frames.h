@@ -13,9 +13,6 @@ struct frames {
     uint64_t total;                 /* that has come */
 };
 
-/* Bytes that come at most: what an image may name takes as many, and nothing else is as long. */
-enum { FRAMES_BYTES_MAX = 96 << 20 };
-
 /* Reads a piece of what there is. 1; 0: the end; -errno (EAGAIN, EINTR: nothing now). */
 int frames_read(struct frames *frames, int fd);
 

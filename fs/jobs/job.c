@@ -7,9 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "fs/tree/clock.h"
-#include "fs/tree/passes.h"
 #include "fs/sandbox/sanitizers.h"
+#include "fs/tree/clock.h"
+#include "fs/tree/run.h"
 #include "wire.h"
 
 enum { PROGRESS_MS = 100, ALIVE_MS = 1000 };
@@ -60,6 +60,8 @@ static int write_file(void *context, const struct place *place, int error, const
                        (struct wire_frame){.kind = WIRE_FILE,
                                            .node = (uint32_t)node_index(place->node),
                                            .number = place->number,
+                                           .set = place->set,
+                                           .value = error ? 0 : text->number,
                                            .error = error,
                                            .length = error ? 0 : (uint32_t)text->length},
                        text->bytes);
@@ -150,7 +152,7 @@ static int enter_sandbox(const struct job_order *order, struct out *out)
         .keeps_user = order->layers->storage & STORAGE_ONE_USER,
         .filters = options->filters,
         .cpu_seconds =
-            options->has_cpu_limit ? options->cpu_seconds : pass_cpu_seconds(order->task.pass)};
+            options->has_cpu_limit ? options->cpu_seconds : passes[order->task.pass].cpu_seconds};
     struct sandbox_state state;
     int failed = sandbox_enter(options->mode, &process, &state);
     int error = write_frame(out, frame, &state);
@@ -186,6 +188,8 @@ void job_run(const struct job_order *order)
     int error = dup2(order->out, STDOUT_FILENO) < 0 ? -errno : 0;
 
     close_others(order);
+    if (!error && passes[order->task.pass].prepare)
+        error = passes[order->task.pass].prepare();
     if (!error)
         error = enter_sandbox(order, &out);
     if (!error)

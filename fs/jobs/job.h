@@ -3,8 +3,8 @@
 #ifndef FS_JOBS_JOB_H
 #define FS_JOBS_JOB_H
 
-#include "fs/tree/nodes.h"
 #include "fs/sandbox/sandbox.h"
+#include "fs/tree/passes.h"
 
 /* What a job has to do, and how. */
 struct job_order {

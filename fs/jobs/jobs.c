@@ -5,70 +5,92 @@
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "failures.h"
 #include "fs/tree/clock.h"
-#include "list.h"
-#include "fs/tree/passes.h"
+#include "received.h"
+#include "recheck.h"
 
-int jobs_begin(struct jobs *jobs, int monitor, unsigned views_count, const struct option_sets *sets)
+void jobs_begin(struct jobs *jobs, const struct jobs_config *config)
 {
-    *jobs = (struct jobs){.monitor = monitor, .views_count = views_count, .sets = sets};
-    jobs->views = calloc(views_count, sizeof *jobs->views);
-    return jobs->views ? 0 : -ENOMEM;
+    *jobs = (struct jobs){.config = *config, .monitor = config->monitor};
 }
 
 void jobs_end(struct jobs *jobs)
 {
-    lookers_resume(jobs, -EIO);
+    recheck_end(jobs, -EIO);
     while (jobs->all)
-        waiters_resume(job_free(jobs, jobs->all), -EIO);
-    for (unsigned i = 0; i < jobs->views_count; i++)
-        view_forget(&jobs->views[i]);
-    free(jobs->views);
+        job_finish(jobs, jobs->all, -EIO);
+    jobs_resume(jobs);
+    while (jobs->processes)
+        jobs_reap(jobs, jobs->processes->job);
     if (jobs->monitor >= 0)
         close(jobs->monitor);
 }
 
-bool jobs_is_known(const struct jobs *jobs, const struct place *place)
+bool jobs_await_set(const struct jobs *jobs, uint32_t set)
 {
-    return place_task(place).pass < PASS_HEADER ||
-           results_get(&jobs->views[place->view].results, place);
+    const struct job *jobs_with_waiters[] = {jobs->all, jobs->finished};
+    const struct waiter *others[] = {jobs->lookers, jobs->dismissed};
+
+    for (size_t i = 0; i < 2; i++)
+        for (const struct job *job = jobs_with_waiters[i]; job; job = job->next)
+            if (job->task.set == set)
+                return true;
+    for (size_t i = 0; i < 2; i++)
+        for (const struct waiter *w = others[i]; w; w = w->next)
+            if (w->task.set == set)
+                return true;
+    return false;
 }
 
-/* The job is over. */
+uint64_t jobs_set_bytes(const struct jobs *jobs)
+{
+    return jobs->set_bytes;
+}
+
+void jobs_reset_set_bytes(struct jobs *jobs)
+{
+    jobs->set_bytes = 0;
+}
+
+const struct sandbox_state *jobs_sandbox(const struct jobs *jobs)
+{
+    return &jobs->sandbox;
+}
+
+void jobs_set_sandbox(struct jobs *jobs, const struct sandbox_state *sandbox)
+{
+    jobs->sandbox = *sandbox;
+}
+
+/* The job is over: its results are published, unless it failed. */
 static void finish(struct jobs *jobs, struct job *job, int error)
 {
-    struct task task = job->task;
-    bool torn = job->torn;
-
-    if (torn && !error)
-        text_add(&job->problems, "the image changed while it was read, again and again: what was "
-                                 "read may not fit together\n");
-    if (task.set)
+    if (job->is_torn && !error)
+        text_add(&job->problems, "the image kept changing while it was read: the results may be of "
+                                 "several states of it\n");
+    if (job->task.set)
         jobs->set_bytes += job->frames.total;
-    if (!error)
+    if (!error) {
         jobs->sandbox = job->sandbox;
-    if (!error)
-        error = view_publish(&jobs->views[task.view], job);
-    /* They may wait again: for another job. */
-    waiters_resume(job_free(jobs, job), error);
-    if (torn)
-        view_forget_told(&jobs->views[task.view], &task);
+        error = job_publish(job);
+    }
+    job_finish(jobs, job, error);
 }
 
 static void request(struct jobs *jobs, enum wire_request_kind kind, struct job *job)
 {
-    const struct option_set *set = option_sets_get(jobs->sets, job->task.set);
+    const struct option_set *set = option_sets_get(jobs->config.sets, job->task.set);
     struct wire_request r = {.kind = kind,
                              .job = job->id,
                              .view = job->task.view,
                              .pass = (uint32_t)job->task.pass,
-                             .look = now_ms() < jobs->look_until,
+                             .recheck = now_ms() < jobs->recheck_until,
                              .set = job->task.set};
 
     if (set) {
@@ -77,21 +99,21 @@ static void request(struct jobs *jobs, enum wire_request_kind kind, struct job *
         r.options = set->options;
     }
     if (jobs->monitor < 0 || wire_send(jobs->monitor, &r, sizeof r, -1) < 0)
-        job->ended = job->at_end = true;
+        job->state = JOB_LOST;
 }
 
-/* Ends a job that its monitor could not run, or lost: its readers get EIO, `problems` says why. */
+/* Ends a job that the monitor could not run, or lost: its readers get EIO, `problems` the words. */
 static void fail(struct jobs *jobs, struct job *job, const char *words)
 {
-    job_tell_failure(jobs, job, words);
+    job_report_failure(job, words);
     finish(jobs, job, -EIO);
 }
 
-/* The same for one that runs, and is to be killed for what it does. */
+/* Kills a running job for what it did. */
 static void fail_running(struct jobs *jobs, struct job *job, const char *format, int number)
 {
     request(jobs, WIRE_KILL, job);
-    job_note_failure(jobs, job, format, number);
+    job_count_failure(job, format, number);
     finish(jobs, job, -EIO);
 }
 
@@ -103,58 +125,46 @@ static void fail_to_start(struct jobs *jobs, struct job *job, int error)
     fail(jobs, job, words);
 }
 
-static bool is_given_up(const struct jobs *jobs, const struct task *task)
-{
-    return jobs->views[task->view].failures[task->pass][task->set != 0].given_up;
-}
-
-/* Starts the job, now or when it has its turn. It may be over then. */
+/* Starts a queued job if it need not wait. It may be finished then. */
 static void start(struct jobs *jobs, struct job *job)
 {
-    struct view *view = &jobs->views[job->task.view];
-
-    if (is_given_up(jobs, &job->task)) {
+    if (job_is_given_up(job)) {
         finish(jobs, job, -EIO);
         return;
     }
     if (job_must_wait(jobs, job) || !jobs_can_ask(jobs))
         return;
-    jobs->turns += job_takes_turns(job);
-    view->turns += job_takes_turns(job);
-    view->running++;
-    view->processes++;
-    job->id = ++jobs->last_id;
-    job->started = job->heard = now_ms();
-    request(jobs, WIRE_START, job);
-    if (!job->ended)
+    if (!job_begin(jobs, job)) {
+        fail_to_start(jobs, job, ENOMEM);
         return;
-    view->processes--;
+    }
+    request(jobs, WIRE_START, job);
+    if (job->state != JOB_LOST)
+        return;
+    jobs_reap(jobs, job->id);
     fail(jobs, job, "could not be started: the monitor is gone");
 }
 
-/* Starts those whose turn has come, in their order. */
-static void start_waiting(struct jobs *jobs)
+static void start_queued(struct jobs *jobs)
 {
-    struct job *job = jobs->all;
+    struct job *next;
 
-    while (job) {
-        struct job *next = job->next;
-
-        if (!job->id)
+    for (struct job *job = jobs->all; job; job = next) {
+        next = job->next;
+        if (job->state == JOB_QUEUED)
             start(jobs, job);
-        job = next;
     }
 }
 
-/* Kills the job's process and forgets what came of it. */
+/* Kills the job's process and drops what came of it. */
 static void stop(struct jobs *jobs, struct job *job)
 {
     if (job->id)
         request(jobs, WIRE_KILL, job);
-    job_forget(jobs, job);
+    job_reset(jobs, job);
 }
 
-/* The job of that number, or NULL: it was cancelled or is done. */
+/* The job with that id, or NULL: it is finished. */
 static struct job *find_job(const struct jobs *jobs, uint32_t id)
 {
     struct job *job = jobs->all;
@@ -164,87 +174,90 @@ static struct job *find_job(const struct jobs *jobs, uint32_t id)
     return job;
 }
 
-/* Whether what the job has told is no more: the image has changed meanwhile, and it was begun anew,
- * or is none any more. */
-static bool is_outdated(struct jobs *jobs, const struct job *job)
+/* The job has sent its last frame. */
+static void end_done(struct jobs *jobs, struct job *job)
 {
-    uint32_t id = job->id;
-
-    return jobs->changed && jobs->changed(jobs->context) && find_job(jobs, id) != job;
-}
-
-/* It says that it has told all. */
-static void end_told(struct jobs *jobs, struct job *job)
-{
-    if (!job_told_all(job)) {
-        fail_running(jobs, job, "ended without telling what it was asked for", 0);
+    if (!job_has_results(job)) {
+        fail_running(jobs, job, "ended without the result that it was started for", 0);
         return;
     }
-    if (jobs->kills_done)
+    if (jobs->config.kills_done)
         request(jobs, WIRE_KILL, job);
     finish(jobs, job, 0);
 }
 
-/* Takes all frames that have come: the job may be over, or be none any more. */
+/* Whether the image has changed under the job, which was restarted or is finished then. */
+static bool is_outdated(struct jobs *jobs, const struct job *job)
+{
+    uint32_t id = job->id;
+
+    if (jobs->config.changed && jobs->config.changed(jobs->config.context, job->views))
+        jobs_restart(jobs, job->views);
+    return job->id != id;
+}
+
+/* Takes the frames that were received. The job may be finished then. */
 static void take_frames(struct jobs *jobs, struct job *job)
 {
     int taken;
 
-    job->room = job_room(jobs, job);
+    job->bytes_limit = job_bytes_limit(jobs, job);
     taken = job_take_frames(job);
     if (taken == 1 && is_outdated(jobs, job))
         return;
-    if (taken == 1) {
-        end_told(jobs, job);
-    } else if (taken == -EFBIG) {
-        fail_running(jobs, job, "told more than there is room for", 0);
-    } else if (taken < 0) {
-        fail_running(jobs, job, "did not keep to its protocol (error %d)", -taken);
+    if (taken == 1)
+        end_done(jobs, job);
+    else if (taken == -EFBIG)
+        fail_running(jobs, job, "sent more than there is room for", 0);
+    else if (taken < 0)
+        fail_running(jobs, job, "violated its protocol (error %d)", -taken);
+}
+
+/* The task to wait for: that of a running job which also yields the task's files, or its own. */
+static struct task joined(const struct jobs *jobs, const struct views *views, struct task task)
+{
+    for (enum pass_id pass = PASS_NONE; pass < PASSES && !task.set; pass++) {
+        const struct task other = {task.view, pass, 0};
+
+        if (passes[task.pass].joins & PASS_BIT(pass) && job_find(jobs, views, &other))
+            return other;
     }
+    return task;
 }
 
-/* The task that is to be waited for: a full scan that runs will tell what measure/ has to know. */
-static struct task awaited(const struct jobs *jobs, struct task task)
+bool jobs_is_running(const struct jobs *jobs, const struct views *views, const struct place *place)
 {
-    const struct task scan = {task.view, PASS_SCAN, 0};
-    bool told = task.pass == PASS_MEASURE && !task.set && job_find(jobs, &scan);
+    const struct task task = joined(jobs, views, place_task(place));
 
-    return told ? scan : task;
-}
-
-bool jobs_is_running(const struct jobs *jobs, const struct place *place)
-{
-    const struct task task = awaited(jobs, place_task(place));
-
-    return job_find(jobs, &task);
+    return job_find(jobs, views, &task);
 }
 
 void jobs_wait(struct jobs *jobs, struct waiter *waiter)
 {
     struct job *job;
 
-    waiter->task = awaited(jobs, waiter->task);
-    job = job_find(jobs, &waiter->task);
+    waiter->task = joined(jobs, waiter->views, waiter->task);
+    job = job_find(jobs, waiter->views, &waiter->task);
     if (!job)
-        job = job_new(jobs, &waiter->task);
+        job = job_new(jobs, waiter->views, &waiter->task);
     if (!job) {
-        waiter->resume(waiter, -EAGAIN);
+        jobs_dismiss(jobs, waiter, -EAGAIN);
         return;
     }
     waiter->next = job->waiters;
     waiter->since = now_ms();
     job->waiters = waiter;
     job->left_at = -1;
-    if (!job->id)
+    if (job->state == JOB_QUEUED)
         start(jobs, job);
 }
 
 void jobs_leave(struct jobs *jobs, struct waiter *waiter)
 {
-    struct job *job = job_find(jobs, &waiter->task);
+    struct job *job = job_find(jobs, waiter->views, &waiter->task);
     struct waiter **link = job ? &job->waiters : NULL;
 
-    if (lookers_leave(jobs, waiter))
+    if (recheck_leave(jobs, waiter) || jobs_recall(jobs, waiter))
         return;
     while (link && *link && *link != waiter)
         link = &(*link)->next;
@@ -254,43 +267,41 @@ void jobs_leave(struct jobs *jobs, struct waiter *waiter)
         job->left_at = now_ms();
 }
 
-/* Begins the job anew, as the image has changed. */
 static void restart(struct jobs *jobs, struct job *job)
 {
     if (job->restarts == JOBS_RESTARTS_MAX) {
-        job->torn = true;
+        job->is_torn = true;
         return;
     }
     stop(jobs, job);
     if (!job->waiters) {
-        job_free(jobs, job);
+        job_finish(jobs, job, -EIO);
         return;
     }
     job->restarts++;
     start(jobs, job);
 }
 
-void jobs_forget(struct jobs *jobs)
+void jobs_restart(struct jobs *jobs, const struct views *views)
 {
     struct job *next;
 
-    jobs->look_until = now_ms() + JOBS_LOOK_MS;
-    for (unsigned i = 0; i < jobs->views_count; i++)
-        view_forget(&jobs->views[i]);
+    jobs->recheck_until = now_ms() + JOBS_RECHECK_MS;
     for (struct job *job = jobs->all; job; job = next) {
         next = job->next;
-        restart(jobs, job);
+        if (job->views == views)
+            restart(jobs, job);
     }
 }
 
-/* Says how a job without its last frame ended. */
+/* The job's process ended before its last frame. */
 static void fail_ended(struct jobs *jobs, struct job *job)
 {
-    job_note_end(jobs, job);
+    job_count_end(job);
     finish(jobs, job, -EIO);
 }
 
-/* Reads a piece of what the job says. */
+/* Reads a piece of what the job has sent. */
 static void read_job(struct jobs *jobs, struct job *job)
 {
     int more = frames_read(&job->frames, job->fd);
@@ -304,9 +315,10 @@ static void read_job(struct jobs *jobs, struct job *job)
     }
     close(job->fd);
     job->fd = -1;
-    job->at_end = true;
-    if (job->ended)
+    if (job->state == JOB_ENDED)
         fail_ended(jobs, job);
+    else
+        job->state = JOB_CLOSED;
 }
 
 /* The job that writes to that descriptor, or NULL. */
@@ -319,36 +331,53 @@ static struct job *find_writer(const struct jobs *jobs, int fd)
     return job;
 }
 
+static void take_started(struct jobs *jobs, struct job *job, const struct wire_answer *a, int fd)
+{
+    if (fd >= 0)
+        job->fd = fd;
+    else
+        fail_to_start(jobs, job, -a->status);
+}
+
+static void take_ended(struct jobs *jobs, struct job *job, const struct wire_answer *a)
+{
+    job->status = a->status;
+    if (job->state == JOB_CLOSED)
+        fail_ended(jobs, job);
+    else
+        job->state = JOB_ENDED;
+}
+
+static void take_rechecked(struct jobs *jobs, const struct wire_answer *a, int fd)
+{
+    const struct views *changed = jobs->config.rechecked(jobs->config.context, a, fd);
+
+    if (changed)
+        jobs_restart(jobs, changed);
+    recheck_end(jobs, 0);
+}
+
 static void take_answer(struct jobs *jobs, const struct wire_answer *a, int fd)
 {
     struct job *job = a->job ? find_job(jobs, a->job) : NULL;
 
-    if (a->kind == WIRE_LOOKED && jobs->looked) {
-        jobs->looked(jobs->context, a, fd);
-        lookers_resume(jobs, 0);
+    if (a->kind == WIRE_RECHECKED && jobs->config.rechecked) {
+        take_rechecked(jobs, a, fd);
         return;
     }
-    if (a->is_gone && a->view < jobs->views_count)
-        jobs->views[a->view].processes--;
+    if (a->is_gone)
+        jobs_reap(jobs, a->job);
     if (fd >= 0 && !(job && a->kind == WIRE_STARTED && job->fd < 0)) {
         close(fd);
         return;
     }
-    if (!job)
-        return;
-    if (a->kind == WIRE_STARTED && fd >= 0) {
-        job->fd = fd;
-    } else if (a->kind == WIRE_STARTED) {
-        fail_to_start(jobs, job, -a->status);
-    } else if (a->kind == WIRE_ENDED) {
-        job->ended = true;
-        job->status = a->status;
-        if (job->at_end)
-            fail_ended(jobs, job);
-    }
+    if (job && a->kind == WIRE_STARTED)
+        take_started(jobs, job, a, fd);
+    else if (job && a->kind == WIRE_ENDED)
+        take_ended(jobs, job, a);
 }
 
-/* The monitor is gone: how what runs ends will not be told. */
+/* The monitor is gone: the ends of its jobs will not be reported. */
 static void lose_monitor(struct jobs *jobs)
 {
     close(jobs->monitor);
@@ -373,23 +402,23 @@ static int64_t min_ms(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* The time at which a waiter of the job goes; INT64_MAX: never. */
+/* When a waiter of the job is dismissed; INT64_MAX: never. */
 static int64_t patience_end(const struct jobs *jobs, const struct job *job, const struct waiter *w)
 {
     int64_t first = w->glances ? job->heard + JOBS_GLANCE_MS : INT64_MAX;
 
-    return jobs->patience_ms ? min_ms(first, w->since + jobs->patience_ms) : first;
+    return jobs->config.patience_ms ? min_ms(first, w->since + jobs->config.patience_ms) : first;
 }
 
-/* The time at which something has to be done about a job without an event; INT64_MAX: never. */
+/* When something is due for a job without an event; INT64_MAX: never. */
 static int64_t deadline(const struct jobs *jobs, const struct job *job)
 {
     int64_t first = job_overdue_at(job);
 
     if (job->left_at >= 0)
         first = job->left_at + JOBS_LINGER_MS;
-    if (jobs->stall_ms && (job->id || job_is_held_up(jobs, job)))
-        first = min_ms(first, job->heard + jobs->stall_ms);
+    if (jobs->config.stall_ms && (job->id || job_is_held_up(jobs, job)))
+        first = min_ms(first, job->heard + jobs->config.stall_ms);
     for (const struct waiter *w = job->waiters; w; w = w->next)
         first = min_ms(first, patience_end(jobs, job, w));
     return first;
@@ -397,19 +426,22 @@ static int64_t deadline(const struct jobs *jobs, const struct job *job)
 
 bool jobs_are_idle(const struct jobs *jobs)
 {
-    return !jobs->all && !jobs->lookers && now_ms() >= jobs->look_until;
+    return !jobs->all && !jobs->lookers && !jobs->finished && !jobs->dismissed &&
+           now_ms() >= jobs->recheck_until;
 }
 
 int jobs_poll(struct jobs *jobs, struct pollfd *fds, nfds_t *count)
 {
-    int64_t first = lookers_deadline(jobs), now = now_ms();
+    int64_t first = recheck_deadline(jobs), now = now_ms();
     bool is_ready = false;
 
+    if (jobs->finished || jobs->dismissed)
+        first = now;
     *count = 0;
     fds[(*count)++] = (struct pollfd){.fd = jobs->monitor, .events = POLLIN};
     for (const struct job *job = jobs->all; job; job = job->next) {
         first = min_ms(first, deadline(jobs, job));
-        is_ready |= !job->id && !job_must_wait(jobs, job);
+        is_ready |= job->state == JOB_QUEUED && !job_must_wait(jobs, job);
         if (job->fd < 0)
             continue;
         assert(*count < JOBS_POLLFDS);
@@ -423,9 +455,8 @@ int jobs_poll(struct jobs *jobs, struct pollfd *fds, nfds_t *count)
     return first == INT64_MAX ? -1 : (int)min_ms(jobs->wakes_at - now, INT_MAX);
 }
 
-/* Sends those away who have waited too long: they may come back for what their job will have found.
- */
-static void lose_patience(struct jobs *jobs, struct job *job, int64_t now)
+/* Dismisses waiters that have waited too long. They may come back for what the job finds. */
+static void dismiss_impatient(struct jobs *jobs, struct job *job, int64_t now)
 {
     struct waiter **link = &job->waiters;
 
@@ -438,23 +469,24 @@ static void lose_patience(struct jobs *jobs, struct job *job, int64_t now)
             continue;
         }
         *link = w->next;
-        w->resume(w, glances ? -EAGAIN : -EINTR);
-        if (!job->waiters) /* they have as long again to come back in */
-            job->left_at = now + (glances ? JOBS_GLANCE_MS : jobs->patience_ms);
+        jobs_dismiss(jobs, w, glances ? -EAGAIN : -EINTR);
+        if (!job->waiters) /* they may come back as long again */
+            job->left_at = now + (glances ? JOBS_GLANCE_MS : jobs->config.patience_ms);
     }
 }
 
-/* Does what is due to a job without an event. */
-static void look_after(struct jobs *jobs, struct job *job, int64_t now)
+/* Does what is due for a job without an event. It may be finished then. */
+static void do_due(struct jobs *jobs, struct job *job, int64_t now)
 {
-    lose_patience(jobs, job, now);
-    if (job_is_held_up(jobs, job) && jobs->stall_ms && now - job->heard >= jobs->stall_ms) {
-        fail(jobs, job, "could not be started: others that were killed hang");
+    dismiss_impatient(jobs, job, now);
+    if (job_is_held_up(jobs, job) && jobs->config.stall_ms &&
+        now - job->heard >= jobs->config.stall_ms) {
+        fail(jobs, job, "could not be started: processes that were killed before have not ended");
         return;
     }
-    if (job->id && jobs->stall_ms && now - job->heard >= jobs->stall_ms) {
-        fail_running(jobs, job, "told nothing for %d s, and was given up",
-                     (int)(jobs->stall_ms / 1000));
+    if (job->id && jobs->config.stall_ms && now - job->heard >= jobs->config.stall_ms) {
+        fail_running(jobs, job, "was silent for %d s, and was given up",
+                     (int)(jobs->config.stall_ms / 1000));
         return;
     }
     if (now >= job_overdue_at(job)) {
@@ -464,11 +496,11 @@ static void look_after(struct jobs *jobs, struct job *job, int64_t now)
     if (job->left_at < 0 || now - job->left_at < JOBS_LINGER_MS)
         return;
     stop(jobs, job);
-    job_free(jobs, job);
+    job_finish(jobs, job, -EIO);
 }
 
-/* That this process was stopped, or its machine, is no stall of its jobs. */
-static void forgive(struct jobs *jobs, int64_t ms)
+/* Does not count a suspension of this process, or of its machine, as silence of its jobs. */
+static void add_grace(struct jobs *jobs, int64_t ms)
 {
     for (struct job *job = jobs->all; job; job = job->next)
         job->heard += ms;
@@ -480,7 +512,7 @@ void jobs_handle(struct jobs *jobs, const struct pollfd *fds, nfds_t count)
     struct job *next;
 
     if (now > jobs->wakes_at && now - jobs->wakes_at > JOBS_LATE_MS)
-        forgive(jobs, now - jobs->wakes_at);
+        add_grace(jobs, now - jobs->wakes_at);
     if (fds[0].revents && jobs->monitor >= 0)
         read_monitor(jobs);
     for (nfds_t i = 1; i < count; i++) {
@@ -488,12 +520,14 @@ void jobs_handle(struct jobs *jobs, const struct pollfd *fds, nfds_t count)
 
         if (job)
             read_job(jobs, job);
+        jobs_resume(jobs);
     }
-    if (now >= lookers_deadline(jobs))
-        lookers_resume(jobs, 0);
+    if (now >= recheck_deadline(jobs))
+        recheck_end(jobs, 0);
     for (struct job *job = jobs->all; job; job = next) {
         next = job->next;
-        look_after(jobs, job, now);
+        do_due(jobs, job, now);
     }
-    start_waiting(jobs);
+    start_queued(jobs);
+    jobs_resume(jobs);
 }

@@ -6,30 +6,29 @@
 #include <unistd.h>
 
 #include "fs/tree/clock.h"
-#include "fs/tree/passes.h"
+#include "fs/tree/limits.h"
 
-static bool is_same_task(const struct task *a, const struct task *b)
-{
-    return a->view == b->view && a->pass == b->pass && a->set == b->set;
-}
-
-struct job *job_find(const struct jobs *jobs, const struct task *task)
+struct job *job_find(const struct jobs *jobs, const struct views *views, const struct task *task)
 {
     struct job *job = jobs->all;
 
-    while (job && !is_same_task(&job->task, task))
+    while (job && !(job->views == views && task_is_same(&job->task, task)))
         job = job->next;
     return job;
 }
 
-struct job *job_new(struct jobs *jobs, const struct task *task)
+struct job *job_new(struct jobs *jobs, struct views *views, const struct task *task)
 {
-    struct job *job = jobs->count < JOBS_MAX ? calloc(1, sizeof *job) : NULL, **link = &jobs->all;
+    struct view *view = views_get(views, task->view);
+    struct job *job = view && jobs->count < JOBS_MAX ? calloc(1, sizeof *job) : NULL;
+    struct job **link = &jobs->all;
 
     if (!job)
         return NULL;
     jobs->count++;
-    *job = (struct job){.task = *task, .fd = -1, .left_at = -1, .heard = now_ms()};
+    view->holds++;
+    *job = (struct job){
+        .views = views, .view = view, .task = *task, .fd = -1, .left_at = -1, .heard = now_ms()};
     while (*link)
         link = &(*link)->next;
     *link = job;
@@ -41,45 +40,86 @@ static size_t rest(size_t bytes, size_t used)
     return used < bytes ? bytes - used : 0;
 }
 
-size_t job_room(const struct jobs *jobs, const struct job *job)
+size_t job_bytes_limit(const struct jobs *jobs, const struct job *job)
 {
-    size_t of_view = jobs->views[job->task.view].results.bytes, of_all = 0;
-    size_t share, total;
+    const struct views *views = job->views;
+    size_t of_view = job->view->results.bytes, of_all = 0, share, total;
 
-    if (!task_tells_headers(&job->task))
-        return JOBS_NUMBERS_BYTES;
-    for (unsigned i = 0; i < jobs->views_count; i++)
-        of_all += jobs->views[i].results.bytes;
+    if (!task_yields_headers(&job->task))
+        return KEPT_NUMBERS_BYTES;
+    for (size_t i = 0; i < views->count; i++)
+        of_all += views->items[i]->results.bytes;
     for (const struct job *other = jobs->all; other; other = other->next) {
         of_all += other == job ? 0 : other->bytes;
-        of_view += other == job || other->task.view != job->task.view ? 0 : other->bytes;
+        of_view += other == job || other->view != job->view ? 0 : other->bytes;
     }
-    share = rest(JOBS_HEADERS_BYTES / 4 / jobs->views_count, of_view);
-    total = rest(JOBS_HEADERS_BYTES, of_all);
+    share = rest(KEPT_HEADERS_BYTES / 4 / job->views->sharers, of_view);
+    total = rest(KEPT_HEADERS_BYTES, of_all);
     return total > share ? total : share;
 }
 
-bool job_takes_turns(const struct job *job)
+bool job_begin(struct jobs *jobs, struct job *job)
 {
-    return job->task.pass >= PASS_MEASURE || job->task.set;
+    struct process *process = malloc(sizeof *process);
+    bool slot = task_takes_slot(&job->task);
+
+    if (!process)
+        return false;
+    job->id = ++jobs->last_id;
+    job->state = JOB_RUNNING;
+    job->started = job->heard = now_ms();
+    jobs->slots += slot;
+    jobs->quick += !slot;
+    job->view->slots += slot;
+    job->view->running++;
+    job->view->processes++;
+    job->view->holds++;
+    *process = (struct process){jobs->processes, job->id, job->view};
+    jobs->processes = process;
+    return true;
+}
+
+/* Gives the slot back. The process may last longer. */
+static void release_slot(struct jobs *jobs, struct job *job)
+{
+    bool slot = task_takes_slot(&job->task);
+
+    jobs->slots -= slot;
+    jobs->quick -= !slot;
+    job->view->slots -= slot;
+    job->view->running--;
+}
+
+void jobs_reap(struct jobs *jobs, uint32_t id)
+{
+    struct process **link = &jobs->processes, *process;
+
+    while (*link && (*link)->job != id)
+        link = &(*link)->next;
+    process = *link;
+    if (!process)
+        return;
+    *link = process->next;
+    process->view->processes--;
+    process->view->holds--;
+    free(process);
 }
 
 bool job_is_held_up(const struct jobs *jobs, const struct job *job)
 {
-    const struct view *view = &jobs->views[job->task.view];
+    const struct view *view = job->view;
 
-    return !job->id && jobs->monitor >= 0 && view->processes - view->running >= JOBS_LINGERING_MAX;
+    return job->state == JOB_QUEUED && jobs->monitor >= 0 &&
+           view->processes >= view->running + JOBS_LINGERING_MAX;
 }
 
 bool job_must_wait(const struct jobs *jobs, const struct job *job)
 {
-    const struct view *view = &jobs->views[job->task.view];
-    bool has_layers = jobs->views_count > 2;
-
-    if (job_takes_turns(job) &&
-        (jobs->turns == JOBS_TURNS_MAX || (has_layers && view->turns == JOBS_VIEW_TURNS_MAX)))
-        return true;
-    return job_is_held_up(jobs, job);
+    if (!task_takes_slot(&job->task))
+        return jobs->quick == JOBS_QUICK_MAX || job_is_held_up(jobs, job);
+    return jobs->slots == JOBS_SLOTS_MAX ||
+           (job->views->sharers > 2 && job->view->slots == JOBS_VIEW_SLOTS_MAX) ||
+           job_is_held_up(jobs, job);
 }
 
 int64_t job_overdue_at(const struct job *job)
@@ -94,21 +134,17 @@ bool jobs_can_ask(const struct jobs *jobs)
     return jobs->monitor < 0 || wire_has_room(jobs->monitor);
 }
 
-void job_forget(struct jobs *jobs, struct job *job)
+void job_reset(struct jobs *jobs, struct job *job)
 {
-    if (job->id) {
-        struct view *view = &jobs->views[job->task.view];
-
-        jobs->turns -= job_takes_turns(job);
-        view->turns -= job_takes_turns(job);
-        view->running--;
-    }
+    if (job->id)
+        release_slot(jobs, job);
     if (job->fd >= 0)
         close(job->fd);
     job->fd = -1;
     job->id = 0;
+    job->state = JOB_QUEUED;
     frames_end(&job->frames);
-    job->at_end = job->ended = job->is_held = false;
+    job->has_sandbox = false;
     job->cost = (struct wire_cost){.bytes = 0};
     job->done = job->total = 0;
     text_free(&job->problems);
@@ -116,26 +152,74 @@ void job_forget(struct jobs *jobs, struct job *job)
     results_forget(&job->results);
 }
 
-void waiters_resume(struct waiter *waiters, int error)
+void job_finish(struct jobs *jobs, struct job *job, int error)
 {
-    while (waiters) {
-        struct waiter *w = waiters;
-
-        waiters = w->next;
-        w->resume(w, error);
-    }
-}
-
-struct waiter *job_free(struct jobs *jobs, struct job *job)
-{
-    struct waiter *waiters = job->waiters;
     struct job **link = &jobs->all;
 
     while (*link != job)
         link = &(*link)->next;
     *link = job->next;
-    job_forget(jobs, job);
-    free(job);
     jobs->count--;
-    return waiters;
+    job_reset(jobs, job);
+    job->state = JOB_FINISHED;
+    job->error = error;
+    job->next = jobs->finished;
+    jobs->finished = job;
+}
+
+void jobs_dismiss(struct jobs *jobs, struct waiter *waiter, int error)
+{
+    waiter->error = error;
+    waiter->next = jobs->dismissed;
+    jobs->dismissed = waiter;
+}
+
+/* Takes the waiter out of a list. false: it is not in it. */
+static bool take_out(struct waiter **link, const struct waiter *waiter)
+{
+    while (*link && *link != waiter)
+        link = &(*link)->next;
+    if (!*link)
+        return false;
+    *link = waiter->next;
+    return true;
+}
+
+bool jobs_recall(struct jobs *jobs, const struct waiter *waiter)
+{
+    for (struct job *job = jobs->finished; job; job = job->next)
+        if (take_out(&job->waiters, waiter))
+            return true;
+    return take_out(&jobs->dismissed, waiter);
+}
+
+/* A waiter may do anything when it is resumed: wait again, or have another leave. */
+static void resume_all(struct waiter **waiters, const int *error)
+{
+    while (*waiters) {
+        struct waiter *w = *waiters;
+
+        *waiters = w->next;
+        w->resume(w, error ? *error : w->error);
+    }
+}
+
+void jobs_resume(struct jobs *jobs)
+{
+    while (jobs->finished) {
+        struct job *job = jobs->finished;
+
+        /* It stays in the list for jobs_recall(). */
+        resume_all(&job->waiters, &job->error);
+        if (job->is_torn)
+            view_forget_task(job->view, &job->task);
+        for (struct job **link = &jobs->finished; *link; link = &(*link)->next)
+            if (*link == job) {
+                *link = job->next;
+                break;
+            }
+        job->view->holds--;
+        free(job);
+    }
+    resume_all(&jobs->dismissed, NULL);
 }

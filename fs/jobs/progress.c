@@ -6,18 +6,18 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "fs/tree/clock.h"
 #include "formats/escape.h"
+#include "fs/tree/clock.h"
 
 void progress_add_name(struct text *text, const struct jobs *jobs, const struct task *task)
 {
-    const struct option_set *set = option_sets_get(jobs->sets, task->set);
-    char name[4 * OPTION_NAME_BYTES];
+    const struct option_set *set = option_sets_get(jobs->config.sets, task->set);
+    char name[4 * OPTION_NAME_BYTES], path[64];
 
-    if (task->view)
-        text_add(text, "layers/%u/", task->view - 1);
+    view_path(task->view, path, sizeof path);
+    text_add(text, "%s%s", path, *path ? "/" : "");
     if (!set) {
-        text_add(text, "%s\n", pass_name(task->pass));
+        text_add(text, "%s\n", passes[task->pass].name);
         return;
     }
     escape_text(name, sizeof name, set->name, strlen(set->name));
@@ -57,7 +57,7 @@ static void add_readers(struct text *text, const struct waiter *waiters)
 void progress_add_waiting(struct text *text, const struct jobs *jobs)
 {
     for (const struct job *job = jobs->all; job; job = job->next) {
-        if (job->id)
+        if (job->state != JOB_QUEUED)
             text_add(text, "running %" PRId64 " ", (now_ms() - job->started) / 1000);
         else
             text_add(text, "waiting - ");
@@ -66,16 +66,40 @@ void progress_add_waiting(struct text *text, const struct jobs *jobs)
     }
 }
 
-void progress_add_done(struct text *text, const struct jobs *jobs)
+static void add_costs(struct text *text, const struct jobs *jobs, const struct view *view)
 {
-    for (unsigned view = 0; view < jobs->views_count; view++)
-        for (enum pass pass = PASS_HEADER; pass < PASSES; pass++) {
-            const struct pass_cost *cost = &jobs->views[view].costs[pass];
+    for (enum pass_id pass = PASS_NONE; pass < PASSES; pass++) {
+        const struct pass_cost *cost = &view->costs[pass];
 
-            if (!cost->runs)
-                continue;
-            text_add(text, "%" PRIu64 " %" PRIu64 " %" PRIu64 " %.3f ", cost->runs, cost->bytes,
-                     cost->reads, (double)cost->ms / 1000);
-            progress_add_name(text, jobs, &(struct task){.view = view, .pass = pass});
-        }
+        if (!cost->runs)
+            continue;
+        text_add(text, "%" PRIu64 " %" PRIu64 " %" PRIu64 " %.3f ", cost->runs, cost->bytes,
+                 cost->reads, (double)cost->ms / 1000);
+        progress_add_name(text, jobs, &(struct task){.view = view->name, .pass = pass});
+    }
+}
+
+void progress_add_done(struct text *text, const struct jobs *jobs, const struct views *views)
+{
+    for (size_t i = 0; i < views->count; i++)
+        add_costs(text, jobs, views->items[i]);
+}
+
+void progress_show(struct bar *bar, const struct jobs *jobs)
+{
+    const struct job *job = jobs->all;
+    struct text name = {.bytes = NULL};
+
+    while (job && !job->total)
+        job = job->next;
+    if (!job) {
+        bar_clear(bar);
+        return;
+    }
+    progress_add_name(&name, jobs, &job->task);
+    if (name.length > 0) {
+        name.bytes[name.length - 1] = '\0'; /* its newline */
+        bar_show(bar, name.bytes, job->done, job->total, job->started);
+    }
+    text_free(&name);
 }

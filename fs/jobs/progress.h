@@ -3,7 +3,8 @@
 #ifndef FS_JOBS_PROGRESS_H
 #define FS_JOBS_PROGRESS_H
 
-#include "jobs.h"
+#include "fs/tree/bar.h"
+#include "list.h"
 
 /*
  * Adds a line for each job: bytes of the disk that it has looked at, bytes of the disk, percent,
@@ -19,6 +20,9 @@ void progress_add_name(struct text *text, const struct jobs *jobs, const struct 
 void progress_add_waiting(struct text *text, const struct jobs *jobs);
 
 /* Adds a line for each pass that was done: how often, bytes read, reads, seconds, and its name. */
-void progress_add_done(struct text *text, const struct jobs *jobs);
+void progress_add_done(struct text *text, const struct jobs *jobs, const struct views *views);
+
+/* Shows the progress of the first job that has reported it, or none. */
+void progress_show(struct bar *bar, const struct jobs *jobs);
 
 #endif

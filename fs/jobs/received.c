@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What a job sends, taken as possibly wrong: whatever it is, it only makes results of its own task;
- * and what a view keeps of it. */
+/* What a job sends. It is untrusted: whatever it is, it becomes results of the job's own task. */
+#include "received.h"
+
 #include <errno.h>
 #include <string.h>
 
 #include "formats/image.h"
 #include "fs/tree/clock.h"
-#include "fs/tree/passes.h"
-#include "jobs.h"
+#include "fs/tree/limits.h"
 
-/* What reading a file may say; ENOENT: there is none. Anything else is EIO: others mean something
- * to the kernel, or to callers: ENOSYS from an open(2), and it never asks again. */
+/* The errors that opening a file may fail with; any other becomes EIO, as some mean something to
+ * the kernel: after ENOSYS from open(2) it never asks again. */
 static int errno_of_file(int error)
 {
     static const int known[] = {0,       -ENOENT, -EUCLEAN, -ENOTSUP, -EIO,
@@ -22,7 +22,7 @@ static int errno_of_file(int error)
     return -EIO;
 }
 
-/* Whether the entries of a numbered directory before this one have been told. */
+/* Whether the entry before this one of a numbered directory was received. */
 static bool comes_in_order(const struct job *job, const struct place *place)
 {
     struct place before = *place;
@@ -39,12 +39,12 @@ static int take_file(struct job *job, const struct place *place, const struct wi
 {
     struct result *result;
 
-    if (!task_may_tell(&job->task, place) || !comes_in_order(job, place) || f->error > 0)
+    if (!task_may_yield(&job->task, place) || !comes_in_order(job, place) || f->error > 0)
         return -EPROTO;
     job->bytes += result_bytes(f->length);
-    if (job->bytes > job->room)
+    if (job->bytes > job->bytes_limit)
         return -EFBIG;
-    result = result_new(errno_of_file(f->error), bytes, f->length);
+    result = result_new(errno_of_file(f->error), bytes, f->length, f->value);
     return result ? results_put(&job->results, place, result) : -ENOMEM;
 }
 
@@ -65,7 +65,7 @@ static int take_sandbox(struct job *job, const struct wire_frame *f, const char 
     if (error || !sandbox_state_is_possible(&state))
         return -EPROTO;
     job->sandbox = state;
-    job->is_held = true;
+    job->has_sandbox = true;
     return 0;
 }
 
@@ -81,7 +81,7 @@ static int take_progress(struct job *job, const struct wire_frame *f, const char
     return 0;
 }
 
-/* As many as a session keeps: each line is looked for among all. */
+/* At most as many as a session keeps: each line is compared with all others. */
 static int take_problems(struct job *job, const char *bytes, size_t length)
 {
     if (length > IMAGE_PROBLEMS_MAX - job->problem_bytes)
@@ -93,18 +93,19 @@ static int take_problems(struct job *job, const char *bytes, size_t length)
 
 int job_take_frame(struct job *job, const struct wire_frame *f, const char *bytes)
 {
-    struct place place = {.view = job->task.view, .number = f->number, .node = nodes};
+    struct place place = {
+        .view = job->task.view, .number = f->number, .set = f->set, .node = nodes};
 
-    if (f->node >= nodes_count() || job->is_held == (f->kind == WIRE_SANDBOX))
+    if (f->node >= nodes_count() || job->has_sandbox == (f->kind == WIRE_SANDBOX))
         return -EPROTO;
     place.node = &nodes[f->node];
     switch (f->kind) {
     case WIRE_FILE:
         return take_file(job, &place, f, bytes);
     case WIRE_COUNT:
-        return task_tells_headers(&job->task) ? results_set_count(&job->results, &place, f->number)
-                                              : -EPROTO;
-    case WIRE_REFERENCE: /* it was decided on them before */
+        return task_yields_headers(&job->task) ? results_set_count(&job->results, &place, f->number)
+                                               : -EPROTO;
+    case WIRE_REFERENCE: /* the decision on them was made before the mount */
         return 0;
     case WIRE_PROBLEMS:
         return take_problems(job, bytes, f->length);
@@ -134,60 +135,30 @@ int job_take_frames(struct job *job)
     return taken;
 }
 
-/* Whether that has come, or is a numbered file that is none any more. */
-static bool has_told(const struct job *job, const struct place *place)
+/* Whether the file was received, or is a numbered one that no longer exists. */
+static bool has_result(const struct job *job, const struct place *place)
 {
     return results_get(&job->results, place) ||
            (place->node->is_numbered &&
             place->number >= results_count(&job->results, node_counter(place->node)));
 }
 
-bool job_told_all(const struct job *job)
+bool job_has_results(const struct job *job)
 {
     for (const struct waiter *w = job->waiters; w; w = w->next)
-        if (w->place.node && !has_told(job, &w->place))
+        if (w->place.node && !has_result(job, &w->place))
             return false;
     return true;
 }
 
-uint64_t view_bytes_read(const struct view *view)
+int job_publish(struct job *job)
 {
-    uint64_t bytes = 0;
+    struct pass_cost *cost = &job->view->costs[job->task.pass];
 
-    for (enum pass pass = 0; pass < PASSES; pass++)
-        bytes += view->costs[pass].bytes;
-    return bytes;
-}
-
-void view_add_problems(struct view *view, const struct text *lines, size_t most)
-{
-    if (view->problems.length + lines->length <= most)
-        text_add_lines_once(&view->problems, lines->bytes, lines->length);
-}
-
-int view_publish(struct view *view, struct job *job)
-{
-    struct pass_cost *cost = &view->costs[job->task.pass];
-
-    view_add_problems(view, &job->problems, VIEW_SAID_MAX);
+    view_add_problems(job->view, &job->problems, PROBLEMS_REPORTED_MAX);
     cost->runs++;
     cost->bytes += job->cost.bytes;
     cost->reads += job->cost.reads;
     cost->ms += now_ms() - job->started;
-    return results_move(&view->results, &job->results);
-}
-
-void view_forget_told(struct view *view, const struct task *task)
-{
-    for (const struct node *n = nodes; n->path; n++)
-        if (task_may_tell(task, &(struct place){task->view, n->target ? task->set : 0, n}) ||
-            (n->count && task_tells_headers(task)))
-            results_forget_node(&view->results, n);
-}
-
-void view_forget(struct view *view)
-{
-    results_forget(&view->results);
-    text_free(&view->problems);
-    memset(view->failures, 0, sizeof view->failures);
+    return results_move(&job->view->results, &job->results);
 }

@@ -22,15 +22,15 @@
 enum wire_request_kind {
     WIRE_START = 1,
     WIRE_KILL,
-    WIRE_LOOK, /* whether another file has the image's name by now */
+    WIRE_RECHECK, /* whether another file has the image's name now */
 };
 
 struct wire_request {
     uint32_t kind;
-    uint32_t job;  /* a number that the front chose */
-    uint32_t view; /* WIRE_START */
-    uint32_t pass; /* WIRE_START: enum pass */
-    uint32_t look; /* WIRE_START: WIRE_LOOK first, and take that file */
+    uint32_t job;     /* a number that the front chose */
+    uint32_t view;    /* WIRE_START */
+    uint32_t pass;    /* WIRE_START: enum pass_id */
+    uint32_t recheck; /* WIRE_START: WIRE_RECHECK first, and take that file */
 
     /* WIRE_START: for the files of that set of options alone; set is 0: of none. */
     uint32_t set;
@@ -42,12 +42,13 @@ struct wire_request {
 enum wire_answer_kind {
     WIRE_STARTED = 1,
     WIRE_ENDED,
-    WIRE_GONE,   /* the last process of a job whose end was told */
-    WIRE_LOOKED, /* status: as layers_look(); 0: the descriptor that comes with it is the image */
+    WIRE_GONE,      /* the last process of a job whose end was told */
+    WIRE_RECHECKED, /* status: as layers_look(); 0: the descriptor that comes with it is the image
+                     */
 };
 
 struct wire_news {
-    int32_t status;   /* as of WIRE_LOOKED */
+    int32_t status;   /* as of WIRE_RECHECKED */
     uint32_t storage; /* of the descriptor's file */
 };
 
@@ -55,9 +56,8 @@ struct wire_answer {
     uint32_t kind;
     uint32_t job;
     int32_t status;   /* WIRE_STARTED: 0 or -errno, without a pipe; WIRE_ENDED: as of waitpid(2) */
-    uint32_t view;    /* of the job */
     uint32_t is_gone; /* WIRE_STARTED, WIRE_ENDED, WIRE_GONE: no process of the job is left */
-    uint32_t storage; /* WIRE_LOOKED: enum storage, of the image */
+    uint32_t storage; /* WIRE_RECHECKED: enum storage, of the image */
 };
 
 enum wire_frame_kind {
@@ -75,9 +75,11 @@ enum wire_frame_kind {
 struct wire_frame {
     uint32_t kind;
     uint32_t node;   /* WIRE_FILE, WIRE_COUNT: index in nodes[] */
-    uint32_t number; /* WIRE_FILE: of the place */
+    uint32_t number; /* WIRE_FILE: of the place; WIRE_COUNT: entries */
+    uint32_t set;    /* WIRE_FILE: of the place */
     int32_t error;   /* WIRE_FILE: 0 or -errno */
     uint32_t length; /* of the bytes that follow, at most TEXT_BYTES_MAX */
+    uint64_t value;  /* WIRE_FILE: of a file that is one number */
 };
 
 /* How much of the disk has been looked at. */

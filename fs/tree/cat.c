@@ -8,11 +8,13 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "formats/image.h"
+#include "limits.h"
+#include "run.h"
+#include "status.h"
 
 /* What a pass finds goes here. */
 struct keeper {
-    struct cat_view *view;
+    struct view *view;
     struct reference_list *references;
     struct bar *bar;
     const char *pass;
@@ -22,7 +24,7 @@ struct keeper {
 static int keep_file(void *context, const struct place *place, int error, const struct text *text)
 {
     const struct keeper *keeper = context;
-    struct result *result = result_new(error, text->bytes, error ? 0 : text->length);
+    struct result *result = result_new(error, text->bytes, error ? 0 : text->length, text->number);
 
     return result ? results_put(&keeper->view->results, place, result) : -ENOMEM;
 }
@@ -52,28 +54,22 @@ static int show_progress(void *context, uint64_t done, uint64_t total)
 /* Does a task, and keeps what it finds. */
 static int run(struct cat *cat, const struct task *task, struct reference_list *references)
 {
-    struct keeper keeper = {&cat->views[task->view], references, cat->bar, pass_name(task->pass),
-                            now_ms()};
+    struct keeper keeper = {views_get(&cat->views, task->view), references, cat->bar,
+                            passes[task->pass].name, now_ms()};
     const struct option_set *set = option_sets_get(&cat->sets, task->set);
     const struct pass_sink sink = {
         &keeper, keep_file, keep_count, keep_reference, cat->bar ? show_progress : NULL, NULL};
     struct pass_report report;
-    int error = task_run(task, set, &cat->layers, &cat->open, &sink, &report);
+    int error =
+        keeper.view ? task_run(task, set, &cat->layers, &cat->open, &sink, &report) : -ENOMEM;
 
     if (cat->bar)
         bar_clear(cat->bar);
     if (error)
         return error;
-    keeper.view->bytes_read += report.bytes_read;
+    keeper.view->costs[task->pass].bytes += report.bytes_read;
     text_add_lines_once(&keeper.view->problems, report.problems, strlen(report.problems));
     return 0;
-}
-
-static void forget(struct cat_view *view)
-{
-    results_forget(&view->results);
-    text_free(&view->problems);
-    view->bytes_read = 0;
 }
 
 /* Finds and opens what is granted. What a look at the headers says before that does not count. */
@@ -84,11 +80,12 @@ static int find_layers(struct cat *cat)
     for (unsigned i = 0; i < cat->layers.count && !error; i++) {
         struct reference_list references = {.items = NULL};
 
-        error = run(cat, &(struct task){.view = i + 1, .pass = PASS_HEADER}, &references);
+        error = run(cat, &(struct task){.view = view_named(VIEW_LAYER, i), .pass = PASS_HEADER},
+                    &references);
         if (!error)
             error = layers_grant(&cat->layers, i, &references);
         reference_list_end(&references);
-        forget(&cat->views[i + 1]);
+        views_end(&cat->views);
     }
     return error;
 }
@@ -115,8 +112,7 @@ int cat_begin(struct cat *cat, const char *path, const struct image_options *opt
 
 void cat_end(struct cat *cat)
 {
-    for (unsigned i = 0; i < VIEWS_MAX; i++)
-        forget(&cat->views[i]);
+    views_end(&cat->views);
     layers_end(&cat->layers);
     option_sets_end(&cat->sets);
     free(cat->options);
@@ -126,31 +122,28 @@ static int compute(struct cat *cat, const struct place *place);
 
 static int compute_status(struct cat *cat, const struct place *place)
 {
-    struct cat_view *view = &cat->views[place->view];
-    const struct layer *layer = &cat->layers.items[place->view ? place->view - 1 : 0];
-    const struct status status = {.image = layer->path,
-                                  .options = cat->options,
-                                  .problems = &view->problems,
-                                  .file_size = (uint64_t)layer->st.st_size,
-                                  .disk_size = (uint64_t)layer->st.st_blocks * 512,
-                                  .bytes_read = view->bytes_read,
-                                  .generation = 1,
-                                  .fd = layer->fd};
-    struct facts *facts = calloc(1, sizeof *facts);
+    struct view *view = views_get(&cat->views, place->view);
+    const struct layer *layer = &cat->layers.items[view_layer(place->view)];
+    struct status status = {.image = layer->path,
+                            .options = cat->options,
+                            .file_size = (uint64_t)layer->st.st_size,
+                            .disk_size = (uint64_t)layer->st.st_blocks * 512,
+                            .generation = 1,
+                            .fd = layer->fd};
     struct keeper keeper = {.view = view};
     struct text text = {.bytes = NULL};
-    int error = facts ? 0 : -ENOMEM;
+    int error = view ? 0 : -ENOMEM;
 
     if (!error && place->node->after)
         error = compute(
             cat, &(struct place){.view = place->view, .node = node_by_path(place->node->after)});
     if (!error) {
-        facts->status = &status;
-        error = place->node->render(facts, place, &text);
+        status.problems = &view->problems;
+        status.bytes_read = view_bytes_read(view);
+        error = place->node->show(&status, place, &text);
         error = keep_file(&keeper, place, error ? error : text.error, &text);
     }
     text_free(&text);
-    free(facts);
     return error;
 }
 
@@ -158,23 +151,29 @@ static int compute(struct cat *cat, const struct place *place)
 {
     const struct task task = place_task(place);
 
-    if (task.pass == PASS_STATUS)
+    if (place->node->show)
         return compute_status(cat, place);
-    if (results_get(&cat->views[place->view].results, place))
-        return 0;
-    return run(cat, &task, NULL);
+    return views_result(&cat->views, place) ? 0 : run(cat, &task, NULL);
 }
 
 int cat_file(struct cat *cat, const struct place *place, const struct result **result)
 {
-    int error = place->node->pass == PASS_DIRECTORY || place->view > cat->layers.count
+    int error = node_is_directory(place->node) || !view_exists(place->view, &cat->layers)
                     ? -ENOENT
                     : compute(cat, place);
 
     if (error)
         return error;
-    *result = results_get(&cat->views[place->view].results, place);
+    *result = views_result(&cat->views, place);
     return *result ? (*result)->error : -ENOENT;
+}
+
+const struct text *cat_problems(const struct cat *cat, const struct place *place)
+{
+    static const struct text none;
+    const struct view *view = views_find(&cat->views, place->view);
+
+    return view ? &view->problems : &none;
 }
 
 static void print(FILE *out, const struct place *place, int error, const struct result *result)
@@ -190,13 +189,14 @@ static void print(FILE *out, const struct place *place, int error, const struct 
 }
 
 /* Prints a node; a numbered one for each of its numbers. */
-static void print_node(struct cat *cat, const struct node *node, unsigned view, FILE *out)
+static void print_node(struct cat *cat, const struct node *node, uint32_t view, FILE *out)
 {
     struct place place = {.view = view, .node = node};
+    const struct view *known = views_find(&cat->views, view);
     uint32_t count = 1;
 
     if (node->is_numbered)
-        count = results_count(&cat->views[view].results, node_counter(node));
+        count = known ? results_count(&known->results, node_counter(node)) : 0;
     for (; place.number < count; place.number++) {
         const struct result *result = NULL;
         int error = cat_file(cat, &place, &result);
@@ -206,21 +206,26 @@ static void print_node(struct cat *cat, const struct node *node, unsigned view, 
     }
 }
 
-static void print_view(struct cat *cat, unsigned view, FILE *out)
+/* Prints the files of one pass; PASS_NONE: those that need none. */
+static void print_pass(struct cat *cat, enum pass_id pass, uint32_t view, FILE *out)
 {
-    static const enum pass order[] = {PASS_HEADER, PASS_CONTENT, PASS_MEASURE,
-                                      PASS_SCAN,   PASS_DATA,    PASS_STATUS};
+    for (const struct node *n = nodes; n->path; n++)
+        if (n->pass == pass && !node_is_directory(n) && !(view && n->only_whole))
+            print_node(cat, n, view, out);
+}
 
-    for (size_t k = 0; k < sizeof order / sizeof *order; k++)
-        for (const struct node *n = nodes; n->path; n++)
-            if (n->pass == order[k] && !(view && n->of_mount))
-                print_node(cat, n, view, out);
+/* Files that need no pass are the last: some are about the passes. */
+static void print_view(struct cat *cat, uint32_t view, FILE *out)
+{
+    for (enum pass_id pass = PASS_NONE + 1; pass < PASSES; pass++)
+        print_pass(cat, pass, view, out);
+    print_pass(cat, PASS_NONE, view, out);
 }
 
 int cat_all(struct cat *cat, FILE *out)
 {
-    print_view(cat, 0, out);
-    for (unsigned i = 0; cat->layers.count > 1 && i < cat->layers.count; i++)
-        print_view(cat, i + 1, out);
+    print_view(cat, view_named(VIEW_WHOLE, 0), out);
+    for (uint32_t i = 0; i < view_count(VIEW_LAYER, &cat->layers); i++)
+        print_view(cat, view_named(VIEW_LAYER, i), out);
     return ferror(out) ? -EIO : 0;
 }

@@ -9,15 +9,7 @@
 #include "bar.h"
 #include "image-options.h"
 #include "option-sets.h"
-#include "passes.h"
-#include "results.h"
-
-/* What is known of one view. */
-struct cat_view {
-    struct results results;
-    struct text problems;
-    uint64_t bytes_read;
-};
+#include "views.h"
 
 struct cat {
     struct open_options open;
@@ -25,7 +17,7 @@ struct cat {
     char *options;           /* status/options */
     struct bar *bar;         /* shows how far a pass is; NULL: nothing does */
     struct option_sets sets; /* of places that were asked for by option_sets_path() */
-    struct cat_view views[VIEWS_MAX];
+    struct views views;
 };
 
 /*
@@ -42,6 +34,9 @@ void cat_end(struct cat *cat);
  * a mount says. Then the view's problems have the words.
  */
 int cat_file(struct cat *cat, const struct place *place, const struct result **result);
+
+/* The lines about what is wrong that the view of a place has so far. */
+const struct text *cat_problems(const struct cat *cat, const struct place *place);
 
 /*
  * Writes every file that applies: a line "== PATH", then its text or a line "error: ERRNO"; of

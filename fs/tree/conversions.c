@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The conversions that a task tells of. */
+/* The conversions of a job. */
 #include "conversions.h"
 
 #include <stdio.h>
@@ -7,17 +7,17 @@
 
 #include "formats/image.h"
 
-/* What the walk tells goes to all of them. */
+/* The context of the walk, which feeds all conversions. */
 struct walk {
-    struct facts *facts;
+    struct findings *findings;
     const struct pass_sink *sink;
 };
 
-/* The file is called as the image, but for what stands behind the last dot. */
-static void name_file(const struct facts *facts, const struct target *target, char *name,
+/* The name of the file that would be written: the image's, with the target as its extension. */
+static void name_file(const struct findings *f, const struct target *target, char *name,
                       size_t size)
 {
-    const char *path = facts->layers->items[facts->layer].path;
+    const char *path = f->layers->items[view_layer(f->view)].path;
     const char *base = path ? strrchr(path, '/') + 1 : "image";
     const char *dot = strrchr(base, '.');
     size_t length = dot && dot != base ? (size_t)(dot - base) : strlen(base);
@@ -25,102 +25,143 @@ static void name_file(const struct facts *facts, const struct target *target, ch
     snprintf(name, size, "%.*s.%s", (int)length, base, target->name);
 }
 
-static void begin(struct facts *facts, const struct target *target)
+/* Reports why a target cannot hold the disk. Returns error. */
+static int fail(const struct findings *f, const struct target *target, int error,
+                const struct reason *why)
 {
-    struct converted *c = &facts->conversions[target_row(target)];
-    const struct disk *disk = &facts->disk;
-    const struct target_options *options = facts->set ? &facts->set->options : &target->defaults;
-    struct reason why = {.words = ""};
-
-    name_file(facts, target, c->name, sizeof c->name);
-    c->error = conversion_begin(&c->conversion, disk->img, target, options, disk->virtual_size,
-                                c->name, &why);
-    c->begun = !c->error;
-    if (c->error && *why.words)
-        image_fail(disk->img, -c->error, "%s: as a %s image: %s", disk->driver->name, target->name,
-                   why.words);
+    if (error && *why->words)
+        image_fail(f->disk.img, -error, "%s: as a %s image: %s", f->disk.driver->name, target->name,
+                   why->words);
+    return error;
 }
 
-void conversions_begin(struct facts *facts, const struct task *task)
+static void begin(struct findings *f, const struct target *target, struct converted *c)
 {
-    const struct node *directory = node_by_path("convert_size");
+    struct reason why = {.words = ""};
 
-    for (const struct node *n = nodes; n->path; n++) {
-        const struct place place = {task->view, task->set, n};
-        const struct target *target = n->target ? target_by_name(n->target) : NULL;
+    c->error = f->open_error;
+    if (c->error)
+        return;
+    name_file(f, target, c->name, sizeof c->name);
+    c->error =
+        fail(f, target,
+             conversion_begin(&c->conversion, f->disk.img, target, findings_options(f, target),
+                              f->disk.virtual_size, c->name, &why),
+             &why);
+    c->is_begun = !c->error;
+}
 
-        if (n->parent != directory || !task_may_tell(task, &place) ||
-            (facts->set && facts->set->target != target) ||
-            facts->conversions[target_row(target)].begun)
+static void finish(struct findings *f, const struct target *target, struct converted *c, int error)
+{
+    struct reason why = {.words = ""};
+
+    if (!c->error && conversion_reads(&c->conversion))
+        c->error = error;
+    if (!c->error)
+        c->error = fail(f, target, conversion_size(&c->conversion, &c->size, &why), &why);
+    c->is_computed = true;
+}
+
+/* Calls begin() or finish() for each target whose file in convert_size/ the pass computes. */
+static void for_each(struct findings *f, enum pass_id pass, bool begins, int error)
+{
+    const struct node *directory = node_by_path("convert_size"), *previous = NULL;
+
+    f->converted = f->room.converted;
+    for (const struct node *n = directory; n->path; n++) {
+        if (n->parent != directory || n->pass != pass || !findings_yield(f, n) ||
+            (previous && previous->target == n->target)) /* TARGET.json follows TARGET */
             continue;
-        begin(facts, target);
+        if (begins)
+            begin(f, n->target, &f->room.converted[target_row(n->target)]);
+        else
+            finish(f, n->target, &f->room.converted[target_row(n->target)], error);
+        previous = n;
     }
 }
 
-static int tell_run(void *context, uint64_t offset, uint64_t length)
+void conversions_begin(struct findings *f, enum pass_id pass)
+{
+    for_each(f, pass, true, 0);
+}
+
+void conversions_finish(struct findings *f, enum pass_id pass, int error)
+{
+    for_each(f, pass, false, error);
+}
+
+static int take_run(void *context, uint64_t offset, uint64_t length)
 {
     const struct walk *w = context;
     int error = 0;
 
     for (size_t i = 0; i < TARGETS_MAX && !error; i++)
-        if (w->facts->conversions[i].begun)
-            error = conversion_run(&w->facts->conversions[i].conversion, offset, length);
+        if (w->findings->room.converted[i].is_begun)
+            error = conversion_run(&w->findings->room.converted[i].conversion, offset, length);
     return error;
 }
 
-static int tell_written(void *context, uint64_t offset, uint64_t length)
+static int take_written(void *context, uint64_t offset, uint64_t length)
 {
     const struct walk *w = context;
     int error = 0;
 
     for (size_t i = 0; i < TARGETS_MAX && !error; i++)
-        if (w->facts->conversions[i].begun)
-            error = conversion_written(&w->facts->conversions[i].conversion, offset, length);
+        if (w->findings->room.converted[i].is_begun)
+            error = conversion_written(&w->findings->room.converted[i].conversion, offset, length);
     return error;
 }
 
-static int tell_slab(void *context, uint64_t offset, const uint8_t *bytes, size_t length)
+static int take_slab(void *context, uint64_t offset, const uint8_t *bytes, size_t length)
 {
     const struct walk *w = context;
     int error = 0;
 
     for (size_t i = 0; i < TARGETS_MAX && !error; i++)
-        if (w->facts->conversions[i].begun)
-            error = conversion_slab(&w->facts->conversions[i].conversion, offset, bytes, length);
+        if (w->findings->room.converted[i].is_begun)
+            error =
+                conversion_slab(&w->findings->room.converted[i].conversion, offset, bytes, length);
     return error;
 }
 
-static int tell_progress(void *context, uint64_t offset)
+static int take_progress(void *context, uint64_t offset)
 {
     const struct walk *w = context;
 
     if (!w->sink->progress)
         return 0;
-    return w->sink->progress(w->sink->context, offset, w->facts->disk.virtual_size);
+    return w->sink->progress(w->sink->context, offset, w->findings->disk.virtual_size);
 }
 
-void conversions_walk(struct facts *facts, const struct pass_sink *sink)
+/* Walks over the guest's data, if the size of a conversion depends on it. 0 or -errno. */
+static int walk_data(struct findings *f, const struct pass_sink *sink)
 {
-    struct walk walk = {facts, sink};
-    struct data_walk_sink contents = {
-        .context = &walk, .run = tell_run, .written = tell_written, .progress = tell_progress};
+    struct walk walk = {f, sink};
+    struct data_walk_sink walk_sink = {
+        .context = &walk, .run = take_run, .written = take_written, .progress = take_progress};
     bool reads = false;
 
     for (size_t i = 0; i < TARGETS_MAX; i++) {
-        const struct converted *c = &facts->conversions[i];
+        const struct converted *c = &f->room.converted[i];
 
-        if (!c->begun)
+        if (!c->is_begun)
             continue;
         reads |= conversion_reads(&c->conversion);
         if (conversion_wants_slabs(&c->conversion))
-            contents.slab = tell_slab;
+            walk_sink.slab = take_slab;
     }
-    facts->data_error = reads ? data_walk(&facts->disk, &contents) : 0;
+    return reads ? data_walk(&f->disk, &walk_sink) : 0;
 }
 
-void conversions_end(struct facts *facts)
+void conversions_run(struct findings *f, const struct pass_sink *sink)
+{
+    conversions_begin(f, PASS_DATA);
+    conversions_finish(f, PASS_DATA, walk_data(f, sink));
+}
+
+void conversions_close(struct findings *f)
 {
     for (size_t i = 0; i < TARGETS_MAX; i++)
-        if (facts->conversions[i].begun)
-            conversion_end(&facts->conversions[i].conversion);
+        if (f->room.converted[i].is_begun)
+            conversion_end(&f->room.converted[i].conversion);
 }

@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The conversions that a task tells of, all fed by one walk over the guest's data. */
+/*
+ * The data pass: all conversions of a job, fed by one walk over the guest's data. Those whose size
+ * does not depend on the data are computed by the header pass.
+ */
 #ifndef FS_TREE_CONVERSIONS_H
 #define FS_TREE_CONVERSIONS_H
 
-#include "passes.h"
+#include "findings.h"
+
+/* Computes the files in convert_size/ of the data pass. */
+void conversions_run(struct findings *findings, const struct pass_sink *sink);
 
 /*
- * Begins those whose files the task tells: facts->disk is open. What cannot be converted says so in
- * the image's problems, and its files say -errno. They end with conversions_end().
+ * Begins the conversions of the files in convert_size/ that the pass computes, and computes their
+ * sizes after the walk that the pass needs; error: of that walk. conversions_close() ends them all.
  */
-void conversions_begin(struct facts *facts, const struct task *task);
-
-/* Reads the guest's data, if the size of one of them depends on it, and tells the sink how far it
- * is: facts->data_error. */
-void conversions_walk(struct facts *facts, const struct pass_sink *sink);
-
-void conversions_end(struct facts *facts);
+void conversions_begin(struct findings *findings, enum pass_id pass);
+void conversions_finish(struct findings *findings, enum pass_id pass, int error);
+void conversions_close(struct findings *findings);
 
 #endif

@@ -1,133 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-/*
- * The table of the tree. A new file is a row here and a render function. The files in header/ are
- * rows of the formats' own tables; fields of several formats that are called alike are one file.
- */
+/* The tree: lookups by path and by name. */
 #include "nodes.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "formats/targets/options.h"
-#include "render.h"
+#include "detect/content.h"
+#include "formats/format.h"
 
 enum { PATH_BYTES = 128 }; /* no path is longer */
-
-/* The two files of a target. */
-#define FILES(directory, name, pass_, kind_, render_)                                              \
-    {.path = directory name,                                                                       \
-     .pass = (pass_),                                                                              \
-     .kind = (kind_),                                                                              \
-     .render = render_,                                                                            \
-     .target = (name)},                                                                            \
-    {                                                                                              \
-        .path = directory name ".json", .pass = (pass_), .kind = KIND_JSON,                        \
-        .render = render_##_json, .target = (name)                                                 \
-    }
-#define MEASURE(name, pass) FILES("measure/", name, pass, KIND_LINES, render_measure)
-#define CONVERT(name, pass) FILES("convert_size/", name, pass, KIND_BYTES, render_convert_size)
-
-static const struct node table[] = {
-    {.path = "", .pass = PASS_DIRECTORY},
-    {.path = "format", .pass = PASS_HEADER, .render = render_format},
-    {.path = "subformat", .pass = PASS_HEADER, .render = render_subformat},
-    {.path = "virtual_size",
-     .pass = PASS_HEADER,
-     .kind = KIND_BYTES,
-     .render = render_virtual_size},
-    {.path = "content", .pass = PASS_CONTENT, .render = render_content},
-    {.path = "file_size", .pass = PASS_STATUS, .kind = KIND_BYTES, .render = render_file_size},
-    {.path = "disk_size", .pass = PASS_STATUS, .kind = KIND_BYTES, .render = render_disk_size},
-    {.path = "allocated_size",
-     .pass = PASS_SCAN,
-     .kind = KIND_BYTES,
-     .render = render_allocated_size},
-    {.path = "candidates", .pass = PASS_HEADER, .kind = KIND_LINES, .render = render_candidates},
-    {.path = "measure", .pass = PASS_DIRECTORY, .parse = target_options_parse},
-    MEASURE("raw", PASS_HEADER),
-    MEASURE("qcow2", PASS_MEASURE),
-    MEASURE("luks", PASS_HEADER),
-    MEASURE("vmdk", PASS_MEASURE),
-    MEASURE("vpc", PASS_MEASURE),
-    MEASURE("vhdx", PASS_MEASURE),
-    MEASURE("vdi", PASS_MEASURE),
-    MEASURE("qed", PASS_MEASURE),
-    MEASURE("parallels", PASS_MEASURE),
-    MEASURE("qcow", PASS_SCAN),
-    {.path = "convert_size", .pass = PASS_DIRECTORY, .parse = target_options_parse_conversion},
-    CONVERT("raw", PASS_HEADER),
-    CONVERT("qcow2", PASS_DATA),
-    CONVERT("luks", PASS_HEADER),
-    CONVERT("vmdk", PASS_DATA),
-    CONVERT("vpc", PASS_DATA),
-    CONVERT("vhdx", PASS_DATA),
-    CONVERT("vdi", PASS_DATA),
-    CONVERT("qed", PASS_DATA),
-    CONVERT("parallels", PASS_DATA),
-    CONVERT("qcow", PASS_DATA),
-    {.path = "references", .pass = PASS_DIRECTORY, .count = count_references},
-    {.path = "references/#", .pass = PASS_DIRECTORY, .after = "format"},
-    {.path = "references/#/kind", .pass = PASS_HEADER, .render = render_reference_kind},
-    {.path = "references/#/source", .pass = PASS_HEADER, .render = render_reference_source},
-    {.path = "references/#/path", .pass = PASS_HEADER, .render = render_reference_path},
-    {.path = "references/#/format", .pass = PASS_HEADER, .render = render_reference_format},
-    {.path = "references/#/state", .pass = PASS_HEADER, .render = render_reference_state},
-    {.path = "references/#/reason", .pass = PASS_HEADER, .render = render_reference_reason},
-    {.path = "references/#/resolved", .pass = PASS_HEADER, .render = render_reference_resolved},
-    {.path = "layers", .pass = PASS_DIRECTORY, .count = count_layers, .of_mount = true},
-    {.path = "layers/#", .pass = PASS_DIRECTORY, .of_mount = true},
-    {.path = "problems",
-     .pass = PASS_STATUS,
-     .kind = KIND_LINES,
-     .render = render_problems,
-     .after = "format"},
-    {.path = "status", .pass = PASS_DIRECTORY, .of_mount = true},
-    {.path = "status/version", .pass = PASS_STATUS, .render = render_version, .of_mount = true},
-    {.path = "status/image", .pass = PASS_STATUS, .render = render_image, .of_mount = true},
-    {.path = "status/options", .pass = PASS_STATUS, .render = render_options, .of_mount = true},
-    {.path = "status/bytes_read",
-     .pass = PASS_STATUS,
-     .kind = KIND_BYTES,
-     .render = render_bytes_read,
-     .of_mount = true},
-    {.path = "status/generation",
-     .pass = PASS_STATUS,
-     .kind = KIND_NUMBER,
-     .render = render_generation,
-     .of_mount = true},
-    {.path = "status/in_use", .pass = PASS_STATUS, .render = render_in_use, .of_mount = true},
-    {.path = "status/progress",
-     .pass = PASS_STATUS,
-     .kind = KIND_LINES,
-     .render = render_lines,
-     .of_mount = true},
-    {.path = "status/jobs",
-     .pass = PASS_STATUS,
-     .kind = KIND_LINES,
-     .render = render_lines,
-     .of_mount = true},
-    {.path = "status/passes",
-     .pass = PASS_STATUS,
-     .kind = KIND_LINES,
-     .render = render_lines,
-     .of_mount = true},
-    {.path = "status/sandbox",
-     .pass = PASS_STATUS,
-     .kind = KIND_LINES,
-     .render = render_lines,
-     .of_mount = true},
-    {.path = "header", .pass = PASS_DIRECTORY},
-};
-
-static const struct {
-    const char *name;
-    unsigned cpu_seconds;
-} passes[PASSES] = {
-    [PASS_HEADER] = {"header", 60},    [PASS_CONTENT] = {"content", 60},
-    [PASS_MEASURE] = {"measure", 600}, [PASS_SCAN] = {"scan", 600},
-    [PASS_DATA] = {"data", 6 * 3600}, /* some terabytes of compressed data */
-};
 
 static struct node all[NODES_MAX + 1]; /* the last ends them */
 static size_t count;
@@ -141,7 +23,6 @@ static uint16_t slots[SLOTS];
 _Static_assert(SLOTS >= 2 * NODES_MAX, "a search of the hash table might not end");
 
 const struct node *const nodes = all;
-static const struct node *layers_node; /* layers/# */
 
 /* The slot of the node with that path, or the empty one where it would be. */
 static uint16_t *find_slot(const char *path)
@@ -211,14 +92,13 @@ static enum kind kind_of(const struct field *field)
     return field->print == field_be || field->print == field_le ? KIND_NUMBER : KIND_STRING;
 }
 
-/* Adds the fields of the sections, all of which pass tells; after is a file that it tells, too. */
-static void add_sections(const struct header_section *sections, enum pass pass, const char *after)
+/* Adds the fields of the sections as files like the template; after: the path of a file that the
+ * same pass yields. */
+static void add_sections(const struct header_section *sections, const struct node *template,
+                         const char *after)
 {
-    const struct node directory = {.pass = PASS_DIRECTORY, .after = after};
-    struct node file = {
-        .pass = pass,
-        .render = pass == PASS_HEADER ? render_header_field : render_content_field,
-    };
+    const struct node directory = {.after = after};
+    struct node file = *template;
 
     for (const struct header_section *p = sections; p && p->fields; p++) {
         const struct node *in = node_by_path("header");
@@ -237,22 +117,11 @@ void nodes_begin(void)
 {
     if (count)
         return;
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-        add_row(&table[i]);
+    for (const struct node *row = node_table; row->path; row++)
+        add_row(row);
     for (const struct format_driver *const *f = formats; *f; f++)
-        add_sections((*f)->sections, PASS_HEADER, "format");
-    add_sections(content_sections, PASS_CONTENT, "content");
-    layers_node = node_by_path("layers/#");
-}
-
-const char *pass_name(enum pass pass)
-{
-    return passes[pass].name;
-}
-
-unsigned pass_cpu_seconds(enum pass pass)
-{
-    return passes[pass].cpu_seconds;
+        add_sections((*f)->sections, &header_field_template, "format");
+    add_sections(content_sections, &content_field_template, "content");
 }
 
 size_t nodes_count(void)
@@ -279,14 +148,19 @@ const char *node_name(const struct node *node)
     return slash ? slash + 1 : node->path;
 }
 
-uint32_t node_numbers(const struct node *node)
+bool node_is_directory(const struct node *node)
 {
-    return node->is_numbered ? NUMBERS_MAX : node->target ? 1 + OPTION_SETS_MAX : 1;
+    return !node->render && !node->show;
+}
+
+bool node_has_numbers(const struct node *node)
+{
+    return node->count || node->lists != VIEW_WHOLE;
 }
 
 const struct node *node_counter(const struct node *node)
 {
-    while (!node->count)
+    while (!node_has_numbers(node))
         node = node->parent;
     return node;
 }
@@ -327,12 +201,14 @@ bool place_in(const struct place *directory, const char *name, struct place *pla
 
     if (!node && parse_number(name, &number))
         node = node_in(directory->node, "#");
-    if (!node || (directory->view && node->of_mount))
+    if (!node || (directory->view && node->only_whole))
         return false;
-    *place = (struct place){directory->view, node->is_numbered ? number : 0, node};
-    if (node == layers_node)
-        *place = (struct place){.view = number + 1, .node = nodes};
-    return place->view < VIEWS_MAX;
+    if (node->enters != VIEW_WHOLE)
+        *place = (struct place){.view = view_named(node->enters, number), .node = nodes};
+    else
+        *place = (struct place){
+            .view = directory->view, .number = node->is_numbered ? number : 0, .node = node};
+    return true;
 }
 
 bool place_by_path(const char *path, struct place *place)
@@ -358,10 +234,10 @@ bool place_by_path(const char *path, struct place *place)
 void place_path(const struct place *place, char *out)
 {
     const char *path = place->node->path, *number = strchr(path, '#');
-    int used = 0;
+    int used = (int)view_path(place->view, out, PLACE_PATH_BYTES);
 
-    if (place->view)
-        used = snprintf(out, PLACE_PATH_BYTES, "layers/%u%s", place->view - 1, *path ? "/" : "");
+    if (used && *path)
+        out[used++] = '/';
     if (number)
         snprintf(out + used, (size_t)(PLACE_PATH_BYTES - used), "%.*s%u%s", (int)(number - path),
                  path, place->number, number + 1);
@@ -379,19 +255,20 @@ void place_name(const struct place *place, char *out)
     snprintf(out, PLACE_PATH_BYTES, "%s", slash ? slash + 1 : path);
 }
 
-/* With options of its own a file has a walk of its own, which leaves out what it need not know. */
-struct task place_task(const struct place *place)
+bool place_is_possible(const struct place *place)
 {
-    const struct node *node = place->node;
-    struct task task = {place->view, node->pass, node->target ? place->number : 0};
+    return place->number < (place->node->is_numbered ? NUMBERS_MAX : 1) &&
+           place->set < (place->node->target ? 1 + OPTION_SETS_MAX : 1);
+}
 
-    if (task.set && task.pass == PASS_SCAN)
-        task.pass = PASS_MEASURE;
-    return task;
+/* No node has both entries and options. */
+uint32_t place_index(const struct place *place)
+{
+    return place->node->is_numbered ? place->number : place->set;
 }
 
 uint64_t place_ino(const struct place *place)
 {
     return 1 + node_index(place->node) +
-           NODES_MAX * (place->number + (uint64_t)NUMBERS_MAX * place->view);
+           NODES_MAX * (place_index(place) + (uint64_t)NUMBERS_MAX * place->view);
 }

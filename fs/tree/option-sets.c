@@ -95,12 +95,12 @@ int option_sets_place(struct option_sets *sets, const struct place *directory, c
 
     if (!options || !place_in(directory, plain, place) || !place->node->target)
         return -ENOENT;
-    set.target = target_by_name(place->node->target);
+    set.target = place->node->target;
     snprintf(text, sizeof text, "%.*s", (int)length, options);
     error = directory->node->parse(set.target, text, &set.options, why);
     if (error || target_options_equal(&set.options, &set.target->defaults))
         return error;
-    return number_of(sets, &set, name, &place->number, why);
+    return number_of(sets, &set, name, &place->set, why);
 }
 
 int option_sets_path(struct option_sets *sets, const char *path, struct place *place,

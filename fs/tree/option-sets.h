@@ -10,6 +10,14 @@
 
 enum { OPTION_NAME_BYTES = 256 }; /* no name in a directory is longer */
 
+/* The options of a target, for its files in a directory. */
+struct option_set {
+    const struct node *directory;
+    const struct target *target; /* NULL: the number is free */
+    struct target_options options;
+    char *name; /* of the file that was looked up first; NULL: not known */
+};
+
 struct option_sets {
     struct option_set *items; /* without a target: free */
     uint32_t count, room;

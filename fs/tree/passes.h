@@ -1,48 +1,71 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Passes: what is computed together. Run by a job of the daemon, or by a program that has no mount.
+/*
+ * The table of passes: what is computed together, by one job. A new pass is a row in passes.c, its
+ * function, and the rows of its files in table.c.
  */
 #ifndef FS_TREE_PASSES_H
 #define FS_TREE_PASSES_H
 
-#include "formats/image.h"
-#include "nodes.h"
+#include "findings.h"
 
-/* Takes what a pass finds. Each returns 0 or -errno, which ends the pass. */
-struct pass_sink {
-    void *context;
-    /* The text of one file, or the -errno that reading it says. */
-    int (*file)(void *context, const struct place *place, int error, const struct text *text);
-    /* How many numbered entries a directory has. Told before what is in them. */
-    int (*count)(void *context, const struct place *directory, uint32_t count);
-    /* A reference of the image, in their order; NULL: nobody wants them. PASS_HEADER tells them. */
-    int (*reference)(void *context, const struct reference *reference);
-    /* So much of the disk has been looked at, of total bytes. Told often; NULL: nobody cares. */
-    int (*progress)(void *context, uint64_t done, uint64_t total);
-    /* Something was read. Told very often; NULL: nobody cares. */
-    void (*read)(void *context);
+struct pass {
+    const char *name; /* in messages and status/ */
+
+    /* Processor time for a job, unless -o cpu-limit is given: far more than images take that are
+     * not made to take long. */
+    unsigned cpu_seconds;
+
+    bool takes_slot; /* counts among the concurrent jobs that are limited */
+
+    /* Some of its files do not apply to every image, and a listing waits for it to leave them out.
+     */
+    bool shapes_listings;
+
+    unsigned needs;       /* passes that run before it in the same job; earlier rows (PASS_BIT) */
+    unsigned needs_whole; /* passes over the whole image that a pass over another view needs */
+    unsigned yields;      /* passes whose files it yields, its own among them */
+    unsigned joins;       /* a reader waits for a running job of these instead of starting one */
+
+    /* The pass that computes this one's files when their names have options; PASS_NONE: itself. */
+    enum pass_id with_options;
+
+    /* Prepares the job's process before it enters the sandbox: memory, or libraries that only this
+     * pass uses. 0 or -errno. NULL: nothing. */
+    int (*prepare)(void);
+
+    /* Finds what the pass is for, and sets its pointer in the findings. Runs also where the image
+     * could not be opened. Errors stand in the findings. */
+    void (*run)(struct findings *findings, const struct pass_sink *sink);
 };
 
-/* What a pass says besides its files. */
-struct pass_report {
-    char problems[IMAGE_PROBLEMS_MAX];
-    uint64_t bytes_read, reads;
+extern const struct pass passes[PASSES];
+
+/* Whether it is a pass that jobs run. Takes any number, from whoever sent it. */
+bool pass_exists(uint32_t pass);
+
+/* The passes with everything that they need. */
+unsigned passes_needed(unsigned set_of_passes);
+
+/* What one job computes: a pass over a view for all files without options, or for the files of one
+ * option set. */
+struct task {
+    uint32_t view;
+    enum pass_id pass;
+    uint32_t set; /* 0: none */
 };
 
-/*
- * Does a task (of PASS_HEADER or later) over the layers, of which the image is taken as the options
- * say, and tells the sink every file of it; set: that of the task, NULL: none. Without a set,
- * PASS_CONTENT tells the files of PASS_HEADER, too, PASS_SCAN those of PASS_MEASURE, and
- * PASS_MEASURE those of PASS_SCAN unless it could save work. What is wrong with the image is what
- * its files say. Returns 0 or -errno (the session cannot begin, the sink's).
- */
-int task_run(const struct task *task, const struct option_set *set, const struct layers *layers,
-             const struct open_options *options, const struct pass_sink *sink,
-             struct pass_report *report);
+/* The task that computes the file at a place; PASS_NONE: none does. */
+struct task place_task(const struct place *place);
 
-/* Whether such a task tells of headers, and how many entries numbered directories have. */
-bool task_tells_headers(const struct task *task);
+bool task_is_same(const struct task *a, const struct task *b);
 
-/* Whether the task may tell what the file contains. */
-bool task_may_tell(const struct task *task, const struct place *place);
+/* Whether the task may yield the file at a place. */
+bool task_may_yield(const struct task *task, const struct place *place);
+
+/* Whether the task yields the headers, and with them the counts of numbered directories. */
+bool task_yields_headers(const struct task *task);
+
+/* Whether the task counts among the concurrent jobs that are limited. */
+bool task_takes_slot(const struct task *task);
 
 #endif

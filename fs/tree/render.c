@@ -2,52 +2,53 @@
 /* What each file of the tree contains. */
 #include "render.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "detect/files/image-file.h"
+#include "findings.h"
 #include "formats/escape.h"
-#include "formats/image.h"
 
 /* One number and a newline. */
 static int number(struct text *text, uint64_t value)
 {
-    text_add(text, "%" PRIu64 "\n", value);
+    text_add_number(text, value);
     return 0;
 }
 
-int render_format(const struct facts *facts, const struct place *place, struct text *text)
+int render_format(const struct findings *findings, const struct place *place, struct text *text)
 {
     (void)place;
-    if (!facts->detect_error)
-        text_add(text, "%s\n", facts->detection.driver->name);
-    return facts->detect_error;
+    if (!findings->detect_error)
+        text_add(text, "%s\n", findings->detection.driver->name);
+    return findings->detect_error;
 }
 
-int render_subformat(const struct facts *facts, const struct place *place, struct text *text)
+int render_subformat(const struct findings *findings, const struct place *place, struct text *text)
 {
     (void)place;
-    if (!facts->disk.subformat)
-        return facts->open_error ? facts->open_error : -ENOENT;
-    text_add(text, "%s\n", facts->disk.subformat);
+    if (!findings->disk.subformat)
+        return findings->open_error ? findings->open_error : -ENOENT;
+    text_add(text, "%s\n", findings->disk.subformat);
     return 0;
 }
 
-int render_virtual_size(const struct facts *facts, const struct place *place, struct text *text)
+int render_virtual_size(const struct findings *findings, const struct place *place,
+                        struct text *text)
 {
     (void)place;
-    return facts->open_error ? facts->open_error : number(text, facts->disk.virtual_size);
+    return findings->open_error ? findings->open_error : number(text, findings->disk.virtual_size);
 }
 
-int render_content(const struct facts *facts, const struct place *place, struct text *text)
+int render_content(const struct findings *findings, const struct place *place, struct text *text)
 {
     (void)place;
-    if (!facts->content_error)
-        text_add(text, "%s\n", facts->content.name);
-    return facts->content_error;
+    if (!findings->content->error)
+        text_add(text, "%s\n", findings->content->content.name);
+    return findings->content->error;
 }
 
 /* The field header/DIRECTORY/NAME or header/NAME of these sections. */
@@ -64,54 +65,52 @@ static int add_field(const struct header_section *sections, const struct header_
 }
 
 /* Of an image whose format is not known no header is. */
-int render_header_field(const struct facts *facts, const struct place *place, struct text *text)
+int render_header_field(const struct findings *findings, const struct place *place,
+                        struct text *text)
 {
-    if (facts->detect_error)
+    if (findings->detect_error)
         return -ENOENT;
-    return add_field(facts->disk.driver->sections, facts->header, place->node, text);
+    return add_field(findings->disk.driver->sections, findings->header->sections, place->node,
+                     text);
 }
 
 /* Where the content cannot be read, nothing is known to be there. */
-int render_content_field(const struct facts *facts, const struct place *place, struct text *text)
+int render_content_field(const struct findings *findings, const struct place *place,
+                         struct text *text)
 {
-    if (facts->content_error)
+    if (findings->content->error)
         return -ENOENT;
-    return add_field(content_sections, facts->content.sections, place->node, text);
+    return add_field(content_sections, findings->content->content.sections, place->node, text);
 }
 
-int render_candidates(const struct facts *facts, const struct place *place, struct text *text)
+int render_candidates(const struct findings *findings, const struct place *place, struct text *text)
 {
     (void)place;
-    for (size_t i = 0; i < facts->detection.count; i++) {
-        const struct candidate *c = &facts->detection.candidates[i];
+    for (size_t i = 0; i < findings->detection.count; i++) {
+        const struct candidate *c = &findings->detection.candidates[i];
 
         text_add(text, "%s %" PRIu64 " %s\n", c->driver->name, c->offset,
                  c->accepted ? "accepted" : c->why.words);
     }
-    return facts->detect_error;
+    return findings->detect_error;
 }
 
-size_t count_references(const struct facts *facts)
+size_t count_references(const struct findings *findings)
 {
-    return facts->detect_error ? 0 : facts->disk.references_count;
-}
-
-/* Where there is but one, it is all that the rest tells of. */
-size_t count_layers(const struct facts *facts)
-{
-    return facts->layers->count > 1 ? facts->layers->count : 0;
+    return findings->detect_error ? 0 : findings->disk.references_count;
 }
 
 /* The reference that the place tells of. */
-static const struct reference *reference_of(const struct facts *facts, const struct place *place)
+static const struct reference *reference_of(const struct findings *findings,
+                                            const struct place *place)
 {
-    return &facts->disk.references[place->number];
+    return &findings->disk.references[place->number];
 }
 
 /* What became of it; NULL: the image names other files than those on which was decided. */
-static const struct grant *grant_of(const struct facts *facts, const struct place *place)
+static const struct grant *grant_of(const struct findings *findings, const struct place *place)
 {
-    const struct grant *grants = facts->chain.files[0].grants;
+    const struct grant *grants = findings->chain.files[0].grants;
 
     return grants ? &grants[place->number] : NULL;
 }
@@ -132,28 +131,32 @@ static int add_escaped(struct text *text, const char *bytes, size_t length)
     return 0;
 }
 
-int render_reference_kind(const struct facts *facts, const struct place *place, struct text *text)
+int render_reference_kind(const struct findings *findings, const struct place *place,
+                          struct text *text)
 {
-    text_add(text, "%s\n", reference_of(facts, place)->kind);
+    text_add(text, "%s\n", reference_of(findings, place)->kind);
     return 0;
 }
 
-int render_reference_source(const struct facts *facts, const struct place *place, struct text *text)
+int render_reference_source(const struct findings *findings, const struct place *place,
+                            struct text *text)
 {
-    text_add(text, "%s\n", reference_of(facts, place)->source);
+    text_add(text, "%s\n", reference_of(findings, place)->source);
     return 0;
 }
 
-int render_reference_path(const struct facts *facts, const struct place *place, struct text *text)
+int render_reference_path(const struct findings *findings, const struct place *place,
+                          struct text *text)
 {
-    const struct reference *r = reference_of(facts, place);
+    const struct reference *r = reference_of(findings, place);
 
     return add_escaped(text, r->path, r->length);
 }
 
-int render_reference_format(const struct facts *facts, const struct place *place, struct text *text)
+int render_reference_format(const struct findings *findings, const struct place *place,
+                            struct text *text)
 {
-    const char *format = reference_of(facts, place)->format;
+    const char *format = reference_of(findings, place)->format;
 
     if (!format)
         return -ENOENT;
@@ -163,25 +166,27 @@ int render_reference_format(const struct facts *facts, const struct place *place
 
 /* Whether the image below is there, but not the one that this image was made on, or not readable.
  */
-static bool is_unfit(const struct facts *facts, const struct place *place)
+static bool is_unfit(const struct findings *findings, const struct place *place)
 {
-    return facts->disk.backing_error && reference_of(facts, place)->role == REFERENCE_BACKING;
+    return findings->disk.backing_error && reference_of(findings, place)->role == REFERENCE_BACKING;
 }
 
-int render_reference_state(const struct facts *facts, const struct place *place, struct text *text)
+int render_reference_state(const struct findings *findings, const struct place *place,
+                           struct text *text)
 {
-    const struct grant *grant = grant_of(facts, place);
+    const struct grant *grant = grant_of(findings, place);
     const char *state = grant ? grant_state_name(grant->state) : "changed";
 
-    if (grant && grant->state == GRANT_OPENED && is_unfit(facts, place))
+    if (grant && grant->state == GRANT_OPENED && is_unfit(findings, place))
         state = "unfit";
     text_add(text, "%s\n", state);
     return 0;
 }
 
-int render_reference_reason(const struct facts *facts, const struct place *place, struct text *text)
+int render_reference_reason(const struct findings *findings, const struct place *place,
+                            struct text *text)
 {
-    const struct grant *grant = grant_of(facts, place);
+    const struct grant *grant = grant_of(findings, place);
 
     if (!grant)
         text_add(
@@ -189,214 +194,101 @@ int render_reference_reason(const struct facts *facts, const struct place *place
             "the image names other files than when it was mounted, or could not be read then\n");
     else if (grant->why)
         text_add(text, "%s\n", grant->why);
-    else if (grant->state == GRANT_OPENED && is_unfit(facts, place))
+    else if (grant->state == GRANT_OPENED && is_unfit(findings, place))
         text_add(text, "it cannot be used: problems says why\n");
     else
         return -ENOENT;
     return 0;
 }
 
-int render_reference_resolved(const struct facts *facts, const struct place *place,
+int render_reference_resolved(const struct findings *findings, const struct place *place,
                               struct text *text)
 {
-    const struct grant *grant = grant_of(facts, place);
+    const struct grant *grant = grant_of(findings, place);
 
     if (!grant || grant->state != GRANT_OPENED || !grant->resolved)
         return -ENOENT;
     return add_escaped(text, grant->resolved, strlen(grant->resolved));
 }
 
-int render_allocated_size(const struct facts *facts, const struct place *place, struct text *text)
+int render_allocated_size(const struct findings *findings, const struct place *place,
+                          struct text *text)
 {
     (void)place;
-    return facts->scan_error ? facts->scan_error : number(text, facts->allocated);
+    return findings->scan->error ? findings->scan->error : number(text, findings->scan->allocated);
 }
 
-/* A measurement: the sizes, and the bytes of bitmaps where the image may bring some. */
-struct measurement {
-    struct target_size size;
-    bool has_bitmaps;
-    uint64_t bitmaps;
-};
-
-static int measure(const struct facts *facts, const struct node *node, struct measurement *m)
+/* The size of the image as the target of a file in measure/. */
+static const struct measured *measured_of(const struct findings *findings, const struct node *node)
 {
-    const struct target *target = target_by_name(node->target);
-    const struct target_options *options = facts->set ? &facts->set->options : &target->defaults;
-    struct disk disk = facts->disk;
-    uint64_t touched[TARGET_UNITS_MAX];
-    struct reason why;
-    int found = 0, error = facts->open_error;
+    const struct measured *m = &findings->measured[target_row(node->target)];
 
-    if (node->pass >= PASS_MEASURE)
-        error = node->pass == PASS_MEASURE ? facts->measure_error : facts->scan_error;
-    if (error)
-        return error;
-    target_counts_get(&facts->counts, target_row(target), touched);
-    error = target->size(options, disk.virtual_size, touched, &m->size, &why);
-    if (error)
-        return image_fail(disk.img, -error, "%s: as a %s image: %s", disk.driver->name,
-                          target->name, why.words);
-    if (target->keeps_bitmaps && target->keeps_bitmaps(options) && disk.driver->bitmaps_size)
-        found = disk.driver->bitmaps_size(&disk, options->cluster_size, &m->bitmaps);
-    m->has_bitmaps = found == 1;
-    return found < 0 ? found : 0;
+    assert(m->is_computed);
+    return m;
 }
 
-int render_measure(const struct facts *facts, const struct place *place, struct text *text)
+int render_measure(const struct findings *findings, const struct place *place, struct text *text)
 {
-    struct measurement m;
-    int error = measure(facts, place->node, &m);
+    const struct measured *m = measured_of(findings, place->node);
 
-    if (error)
-        return error;
-    text_add(text, "required size: %" PRIu64 "\n", m.size.required);
-    text_add(text, "fully allocated size: %" PRIu64 "\n", m.size.fully_allocated);
-    if (m.has_bitmaps)
-        text_add(text, "bitmaps size: %" PRIu64 "\n", m.bitmaps);
+    if (m->error)
+        return m->error;
+    text_add(text, "required size: %" PRIu64 "\n", m->size.required);
+    text_add(text, "fully allocated size: %" PRIu64 "\n", m->size.fully_allocated);
+    if (m->has_bitmaps)
+        text_add(text, "bitmaps size: %" PRIu64 "\n", m->bitmaps);
     return 0;
 }
 
-int render_measure_json(const struct facts *facts, const struct place *place, struct text *text)
+int render_measure_json(const struct findings *findings, const struct place *place,
+                        struct text *text)
 {
-    struct measurement m;
-    int error = measure(facts, place->node, &m);
+    const struct measured *m = measured_of(findings, place->node);
 
-    if (error)
-        return error;
+    if (m->error)
+        return m->error;
     text_add(text, "{\n");
-    if (m.has_bitmaps)
-        text_add(text, "    \"bitmaps\": %" PRIu64 ",\n", m.bitmaps);
-    text_add(text, "    \"required\": %" PRIu64 ",\n", m.size.required);
-    text_add(text, "    \"fully-allocated\": %" PRIu64 "\n}\n", m.size.fully_allocated);
+    if (m->has_bitmaps)
+        text_add(text, "    \"bitmaps\": %" PRIu64 ",\n", m->bitmaps);
+    text_add(text, "    \"required\": %" PRIu64 ",\n", m->size.required);
+    text_add(text, "    \"fully-allocated\": %" PRIu64 "\n}\n", m->size.fully_allocated);
     return 0;
 }
 
-/* How large what a conversion writes would be. */
-static int convert_size(const struct facts *facts, const struct node *node, struct conversion *c,
-                        uint64_t *size)
+/* The conversion to the target of a file in convert_size/. */
+static const struct converted *converted_of(const struct findings *findings,
+                                            const struct node *node)
 {
-    const struct target *target = target_by_name(node->target);
-    const struct converted *converted = &facts->conversions[target_row(target)];
-    const struct disk *disk = &facts->disk;
-    struct reason why = {.words = ""};
-    int error = facts->open_error ? facts->open_error : converted->error;
+    const struct converted *c = &findings->converted[target_row(node->target)];
 
-    *c = converted->conversion;
-    if (!error && conversion_reads(c))
-        error = facts->data_error;
-    if (error)
-        return error;
-    error = conversion_size(c, size, &why);
-    if (error && *why.words)
-        image_fail(disk->img, -error, "%s: as a %s image: %s", disk->driver->name, target->name,
-                   why.words);
-    return error;
+    assert(c->is_computed);
+    return c;
 }
 
-int render_convert_size(const struct facts *facts, const struct place *place, struct text *text)
+int render_convert_size(const struct findings *findings, const struct place *place,
+                        struct text *text)
 {
-    struct conversion c;
-    uint64_t size;
-    int error = convert_size(facts, place->node, &c, &size);
+    const struct converted *c = converted_of(findings, place->node);
 
-    return error ? error : number(text, size);
+    return c->error ? c->error : number(text, c->size);
 }
 
-int render_convert_size_json(const struct facts *facts, const struct place *place,
+int render_convert_size_json(const struct findings *findings, const struct place *place,
                              struct text *text)
 {
-    struct conversion c;
-    uint64_t size;
-    int error = convert_size(facts, place->node, &c, &size);
+    const struct converted *c = converted_of(findings, place->node);
 
-    if (error)
-        return error;
-    text_add(text, "{\n    \"size\": %" PRIu64 ",\n    \"files\": [", size);
-    for (uint64_t i = 0; i < conversion_files(&c); i++) {
+    if (c->error)
+        return c->error;
+    text_add(text, "{\n    \"size\": %" PRIu64 ",\n    \"files\": [", c->size);
+    for (uint64_t i = 0; i < conversion_files(&c->conversion); i++) {
         struct conversion_file file;
 
-        conversion_file(&c, i, &file);
+        conversion_file(&c->conversion, i, &file);
         text_add(text, "%s\n        {\n            \"name\": ", i ? "," : "");
         text_add_json_string(text, file.name);
         text_add(text, ",\n            \"size\": %" PRIu64 "\n        }", file.size);
     }
     text_add(text, "\n    ]\n}\n");
-    return 0;
-}
-
-int render_file_size(const struct facts *facts, const struct place *place, struct text *text)
-{
-    (void)place;
-    return number(text, facts->status->file_size);
-}
-
-int render_disk_size(const struct facts *facts, const struct place *place, struct text *text)
-{
-    (void)place;
-    return number(text, facts->status->disk_size);
-}
-
-int render_bytes_read(const struct facts *facts, const struct place *place, struct text *text)
-{
-    (void)place;
-    return number(text, facts->status->bytes_read);
-}
-
-int render_problems(const struct facts *facts, const struct place *place, struct text *text)
-{
-    (void)place;
-    text_add(text, "%.*s", (int)facts->status->problems->length, facts->status->problems->bytes);
-    return 0;
-}
-
-int render_generation(const struct facts *facts, const struct place *place, struct text *text)
-{
-    (void)place;
-    return number(text, facts->status->generation);
-}
-
-int render_in_use(const struct facts *facts, const struct place *place, struct text *text)
-{
-    (void)place;
-    if (facts->status->fd < 0)
-        return -ENOTSUP;
-    text_add(text, "%s\n", image_file_use(facts->status->fd));
-    return 0;
-}
-
-int render_lines(const struct facts *facts, const struct place *place, struct text *text)
-{
-    const struct text *lines = facts->status->lines;
-
-    (void)place;
-    if (!lines)
-        return -ENOENT;
-    text_add(text, "%.*s", (int)lines->length, lines->bytes);
-    return 0;
-}
-
-int render_version(const struct facts *facts, const struct place *place, struct text *text)
-{
-    (void)facts;
-    (void)place;
-    text_add(text, "%s\n", VERSION);
-    return 0;
-}
-
-int render_options(const struct facts *facts, const struct place *place, struct text *text)
-{
-    (void)place;
-    text_add(text, "%s\n", facts->status->options);
-    return 0;
-}
-
-int render_image(const struct facts *facts, const struct place *place, struct text *text)
-{
-    char path[4 * 4096];
-
-    (void)place;
-    escape_text(path, sizeof path, facts->status->image, strlen(facts->status->image));
-    text_add(text, "%s\n", path);
     return 0;
 }

@@ -16,13 +16,13 @@ size_t result_bytes(size_t length)
     return KEEPING_BYTES + sizeof(struct result) + length;
 }
 
-struct result *result_new(int error, const void *bytes, size_t length)
+struct result *result_new(int error, const void *bytes, size_t length, uint64_t number)
 {
     struct result *result = malloc(sizeof *result + length);
 
     if (!result)
         return NULL;
-    *result = (struct result){.references = 1, .error = error, .length = length};
+    *result = (struct result){.references = 1, .error = error, .number = number, .length = length};
     if (length)
         memcpy(result->bytes, bytes, length);
     return result;
@@ -48,7 +48,7 @@ struct result *results_get(const struct results *results, const struct place *pl
     if (!results->lists)
         return NULL;
     list = &results->lists[node_index(place->node)];
-    return list->items && place->number < list->count ? list->items[place->number] : NULL;
+    return list->items && place_index(place) < list->count ? list->items[place_index(place)] : NULL;
 }
 
 /* Forgets what is at one place. */
@@ -88,21 +88,22 @@ static int make_room(struct result_list *list, uint32_t number)
 int results_put(struct results *results, const struct place *place, struct result *result)
 {
     struct result_list *list = list_of(results, place->node);
+    uint32_t index = place_index(place);
     int error = list ? 0 : -ENOMEM;
 
-    if (place->number >= node_numbers(place->node) || place->node->pass == PASS_DIRECTORY)
+    if (!place_is_possible(place) || node_is_directory(place->node))
         error = -EPROTO;
     if (!error)
-        error = make_room(list, place->number);
+        error = make_room(list, index);
     if (error) {
         result_drop(result);
         return error;
     }
-    forget_item(results, &list->items[place->number]);
-    list->items[place->number] = result;
+    forget_item(results, &list->items[index]);
+    list->items[index] = result;
     results->bytes += result_bytes(result->length);
-    if (place->number >= list->count)
-        list->count = place->number + 1;
+    if (index >= list->count)
+        list->count = index + 1;
     return 0;
 }
 
@@ -140,7 +141,8 @@ static int move_list(struct results *to, struct result_list *from, const struct 
     if (node->count && from->count)
         return results_set_count(to, &(struct place){.node = node}, from->count);
     for (uint32_t i = 0; i < from->count && !error; i++) {
-        const struct place place = {.number = i, .node = node};
+        const struct place place = {
+            .number = node->is_numbered ? i : 0, .set = node->is_numbered ? 0 : i, .node = node};
         struct result *result = from->items[i];
 
         if (!result || (result->error && results_get(to, &place)))

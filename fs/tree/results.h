@@ -11,13 +11,14 @@
 /* The text of a file, or the error that opening it says. Shared by all who show it. */
 struct result {
     unsigned references;
-    int error; /* 0 or -errno */
+    int error;       /* 0 or -errno */
+    uint64_t number; /* of a file that is one number */
     size_t length;
     char bytes[];
 };
 
 /* A new result with one reference; NULL: out of memory. */
-struct result *result_new(int error, const void *bytes, size_t length);
+struct result *result_new(int error, const void *bytes, size_t length, uint64_t number);
 struct result *result_hold(struct result *result);
 /* Gives a reference back. NULL is allowed. */
 void result_drop(struct result *result);

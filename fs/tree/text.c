@@ -3,6 +3,7 @@
 #include "text.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <string.h>
 
 #include "formats/escape.h"
+#include "limits.h"
 
 enum { TEXT_FIRST_BYTES = 256, LINE_BYTES_MAX = 1024 };
 
@@ -50,6 +52,12 @@ void text_add(struct text *t, const char *format, ...)
     vsnprintf(t->bytes + t->length, (size_t)length + 1, format, args);
     va_end(args);
     t->length += (size_t)length;
+}
+
+void text_add_number(struct text *t, uint64_t number)
+{
+    text_add(t, "%" PRIu64 "\n", number);
+    t->number = number;
 }
 
 /* Whether the text has that line; length does not count a newline. */

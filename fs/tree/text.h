@@ -4,18 +4,20 @@
 #define FS_TREE_TEXT_H
 
 #include <stddef.h>
-
-/* The longest text of one file. */
-enum { TEXT_BYTES_MAX = 1 << 20 };
+#include <stdint.h>
 
 struct text {
     char *bytes; /* not terminated; NULL if empty */
     size_t length, capacity;
-    int error; /* the first -errno of adding, and then nothing more is added */
+    int error;       /* the first -errno of adding, after which nothing is added */
+    uint64_t number; /* of a file that is one number; else 0 */
 };
 
 /* Adds formatted text. Errors are kept in t->error: -ENOMEM, -EFBIG. */
 void text_add(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Adds a line that is the number, and sets t->number. */
+void text_add_number(struct text *t, uint64_t number);
 
 /*
  * Adds each line of length bytes that does not stand in the text yet, of at most 1023 bytes,

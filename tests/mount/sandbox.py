@@ -377,7 +377,7 @@ def a_pass_that_hangs_is_given_up():
         code, _, err = finish(reader)
         check(0.5 < time.monotonic() - began < 5, "it takes a second")
         check(code == 1 and "Input/output error" in err, err)
-        equal(m.read("problems"), "the measure job told nothing for 1 s, and was given up\n", "problems")
+        equal(m.read("problems"), "the measure job was silent for 1 s, and was given up\n", "problems")
         m.settle()
         check("required size" in m.read(COLD), "the next reader gets its text")
 

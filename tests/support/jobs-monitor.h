@@ -14,7 +14,8 @@
 #include <unistd.h>
 
 #include "fs/jobs/jobs.h"
-#include "fs/jobs/wire.h"
+#include "fs/jobs/recheck.h"
+#include "fs/tree/limits.h"
 #include "support.h"
 
 /* Who waits; error is what it was resumed with. */
@@ -27,6 +28,7 @@ struct reader {
 enum { VIEWS = 3 };
 
 static struct jobs jobs;
+static struct views views;
 static struct option_sets sets;
 static int monitor; /* our end of the socket; -1: closed */
 
@@ -47,22 +49,26 @@ static inline int begin_jobs(void **state)
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
         return -1;
     monitor = ends[1];
-    return jobs_begin(&jobs, ends[0], VIEWS, &sets);
+    views.sharers = VIEWS;
+    jobs_begin(&jobs, &(struct jobs_config){.monitor = ends[0], .sets = &sets});
+    return 0;
 }
 
 static inline int end_jobs(void **state)
 {
     (void)state;
     jobs_end(&jobs);
+    views_end(&views);
     option_sets_end(&sets);
     if (monitor >= 0)
         close(monitor);
     return 0;
 }
 
-static inline void wait_for(struct reader *reader, enum pass pass)
+static inline void wait_for(struct reader *reader, enum pass_id pass)
 {
-    *reader = (struct reader){.waiter = {.task = {.pass = pass}, .resume = resume_reader}};
+    *reader = (struct reader){
+        .waiter = {.task = {.pass = pass}, .views = &views, .resume = resume_reader}};
     jobs_wait(&jobs, &reader->waiter);
 }
 
@@ -73,8 +79,16 @@ static inline void assert_waits(const struct reader *reader)
 
 static inline void assert_resumed(const struct reader *reader, int error)
 {
+    jobs_resume(&jobs);
     assert_int_equal(reader->resumed, 1);
     assert_int_equal(reader->error, error);
+}
+
+/* The image has changed. */
+static inline void change_image(void)
+{
+    views_forget(&views);
+    jobs_restart(&jobs, &views);
 }
 
 /* Lets the jobs do all that there is to do now. */
@@ -110,7 +124,7 @@ static inline void run_for(int ms)
 }
 
 /* The next request is of that kind (and, to start, for that pass). Returns its job. */
-static inline uint32_t assert_request(enum wire_request_kind kind, enum pass pass)
+static inline uint32_t assert_request(enum wire_request_kind kind, enum pass_id pass)
 {
     struct wire_request request;
     int fd;
@@ -141,12 +155,11 @@ static inline void answer(enum wire_answer_kind kind, uint32_t job, int status, 
 /* The first that a job tells. */
 static inline void say_sandbox(int out)
 {
-    const struct {
-        struct wire_frame frame;
-        struct sandbox_state state;
-    } said = {{.kind = WIRE_SANDBOX, .length = sizeof said.state}, {.failed = SANDBOX_LAYERS}};
+    const struct sandbox_state state = {.failed = SANDBOX_LAYERS};
+    const struct wire_frame frame = {.kind = WIRE_SANDBOX, .length = sizeof state};
 
-    assert_int_equal(write(out, &said, sizeof said), sizeof said);
+    assert_int_equal(write(out, &frame, sizeof frame), sizeof frame);
+    assert_int_equal(write(out, &state, sizeof state), sizeof state);
 }
 
 /* Says that the job runs. Returns the end of its pipe that it writes to, of which nothing has come.
@@ -172,7 +185,7 @@ static inline int start_job(uint32_t job)
 }
 
 /* Takes the request to start that pass, and starts it. */
-static inline int start_requested(enum pass pass, uint32_t *job)
+static inline int start_requested(enum pass_id pass, uint32_t *job)
 {
     *job = assert_request(WIRE_START, pass);
     return start_job(*job);
@@ -202,7 +215,8 @@ static inline void say_bytes(int out, const void *bytes, size_t length)
 static inline void say_frame(int out, uint32_t kind, uint32_t node, int32_t error,
                              const void *bytes, size_t length)
 {
-    struct wire_frame frame = {kind, node, 0, error, (uint32_t)length};
+    const struct wire_frame frame = {
+        .kind = kind, .node = node, .error = error, .length = (uint32_t)length};
 
     say_bytes(out, &frame, sizeof frame);
     say_bytes(out, bytes, length);
@@ -227,9 +241,9 @@ static inline void say_end(int out)
 static inline const struct result *known(const char *path)
 {
     const struct place place = {.node = node_by_path(path)};
-    const struct result *result = results_get(&jobs.views[0].results, &place);
+    const struct result *result = results_get(&views_get(&views, 0)->results, &place);
 
-    assert_int_equal(jobs_is_known(&jobs, &place), result != NULL);
+    assert_int_equal(views_know(&views, &place), result != NULL);
     return result;
 }
 
@@ -245,7 +259,7 @@ static inline void assert_known(const char *path, const char *text)
 
 static inline void assert_problems(const char *expected)
 {
-    const struct text *said = &jobs.views[0].problems;
+    const struct text *said = &views_get(&views, 0)->problems;
 
     if (said->length != strlen(expected) ||
         (said->length && memcmp(said->bytes, expected, said->length) != 0))

@@ -29,7 +29,7 @@ static int end(void **state)
 /* A lookup that finds this text. */
 static struct inode *lookup(const struct node *node, int error, const char *text)
 {
-    struct result *result = text ? result_new(error, text, strlen(text)) : NULL;
+    struct result *result = text ? result_new(error, text, strlen(text), 0) : NULL;
     struct inode *inode = inodes_lookup(&inodes, &(struct place){.node = node}, false, result);
 
     assert_non_null(inode);
@@ -149,10 +149,11 @@ static void test_places(void **state)
     (void)state;
     for (unsigned view = 0; view < 3; view++)
         for (uint32_t i = 0; i < 500; i++)
-            got[view][i] = inodes_lookup(&inodes, &(struct place){view, i, path}, false, NULL);
+            got[view][i] = inodes_lookup(
+                &inodes, &(struct place){.view = view, .number = i, .node = path}, false, NULL);
     for (unsigned view = 0; view < 3; view++)
         for (uint32_t i = 0; i < 500; i++) {
-            const struct place place = {view, i, path};
+            const struct place place = {.view = view, .number = i, .node = path};
 
             assert_ptr_equal(inodes_lookup(&inodes, &place, false, NULL), got[view][i]);
             assert_int_equal(got[view][i]->place.view, view);
@@ -160,8 +161,8 @@ static void test_places(void **state)
             if (i % 2)
                 inodes_forget(&inodes, got[view][i], 2);
         }
-    assert_int_equal(inodes_lookup(&inodes, &(struct place){1, 1, path}, false, NULL)->lookups, 1);
-    assert_int_equal(inodes_lookup(&inodes, &(struct place){1, 2, path}, false, NULL)->lookups, 3);
+    assert_int_equal(inodes_lookup(&inodes, &(struct place){.view = 1, .number = 1, .node = path}, false, NULL)->lookups, 1);
+    assert_int_equal(inodes_lookup(&inodes, &(struct place){.view = 1, .number = 2, .node = path}, false, NULL)->lookups, 3);
 }
 
 /* The same place below .now/ is another file. */

@@ -50,7 +50,9 @@ static struct wire_request request(uint32_t view, uint32_t pass, uint32_t set, u
 
 static bool can_start(struct wire_request r)
 {
-    return monitor_can_start(&r, LAYERS);
+    static const struct layers layers = {.count = LAYERS};
+
+    return monitor_can_start(&r, &layers);
 }
 
 static void test_passes(void **state)
@@ -66,8 +68,13 @@ static void test_passes(void **state)
 static void test_views(void **state)
 {
     (void)state;
-    for (uint32_t view = 0; view < 100; view++)
-        assert_int_equal(can_start(request(view, PASS_SCAN, 0, 0, 0)), view <= LAYERS);
+    assert_true(can_start(request(0, PASS_SCAN, 0, 0, 0)));
+    assert_false(can_start(request(1, PASS_SCAN, 0, 0, 0)));
+    for (uint32_t i = 0; i < 100; i++)
+        assert_int_equal(can_start(request(view_named(VIEW_LAYER, i), PASS_SCAN, 0, 0, 0)),
+                         i < LAYERS);
+    for (uint32_t kind = VIEW_KINDS; kind < 256; kind++)
+        assert_false(can_start(request(kind << 24, PASS_SCAN, 0, 0, 0)));
     assert_false(can_start(request(UINT32_MAX, PASS_SCAN, 0, 0, 0)));
 }
 
@@ -110,7 +117,7 @@ static void assert_stands(hostile_front front_does)
         alarm(60);
         monitor_block_signals();
         front = (struct front){.options = &options};
-        if (layers_begin(&front.layers, path, false) < 0)
+        if (layers_begin(&front.image.layers, path, false) < 0)
             _exit(2);
         _exit(monitor_run(&front, &mount, -1));
     }
@@ -168,7 +175,7 @@ static bool asks_for_nonsense(int socket)
            is_answered(socket, request(0, PASS_SCAN, 1, UINT32_MAX, 0), -EPROTO) &&
            wire_send(socket, &unknown, sizeof unknown, socket) == 0 &&
            wire_send(socket, &kill, sizeof kill, socket) == 0 &&
-           is_answered(socket, request(1, PASS_SCAN, 0, 0, 0), 0);
+           is_answered(socket, request(view_named(VIEW_LAYER, 0), PASS_SCAN, 0, 0, 0), 0);
 }
 
 /* After a message of another length nothing is answered. */

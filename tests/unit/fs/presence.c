@@ -6,8 +6,7 @@
 
 #include "tests/support/support.h"
 
-static struct view views[VIEWS_MAX];
-static struct front front = {.jobs.views = views};
+static struct mounted m;
 
 static int begin(void **state)
 {
@@ -19,8 +18,7 @@ static int begin(void **state)
 static int forget(void **state)
 {
     (void)state;
-    for (unsigned i = 0; i < VIEWS_MAX; i++)
-        results_forget(&front.jobs.views[i].results);
+    views_end(&m.views);
     return 0;
 }
 
@@ -37,8 +35,8 @@ static void know(const char *path, int error, const char *text)
 {
     const struct place place = at(path);
 
-    assert_int_equal(results_put(&front.jobs.views[place.view].results, &place,
-                                 result_new(error, text, strlen(text))),
+    assert_int_equal(results_put(&views_get(&m.views, place.view)->results, &place,
+                                 result_new(error, text, strlen(text), 0)),
                      0);
 }
 
@@ -46,14 +44,15 @@ static void know_count(const char *path, uint32_t count)
 {
     const struct place place = at(path);
 
-    assert_int_equal(results_set_count(&front.jobs.views[place.view].results, &place, count), 0);
+    assert_int_equal(results_set_count(&views_get(&m.views, place.view)->results, &place, count),
+                     0);
 }
 
 static bool is_absent(const char *path)
 {
     const struct place place = at(path);
 
-    return tree_is_absent(&front, &place);
+    return presence_is_absent(&m, &place);
 }
 
 static void test_computed(void **state)
@@ -61,18 +60,18 @@ static void test_computed(void **state)
     struct place place = at("format");
 
     (void)state;
-    assert_null(tree_computed(&front, &place));
+    assert_null(views_result(&m.views, &place));
     know("format", 0, "raw\n");
-    assert_int_equal(tree_computed(&front, &place)->length, 4);
-    place.view = 1;
-    assert_null(tree_computed(&front, &place));
+    assert_int_equal(views_result(&m.views, &place)->length, 4);
+    place.view = view_named(VIEW_LAYER, 0);
+    assert_null(views_result(&m.views, &place));
     know("layers/0/format", 0, "qcow2\n");
-    assert_int_equal(tree_computed(&front, &place)->length, 6);
+    assert_int_equal(views_result(&m.views, &place)->length, 6);
     place = at("references/3/kind");
     know("references/3/kind", 0, "x\n");
-    assert_non_null(tree_computed(&front, &place));
+    assert_non_null(views_result(&m.views, &place));
     place.number = 2;
-    assert_null(tree_computed(&front, &place));
+    assert_null(views_result(&m.views, &place));
 }
 
 static void test_absent_files(void **state)
@@ -93,9 +92,9 @@ static void test_numbered(void **state)
     (void)state;
     assert_false(is_absent("references"));
     assert_true(is_absent("references/0"));
-    assert_int_equal(tree_entries(&front, &references), 0);
+    assert_int_equal(presence_entries(&m, &references), 0);
     know_count("references", 3);
-    assert_int_equal(tree_entries(&front, &references), 3);
+    assert_int_equal(presence_entries(&m, &references), 3);
     assert_false(is_absent("references/0"));
     assert_false(is_absent("references/2"));
     assert_true(is_absent("references/3"));
@@ -113,22 +112,23 @@ static void test_layers(void **state)
     struct place place;
 
     (void)state;
-    front.layers.count = 1;
+    m.layers.count = 1;
     assert_true(is_absent("layers"));
-    front.layers.count = 2;
+    m.layers.count = 2;
     assert_false(is_absent("layers"));
     place = at("layers");
-    assert_int_equal(tree_entries(&front, &place), 2);
-    front.layers.count = 0;
-    assert_int_equal(at("layers/1").view, 2);
+    assert_int_equal(presence_entries(&m, &place), 2);
+    m.layers.count = 0;
+    assert_int_equal(at("layers/1").view, view_named(VIEW_LAYER, 1));
     assert_ptr_equal(at("layers/1").node, nodes);
     assert_false(place_by_path("layers/0/layers", &place));
     assert_false(place_by_path("layers/0/status", &place));
     assert_false(place_by_path("layers/00", &place));
-    assert_false(place_by_path("layers/64", &place));
+    assert_false(place_by_path("layers/65536", &place));
     assert_true(place_by_path("layers/63", &place));
-    place = (struct place){.view = 1, .node = node_by_path("status/version")};
-    assert_true(tree_is_absent(&front, &place));
+    place =
+        (struct place){.view = view_named(VIEW_LAYER, 0), .node = node_by_path("status/version")};
+    assert_true(presence_is_absent(&m, &place));
 }
 
 static void test_told_by(void **state)
@@ -136,27 +136,27 @@ static void test_told_by(void **state)
     struct place place = at("layers/3/problems");
 
     (void)state;
-    assert_string_equal(tree_told_by(&place).node->path, "format");
-    assert_int_equal(tree_told_by(&place).view, 4);
+    assert_string_equal(presence_decider(&place).node->path, "format");
+    assert_int_equal(presence_decider(&place).view, view_named(VIEW_LAYER, 3));
     place = at("measure/qcow2");
-    assert_ptr_equal(tree_told_by(&place).node, place.node);
+    assert_ptr_equal(presence_decider(&place).node, place.node);
     place = at("references");
-    assert_true(tree_listed_after(&place).node->pass <= PASS_HEADER);
+    assert_true(presence_listing_decider(&place).node->pass <= PASS_HEADER);
     place = at("references/7");
-    assert_int_equal(tree_listed_after(&place).node->pass, PASS_HEADER);
-    assert_int_equal(tree_listed_after(&place).view, 0);
+    assert_int_equal(presence_listing_decider(&place).node->pass, PASS_HEADER);
+    assert_int_equal(presence_listing_decider(&place).view, 0);
 }
 
 static void test_count(void **state)
 {
-    uint64_t before = tree_count(&front);
+    uint64_t before = presence_count(&m);
 
     (void)state;
     know_count("references", 10);
     /* Ten directories, with as many files as the table has of them. */
-    assert_int_equal(tree_count(&front) - before, 10 * 8);
+    assert_int_equal(presence_count(&m) - before, 10 * 8);
     know("subformat", -ENOENT, "");
-    assert_int_equal(tree_count(&front) - before, 10 * 8 - 1);
+    assert_int_equal(presence_count(&m) - before, 10 * 8 - 1);
 }
 
 int main(void)

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Jobs that die, jobs that talk nonsense, and a monitor that is gone: readers get -EIO, `problems`
  * says why, nothing is kept. */
-#include "fs/tree/clock.h"
+#include "fs/jobs/failures.h"
 #include "fs/jobs/list.h"
+#include "fs/tree/clock.h"
 #include "tests/support/jobs-monitor.h"
 
 /* A job that has said a little; it says the rest. */
-static int half_a_job(struct reader *reader, enum pass pass, uint32_t *job)
+static int half_a_job(struct reader *reader, enum pass_id pass, uint32_t *job)
 {
     int out;
 
@@ -36,7 +37,7 @@ static void test_end_then_pipe(void **state)
     assert_resumed(&reader, -EIO);
     assert_null(known("allocated_size"));
     assert_problems("said before\nthe scan job was killed by signal 11\n");
-    assert_int_equal(view_bytes_read(&jobs.views[0]), 0);
+    assert_int_equal(view_bytes_read(views_get(&views, 0)), 0);
 }
 
 static void test_pipe_then_end(void **state)
@@ -60,7 +61,7 @@ static void test_pipe_then_end(void **state)
 }
 
 /* A job of that pass is killed. */
-static void lose_a_job(enum pass pass)
+static void lose_a_job(enum pass_id pass)
 {
     static struct reader reader;
     uint32_t job;
@@ -84,14 +85,14 @@ static void test_names(void **state)
                                               [PASS_DATA] = "data"};
 
     (void)state;
-    for (enum pass pass = PASS_HEADER; pass < PASSES; pass++) {
+    for (enum pass_id pass = PASS_HEADER; pass < PASSES; pass++) {
         char words[64];
 
         lose_a_job(pass);
         snprintf(words, sizeof words, "the %s job was killed by signal 9\n", names[pass]);
-        text_add(&jobs.views[0].problems, "%c", '\0');
-        assert_non_null(strstr(jobs.views[0].problems.bytes, words));
-        text_free(&jobs.views[0].problems);
+        text_add(&views_get(&views, 0)->problems, "%c", '\0');
+        assert_non_null(strstr(views_get(&views, 0)->problems.bytes, words));
+        text_free(&views_get(&views, 0)->problems);
     }
 }
 
@@ -128,7 +129,8 @@ static void test_end_after_last_frame(void **state)
 /* In the middle of a frame. */
 static void test_cut_off(void **state)
 {
-    struct wire_frame frame = {WIRE_FILE, index_of("allocated_size"), 0, 0, 100};
+    struct wire_frame frame = {
+        .kind = WIRE_FILE, .node = index_of("allocated_size"), .length = 100};
     static struct reader reader;
     uint32_t job;
     int out;
@@ -154,8 +156,10 @@ static void test_cut_off(void **state)
 /* Frames that a header job must not send. */
 static void assert_nonsense(uint32_t kind, const char *path, int32_t error, uint32_t length)
 {
-    struct wire_frame frame = {kind, path ? index_of(path) : (uint32_t)nodes_count(), 0, error,
-                               length};
+    struct wire_frame frame = {.kind = kind,
+                               .node = path ? index_of(path) : (uint32_t)nodes_count(),
+                               .error = error,
+                               .length = length};
     unsigned before;
     static struct reader reader;
     uint32_t job;
@@ -171,7 +175,7 @@ static void assert_nonsense(uint32_t kind, const char *path, int32_t error, uint
     assert_resumed(&reader, -EIO);
     assert_int_equal(assert_request(WIRE_KILL, PASS_HEADER), job);
     assert_null(known("format"));
-    assert_problems("said before\nthe header job did not keep to its protocol (error 71)\n");
+    assert_problems("said before\nthe header job violated its protocol (error 71)\n");
     assert_int_equal(open_descriptors(), before - 1);
     close(out);
     end_jobs(NULL);
@@ -246,38 +250,38 @@ static void test_entries_out_of_order(void **state)
     say_bytes(out, &frame, sizeof frame);
     settle();
     assert_resumed(&reader, -EIO);
-    assert_problems("the header job did not keep to its protocol (error 71)\n");
+    assert_problems("the header job violated its protocol (error 71)\n");
     close(out);
 }
 
 /* A view may tell what others have left, and some in any case. */
 static void test_room_of_headers(void **state)
 {
-    const size_t share = JOBS_HEADERS_BYTES / 4 / VIEWS;
-    size_t *others = &jobs.views[1].results.bytes;
+    const size_t share = KEPT_HEADERS_BYTES / 4 / VIEWS;
+    size_t *others = &views_get(&views, 1)->results.bytes;
     static struct reader reader, content;
     uint32_t job;
     int out;
 
     (void)state;
     out = half_a_job(&reader, PASS_HEADER, &job);
-    assert_int_equal(jobs.all->room, JOBS_HEADERS_BYTES);
-    for (*others = 0; *others <= JOBS_HEADERS_BYTES; *others += JOBS_HEADERS_BYTES / 8) {
+    assert_int_equal(jobs.all->bytes_limit, KEPT_HEADERS_BYTES);
+    for (*others = 0; *others <= KEPT_HEADERS_BYTES; *others += KEPT_HEADERS_BYTES / 8) {
         say_file(out, "virtual_size", "123\n");
         settle();
         assert_waits(&reader);
-        assert_int_equal(jobs.all->room,
-                         *others < JOBS_HEADERS_BYTES ? JOBS_HEADERS_BYTES - *others : share);
+        assert_int_equal(jobs.all->bytes_limit,
+                         *others < KEPT_HEADERS_BYTES ? KEPT_HEADERS_BYTES - *others : share);
     }
     /* What the view has is of its share. */
-    jobs.views[0].results.bytes = share - 1000;
-    assert_int_equal(job_room(&jobs, jobs.all), 1000);
-    jobs.views[0].results.bytes = share;
-    assert_int_equal(job_room(&jobs, jobs.all), 0);
-    jobs.views[0].results.bytes = 0;
+    views_get(&views, 0)->results.bytes = share - 1000;
+    assert_int_equal(job_bytes_limit(&jobs, jobs.all), 1000);
+    views_get(&views, 0)->results.bytes = share;
+    assert_int_equal(job_bytes_limit(&jobs, jobs.all), 0);
+    views_get(&views, 0)->results.bytes = 0;
     *others = 0;
     wait_for(&content, PASS_CONTENT);
-    assert_int_equal(job_room(&jobs, jobs.all->next), JOBS_HEADERS_BYTES - jobs.all->bytes);
+    assert_int_equal(job_bytes_limit(&jobs, jobs.all->next), KEPT_HEADERS_BYTES - jobs.all->bytes);
     close(out);
     jobs_leave(&jobs, &content.waiter);
     jobs_leave(&jobs, &reader.waiter);
@@ -294,7 +298,7 @@ static void test_room_of_numbers(void **state)
     (void)state;
     wait_for(&reader, PASS_SCAN);
     out = start_requested(PASS_SCAN, &job);
-    for (size_t bytes = 1100; bytes < JOBS_NUMBERS_BYTES; bytes += result_bytes(1000))
+    for (size_t bytes = 1100; bytes < KEPT_NUMBERS_BYTES; bytes += result_bytes(1000))
         say_frame(out, WIRE_FILE, index_of("allocated_size"), 0, text, sizeof text);
     settle();
     assert_waits(&reader);
@@ -302,7 +306,7 @@ static void test_room_of_numbers(void **state)
     say_frame(out, WIRE_FILE, index_of("allocated_size"), 0, text, sizeof text);
     settle();
     assert_resumed(&reader, -EIO);
-    assert_problems("the scan job told more than there is room for\n");
+    assert_problems("the scan job sent more than there is room for\n");
     close(out);
 }
 
@@ -446,7 +450,7 @@ static void test_monitor_gone(void **state)
     assert_int_equal(jobs_poll(&jobs, fds, &count), -1);
     assert_int_equal(count, 1);
     assert_int_equal(fds[0].fd, -1);
-    jobs_forget(&jobs);
+    change_image();
     assert_problems("");
     close(out);
 }
@@ -495,7 +499,7 @@ static void test_monitor_talks_nonsense(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin_jobs, end_jobs)
 
-static void assert_tried(enum pass pass)
+static void assert_tried(enum pass_id pass)
 {
     static struct reader reader;
     uint32_t job;
@@ -528,19 +532,19 @@ static void test_given_up(void **state)
     assert_no_request();
     assert_resumed(&reader, -EIO);
     assert_tried(PASS_MEASURE);
-    jobs_forget(&jobs);
+    change_image();
     assert_tried(PASS_SCAN);
 }
 
 /* Failures that are old do not count. */
 static void test_old_failures(void **state)
 {
-    struct failures *f = jobs.views[0].failures[PASS_SCAN];
+    struct pass_failures *f = views_get(&views, 0)->failures[PASS_SCAN];
 
     (void)state;
     lose_a_job(PASS_SCAN);
     lose_a_job(PASS_SCAN);
-    f->at[1] -= JOBS_FAILURES_MS;
+    f->at[1] -= PASS_FAILURES_MS;
     lose_a_job(PASS_SCAN);
     assert_problems("the scan job was killed by signal 9\n");
     assert_tried(PASS_SCAN);
@@ -554,7 +558,7 @@ static void test_not_started_counts_not(void **state)
     static struct reader reader;
 
     (void)state;
-    for (unsigned i = 0; i < 2 * JOBS_FAILURES_MAX; i++) {
+    for (unsigned i = 0; i < 2 * PASS_FAILURES_MAX; i++) {
         wait_for(&reader, PASS_SCAN);
         answer(WIRE_STARTED, assert_request(WIRE_START, PASS_SCAN), -EAGAIN, -1);
         settle();
@@ -569,13 +573,13 @@ static void test_given_up_while_waiting(void **state)
     static struct reader reader;
 
     (void)state;
-    jobs.turns = JOBS_TURNS_MAX;
+    jobs.slots = JOBS_SLOTS_MAX;
     wait_for(&reader, PASS_SCAN);
-    jobs.views[0].failures[PASS_SCAN][0].given_up = true;
+    views_get(&views, 0)->failures[PASS_SCAN][0].given_up = true;
     settle();
     assert_no_request();
     assert_resumed(&reader, -EIO);
-    jobs.turns = 0;
+    jobs.slots = 0;
 }
 
 /* Why a process ended, in words. */
@@ -602,7 +606,7 @@ static void test_ends(void **state)
         settle();
         assert_resumed(&reader, -EIO);
         assert_problems(ends[i].words);
-        jobs_forget(&jobs);
+        change_image();
     }
 }
 
@@ -692,7 +696,7 @@ static void test_end_is_the_end(void **state)
     int out;
 
     (void)state;
-    jobs.kills_done = true;
+    jobs.config.kills_done = true;
     out = half_a_job(&reader, PASS_SCAN, &job);
     say_end(out);
     settle();
@@ -704,17 +708,17 @@ static void test_end_is_the_end(void **state)
 /* Jobs that ran at the same time may fail for one reason: that counts once. */
 static void test_failures_at_once(void **state)
 {
-    struct failures *f = jobs.views[0].failures[PASS_SCAN];
-    struct job job = {.task = {.pass = PASS_SCAN}, .started = 1000};
+    struct pass_failures *f = views_get(&views, 0)->failures[PASS_SCAN];
+    struct job job = {.view = views_get(&views, 0), .task = {.pass = PASS_SCAN}, .started = 1000};
 
     (void)state;
-    for (unsigned i = 0; i < 2 * JOBS_FAILURES_MAX; i++)
-        job_note_failure(&jobs, &job, "failed %d", 1);
+    for (unsigned i = 0; i < 2 * PASS_FAILURES_MAX; i++)
+        job_count_failure(&job, "failed %d", 1);
     assert_false(f->given_up);
     assert_int_equal(f->at[1], 0);
-    for (unsigned i = 0; i < JOBS_FAILURES_MAX; i++) {
+    for (unsigned i = 0; i < PASS_FAILURES_MAX; i++) {
         job.started = f->at[0];
-        job_note_failure(&jobs, &job, "failed %d", 2);
+        job_count_failure(&job, "failed %d", 2);
     }
     assert_true(f->given_up);
     text_free(&job.problems);
@@ -728,7 +732,7 @@ static void test_stopped_itself(void **state)
     int out;
 
     (void)state;
-    jobs.stall_ms = 1000;
+    jobs.config.stall_ms = 1000;
     wait_for(&reader, PASS_SCAN);
     out = start_requested(PASS_SCAN, &job);
     settle();
@@ -752,7 +756,7 @@ static void test_stalls(void **state)
     int out;
 
     (void)state;
-    jobs.stall_ms = 1000;
+    jobs.config.stall_ms = 1000;
     wait_for(&reader, PASS_SCAN);
     out = start_requested(PASS_SCAN, &job);
     run_for(600);
@@ -762,7 +766,7 @@ static void test_stalls(void **state)
     run_for(600);
     assert_resumed(&reader, -EIO);
     assert_int_equal(assert_request(WIRE_KILL, PASS_SCAN), job);
-    assert_problems("the scan job told nothing for 1 s, and was given up\n");
+    assert_problems("the scan job was silent for 1 s, and was given up\n");
     close(out);
     /* One that the monitor never starts. */
     wait_for(&reader, PASS_SCAN);
@@ -779,7 +783,7 @@ static void test_far_stall(void **state)
     nfds_t count;
 
     (void)state;
-    jobs.stall_ms = INT64_C(1000) * 4294968;
+    jobs.config.stall_ms = INT64_C(1000) * 4294968;
     wait_for(&reader, PASS_SCAN);
     assert_request(WIRE_START, PASS_SCAN);
     assert_true(jobs_poll(&jobs, fds, &count) > 1000000000);
@@ -789,11 +793,7 @@ static void test_far_stall(void **state)
 /* A job that tells that it goes on, again and again, does not go on for ever. */
 static void test_lasts(void **state)
 {
-    const struct {
-        struct wire_frame frame;
-        struct sandbox_state state;
-    } said = {{.kind = WIRE_SANDBOX, .length = sizeof said.state},
-              {.failed = SANDBOX_LAYERS, .cpu_seconds = 2}};
+    const struct sandbox_state limited = {.failed = SANDBOX_LAYERS, .cpu_seconds = 2};
     static struct reader reader;
     uint32_t job;
     int out;
@@ -802,7 +802,7 @@ static void test_lasts(void **state)
     wait_for(&reader, PASS_SCAN);
     job = assert_request(WIRE_START, PASS_SCAN);
     out = start_true_job(job);
-    say_bytes(out, &said, sizeof said);
+    say_frame(out, WIRE_SANDBOX, 0, 0, &limited, sizeof limited);
     settle();
     jobs.all->started -= INT64_C(1000) * 2 * JOBS_LASTING - 500;
     say_frame(out, WIRE_ALIVE, 0, 0, NULL, 0);
@@ -822,6 +822,7 @@ static void assert_untold(const char *path, uint32_t number, int error)
     const struct node *node = node_by_path(path);
     struct reader reader = {.waiter = {.task = {.pass = PASS_HEADER},
                                        .place = {.number = number, .node = node},
+                                       .views = &views,
                                        .resume = resume_reader}};
     const struct wire_frame count = {
         .kind = WIRE_COUNT, .node = index_of("references"), .number = 1};
@@ -845,7 +846,7 @@ static void assert_untold(const char *path, uint32_t number, int error)
 /* A job that says that it has told all, but not what somebody waits for. */
 static void test_untold(void **state)
 {
-    static const char words[] = "the header job ended without telling what it was asked for\n";
+    static const char words[] = "the header job ended without the result that it was started for\n";
 
     (void)state;
     assert_untold("virtual_size", 0, 0);
@@ -855,9 +856,9 @@ static void test_untold(void **state)
     assert_untold("format", 0, -EIO);
     assert_problems(words);
     assert_untold("references/#/path", 0, -EIO);
-    assert_true(!jobs.views[0].failures[PASS_HEADER][0].given_up);
+    assert_true(!views_get(&views, 0)->failures[PASS_HEADER][0].given_up);
     assert_untold("format", 0, -EIO);
-    assert_true(jobs.views[0].failures[PASS_HEADER][0].given_up);
+    assert_true(views_get(&views, 0)->failures[PASS_HEADER][0].given_up);
 }
 
 /* Lines of 32 bytes, of which no other call has one. */
@@ -876,11 +877,11 @@ static void test_failures_after_much(void **state)
 {
     static char lines[IMAGE_PROBLEMS_MAX];
     char words[] = "the scan job was killed by signal 9\n";
-    struct text *problems = &jobs.views[0].problems;
+    struct text *problems = &views_get(&views, 0)->problems;
     size_t before = 0;
 
     (void)state;
-    for (unsigned i = 0; i < 2 * VIEW_SAID_MAX / sizeof lines; i++) {
+    for (unsigned i = 0; i < 2 * PROBLEMS_REPORTED_MAX / sizeof lines; i++) {
         struct reader reader;
         uint32_t job;
         int out;
@@ -892,12 +893,12 @@ static void test_failures_after_much(void **state)
         say_end(out);
         settle();
         assert_resumed(&reader, 0);
-        assert_true(problems->length >= before && problems->length <= VIEW_SAID_MAX);
+        assert_true(problems->length >= before && problems->length <= PROBLEMS_REPORTED_MAX);
         before = problems->length;
         answer(WIRE_ENDED, job, 0, -1);
         close(out);
     }
-    assert_true(before > VIEW_SAID_MAX - 2 * sizeof lines);
+    assert_true(before > PROBLEMS_REPORTED_MAX - 2 * sizeof lines);
     lose_a_job(PASS_SCAN);
     assert_int_equal(problems->length, before + strlen(words));
     assert_string_equal(problems->bytes + before, words);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Frames as they come: in pieces, several at once, too long, and cut off. */
 #include "fs/jobs/frames.h"
+#include "fs/tree/limits.h"
 
 #include <errno.h>
 #include <fcntl.h>

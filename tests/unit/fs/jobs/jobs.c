@@ -16,7 +16,7 @@ static void test_whole_job(void **state)
     int out;
 
     (void)state;
-    assert_true(jobs_is_known(&jobs, &(struct place){.node = node_by_path("problems")}));
+    assert_true(views_know(&views, &(struct place){.node = node_by_path("problems")}));
     assert_null(known("format"));
     wait_for(&reader, PASS_HEADER);
     out = start_requested(PASS_HEADER, &job);
@@ -38,7 +38,7 @@ static void test_whole_job(void **state)
     assert_int_equal(known("subformat")->error, -ENOENT);
     assert_null(known("virtual_size"));
     assert_problems("one\ntwo\n");
-    assert_int_equal(view_bytes_read(&jobs.views[0]), 1234);
+    assert_int_equal(view_bytes_read(views_get(&views, 0)), 1234);
     /* Its end is no news. */
     close(out);
     answer(WIRE_ENDED, job, 1 << 8, -1);
@@ -49,7 +49,7 @@ static void test_whole_job(void **state)
 
 static void test_byte_by_byte(void **state)
 {
-    struct wire_frame frame = {WIRE_FILE, index_of("format"), 0, 0, 4};
+    struct wire_frame frame = {.kind = WIRE_FILE, .node = index_of("format"), .length = 4};
     static struct reader reader;
     char bytes[64];
     uint32_t job;
@@ -176,7 +176,8 @@ static struct place place_of(const char *path)
 
 static void wait_for_place(struct reader *reader, const struct place *place)
 {
-    *reader = (struct reader){.waiter = {.task = place_task(place), .resume = resume_reader}};
+    *reader = (struct reader){
+        .waiter = {.task = place_task(place), .views = &views, .resume = resume_reader}};
     jobs_wait(&jobs, &reader->waiter);
 }
 
@@ -199,7 +200,8 @@ static void test_options(void **state)
                        same = place_of("measure/qcow2,cluster_size=4096.json"),
                        large = place_of("measure/qcow2,cluster_size=2M");
     static struct reader plain, first, second, other;
-    struct wire_frame frame = {WIRE_FILE, (uint32_t)node_index(small.node), small.number, 0, 4};
+    struct wire_frame frame = {
+        .kind = WIRE_FILE, .node = (uint32_t)node_index(small.node), .set = small.set, .length = 4};
     struct wire_request request;
     int out, fd;
 
@@ -209,7 +211,7 @@ static void test_options(void **state)
     wait_for_place(&first, &small);
     assert_int_equal(wire_receive(monitor, &request, sizeof request, &fd), 1);
     assert_int_equal(request.pass, PASS_MEASURE);
-    assert_int_equal(request.set, small.number);
+    assert_int_equal(request.set, small.set);
     assert_int_equal(request.directory, index_of("measure"));
     assert_int_equal(request.options.cluster_size, 4096);
     wait_for_place(&second, &same);
@@ -226,8 +228,8 @@ static void test_options(void **state)
     assert_resumed(&second, 0);
     assert_waits(&plain);
     assert_waits(&other);
-    assert_true(jobs_is_known(&jobs, &small));
-    assert_false(jobs_is_known(&jobs, &large));
+    assert_true(views_know(&views, &small));
+    assert_false(views_know(&views, &large));
     assert_null(known("measure/qcow2"));
 }
 
@@ -245,24 +247,24 @@ static void test_options_of_others(void **state)
     settle();
     assert_resumed(&reader, -EIO);
     assert_null(known("measure/qcow2"));
-    assert_problems("the measure job with options did not keep to its protocol (error 71)\n");
+    assert_problems("the measure job with options violated its protocol (error 71)\n");
     close(out);
 }
 
 /* So many walks at a time; what looks at headers does not wait for them. */
 static void test_turns(void **state)
 {
-    enum { WALKS = JOBS_TURNS_MAX + 3 };
+    enum { WALKS = JOBS_SLOTS_MAX + 3 };
     static struct reader readers[WALKS], header, luks;
     struct place place;
     uint32_t ids[WALKS];
     int out;
 
     (void)state;
-    jobs.views_count = 2; /* an image without layers */
+    views.sharers = 2; /* an image without layers */
     for (unsigned i = 0; i < WALKS; i++)
         wait_for_set(&readers[i], i);
-    for (unsigned i = 0; i < JOBS_TURNS_MAX; i++)
+    for (unsigned i = 0; i < JOBS_SLOTS_MAX; i++)
         ids[i] = assert_request(WIRE_START, PASS_MEASURE);
     assert_no_request();
     place = place_of("measure/luks,key-secret=x,cipher-alg=aes-128");
@@ -295,15 +297,15 @@ static void test_turns(void **state)
 /* Who leaves while it waits for its turn is not started, and nobody is killed for it. */
 static void test_left_before_its_turn(void **state)
 {
-    static struct reader readers[JOBS_TURNS_MAX + 1];
+    static struct reader readers[JOBS_SLOTS_MAX + 1];
 
     (void)state;
-    jobs.views_count = 2;
-    for (unsigned i = 0; i <= JOBS_TURNS_MAX; i++)
+    views.sharers = 2;
+    for (unsigned i = 0; i <= JOBS_SLOTS_MAX; i++)
         wait_for_set(&readers[i], i);
-    for (unsigned i = 0; i < JOBS_TURNS_MAX; i++)
+    for (unsigned i = 0; i < JOBS_SLOTS_MAX; i++)
         assert_request(WIRE_START, PASS_MEASURE);
-    jobs_leave(&jobs, &readers[JOBS_TURNS_MAX].waiter);
+    jobs_leave(&jobs, &readers[JOBS_SLOTS_MAX].waiter);
     run_for(JOBS_LINGER_MS + 50);
     assert_no_request();
 }
@@ -319,14 +321,15 @@ static int timeout_now(void)
 /* None of several layers has all turns. */
 static void test_turns_of_layers(void **state)
 {
-    static struct reader readers[JOBS_VIEW_TURNS_MAX + 1];
-    static struct reader other = {.waiter = {.task = {1, PASS_SCAN, 0}, .resume = resume_reader}};
+    static struct reader readers[JOBS_VIEW_SLOTS_MAX + 1];
+    static struct reader other = {
+        .waiter = {.task = {1, PASS_SCAN, 0}, .views = &views, .resume = resume_reader}};
     uint32_t first = 0, job;
 
     (void)state;
-    for (unsigned i = 0; i <= JOBS_VIEW_TURNS_MAX; i++)
+    for (unsigned i = 0; i <= JOBS_VIEW_SLOTS_MAX; i++)
         wait_for_set(&readers[i], i);
-    for (unsigned i = 0; i < JOBS_VIEW_TURNS_MAX; i++) {
+    for (unsigned i = 0; i < JOBS_VIEW_SLOTS_MAX; i++) {
         job = assert_request(WIRE_START, PASS_MEASURE);
         first = first ? first : job;
     }
@@ -342,7 +345,8 @@ static void test_turns_of_layers(void **state)
 /* Processes that were to end, and do not, hold up their view, and no other. */
 static void test_lingering(void **state)
 {
-    static struct reader reader, other = {.waiter = {.task = {1, PASS_SCAN, 0}, .resume = resume_reader}};
+    static struct reader reader,
+        other = {.waiter = {.task = {1, PASS_SCAN, 0}, .views = &views, .resume = resume_reader}};
     uint32_t first = 0;
 
     (void)state;
@@ -363,20 +367,21 @@ static void test_lingering(void **state)
     jobs_wait(&jobs, &other.waiter);
     assert_request(WIRE_START, PASS_SCAN);
     /* Not for longer than a job may tell nothing. */
-    jobs.stall_ms = 1000;
+    jobs.config.stall_ms = 1000;
     assert_true(timeout_now() > 0 && timeout_now() <= 1000);
-    job_find(&jobs, &reader.waiter.task)->heard -= 1000;
+    job_find(&jobs, &views, &reader.waiter.task)->heard -= 1000;
     settle();
     assert_resumed(&reader, -EIO);
-    assert_problems("the scan job could not be started: others that were killed hang\n");
+    assert_problems(
+        "the scan job could not be started: processes that were killed before have not ended\n");
     wait_for(&reader, PASS_SCAN);
     /* One whose opener hangs is not gone. */
-    assert_int_equal(wire_send(monitor, &(struct wire_answer){WIRE_ENDED, first, SIGKILL, 0, 0, 0},
+    assert_int_equal(wire_send(monitor, &(struct wire_answer){WIRE_ENDED, first, SIGKILL, 0, 0},
                                sizeof(struct wire_answer), -1),
                      0);
     settle();
     assert_no_request();
-    assert_int_equal(wire_send(monitor, &(struct wire_answer){WIRE_GONE, first, 0, 0, 1, 0},
+    assert_int_equal(wire_send(monitor, &(struct wire_answer){WIRE_GONE, first, 0, 1, 0},
                                sizeof(struct wire_answer), -1),
                      0);
     settle();
@@ -388,7 +393,7 @@ static void test_lingering(void **state)
 static void wait_when_crowded(struct reader *reader)
 {
     while (wire_has_room(jobs.monitor))
-        jobs_look(&jobs);
+        jobs_recheck(&jobs);
     wait_for(reader, PASS_HEADER);
     assert_int_equal(jobs.all->id, 0);
 }
@@ -403,7 +408,7 @@ static void test_room_again(void **state)
     (void)state;
     wait_when_crowded(&reader);
     while (wire_receive(monitor, &request, sizeof request, &fd) == 1)
-        assert_int_equal(request.kind, WIRE_LOOK);
+        assert_int_equal(request.kind, WIRE_RECHECK);
     assert_int_equal(timeout_now(), 0);
     settle();
     assert_request(WIRE_START, PASS_HEADER);
@@ -425,7 +430,7 @@ static void test_crowded(void **state)
     while (!wire_has_room(jobs.monitor));
     settle();
     assert_waits(&reader);
-    while (request.kind == WIRE_LOOK)
+    while (request.kind == WIRE_RECHECK)
         assert_int_equal(wire_receive(monitor, &request, sizeof request, &fd), 1);
     assert_int_equal(request.kind, WIRE_START);
     assert_no_request();
@@ -546,7 +551,7 @@ static void test_patience(void **state)
     int out;
 
     (void)state;
-    jobs.patience_ms = 1000;
+    jobs.config.patience_ms = 1000;
     wait_for(&first, PASS_SCAN);
     out = start_requested(PASS_SCAN, &job);
     run_for(500);
@@ -617,7 +622,7 @@ static void test_forget(void **state)
     left = assert_request(WIRE_START, PASS_SCAN);
     jobs_leave(&jobs, &scan.waiter);
     settle();
-    jobs_forget(&jobs);
+    change_image();
     assert_null(known("format"));
     assert_problems("");
     assert_waits(&header);
@@ -693,7 +698,7 @@ static void test_twice(void **state)
     }
     assert_known("measure/qcow2", "second\n");
     assert_problems("same\n");
-    assert_int_equal(view_bytes_read(&jobs.views[0]), 20);
+    assert_int_equal(view_bytes_read(views_get(&views, 0)), 20);
 }
 
 /* A true job, for the headers of the file. */
@@ -741,8 +746,8 @@ static void test_true_job(void **state)
     assert_known("format", "vpc\n");
     assert_int_equal(known("virtual_size")->error, -EUCLEAN);
     /* The head, and all of the file as its tail; its footers again, for their fields. */
-    assert_true(view_bytes_read(&jobs.views[0]) >= 512 + 1024 &&
-                view_bytes_read(&jobs.views[0]) <= 3 * 1024);
+    assert_true(view_bytes_read(views_get(&views, 0)) >= 512 + 1024 &&
+                view_bytes_read(views_get(&views, 0)) <= 3 * 1024);
     assert_problems(
         "vpc: checksum of the leading footer is 0x00000000, its bytes make 0xfffffca2\n");
     sample_end(&s);
@@ -751,7 +756,7 @@ static void test_true_job(void **state)
     wait_for(&reader, PASS_HEADER);
     job = assert_request(WIRE_START, PASS_HEADER);
     out = start_true_job(job);
-    jobs_forget(&jobs);
+    change_image();
     settle();
     assert_int_equal(run_job(s.fd, out), 1);
     close(out);

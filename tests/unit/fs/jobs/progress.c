@@ -40,7 +40,9 @@ static void test_lines(void **state)
     jobs.all->next->started -= 3000;
     say_progress(out, 750, 1000);
     assert_progress("- - - - header\n750 1000 75 1 scan\n");
-    layer.waiter = (struct waiter){.task = {2, PASS_CONTENT, 0}, .resume = resume_reader};
+    layer.waiter = (struct waiter){.task = {view_named(VIEW_LAYER, 1), PASS_CONTENT, 0},
+                                   .views = &views,
+                                   .resume = resume_reader};
     jobs_wait(&jobs, &layer.waiter);
     assert_progress("- - - - header\n750 1000 75 1 scan\n- - - - layers/1/content\n");
     say_end(out);
@@ -67,8 +69,8 @@ static void test_waiting(void **state)
     wait_for(&first, PASS_HEADER);
     start_requested(PASS_HEADER, &job);
     jobs.all->started -= 2000;
-    second.waiter =
-        (struct waiter){.task = {0, PASS_HEADER, 0}, .pid = 77, .resume = resume_reader};
+    second.waiter = (struct waiter){
+        .task = {0, PASS_HEADER, 0}, .pid = 77, .views = &views, .resume = resume_reader};
     jobs_wait(&jobs, &second.waiter);
     wait_for(&scan, PASS_SCAN);
     jobs_leave(&jobs, &scan.waiter);
@@ -83,7 +85,7 @@ static void test_done(void **state)
     uint32_t job;
 
     (void)state;
-    progress_add_done(&text, &jobs);
+    progress_add_done(&text, &jobs, &views);
     assert_text("");
     for (unsigned i = 0; i < 2; i++) {
         int out;
@@ -96,8 +98,8 @@ static void test_done(void **state)
         settle();
         close(out);
     }
-    jobs.views[0].costs[PASS_SCAN].ms = 4001;
-    progress_add_done(&text, &jobs);
+    views_get(&views, 0)->costs[PASS_SCAN].ms = 4001;
+    progress_add_done(&text, &jobs, &views);
     assert_text("2 200 6 4.001 scan\n");
 }
 
@@ -112,7 +114,8 @@ static void test_options(void **state)
     assert_int_equal(
         option_sets_path(&sets, "measure/qcow2,cluster_size=4k,backing_fmt=\n.json", &place, &why),
         0);
-    reader.waiter = (struct waiter){.task = place_task(&place), .resume = resume_reader};
+    reader.waiter =
+        (struct waiter){.task = place_task(&place), .views = &views, .resume = resume_reader};
     jobs_wait(&jobs, &reader.waiter);
     assert_progress("- - - - measure/qcow2,cluster_size=4k,backing_fmt=\\x0a.json\n");
 }

@@ -33,7 +33,7 @@ static uint32_t number_of(const char *name, const char *node)
     assert_int_equal(find_in("measure", name, &place, &why), 0);
     assert_string_equal(place.node->path, node);
     assert_int_equal(place.view, 2);
-    return place.number;
+    return place.set;
 }
 
 static void test_same(void **state)
@@ -137,13 +137,13 @@ static void test_too_many(void **state)
         for (unsigned log = 2; log < 4096 && made < OPTION_SETS_MAX; log++) {
             snprintf(name, sizeof name, "vhdx,log_size=%uM,block_size=%uM", log, 1U << block);
             assert_int_equal(find_in("measure", name, &place, &why), 0);
-            assert_int_equal(place.number, ++made);
+            assert_int_equal(place.set, ++made);
         }
     assert_int_equal(made, OPTION_SETS_MAX);
     assert_int_equal(find_in("measure", "qcow2,cluster_size=4k", &place, &why), -ENOSPC);
     assert_string_equal(why.words, "16384 other sets of options were asked for");
     assert_int_equal(find_in("measure", "vhdx,log_size=2M,block_size=1M", &place, &why), 0);
-    assert_int_equal(place.number, 1);
+    assert_int_equal(place.set, 1);
 }
 
 static bool is_second(void *context, uint32_t number)
@@ -180,11 +180,11 @@ static void test_path(void **state)
     (void)state;
     assert_int_equal(option_sets_path(&sets, "layers/3/measure/qed,cluster_size=4k", &place, &why),
                      0);
-    assert_int_equal(place.view, 4);
-    assert_int_equal(place.number, 1);
+    assert_int_equal(place.view, view_named(VIEW_LAYER, 3));
+    assert_int_equal(place.set, 1);
     assert_string_equal(place.node->path, "measure/qed");
     assert_int_equal(option_sets_path(&sets, "measure/qed", &place, &why), 0);
-    assert_int_equal(place.number, 0);
+    assert_int_equal(place.set, 0);
     assert_int_equal(option_sets_path(&sets, "measure,x/qed", &place, &why), -ENOENT);
     assert_int_equal(option_sets_path(&sets, "measure", &place, &why), 0);
     assert_int_equal(option_sets_path(&sets, "qed,x", &place, &why), -ENOENT);

@@ -1,428 +1,115 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Passes: which files each one emits, with what text or error, and what it reports. */
+/* The table of passes, and which files tasks yield. */
 #include "fs/tree/passes.h"
 
-#include <errno.h>
-#include <string.h>
+#include "tests/support/support.h"
 
-#include "formats/targets/options.h"
-#include "tests/support/qcow2-image.h"
-
-/* What was emitted, by node. */
-struct emitted {
-    bool seen;
-    int error;
-    char text[256];
-};
-
-static struct sample s = {.fd = -1};
-static struct emitted emitted[NODES_MAX];
-static struct pass_report report;
-static uint32_t references; /* how many were told; UINT32_MAX: nobody told */
-static uint64_t progress;
-static int stop_after; /* files, then emit fails; 0: never */
-
-static int end(void **state)
+/* What the loops over the table rely on. */
+static void test_table(void **state)
 {
     (void)state;
-    sample_end(&s);
-    return 0;
+    assert_null(passes[PASS_NONE].run);
+    for (enum pass_id pass = PASS_NONE + 1; pass < PASSES; pass++) {
+        assert_non_null(passes[pass].name);
+        assert_non_null(passes[pass].run);
+        assert_true(passes[pass].cpu_seconds > 0);
+        assert_true(passes[pass].yields & PASS_BIT(pass));
+        /* A pass needs earlier rows only. */
+        assert_true(passes[pass].needs < PASS_BIT(pass));
+    }
 }
 
-static int collect(void *context, const struct place *place, int error, const struct text *text)
+static void test_exists(void **state)
 {
-    struct emitted *e = &emitted[node_index(place->node)];
-
-    assert_ptr_equal(context, &emitted);
-    assert_false(e->seen);
-    assert_true(text->length < sizeof e->text);
-    e->seen = true;
-    e->error = error;
-    if (text->length)
-        memcpy(e->text, text->bytes, text->length);
-    return stop_after && --stop_after == 0 ? -EPIPE : 0;
+    (void)state;
+    for (uint32_t pass = 0; pass < 100; pass++)
+        assert_int_equal(pass_exists(pass), pass != PASS_NONE && pass < PASSES);
+    assert_false(pass_exists(UINT32_MAX));
 }
 
-static int count(void *context, const struct place *directory, uint32_t entries)
+static void test_needed(void **state)
 {
-    (void)context;
-    if (strcmp(directory->node->path, "references") == 0)
-        references = entries;
-    return 0;
+    (void)state;
+    assert_int_equal(passes_needed(0), 0);
+    assert_int_equal(passes_needed(PASS_BIT(PASS_SCAN)), PASS_BIT(PASS_SCAN));
+    assert_int_equal(passes_needed(PASS_BIT(PASS_CONTENT)),
+                     PASS_BIT(PASS_HEADER) | PASS_BIT(PASS_CONTENT));
 }
 
-/* Goes forward, and no further than the disk. */
-static int tell(void *context, uint64_t done, uint64_t total)
+/* Every file is yielded by the pass of its task, and takes a slot with options. */
+static void test_tasks(void **state)
 {
-    (void)context;
-    assert_true(done >= progress && done <= total);
-    progress = done;
-    return 0;
+    (void)state;
+    for (const struct node *n = nodes; n->path; n++) {
+        struct place place = {.node = n};
+        struct task task = place_task(&place);
+
+        if (!n->render) {
+            assert_int_equal(task.pass, PASS_NONE);
+            continue;
+        }
+        assert_true(task_may_yield(&task, &place));
+        if (!n->target)
+            continue;
+        place.set = 1;
+        task = place_task(&place);
+        assert_true(task_may_yield(&task, &place));
+        assert_true(task_takes_slot(&task));
+        assert_false(task_yields_headers(&task));
+    }
+    assert_true(task_yields_headers(&(struct task){.pass = PASS_HEADER}));
+    assert_true(task_yields_headers(&(struct task){.pass = PASS_CONTENT}));
+    assert_false(task_yields_headers(&(struct task){.pass = PASS_DATA}));
+    assert_false(task_takes_slot(&(struct task){.pass = PASS_HEADER}));
+    assert_true(task_takes_slot(&(struct task){.pass = PASS_MEASURE}));
 }
 
-static int run_task(const struct task *task, const struct option_set *set,
-                    const struct format_driver *given)
-{
-    const struct pass_sink sink = {
-        .context = &emitted, .file = collect, .count = count, .progress = tell};
-    static struct layers layers;
-
-    layers = (struct layers){.count = 1, .items[0].fd = s.fd};
-    references = UINT32_MAX;
-    progress = 0;
-    memset(emitted, 0, sizeof emitted);
-    memset(&report, 0xff, sizeof report);
-    return task_run(task, set, &layers, &(const struct open_options){.format = given}, &sink,
-                    &report);
-}
-
-static int run(enum pass pass, const struct format_driver *given)
-{
-    return run_task(&(struct task){.pass = pass}, NULL, given);
-}
-
-static const struct emitted *file(const char *path)
-{
-    return &emitted[node_index(node_by_path(path))];
-}
-
-static void assert_file(const char *path, const char *text)
-{
-    assert_true(file(path)->seen);
-    assert_int_equal(file(path)->error, 0);
-    assert_string_equal(file(path)->text, text);
-}
-
-static void assert_error(const char *path, int error)
-{
-    assert_true(file(path)->seen);
-    assert_int_equal(file(path)->error, -error);
-}
-
-/* Just the files of these passes were emitted. */
-static void assert_passes(unsigned passes)
-{
-    for (const struct node *n = nodes; n->path; n++)
-        if (!n->is_numbered && emitted[node_index(n)].seen != (passes >> n->pass & 1))
-            fail_msg("%s was %s", n->path, emitted[node_index(n)].seen ? "emitted" : "not emitted");
-}
-
-static bool is_walk(enum pass pass)
+static bool is_walk(enum pass_id pass)
 {
     return pass == PASS_MEASURE || pass == PASS_SCAN;
 }
 
-static void test_may_tell(void **state)
+static void test_may_yield(void **state)
 {
     (void)state;
-    for (enum pass pass = PASS_HEADER; pass < PASSES; pass++)
+    for (enum pass_id pass = PASS_HEADER; pass < PASSES; pass++)
         for (const struct node *n = nodes; n->path; n++)
             assert_int_equal(
-                task_may_tell(&(struct task){.pass = pass}, &(struct place){.node = n}),
+                task_may_yield(&(struct task){.pass = pass}, &(struct place){.node = n}),
                 pass == n->pass || (pass == PASS_CONTENT && n->pass == PASS_HEADER) ||
                     (is_walk(pass) && is_walk(n->pass)));
 }
 
-/* All conversions come out of one walk over the data. */
-static void test_data(void **state)
+/* A task with options yields the files with these options, and no others. */
+static void test_may_yield_of_a_set(void **state)
 {
-    (void)state;
-    make_qcow2(&s, GIB, 16);
-    assert_int_equal(run(PASS_DATA, NULL), 0);
-    assert_passes(1 << PASS_DATA);
-    assert_file("convert_size/qcow2", "196624\n");
-    assert_file("convert_size/vdi", "4608\n");
-    assert_file("convert_size/qcow2.json", "{\n    \"size\": 196624,\n    \"files\": [\n        {\n"
-                                           "            \"name\": \"image.qcow2\",\n            "
-                                           "\"size\": 196624\n        }\n    ]\n}\n");
-    assert_string_equal(report.problems, "");
-}
-
-/* A task with options tells of files with these options, and no others. */
-static void test_may_tell_of_a_set(void **state)
-{
-    const struct task task = {0, PASS_MEASURE, 3}, none = {0, PASS_MEASURE, 0};
-    struct place place = {0, 3, node_by_path("measure/qcow2")};
+    const struct task task = {.pass = PASS_MEASURE, .set = 3}, none = {.pass = PASS_MEASURE};
+    struct place place = {.set = 3, .node = node_by_path("measure/qcow2")};
 
     (void)state;
-    assert_true(task_may_tell(&task, &place));
-    assert_false(task_may_tell(&none, &place));
-    place.number = 2;
-    assert_false(task_may_tell(&task, &place));
-    place.number = 0;
-    assert_false(task_may_tell(&task, &place));
+    assert_true(task_may_yield(&task, &place));
+    assert_false(task_may_yield(&none, &place));
+    place.set = 2;
+    assert_false(task_may_yield(&task, &place));
+    place.set = 0;
+    assert_false(task_may_yield(&task, &place));
     /* What needs every extent without options is measured like all else with them. */
-    place = (struct place){0, 3, node_by_path("measure/qcow")};
-    assert_true(task_may_tell(&task, &place));
-    place = (struct place){0, 3, node_by_path("measure/luks")};
-    assert_false(task_may_tell(&task, &place));
-    place = (struct place){0, 3, node_by_path("references/#/kind")};
-    assert_false(task_may_tell(&task, &place));
-}
-
-/* Just the two files of the set were told. */
-static void assert_only(const char *path)
-{
-    for (const struct node *n = nodes; n->path; n++)
-        if (emitted[node_index(n)].seen !=
-            (strncmp(n->path, path, strlen(path)) == 0 &&
-             (!n->path[strlen(path)] || strcmp(n->path + strlen(path), ".json") == 0)))
-            fail_msg("%s was %s", n->path, emitted[node_index(n)].seen ? "told" : "not told");
-}
-
-static void test_sets(void **state)
-{
-    struct option_set set = {.directory = node_by_path("measure"),
-                             .target = target_by_name("qcow2")};
-    const struct task walk = {0, PASS_MEASURE, 1}, header = {0, PASS_HEADER, 1};
-    struct reason why;
-
-    (void)state;
-    make_qcow2(&s, GIB, 16);
-    assert_int_equal(target_options_parse(set.target, "cluster_size=4k", &set.options, &why), 0);
-    assert_int_equal(run_task(&walk, &set, NULL), 0);
-    assert_only("measure/qcow2");
-    assert_file("measure/qcow2",
-                "required size: 2637824\nfully allocated size: 1076379648\nbitmaps size: 0\n");
-    set.target = target_by_name("luks");
-    assert_int_equal(
-        target_options_parse(set.target, "key-secret=x,cipher-alg=aes-128", &set.options, &why), 0);
-    assert_int_equal(run_task(&header, &set, NULL), 0);
-    assert_only("measure/luks");
-    /* Whatever the data: no table is looked at. */
-    set.target = target_by_name("vpc");
-    assert_int_equal(
-        target_options_parse(set.target, "subformat=fixed,force_size", &set.options, &why), 0);
-    assert_int_equal(run_task(&walk, &set, NULL), 0);
-    assert_only("measure/vpc");
-    assert_file("measure/vpc", "required size: 1073742336\nfully allocated size: 1073742336\n");
-}
-
-static void test_header(void **state)
-{
-    (void)state;
-    make_qcow2(&s, GIB, 16);
-    assert_int_equal(run(PASS_HEADER, NULL), 0);
-    assert_passes(1 << PASS_HEADER);
-    assert_file("format", "qcow2\n");
-    assert_file("subformat", "v3\n");
-    assert_file("virtual_size", "1073741824\n");
-    assert_file("measure/raw", "required size: 1073741824\nfully allocated size: 1073741824\n");
-    assert_string_equal(report.problems, "");
-    assert_true(report.bytes_read > 0 && report.bytes_read < 10000);
-    assert_file("header/version", "3\n");
-    assert_file("header/cluster_bits", "16\n");
-    assert_error("header/nb_snapshots", 0);
-}
-
-/* It tells of the guest's first bytes, and all that the headers tell. */
-static void test_content(void **state)
-{
-    (void)state;
-    make_qcow2(&s, GIB, 16);
-    assert_int_equal(run(PASS_CONTENT, NULL), 0);
-    assert_passes(1 << PASS_HEADER | 1 << PASS_CONTENT);
-    assert_file("content", "empty\n");
-    assert_error("header/mbr/signature", ENOENT);
-    assert_error("header/gpt/MyLBA", ENOENT);
-    assert_file("header/version", "3\n");
-    sample_begin(&s);
-    put_text(&s, 512, "EFI PART");
-    set_size(&s, MIB);
-    assert_int_equal(run(PASS_CONTENT, NULL), 0);
-    assert_file("content", "gpt\n");
-    assert_file("header/gpt/Signature", "EFI PART\n");
-    assert_error("header/gpt_backup/Signature", ENOENT);
-    assert_error("header/version", ENOENT);
-    assert_string_equal(report.problems, "");
-}
-
-/* A header that is refused is shown as it stands; what cannot be opened has no content. */
-static void test_content_not_opened(void **state)
-{
-    (void)state;
-    make_qcow2(&s, GIB, 16);
-    put_be(&s, Q_CLUSTER_BITS, 4, 8);
-    assert_int_equal(run(PASS_CONTENT, NULL), 0);
-    assert_error("content", EUCLEAN);
-    assert_error("header/mbr/signature", ENOENT);
-    assert_file("header/cluster_bits", "8\n");
-    assert_string_equal(report.problems, "qcow2: cluster_bits 8 is not between 9 and 21\n");
-}
-
-/* A file that ends within its header: what it holds is shown, and one line says why no more. */
-static void test_short_header(void **state)
-{
-    (void)state;
-    make_qcow2(&s, GIB, 16);
-    set_size(&s, 50);
-    assert_int_equal(run(PASS_HEADER, NULL), 0);
-    assert_file("header/l1_size", "2\n");
-    assert_error("header/refcount_table_offset", EUCLEAN);
-    assert_string_equal(report.problems,
-                        "qcow2: header (72 bytes at offset 0) ends past the end of the file\n");
-}
-
-/* 4 KiB in each of the first two clusters of 64 KiB: once a cluster is known to hold data the rest
- * of it is left out. */
-static void make_raw(void)
-{
-    sample_begin(&s);
-    for (unsigned i = 0; i < 8; i++)
-        put_text(&s, 16 * KIB * i, "x");
-    set_size(&s, MIB);
-}
-
-static void test_measure(void **state)
-{
-    (void)state;
-    make_raw();
-    assert_int_equal(run(PASS_MEASURE, NULL), 0);
-    assert_passes(1 << PASS_MEASURE);
-    assert_file("measure/qcow2", "required size: 458752\nfully allocated size: 1376256\n");
-    /* Where nothing could be left out, it knows what a scan tells. */
-    sample_begin(&s);
-    set_size(&s, MIB);
-    assert_int_equal(run(PASS_MEASURE, NULL), 0);
-    assert_passes(1 << PASS_MEASURE | 1 << PASS_SCAN);
-    assert_file("allocated_size", "0\n");
-}
-
-static void test_scan(void **state)
-{
-    (void)state;
-    make_raw();
-    assert_int_equal(run(PASS_SCAN, NULL), 0);
-    assert_passes(1 << PASS_MEASURE | 1 << PASS_SCAN);
-    assert_file("allocated_size", "32768\n");
-    assert_file("measure/qcow2", "required size: 458752\nfully allocated size: 1376256\n");
-}
-
-static void test_allocated(void **state)
-{
-    (void)state;
-    make_qcow2(&s, 10 * 65536, 16);
-    put_be(&s, 65536, 8, 4 * 65536);
-    put_be(&s, 4 * 65536, 8, 16 * 65536);
-    put_be(&s, 4 * 65536 + 8, 8, Q_ZERO);
-    put_be(&s, 4 * 65536 + 9 * 8, 8, Q_COMPRESSED | 1);
-    assert_int_equal(run(PASS_SCAN, NULL), 0);
-    assert_file("allocated_size", "131072\n");
-    assert_file("measure/qcow2",
-                "required size: 458752\nfully allocated size: 983040\nbitmaps size: 0\n");
-}
-
-/* A bad header: the format keeps its name, the rest says why not, and the report says it in words.
- */
-static void test_bad_header(void **state)
-{
-    (void)state;
-    make_qcow2(&s, GIB, 16);
-    put_be(&s, Q_CLUSTER_BITS, 4, 8);
-    assert_int_equal(run(PASS_HEADER, NULL), 0);
-    assert_file("format", "qcow2\n");
-    assert_file("candidates", "qcow2 0 accepted\n");
-    assert_error("virtual_size", EUCLEAN);
-    assert_error("measure/raw", EUCLEAN);
-    assert_string_equal(report.problems, "qcow2: cluster_bits 8 is not between 9 and 21\n");
-    assert_int_equal(run(PASS_SCAN, NULL), 0);
-    assert_error("allocated_size", EUCLEAN);
-    assert_error("measure/qcow2", EUCLEAN);
-}
-
-/* A bad table: the header pass does not see it. */
-static void test_bad_table(void **state)
-{
-    (void)state;
-    make_qcow2(&s, GIB, 16);
-    put_be(&s, 65536, 8, 4 * 65536 + 512);
-    assert_int_equal(run(PASS_HEADER, NULL), 0);
-    assert_file("virtual_size", "1073741824\n");
-    assert_string_equal(report.problems, "");
-    assert_int_equal(run(PASS_MEASURE, NULL), 0);
-    assert_error("measure/qcow2", EUCLEAN);
-    assert_non_null(strstr(report.problems, "L2 table offset"));
-    assert_int_equal(run(PASS_SCAN, NULL), 0);
-    assert_error("allocated_size", EUCLEAN);
-}
-
-/*
- * An entry that breaks the rules in a target cluster that counts already: it makes the full walk
- * fail, and measure/ says the same whichever pass it comes from.
- */
-static void test_same_answer(void **state)
-{
-    static const char answer[] =
-        "required size: 393216\nfully allocated size: 393216\nbitmaps size: 0\n";
-
-    (void)state;
-    make_qcow2(&s, 65536, 12);
-    put_be(&s, 4096, 8, 4 * 4096);
-    put_be(&s, 4 * 4096, 8, 16 * 4096);
-    put_be(&s, 4 * 4096 + 8, 8, 17 * 4096 + 512);
-    assert_int_equal(run(PASS_MEASURE, NULL), 0);
-    assert_file("measure/qcow2", answer);
-    assert_false(file("allocated_size")->seen);
-    assert_int_equal(run(PASS_SCAN, NULL), 0);
-    assert_file("measure/qcow2", answer);
-    assert_error("allocated_size", EUCLEAN);
-}
-
-static void test_given(void **state)
-{
-    (void)state;
-    make_qcow2(&s, GIB, 16);
-    assert_int_equal(run(PASS_HEADER, &raw_driver), 0);
-    assert_file("format", "raw\n");
-    assert_file("virtual_size", "8388608\n");
-    assert_error("subformat", ENOENT);
-    assert_file("candidates", "qcow2 0 the format was given as raw\n");
-    assert_int_equal(run(PASS_HEADER, &vhd_driver), 0);
-    assert_file("format", "vpc\n");
-    assert_error("virtual_size", EUCLEAN);
-}
-
-/* Nobody takes it any more: the pass ends at once. */
-static void test_emit_fails(void **state)
-{
-    size_t count = 0;
-
-    (void)state;
-    make_raw();
-    stop_after = 2;
-    assert_int_equal(run(PASS_HEADER, NULL), -EPIPE);
-    for (size_t i = 0; i < NODES_MAX; i++)
-        count += emitted[i].seen;
-    assert_int_equal(count, 2);
-}
-
-static void test_no_session(void **state)
-{
-    int fd = s.fd;
-
-    (void)state;
-    s.fd = -1;
-    assert_int_equal(run(PASS_HEADER, NULL), -EBADF);
-    assert_passes(0);
-    assert_string_equal(report.problems, "");
-    assert_int_equal(report.bytes_read, 0);
-    s.fd = fd;
+    place = (struct place){.set = 3, .node = node_by_path("measure/qcow")};
+    assert_true(task_may_yield(&task, &place));
+    place = (struct place){.set = 3, .node = node_by_path("measure/luks")};
+    assert_false(task_may_yield(&task, &place));
+    place = (struct place){.set = 3, .node = node_by_path("references/#/kind")};
+    assert_false(task_may_yield(&task, &place));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_may_tell),     cmocka_unit_test(test_may_tell_of_a_set),
-        cmocka_unit_test(test_sets),         cmocka_unit_test(test_data),
-        cmocka_unit_test(test_header),       cmocka_unit_test(test_measure),
-        cmocka_unit_test(test_scan),         cmocka_unit_test(test_allocated),
-        cmocka_unit_test(test_bad_header),   cmocka_unit_test(test_bad_table),
-        cmocka_unit_test(test_same_answer),  cmocka_unit_test(test_given),
-        cmocka_unit_test(test_emit_fails),   cmocka_unit_test(test_no_session),
-        cmocka_unit_test(test_content),      cmocka_unit_test(test_content_not_opened),
-        cmocka_unit_test(test_short_header),
+        cmocka_unit_test(test_table),     cmocka_unit_test(test_exists),
+        cmocka_unit_test(test_needed),    cmocka_unit_test(test_tasks),
+        cmocka_unit_test(test_may_yield), cmocka_unit_test(test_may_yield_of_a_set),
     };
 
     nodes_begin();
-    return cmocka_run_group_tests(tests, NULL, end);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,7 +17,7 @@ static int end(void **state)
 
 static void test_result(void **state)
 {
-    struct result *r = result_new(-5, "abc", 2);
+    struct result *r = result_new(-5, "abc", 2, 0);
 
     (void)state;
     assert_int_equal(r->references, 1);
@@ -30,21 +30,24 @@ static void test_result(void **state)
     result_drop(r);
     assert_null(result_hold(NULL));
     result_drop(NULL);
-    r = result_new(0, NULL, 0);
+    r = result_new(0, NULL, 0, 0);
     assert_int_equal(r->length, 0);
     result_drop(r);
 }
 
 static struct place at(const char *path, uint32_t number)
 {
-    return (struct place){.number = number, .node = node_by_path(path)};
+    const struct node *node = node_by_path(path);
+
+    return node->is_numbered ? (struct place){.number = number, .node = node}
+                             : (struct place){.set = number, .node = node};
 }
 
 static int keep(struct results *to, const char *path, uint32_t number, const char *text)
 {
     const struct place place = at(path, number);
 
-    return results_put(to, &place, result_new(0, text, strlen(text)));
+    return results_put(to, &place, result_new(0, text, strlen(text), 0));
 }
 
 static void assert_text(const char *path, uint32_t number, const char *text)
@@ -147,7 +150,7 @@ static void fail_at(struct results *to, const char *path, int error)
 {
     const struct place place = at(path, 0);
 
-    assert_int_equal(results_put(to, &place, result_new(error, NULL, 0)), 0);
+    assert_int_equal(results_put(to, &place, result_new(error, NULL, 0, 0)), 0);
 }
 
 static void test_move_errors(void **state)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Text that grows, up to its limit, and lines that are added once. */
 #include "fs/tree/text.h"
+#include "fs/tree/limits.h"
 
 #include <errno.h>
 #include <stdlib.h>

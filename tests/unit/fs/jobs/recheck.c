@@ -4,20 +4,21 @@
 
 static int told; /* by the look; 1: nothing was */
 
-static void look(void *context, const struct wire_answer *a, int fd)
+static const struct views *take_recheck(void *context, const struct wire_answer *a, int fd)
 {
     (void)context;
     assert_int_equal(fd, -1);
     told = a->status;
+    return NULL;
 }
 
 static void ask(struct reader *reader)
 {
-    *reader = (struct reader){.waiter = {.resume = resume_reader}};
-    jobs.looked = look;
+    *reader = (struct reader){.waiter = {.views = &views, .resume = resume_reader}};
+    jobs.config.rechecked = take_recheck;
     told = 1;
-    jobs_look(&jobs);
-    jobs_wait_look(&jobs, &reader->waiter);
+    jobs_recheck(&jobs);
+    jobs_wait_recheck(&jobs, &reader->waiter);
     settle();
     assert_waits(reader);
     assert_false(jobs_are_idle(&jobs));
@@ -26,19 +27,19 @@ static void ask(struct reader *reader)
 /* The next request is to look. */
 static void assert_asked(void)
 {
-    assert_request(WIRE_LOOK, PASS_DIRECTORY);
+    assert_request(WIRE_RECHECK, PASS_NONE);
     assert_no_request();
 }
 
 static void test_answer(void **state)
 {
-    static struct reader first, second = {.waiter = {.resume = resume_reader}};
+    static struct reader first, second = {.waiter = {.views = &views, .resume = resume_reader}};
 
     (void)state;
     ask(&first);
-    jobs_wait_look(&jobs, &second.waiter);
+    jobs_wait_recheck(&jobs, &second.waiter);
     assert_asked();
-    answer(WIRE_LOOKED, 0, -ENOENT, -1);
+    answer(WIRE_RECHECKED, 0, -ENOENT, -1);
     settle();
     assert_int_equal(told, -ENOENT);
     assert_resumed(&first, 0);
@@ -52,7 +53,7 @@ static void test_no_answer(void **state)
 
     (void)state;
     ask(&reader);
-    reader.waiter.since -= JOBS_LOOK_MS - 50;
+    reader.waiter.since -= JOBS_RECHECK_MS - 50;
     run_for(20);
     assert_waits(&reader);
     run_for(100);
@@ -62,13 +63,13 @@ static void test_no_answer(void **state)
 
 static void test_leave(void **state)
 {
-    static struct reader first, second = {.waiter = {.resume = resume_reader}};
+    static struct reader first, second = {.waiter = {.views = &views, .resume = resume_reader}};
 
     (void)state;
     ask(&first);
-    jobs_wait_look(&jobs, &second.waiter);
+    jobs_wait_recheck(&jobs, &second.waiter);
     jobs_leave(&jobs, &first.waiter);
-    answer(WIRE_LOOKED, 0, -EALREADY, -1);
+    answer(WIRE_RECHECKED, 0, -EALREADY, -1);
     settle();
     assert_waits(&first);
     assert_resumed(&second, 0);

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The measure and scan passes. */
+#include "measures.h"
+
+#include "formats/image.h"
+
+enum {
+    PROGRESS_EXTENTS = 4096, /* asking the clock for each extent would take longer than the walk */
+    PROGRESS_STEPS = 512,    /* of the disk */
+};
+
+/* A walk over the extents. */
+struct walk {
+    struct findings *findings;
+    const struct pass_sink *sink;
+    bool all;                    /* skips nothing */
+    bool skipped;                /* it has skipped extents */
+    struct target_counts counts; /* by row of targets[] */
+    uint64_t allocated;          /* guest bytes */
+    uint64_t next_progress;      /* at this offset */
+    unsigned extents;            /* until then at most */
+};
+
+/* Begins the counters of the option set's target, or of all targets. */
+static void begin_counts(struct walk *w)
+{
+    const struct findings *f = w->findings;
+
+    target_counts_begin(&w->counts);
+    for (size_t i = 0; targets[i]; i++)
+        if (!f->set || f->set->target == targets[i])
+            target_counts_want(&w->counts, i, targets[i], findings_options(f, targets[i]),
+                               f->disk.virtual_size);
+}
+
+/* Reports the progress every so many extents, and every so many bytes. 0 or the sink's -errno. */
+static int report_progress(struct walk *w, uint64_t done)
+{
+    uint64_t total = w->findings->disk.virtual_size;
+
+    if (w->extents-- && done < w->next_progress)
+        return 0;
+    w->extents = PROGRESS_EXTENTS;
+    w->next_progress = done + total / PROGRESS_STEPS;
+    return w->sink->progress ? w->sink->progress(w->sink->context, done, total) : 0;
+}
+
+/* Feeds all consumers of allocation from one stream. 0 or -errno. */
+static int scan(struct walk *w)
+{
+    struct findings *f = w->findings;
+    uint64_t least = f->set ? 0 : MEASURED_UNIT;
+    struct extents stream;
+    struct extent extent;
+    int more;
+
+    begin_counts(w);
+    w->allocated = w->next_progress = w->extents = 0;
+    if (f->set && !w->counts.used) /* the size does not depend on the data */
+        return 0;
+    extents_begin(&stream, &f->disk, 0);
+    while ((more = extents_next(&stream, &extent)) == 1) {
+        int error = report_progress(w, extent.offset);
+        uint64_t counted;
+
+        if (error)
+            return error;
+        if (extent.kind != EXTENT_DATA)
+            continue;
+        w->allocated += extent.length;
+        counted = target_counts_add(&w->counts, least, &extent);
+        if (!w->all)
+            extents_skip(&stream, counted);
+    }
+    w->skipped = stream.skipped;
+    return more;
+}
+
+static int bitmaps_size(struct findings *f, const struct target *target, struct measured *m)
+{
+    const struct target_options *options = findings_options(f, target);
+    int found = 0;
+
+    if (target->keeps_bitmaps && target->keeps_bitmaps(options) && f->disk.driver->bitmaps_size)
+        found = f->disk.driver->bitmaps_size(&f->disk, options->cluster_size, &m->bitmaps);
+    m->has_bitmaps = found == 1;
+    return found < 0 ? found : 0;
+}
+
+static int compute_size(struct findings *f, const struct target *target,
+                        const struct target_counts *counts, struct measured *m)
+{
+    uint64_t touched[TARGET_UNITS_MAX] = {0};
+    struct reason why;
+    int error;
+
+    if (counts)
+        target_counts_get(counts, target_row(target), touched);
+    error =
+        target->size(findings_options(f, target), f->disk.virtual_size, touched, &m->size, &why);
+    if (error)
+        return image_fail(f->disk.img, -error, "%s: as a %s image: %s", f->disk.driver->name,
+                          target->name, why.words);
+    return bitmaps_size(f, target, m);
+}
+
+/* Computes the sizes of the files in measure/ of these passes; counts: NULL where there are none.
+ */
+static void compute(struct findings *f, unsigned set_of_passes, int error,
+                    const struct target_counts *counts)
+{
+    const struct node *directory = node_by_path("measure");
+
+    f->measured = f->room.measured;
+    for (const struct node *n = directory; n->path; n++) {
+        struct measured *m = n->target ? &f->room.measured[target_row(n->target)] : NULL;
+
+        if (n->parent != directory || !findings_yield(f, n) ||
+            !(set_of_passes & PASS_BIT(n->pass)) || m->is_computed)
+            continue;
+        m->is_computed = true;
+        m->error = error ? error : compute_size(f, n->target, counts, m);
+    }
+}
+
+void measures_compute(struct findings *f, enum pass_id pass, int error)
+{
+    compute(f, PASS_BIT(pass), error, NULL);
+}
+
+/* What makes a walk over all extents fail need not concern measure/: its files are the same
+ * whichever pass they come from. */
+static void run(struct findings *f, const struct pass_sink *sink, bool all)
+{
+    struct walk w = {.findings = f, .sink = sink, .all = all};
+    int scan_error = f->open_error ? f->open_error : scan(&w), measure_error = scan_error;
+    bool scanned_all = !w.skipped;
+
+    f->scan = &f->room.scan;
+    f->room.scan = (struct scan_findings){.error = scan_error, .allocated = w.allocated};
+    if (all && scan_error && !f->open_error) {
+        w.all = false;
+        measure_error = scan(&w);
+    }
+    if (!scanned_all && !f->set)
+        f->yields &= ~PASS_BIT(PASS_SCAN);
+    compute(f, PASS_BIT(PASS_MEASURE), measure_error, &w.counts);
+    compute(f, PASS_BIT(PASS_SCAN), scan_error, &w.counts);
+}
+
+void measures_run(struct findings *f, const struct pass_sink *sink)
+{
+    run(f, sink, false);
+}
+
+void measures_run_all(struct findings *f, const struct pass_sink *sink)
+{
+    run(f, sink, true);
+}
