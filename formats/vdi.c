@@ -2,10 +2,10 @@
 /*
  * vdi: VirtualBox disk image, version 1.1. Little endian.
  *
- * A header of 512 bytes, a map (bmap) of 4 bytes a block, and blocks of 1 MiB, each behind its
- * extra bytes, of which there are none in practice. A static image has all of its blocks from the
- * beginning on: what they hold is what the host has there. A differencing image has whole blocks,
- * too; it names its parent by UUIDs alone.
+ * A header of 512 bytes, a block map (bmap) with 4 bytes for each block, and blocks of 1 MiB, each
+ * preceded by block_extra bytes, in practice none. In a static image all blocks are allocated from
+ * the start; holes of the host file then are zeros. A differencing image also stores whole blocks;
+ * it names its parent by UUIDs only.
  */
 #include <errno.h>
 
@@ -34,7 +34,7 @@ enum {
     UUID_LAST_SNAP = 408,
     UUID_LINK = 424,
     UUID_PARENT = 440,
-    FIELDS_END = 456, /* of what every header has; header_size tells of more */
+    FIELDS_END = 456, /* of those in every header; a larger header_size has the LCHS fields */
     LCHS_END = 472,
 
     TYPE_DYNAMIC = 1,
@@ -52,23 +52,23 @@ enum {
 #define SIGNATURE_MAGIC "\x7f\x10\xda\xbe"
 #define BLOCK           (UINT64_C(1) << 20)
 
-/* Entries from here on have no block: 0xfffffffe is zeros, 0xffffffff is free: what the parent has,
- * or, without one, zeros. */
+/* Entries without a block: from NO_BLOCK on. 0xfffffffe is a block of zeros; 0xffffffff is not
+ * allocated: it reads from the parent, or as zeros without one. */
 #define NO_BLOCK   UINT32_C(0xfffffffe)
 #define FREE_BLOCK UINT32_MAX
 
-/* As many as fit in a map of 2 GiB less a sector: qemu's limit, and with it that of the disk. */
+/* qemu's limit: the entries of a map of 2 GiB less a sector. It also limits the disk's size. */
 #define BLOCKS_MAX UINT32_C(0x1fffff80)
 
 struct vdi {
-    uint64_t data; /* where block 0 stands in the file, with its extra bytes */
-    uint64_t extra;
+    uint64_t data;  /* file offset of block 0 with its extra bytes */
+    uint64_t extra; /* bytes before each block */
     bool is_static;
     struct image_table bmap;
     const uint8_t *header;
 };
 
-static const uint8_t no_uuid[16];
+static const uint8_t null_uuid[16];
 
 static const char *vdi_type_name(uint32_t type)
 {
@@ -79,19 +79,20 @@ static const char *vdi_type_name(uint32_t type)
         return "undo";
     case TYPE_DIFFERENCING:
         return "differencing";
-    default: /* qemu looks for static alone */
+    default: /* as in qemu, which knows only static and dynamic */
         return "dynamic";
     }
 }
 
 static bool vdi_is_uuid_set(const uint8_t *uuid)
 {
-    return memcmp(uuid, no_uuid, UUID_BYTES) != 0;
+    return memcmp(uuid, null_uuid, UUID_BYTES) != 0;
 }
 
 /*
- * The image below, which has no path: uuid_link is the uuid_image that it has, uuid_parent the
- * uuid_last_snap that it had when this image was made (VDICore.h: uuidLinkage, uuidParentModify).
+ * Adds the parent, which has no path, if one of the two UUIDs is set: uuid_link is the parent's
+ * uuid_image, uuid_parent the uuid_last_snap that it had when this image was made (VDICore.h:
+ * uuidLinkage, uuidParentModify).
  */
 static int vdi_open_parent(struct disk *disk, const uint8_t *header)
 {
@@ -106,15 +107,15 @@ static int vdi_open_parent(struct disk *disk, const uint8_t *header)
                                       .format = "vdi",
                                       .path = ""});
     if (type < TYPE_DYNAMIC || type > TYPE_STATIC)
-        image_note(disk->img, "vdi: image type is %u, without a parent; read as dynamic (1)", type);
+        image_note(disk->img, "vdi: image_type %u without a parent is read as dynamic (1)", type);
     return 0;
 }
 
-/* What is not of this version of the format, or not as qemu wants it. */
+/* Checks signature, version, and the units and alignments that are fixed. */
 static int vdi_check_layout(struct image *img, const uint8_t *header)
 {
     if (memcmp(header + SIGNATURE, SIGNATURE_MAGIC, 4) != 0)
-        return image_fail(img, EUCLEAN, "vdi: signature is 0x%08x, not 0xbeda107f",
+        return image_fail(img, EUCLEAN, "vdi: signature 0x%08x is not 0xbeda107f",
                           le32(header + SIGNATURE));
     if (le32(header + HEADER_VERSION) != VERSION_1_1)
         return image_fail(img, ENOTSUP, "vdi: version %u.%u is not 1.1",
@@ -129,14 +130,14 @@ static int vdi_check_layout(struct image *img, const uint8_t *header)
     if (le32(header + SECTOR_SIZE) != SECTOR)
         return image_fail(img, ENOTSUP, "vdi: sector_size %u is not 512",
                           le32(header + SECTOR_SIZE));
-    /* VirtualBox makes no other, qemu takes no other. */
+    /* VirtualBox writes, and qemu accepts, no other size. */
     if (le32(header + BLOCK_SIZE) != BLOCK)
         return image_fail(img, ENOTSUP, "vdi: block_size %u is not 1048576",
                           le32(header + BLOCK_SIZE));
     return 0;
 }
 
-/* The size of the disk, and a map that covers it. */
+/* Checks the disk's size, and that the block map covers it. */
 static int vdi_check_size(struct image *img, const uint8_t *header)
 {
     uint64_t size = le64(header + DISK_SIZE), most = BLOCKS_MAX * BLOCK;
@@ -150,18 +151,18 @@ static int vdi_check_size(struct image *img, const uint8_t *header)
                           BLOCKS_MAX);
     if (size > blocks * BLOCK)
         return image_fail(img, EUCLEAN,
-                          "vdi: %u blocks of 1 MiB do not cover the disk of %llu bytes", blocks,
-                          (unsigned long long)size);
+                          "vdi: blocks_in_image %u (of 1 MiB) does not cover disk_size %llu",
+                          blocks, (unsigned long long)size);
     return 0;
 }
 
-/* Fills in what the checked header says. The file must hold the map: what is missing of it would
- * read as block 0. */
+/* Takes over the checked header. The file must hold the whole block map: entries past its end would
+ * read as 0, which is a block. */
 static int vdi_open_layout(struct disk *disk, struct vdi *vdi, const uint8_t *header)
 {
     uint32_t type = le32(header + IMAGE_TYPE);
 
-    /* Odd sizes are made by VBoxManage convertfromraw; VirtualBox and qemu round them up. */
+    /* VBoxManage convertfromraw writes odd sizes; VirtualBox and qemu round them up. */
     checked_round_up(le64(header + DISK_SIZE), SECTOR, &disk->virtual_size);
     disk->told_at_once = BLOCK;
     disk->subformat = vdi_type_name(type);
@@ -196,13 +197,13 @@ static int vdi_open(struct disk *disk)
     return vdi_open_layout(disk, vdi, header);
 }
 
-/* What an entry without a block tells. */
+/* The kind of extent that an entry without a block is. */
 static enum extent_kind vdi_empty_kind(const struct disk *disk, uint32_t entry)
 {
     return disk->backing_reference && entry == FREE_BLOCK ? EXTENT_HOLE : EXTENT_ZERO;
 }
 
-/* Entries from the first on that have no block and tell the same, as that does. */
+/* Counts the entries from the first on that have no block and are of the same kind. */
 static uint64_t vdi_empty_run(const struct disk *disk, const uint8_t *bmap, uint64_t count)
 {
     enum extent_kind kind = vdi_empty_kind(disk, le32(bmap));
@@ -214,7 +215,7 @@ static uint64_t vdi_empty_run(const struct disk *disk, const uint8_t *bmap, uint
     return n;
 }
 
-/* Entries that have a block; contiguous: behind each other in the file. */
+/* Counts the entries from the first on that have a block; contiguous: only adjacent blocks. */
 static uint64_t vdi_data_run(const uint8_t *bmap, uint64_t count, bool contiguous)
 {
     uint64_t first = le32(bmap), n = 1;
@@ -245,32 +246,30 @@ static int vdi_extent_at(struct disk *disk, uint64_t offset, unsigned want, stru
         extent->length = vdi_empty_run(disk, bmap, count) * BLOCK - within;
         return 0;
     }
-    /* Extra bytes stand between the blocks. */
+    /* With extra bytes between them, blocks are never contiguous. */
     run = contiguous && vdi->extra ? 1 : vdi_data_run(bmap, count, contiguous);
     extent->kind = EXTENT_DATA;
     extent->length = run * BLOCK - within;
-    /* At most 2^32 blocks of less than 2^33 bytes: it fits. */
+    /* No overflow: at most 2^32 blocks of less than 2^33 bytes. */
     extent->host = vdi->data + entry * (vdi->extra + BLOCK) + vdi->extra + within;
     extent->flags = vdi->is_static ? EXTENT_HOST_HOLES : 0;
     return 0;
 }
 
-/* Whether the UUID that this image tells of its parent is the one that the parent has. One that is
- * not set tells nothing. */
-static int vdi_check_uuid(struct disk *disk, const char *name, const uint8_t *told,
-                          const char *parents_name, const uint8_t *has)
+/* Whether a UUID of the parent is the one that this image expects, in the field called name. All
+ * are right if that is not set. */
+static int vdi_check_uuid(struct disk *disk, const char *name, const uint8_t *expected,
+                          const char *parents_name, const uint8_t *actual)
 {
     char words[2][UUID_TEXT];
 
-    if (!vdi_is_uuid_set(told) || memcmp(told, has, UUID_BYTES) == 0)
+    if (!vdi_is_uuid_set(expected) || memcmp(expected, actual, UUID_BYTES) == 0)
         return 0;
-    field_guid(NULL, has, UUID_BYTES, words[0], UUID_TEXT);
-    field_guid(NULL, told, UUID_BYTES, words[1], UUID_TEXT);
-    return image_fail(
-        disk->img, EUCLEAN,
-        "vdi: %s of the parent is %s, not %s, which %s says; -o any-parent takes it all "
-        "the same",
-        parents_name, words[0], words[1], name);
+    field_guid(NULL, actual, UUID_BYTES, words[0], UUID_TEXT);
+    field_guid(NULL, expected, UUID_BYTES, words[1], UUID_TEXT);
+    return image_fail(disk->img, EUCLEAN,
+                      "vdi: %s of the parent is %s, but %s is %s; -o any-parent accepts it anyway",
+                      parents_name, words[0], name, words[1]);
 }
 
 static int vdi_check_parent(struct disk *disk, struct disk *parent)
@@ -280,7 +279,7 @@ static int vdi_check_parent(struct disk *disk, struct disk *parent)
 
     if (parent->driver != &vdi_driver)
         return image_fail(disk->img, EUCLEAN,
-                          "vdi: the parent is %s, not vdi; -o any-parent takes it all the same",
+                          "vdi: the parent is %s, not vdi; -o any-parent accepts it anyway",
                           parent->driver->name);
     error = vdi_check_uuid(disk, "uuid_link", vdi->header + UUID_LINK, "uuid_image",
                            parents->header + UUID_IMAGE);
@@ -315,14 +314,14 @@ static const struct field header_fields[] = {
     {"uuid_last_snap", UUID_LAST_SNAP, UUID_BYTES, field_guid, NULL},
     {"uuid_link", UUID_LINK, UUID_BYTES, field_guid, NULL},
     {"uuid_parent", UUID_PARENT, UUID_BYTES, field_guid, NULL},
-    /* The geometry that the BIOS shows: VirtualBox alone writes it. */
+    /* The geometry that the guest's BIOS reports. Only VirtualBox writes it. */
     {"lchs_cylinders", 456, 4, field_le, NULL},
     {"lchs_heads", 460, 4, field_le, NULL},
     {"lchs_sectors", 464, 4, field_le, NULL},
     {"lchs_sector_size", 468, 4, field_le, NULL},
 };
 
-/* The header's own size counts from that field on; of what it says only this much is believed. */
+/* header_size counts from its own field on. Only its values between the two known sizes matter. */
 static int vdi_find_header(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
     const uint8_t *header;
