@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Content: what the guest finds at the start of its disk. MBR (446 bytes of code, four entries,
- * 0x55 0xaa), GPT (UEFI 2.10, section 5), ISO 9660 (ECMA-119, section 8), LUKS.
+ * Content: what the guest finds at the start of its disk. MBR (446 bytes of code, four entries, the
+ * signature 0x55 0xaa), GPT (UEFI 2.10, section 5), ISO 9660 (ECMA-119, section 8), LUKS. MBR and
+ * GPT are little endian; ISO 9660 has most numbers in both byte orders.
  */
 #include "content.h"
 
@@ -35,9 +36,10 @@ enum {
     ISO_OFFSET = 16 * 2048,
     ISO_BYTES = 2048,
 
-    /* What all of these are looked for in; and what is zeros in no disk that holds something: the
-     * last that file systems leave for others is 64 KiB, of btrfs and UFS. */
-    START_BYTES = ISO_OFFSET + ISO_BYTES,
+    START_BYTES = ISO_OFFSET + ISO_BYTES, /* contains all of these structures */
+
+    /* A disk is empty if this much is zeros. No file system leaves as much unused at its start: the
+     * most are 64 KiB, of btrfs and UFS. */
     EMPTY_BYTES = 128 << 10,
 };
 
@@ -45,11 +47,11 @@ enum {
 #define ISO_IDENTIFIER "CD001"
 #define LUKS_MAGIC     "LUKS\xba\xbe"
 
-/* Whether at least one entry is used, and none of the used ones has a boot indicator that is none:
- * the boot sector of a file system has code or text there. */
+/* Whether at least one entry is used, and all used ones have a valid boot indicator. The boot
+ * sector of a file system has the same signature, but code or text in place of entries. */
 static bool is_mbr(const uint8_t *sector)
 {
-    bool any = false;
+    bool has_partition = false;
 
     if (sector[MBR_SIGNATURE] != 0x55 || sector[MBR_SIGNATURE + 1] != 0xaa)
         return false;
@@ -60,9 +62,9 @@ static bool is_mbr(const uint8_t *sector)
             continue;
         if (entry[ENTRY_BOOT_INDICATOR] & ~BOOTABLE)
             return false;
-        any = true;
+        has_partition = true;
     }
-    return any;
+    return has_partition;
 }
 
 static bool is_iso(const uint8_t *start)
@@ -70,16 +72,16 @@ static bool is_iso(const uint8_t *start)
     return memcmp(start + ISO_OFFSET + 1, ISO_IDENTIFIER, 5) == 0;
 }
 
-/* The sector size: that at which the first header is found; 0: there is none. */
-static size_t gpt_sector(const uint8_t *start)
+/* Returns the sector size for which there is a header in sector 1; 0: for none. */
+static size_t gpt_sector_size(const uint8_t *start)
 {
     if (memcmp(start + SECTOR, GPT_SIGNATURE, 8) == 0)
         return SECTOR;
     return memcmp(start + SECTOR_4K, GPT_SIGNATURE, 8) == 0 ? SECTOR_4K : 0;
 }
 
-/* Whether all of the disk's first EMPTY_BYTES are zeros; start has room for them, and the first
- * START_BYTES. 1, 0 or -errno. */
+/* Whether the disk's first EMPTY_BYTES are zeros. start has room for them, and holds the first
+ * START_BYTES. Returns 1, 0 or -errno. */
 static int is_empty(struct disk *disk, uint8_t *start)
 {
     int error;
@@ -90,27 +92,27 @@ static int is_empty(struct disk *disk, uint8_t *start)
     return error ? error : are_zeros(start, EMPTY_BYTES);
 }
 
-/* What the disk begins with; NULL: nothing of the known. */
-static const char *name_of(const uint8_t *start)
+/* Returns the name of the content; NULL: not known. */
+static const char *content_name(const uint8_t *start)
 {
     if (is_iso(start))
         return "iso9660";
-    if (gpt_sector(start))
+    if (gpt_sector_size(start))
         return "gpt";
     if (memcmp(start, LUKS_MAGIC, 6) == 0)
         return "luks";
     return is_mbr(start) ? "mbr" : NULL;
 }
 
-/* Whether a header stands at offset of the disk; bytes are then it. 1, 0 or -errno. */
-static int find_gpt_at(struct disk *disk, uint64_t offset, uint8_t *bytes)
+/* Reads a header at that offset of the disk. Returns 1, 0 (there is none) or -errno. */
+static int gpt_read_header(struct disk *disk, uint64_t offset, uint8_t *bytes)
 {
     int error = disk_read(disk, offset, bytes, GPT_HEADER_BYTES);
 
     return error ? error : memcmp(bytes, GPT_SIGNATURE, 8) == 0;
 }
 
-/* The last whole sector of that size. False: there is none. */
+/* Sets *offset to the last whole sector of that size. Returns false if there is none. */
 static bool last_sector(const struct disk *disk, uint64_t sector, uint64_t *offset)
 {
     *offset = disk->virtual_size / sector * sector - sector;
@@ -118,31 +120,31 @@ static bool last_sector(const struct disk *disk, uint64_t sector, uint64_t *offs
 }
 
 /*
- * The backup is where the first header says (behind itself), or else in the last sector, where it
- * ought to be. Where there is no first header, either sector size may be that of the disk, a sector
- * that cannot be read is not one, and layers below are not asked. 1, 0 or -errno.
+ * Reads the backup header: at the AlternateLBA of the first header, if that is behind the header,
+ * or else in the last sector, where it belongs. Without a first header, tries both sector sizes and
+ * ignores read errors; an image with a backing image is not searched then. Returns 1, 0 or -errno.
  */
-static int find_gpt_backup(struct disk *disk, const uint8_t *start, uint8_t *bytes)
+static int gpt_read_backup(struct disk *disk, const uint8_t *start, uint8_t *bytes)
 {
-    size_t sector = gpt_sector(start);
+    size_t sector = gpt_sector_size(start);
     uint64_t offset, last;
     int found;
 
     if (!sector && disk->backing_reference)
         return 0;
     if (!sector)
-        return (last_sector(disk, SECTOR, &offset) && find_gpt_at(disk, offset, bytes) == 1) ||
-               (last_sector(disk, SECTOR_4K, &offset) && find_gpt_at(disk, offset, bytes) == 1);
+        return (last_sector(disk, SECTOR, &offset) && gpt_read_header(disk, offset, bytes) == 1) ||
+               (last_sector(disk, SECTOR_4K, &offset) && gpt_read_header(disk, offset, bytes) == 1);
     if (!last_sector(disk, sector, &last) || last <= sector)
         return 0;
     if (!checked_mul(le64(start + sector + GPT_ALTERNATE_LBA), sector, &offset) ||
         offset <= sector || offset > last)
         offset = last;
-    found = find_gpt_at(disk, offset, bytes);
-    return found == 0 && offset != last ? find_gpt_at(disk, last, bytes) : found;
+    found = gpt_read_header(disk, offset, bytes);
+    return found == 0 && offset != last ? gpt_read_header(disk, last, bytes) : found;
 }
 
-/* found: 1, 0 or -errno. */
+/* found: 1, 0 (the structure is not there) or -errno. */
 static struct header_found section(int found, const uint8_t *bytes, size_t length)
 {
     if (found != 1)
@@ -159,7 +161,7 @@ int content_detect(struct disk *disk, struct content *content)
 
     if (error)
         return error;
-    content->name = name_of(start);
+    content->name = content_name(start);
     if (!content->name) {
         int empty = is_empty(disk, start);
 
@@ -167,11 +169,11 @@ int content_detect(struct disk *disk, struct content *content)
             return empty;
         content->name = empty ? "empty" : "unknown";
     }
-    sector = gpt_sector(start);
+    sector = gpt_sector_size(start);
     content->sections[CONTENT_MBR] = section(is_mbr(start), start, SECTOR);
     content->sections[CONTENT_GPT] = section(sector != 0, start + sector, GPT_HEADER_BYTES);
     content->sections[CONTENT_GPT_BACKUP] =
-        section(find_gpt_backup(disk, start, backup), backup, GPT_HEADER_BYTES);
+        section(gpt_read_backup(disk, start, backup), backup, GPT_HEADER_BYTES);
     content->sections[CONTENT_ISO9660] = section(is_iso(start), start + ISO_OFFSET, ISO_BYTES);
     return 0;
 }
@@ -209,7 +211,7 @@ static const struct field gpt_fields[] = {
     {"PartitionEntryArrayCRC32", 88, 4, field_le, NULL},
 };
 
-/* Numbers stand in both orders; the little endian ones are shown. */
+/* Of numbers in both byte orders, the little-endian one. */
 static const struct field iso_fields[] = {
     {"volume_descriptor_type", 0, 1, field_le, NULL},
     {"standard_identifier", 1, 5, field_text, NULL},

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Detection: every signature of every format is compared, the driver confirms, and the first one
- * confirmed wins. The others that match are kept as candidates with the reason why they did not.
+ * Detection: compares every signature of every format and asks the driver to confirm a match. The
+ * first confirmed signature is accepted. The other matches are candidates with the reason why they
+ * are not.
  */
 #include "detect.h"
 
@@ -10,7 +11,8 @@
 
 #include "formats/image.h"
 
-/* Whether the bytes of the signature stand where they should. 1, 0 or -errno. */
+/* Whether the file has the signature. Sets *offset to its offset from the start of the file.
+ * Returns 1, 0 or -errno. */
 static int signature_matches(struct image *img, const struct signature *s, uint64_t *offset)
 {
     const uint8_t *bytes;
@@ -30,30 +32,30 @@ static int signature_matches(struct image *img, const struct signature *s, uint6
                        memcmp(bytes + IMAGE_TAIL_BYTES - s->offset, s->magic, s->length) == 0;
 }
 
-/* Notes a match that the driver confirmed, or did not: then why says why not. */
+/* Adds a match. If the driver did not confirm it, why has the reason. */
 static void add_candidate(struct detection *d, const struct format_driver *driver, uint64_t offset,
-                          bool confirmed, const struct reason *why)
+                          bool is_confirmed, const struct reason *why)
 {
     const struct candidate *winner = NULL;
     struct candidate *c = &d->candidates[d->count];
 
     for (size_t i = 0; i < d->count; i++)
-        if (d->candidates[i].accepted)
+        if (d->candidates[i].is_accepted)
             winner = &d->candidates[i];
-    /* Not enough by itself, but part of the format that was found: a dynamic VHD ends with a
-     * footer. */
-    if (!confirmed && winner && winner->driver == driver)
+    /* A second signature of the accepted format is no candidate of its own: a dynamic VHD begins
+     * and ends with a footer. */
+    if (!is_confirmed && winner && winner->driver == driver)
         return;
     if (d->count == CANDIDATES_MAX)
         return;
-    *c = (struct candidate){driver, offset, confirmed, confirmed && !winner, *why};
-    if (confirmed && winner)
+    *c = (struct candidate){driver, offset, is_confirmed, is_confirmed && !winner, *why};
+    if (is_confirmed && winner)
         snprintf(c->why.words, sizeof c->why.words, "%s at offset %llu comes first",
                  winner->driver->name, (unsigned long long)winner->offset);
     d->count++;
 }
 
-static int ask_signature(struct image *img, struct detection *d, const struct format_driver *driver,
+static int try_signature(struct image *img, struct detection *d, const struct format_driver *driver,
                          const struct signature *s)
 {
     struct reason why = {""};
@@ -76,13 +78,13 @@ static int ask_signature(struct image *img, struct detection *d, const struct fo
     return 0;
 }
 
-/* Asks all formats but the last, raw, for their signatures with that anchor. */
-static int ask_formats(struct image *img, struct detection *d, enum anchor anchor)
+/* Tries all signatures with that anchor. The last format, raw, has none. */
+static int try_formats(struct image *img, struct detection *d, enum anchor anchor)
 {
     for (const struct format_driver *const *f = formats; f[1]; f++)
         for (const struct signature *s = (*f)->signatures; s < (*f)->signatures + FORMAT_SIGNATURES;
              s++) {
-            int error = s->magic && s->anchor == anchor ? ask_signature(img, d, *f, s) : 0;
+            int error = s->magic && s->anchor == anchor ? try_signature(img, d, *f, s) : 0;
 
             if (error)
                 return error;
@@ -90,8 +92,8 @@ static int ask_formats(struct image *img, struct detection *d, enum anchor ancho
     return 0;
 }
 
-/* Adds what the name of a raw file tells of it. */
-static void ask_names(struct detection *d, const char *name)
+/* Adds the formats whose files have names like that of this raw file. */
+static void add_names(struct detection *d, const char *name)
 {
     struct reason why = {""};
 
@@ -100,13 +102,13 @@ static void ask_names(struct detection *d, const char *name)
             add_candidate(d, *f, 0, false, &why);
 }
 
-/* The accepted candidate's format; where there is none, raw. */
-static void decide(struct detection *d)
+/* Sets the format of the accepted candidate, or raw. */
+static void set_format(struct detection *d)
 {
     const struct reason none = {""};
 
     for (size_t i = 0; i < d->count; i++)
-        if (d->candidates[i].accepted)
+        if (d->candidates[i].is_accepted)
             d->driver = d->candidates[i].driver;
     if (d->driver)
         return;
@@ -114,30 +116,28 @@ static void decide(struct detection *d)
     add_candidate(d, &raw_driver, 0, true, &none);
 }
 
-/* Tells what of a raw file only looked like another format. */
-static void tell_doubts(struct image *img, const struct detection *d)
+/* Reports the signatures of a raw file that were not confirmed. */
+static void note_unconfirmed(struct image *img, const struct detection *d)
 {
-    for (size_t i = 0; i < d->count && d->driver == &raw_driver && !d->candidates[i].accepted; i++)
-        image_note(img, "raw: what looks like %s at offset %llu is not: %s",
+    for (size_t i = 0; i < d->count && d->driver == &raw_driver && !d->candidates[i].is_accepted;
+         i++)
+        image_note(img, "raw: the %s signature at offset %llu is not accepted: %s",
                    d->candidates[i].driver->name, (unsigned long long)d->candidates[i].offset,
                    d->candidates[i].why.words);
 }
 
-/*
- * The format that was given is taken: its first candidate that was confirmed is the accepted one,
- * the others say why they are not.
- */
-static void overrule(struct detection *d, const struct format_driver *given)
+/* Sets the given format. Its first confirmed candidate becomes the accepted one. */
+static void set_given_format(struct detection *d, const struct format_driver *given)
 {
-    bool accepted = false;
+    bool has_accepted = false;
 
     d->driver = given;
     for (size_t i = 0; i < d->count; i++) {
         struct candidate *c = &d->candidates[i];
 
-        c->accepted = c->confirmed && c->driver == given && !accepted;
-        accepted |= c->accepted;
-        if (c->confirmed && c->driver != given)
+        c->is_accepted = c->is_confirmed && c->driver == given && !has_accepted;
+        has_accepted |= c->is_accepted;
+        if (c->is_confirmed && c->driver != given)
             snprintf(c->why.words, sizeof c->why.words, "the format was given as %s", given->name);
     }
 }
@@ -148,18 +148,18 @@ int detect(struct image *img, const struct open_options *options, struct detecti
 
     *d = (struct detection){.driver = NULL};
     if (image_size(img) > 0) {
-        error = ask_formats(img, d, HEAD);
+        error = try_formats(img, d, HEAD);
         if (!error)
-            error = ask_formats(img, d, TAIL);
+            error = try_formats(img, d, TAIL);
     }
     if (error)
         return error;
-    decide(d);
+    set_format(d);
     if (options && d->driver == &raw_driver)
-        ask_names(d, options->name);
+        add_names(d, options->name);
     if (options && options->format)
-        overrule(d, options->format);
+        set_given_format(d, options->format);
     else
-        tell_doubts(img, d);
+        note_unconfirmed(img, d);
     return 0;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which format an image is of: the one detection that everything uses. Head signatures are asked
- * first, then those at the end of the file, formats in the order of their table; what nothing
- * claims is raw.
+ * Detection of an image's format, used by everything that needs one. Signatures at the head of the
+ * file come first, then those at its tail; formats in the order of their table. A file without an
+ * accepted signature is raw.
  */
 #ifndef DETECT_DETECT_H
 #define DETECT_DETECT_H
@@ -17,13 +17,13 @@ struct image;
 
 enum { CANDIDATES_MAX = 32 };
 
-/* A signature that matches. */
+/* A signature that matches, or, for raw files, a format that the file's name suggests. */
 struct candidate {
     const struct format_driver *driver;
-    uint64_t offset; /* of the signature, bytes from the start of the file */
-    bool confirmed;  /* by the driver */
-    bool accepted;
-    struct reason why; /* why not, if not accepted */
+    uint64_t offset;   /* of the signature, bytes from the start of the file */
+    bool is_confirmed; /* by the driver's probe */
+    bool is_accepted;  /* it decided the format; at most one is */
+    struct reason why; /* if not accepted: why not */
 };
 
 struct detection {
@@ -33,9 +33,9 @@ struct detection {
 };
 
 /*
- * Detects the format of img; with a format in options (NULL: none) that is taken whatever the file
- * holds, and the candidates say so. Costs one read of the head and one of the tail of the file. 0
- * or -errno (EIO, ENOMEM, EFBIG), said.
+ * Detects the format of img. A format given in options (may be NULL) is taken whatever the file
+ * holds; candidates of other formats are then not accepted. Costs one read of the head of the file
+ * and one of its tail. Returns 0 or -errno (EIO, ENOMEM, EFBIG), already reported.
  */
 int detect(struct image *img, const struct open_options *options, struct detection *detection);
 

@@ -90,7 +90,7 @@ int render_candidates(const struct findings *findings, const struct place *place
         const struct candidate *c = &findings->detection.candidates[i];
 
         text_add(text, "%s %" PRIu64 " %s\n", c->driver->name, c->offset,
-                 c->accepted ? "accepted" : c->why.words);
+                 c->is_accepted ? "accepted" : c->why.words);
     }
     return findings->detect_error;
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Content: what a disk begins with, each structure at its place and beside it, and disks that
- * cannot be read. */
+/* Content: each structure at its offset and next to it, and disks that cannot be read. */
 #include "detect/content.h"
 
 #include <errno.h>
@@ -30,33 +29,33 @@ static int end(void **state)
     return 0;
 }
 
-static int look(void)
+static int find_content(void)
 {
     assert_int_equal(sample_open(&s, &raw_driver), 0);
     memset(&content, 0xff, sizeof content);
     return content_detect(&s.disk, &content);
 }
 
-/* The disk's content has that name; nothing is said. */
+/* The content has that name, and no problem is reported. */
 static void assert_content(const char *name)
 {
-    assert_int_equal(look(), 0);
+    assert_int_equal(find_content(), 0);
     assert_string_equal(content.name, name);
     assert_string_equal(image_problems(s.img), "");
 }
 
-static int ask(const char *directory, const char *name)
+static int get_value(const char *directory, const char *name)
 {
     return header_field(content_sections, content.sections, directory, name, value);
 }
 
 static void assert_value(const char *directory, const char *name, const char *expected)
 {
-    assert_int_equal(ask(directory, name), 0);
+    assert_int_equal(get_value(directory, name), 0);
     assert_string_equal(value, expected);
 }
 
-/* Just these of mbr, gpt, gpt_backup, iso9660 are there: a letter each. */
+/* Exactly these structures are found. A letter each: mbr, gpt, b for gpt_backup, iso9660. */
 static void assert_sections(const char *there)
 {
     static const char letters[] = "mgbi";
@@ -65,7 +64,7 @@ static void assert_sections(const char *there)
         const char *directory = content_sections[i].directory;
         int expected = strchr(there, letters[i]) ? 0 : -ENOENT;
 
-        if (ask(directory, content_sections[i].fields[0].name) != expected)
+        if (get_value(directory, content_sections[i].fields[0].name) != expected)
             fail_msg("%s is%s there", directory, expected ? "" : " not");
     }
 }
@@ -75,7 +74,7 @@ static void put_signature(uint64_t sector)
     put(&s, sector + 510, "\x55\xaa", 2);
 }
 
-/* Partition number n (from 0) of the MBR at sector. */
+/* Writes partition entry n (from 0) of the MBR at offset sector. */
 static void put_partition(uint64_t sector, unsigned n, uint8_t boot, uint8_t type, uint32_t start,
                           uint32_t count)
 {
@@ -87,7 +86,7 @@ static void put_partition(uint64_t sector, unsigned n, uint8_t boot, uint8_t typ
     put_le(&s, at + 12, 4, count);
 }
 
-/* A header at that byte of the disk. */
+/* Writes a header at that offset of the disk. */
 static void put_gpt(uint64_t at, uint64_t my, uint64_t alternate)
 {
     put_text(&s, at, "EFI PART");
@@ -108,14 +107,14 @@ static void test_empty(void **state)
         set_size(&s, sizes[i]);
         assert_content("empty");
     }
-    /* A byte behind what is looked at. */
+    /* A byte behind the examined 128 KiB. */
     set_size(&s, MIB);
     put_text(&s, 128 * KIB, "x");
     assert_content("empty");
 }
 
-/* A byte anywhere in the first 128 KiB: the label of a volume group, the superblocks of ext4 and
- * btrfs ... */
+/* A byte anywhere in the first 128 KiB: it may be the label of a volume group, the superblock of
+ * ext4 or btrfs ... */
 static void test_unknown(void **state)
 {
     static const uint64_t places[] = {0,          511,   512,     1080,         4086,
@@ -128,7 +127,7 @@ static void test_unknown(void **state)
         assert_content("unknown");
         assert_sections("");
     }
-    /* As the last byte of a short disk. */
+    /* The last byte of a short disk. */
     begin(state);
     set_size(&s, 512);
     put_text(&s, 511, "x");
@@ -151,14 +150,14 @@ static void test_mbr(void **state)
     assert_value("mbr", "partition3_size_in_lba", "4096");
     assert_value("mbr", "partition1_type", "0");
     assert_value("mbr", "signature", "43605");
-    assert_int_equal(ask("mbr", "partition5_type"), -ENOENT);
+    assert_int_equal(get_value("mbr", "partition5_type"), -ENOENT);
     put_partition(0, 0, 0, 7, 63, 100);
     assert_content("mbr");
-    /* A used entry whose boot indicator is none. */
+    /* A used entry with an invalid boot indicator. */
     put_partition(0, 3, 1, 7, 63, 100);
     assert_content("unknown");
     assert_sections("");
-    /* What an unused entry holds does not matter. */
+    /* The bytes of an unused entry do not matter. */
     put_partition(0, 3, 1, 0, 63, 100);
     assert_content("mbr");
     put(&s, 510, "\xaa\x55", 2);
@@ -169,8 +168,8 @@ static void test_mbr(void **state)
     assert_content("mbr");
 }
 
-/* The boot sector of a file system has the mark of an MBR, too, and text or code where its entries
- * would be. */
+/* The boot sector of a file system has the signature of an MBR, and text or code instead of
+ * entries. */
 static void test_boot_sector(void **state)
 {
     (void)state;
@@ -202,11 +201,11 @@ static void test_gpt(void **state)
     assert_value("gpt", "AlternateLBA", "16383");
     assert_value("gpt", "DiskGUID", "04030201-0605-0807-090a-0b0c0d0e0f10");
     assert_value("gpt_backup", "MyLBA", "16383");
-    /* Without a protective MBR it is one all the same. */
+    /* The protective MBR is not needed. */
     put(&s, 0, (uint8_t[512]){0}, 512);
     assert_content("gpt");
     assert_sections("gb");
-    /* One byte beside it is none. */
+    /* One wrong byte in the signature. */
     put(&s, 512, "EFI PARX", 8);
     assert_content("unknown");
     assert_sections("b");
@@ -221,14 +220,14 @@ static void test_gpt_4k(void **state)
     assert_sections("gb");
     assert_value("gpt", "AlternateLBA", "2047");
     assert_value("gpt_backup", "MyLBA", "2047");
-    /* Where both are, sectors are of 512 bytes. */
+    /* With headers for both sector sizes, 512 bytes are taken. */
     put_gpt(512, 1, 9);
     assert_content("gpt");
     assert_value("gpt", "AlternateLBA", "9");
     assert_sections("g");
 }
 
-/* It is where the header says; or in the last sector, as on a disk that has grown since. */
+/* The backup is at AlternateLBA, as on a disk that has grown since, or else in the last sector. */
 static void test_backup_places(void **state)
 {
     static const uint64_t wrong[] = {0,     1,          2,          5000,
@@ -252,7 +251,7 @@ static void test_backup_places(void **state)
     assert_sections("g");
 }
 
-/* The first header is lost. */
+/* There is no first header. */
 static void test_backup_alone(void **state)
 {
     (void)state;
@@ -266,7 +265,7 @@ static void test_backup_alone(void **state)
     assert_value("gpt_backup", "MyLBA", "2047");
 }
 
-/* Disks whose size is no multiple of a sector, or too small for one. */
+/* Disks whose size is not a multiple of a sector, or too small for the headers. */
 static void test_small_disks(void **state)
 {
     (void)state;
@@ -274,10 +273,10 @@ static void test_small_disks(void **state)
     for (uint64_t size = 0; size < 1700; size += 53) {
         set_size(&s, size);
         put_text(&s, 512, "EFI PART");
-        assert_int_equal(look(), 0);
+        assert_int_equal(find_content(), 0);
         assert_string_equal(content.name, "gpt");
     }
-    /* The first header is no backup of itself. */
+    /* The first header is not its own backup. */
     set_size(&s, 1024);
     assert_content("gpt");
     assert_sections("g");
@@ -306,7 +305,7 @@ static void test_iso(void **state)
     assert_value("iso9660", "volume_space_size", "12345");
     assert_value("iso9660", "logical_block_size", "2048");
     assert_value("iso9660", "volume_creation_date", "2026010203040506");
-    /* One that boots from disks, too. */
+    /* An ISO image with partition tables, which boots from disks as well. */
     put_signature(0);
     put_partition(0, 0, 0x80, 0x17, 0, 4096);
     put_gpt(512, 1, 16383);
@@ -326,7 +325,7 @@ static void test_luks(void **state)
     assert_content("unknown");
 }
 
-/* The guest's bytes are in a file that is not granted: nothing is made up. */
+/* The guest's bytes are in a file that is not granted: an error, never zeros. */
 static void test_below(void **state)
 {
     (void)state;
@@ -335,10 +334,10 @@ static void test_below(void **state)
     put_text(&s, 0, "x");
     assert_int_equal(content_detect(&s.disk, &content), 0);
     assert_string_equal(content.name, "unknown");
-    /* The layers below are not asked whether they have what is not needed. */
+    /* Nothing else is read from the backing image. */
     assert_sections("");
     assert_string_equal(image_problems(s.img), "");
-    /* Zeros so far: what follows would have to tell. */
+    /* Zeros so far: whether the disk is empty depends on the backing image. */
     put(&s, 0, "\0", 1);
     assert_int_equal(content_detect(&s.disk, &content), -EACCES);
     assert_said(s.img, "in a file that is not granted");
@@ -350,13 +349,13 @@ static void test_below_at_once(void **state)
     PLAY(8 * MIB, DATA(4096, 0), HOLE(8 * MIB - 4096));
     s.disk.backing_reference = &base;
     assert_int_equal(content_detect(&s.disk, &content), -EACCES);
-    /* A layer of zeros covers all that is asked for. */
+    /* Without a backing image, holes are zeros. */
     s.disk.backing_reference = NULL;
     assert_int_equal(content_detect(&s.disk, &content), 0);
     assert_string_equal(content.name, "empty");
 }
 
-/* There is a first header: then the backup that cannot be read is an error, and only that. */
+/* With a first header, a backup that cannot be read is an error of the backup only. */
 static void test_backup_below(void **state)
 {
     (void)state;
@@ -366,7 +365,7 @@ static void test_backup_below(void **state)
     assert_int_equal(content_detect(&s.disk, &content), 0);
     assert_string_equal(content.name, "gpt");
     assert_value("gpt", "MyLBA", "1");
-    assert_int_equal(ask("gpt_backup", "MyLBA"), -EACCES);
+    assert_int_equal(get_value("gpt_backup", "MyLBA"), -EACCES);
     assert_said(s.img, "base.img");
 }
 
@@ -378,7 +377,7 @@ static void test_unreadable(void **state)
     assert_said(s.img, "scripted: fails at 0");
 }
 
-/* The last sector cannot be read, and nothing says that a backup is there. */
+/* Without a first header, a last sector that cannot be read is not an error. */
 static void test_unreadable_end(void **state)
 {
     (void)state;
@@ -397,7 +396,7 @@ static void test_encrypted(void **state)
     assert_said(s.img, "encrypted");
 }
 
-/* Compressed units are decoded but a few times, however many fields there are. */
+/* Compressed units are decoded only a few times. */
 static void test_economy(void **state)
 {
     (void)state;

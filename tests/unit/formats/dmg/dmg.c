@@ -33,7 +33,7 @@ static void assert_detected(bool is_dmg, uint64_t offset)
     if (offset) {
         assert_string_equal(d.candidates[0].driver->name, "dmg");
         assert_int_equal(d.candidates[0].offset, offset);
-        assert_true(d.candidates[0].accepted == is_dmg);
+        assert_true(d.candidates[0].is_accepted == is_dmg);
     } else {
         assert_int_equal(d.count, 1);
     }

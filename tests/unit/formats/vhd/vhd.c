@@ -28,7 +28,7 @@ static void assert_detected(const struct format_driver *driver, const char *word
     assert_int_equal(detect(s.img, NULL, &d), 0);
     assert_ptr_equal(d.driver, driver);
     for (size_t i = 0; i < d.count; i++)
-        if (d.candidates[i].driver == &vhd_driver && !d.candidates[i].accepted)
+        if (d.candidates[i].driver == &vhd_driver && !d.candidates[i].is_accepted)
             refused = d.candidates[i].why.words;
     assert_int_equal(refused != NULL, words != NULL);
     if (words && !strstr(refused, words))

@@ -180,7 +180,7 @@ static void test_candidates(void **state)
     (void)state;
     assert_file("candidates", "");
     findings.detection.candidates[0] =
-        (struct candidate){.driver = &qcow2_driver, .accepted = true, .why = {"not said"}};
+        (struct candidate){.driver = &qcow2_driver, .is_accepted = true, .why = {"not said"}};
     findings.detection.candidates[1] =
         (struct candidate){.driver = &vhd_driver, .offset = UINT64_MAX, .why = {"too late"}};
     findings.detection.count = 2;
