@@ -254,8 +254,8 @@ def a_read_of_the_data_ends_when_nobody_waits():
 @test
 def what_cannot_be_converted_says_so():
     with Mount(images.qcow2()) as m:
-        fails(errno.ENOTSUP, lambda: m.read("convert_size/qcow2,backing_file=x"), "another file")
-        check("another file" in os.getxattr(m.path("convert_size"), "user.instar.error").decode(), "words")
+        fails(errno.ENOTSUP, lambda: m.read("convert_size/qcow2,backing_file=x"), "backing_file")
+        check("backing_file" in os.getxattr(m.path("convert_size"), "user.instar.error").decode(), "words")
         fails(errno.EINVAL, lambda: m.read("convert_size/qcow2,compat=0.10,extended_l2=on,cluster_size=16k"), "refused")
         m.read("measure/qcow2,compat=0.10,extended_l2=on,cluster_size=16k")
         fails(errno.EINVAL, lambda: m.read("measure/qcow2,compressed"), "a key of conversions alone")
