@@ -63,7 +63,7 @@ $(BUILD)/tests/faults/faults.so: tests/faults/faults.c
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) -O1 -g -fPIC -shared -o $@ $<
 
-test: all $(BUILD)/make-image $(BUILD)/hello-ll $(ORACLES) $(BUILD)/tests/fuzz/image $(BUILD)/tests/unit/fs/sandbox/sandbox $(BUILD)/tests/faults/faults.so
+test: all $(BUILD)/make-image $(BUILD)/hello-ll $(ORACLES) $(BUILD)/tests/fuzz/image $(BUILD)/tests/faults/faults.so $(UNIT_TESTS)
 	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=build/sanitize test-programs
 	@tests/run build/sanitize
 
