@@ -10,7 +10,7 @@
 CC       ?= cc
 BUILD    ?= build
 CFLAGS   ?= -O2 -g
-WARNINGS  = -Wall -Wextra -Wshadow -Wvla -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Werror
+WARNINGS  = -Wall -Wextra -Wshadow -Wvla -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Werror
 HARDEN    = -fstack-protector-strong -fPIE
 VERSION   = 0.1.0
 

@@ -421,7 +421,8 @@ static size_t write_names(const struct image *img, char *out, size_t size)
 }
 
 /* Adds a line to the problems unless it stands there or does not fit. */
-static void say(struct image *img, const char *format, va_list args)
+static void __attribute__((format(printf, 2, 0)))
+say(struct image *img, const char *format, va_list args)
 {
     struct common *common = img->common;
     char words[PROBLEM_BYTES], line[4 * PROBLEM_BYTES];

@@ -3,6 +3,7 @@
 #include "failures.h"
 
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -52,12 +53,15 @@ static void report_giving_up(struct job *job)
     add_line(job, "pass", words);
 }
 
-void job_count_failure(struct job *job, const char *format, int number)
+void job_count_failure(struct job *job, const char *format, ...)
 {
     struct pass_failures *f = failures_of(job);
     char words[128];
+    va_list args;
 
-    snprintf(words, sizeof words, format, number);
+    va_start(args, format);
+    vsnprintf(words, sizeof words, format, args);
+    va_end(args);
     job_report_failure(job, words);
     if (job->started < f->at[0]) /* it ran when another failed: the cause may be the same */
         return;
@@ -72,17 +76,17 @@ void job_count_failure(struct job *job, const char *format, int number)
 /* Killed by the limit of its sandbox, or by a lower one that was inherited. */
 static void count_cpu_limit(struct job *job)
 {
-    const char *format = job->sandbox.cpu_seconds
-                             ? "took more than %d s of processor time (see -o cpu-limit)"
-                             : "took more processor time than it may";
-
-    job_count_failure(job, format, (int)job->sandbox.cpu_seconds);
+    if (job->sandbox.cpu_seconds)
+        job_count_failure(job, "took more than %u s of processor time (see -o cpu-limit)",
+                          (unsigned)job->sandbox.cpu_seconds);
+    else
+        job_count_failure(job, "took more processor time than it may");
 }
 
 static void count_signal(struct job *job, int number)
 {
     if (number == SIGSYS)
-        job_count_failure(job, "tried what the sandbox forbids, and was killed", 0);
+        job_count_failure(job, "tried what the sandbox forbids, and was killed");
     else if (number == SIGXCPU)
         count_cpu_limit(job);
     else
@@ -97,7 +101,7 @@ void job_count_end(struct job *job)
         count_signal(job, WTERMSIG(job->status));
     } else if (sandbox_tell_lack(&job->sandbox, words, sizeof words)) {
         text_add(&job->problems, "%s\n", words);
-        job_count_failure(job, "does not run without it", 0);
+        job_count_failure(job, "does not run without it");
     } else {
         job_count_failure(job, "failed with status %d", WEXITSTATUS(job->status));
     }

@@ -9,7 +9,8 @@
 void job_report_failure(struct job *job, const char *words);
 
 /* Reports why a job failed by what it did: too often, and its pass is given up. */
-void job_count_failure(struct job *job, const char *format, int number);
+void job_count_failure(struct job *job, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* The same for a job whose process ended before its last frame. */
 void job_count_end(struct job *job);

@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,10 +111,17 @@ static void fail(struct jobs *jobs, struct job *job, const char *words)
 }
 
 /* Kills a running job for what it did. */
-static void fail_running(struct jobs *jobs, struct job *job, const char *format, int number)
+static void __attribute__((format(printf, 3, 4)))
+fail_running(struct jobs *jobs, struct job *job, const char *format, ...)
 {
+    char words[128];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(words, sizeof words, format, args);
+    va_end(args);
     request(jobs, WIRE_KILL, job);
-    job_count_failure(job, format, number);
+    job_count_failure(job, "%s", words);
     finish(jobs, job, -EIO);
 }
 
@@ -178,7 +186,7 @@ static struct job *find_job(const struct jobs *jobs, uint32_t id)
 static void end_done(struct jobs *jobs, struct job *job)
 {
     if (!job_has_results(job)) {
-        fail_running(jobs, job, "ended without the result that it was started for", 0);
+        fail_running(jobs, job, "ended without the result that it was started for");
         return;
     }
     if (jobs->config.kills_done)
@@ -208,7 +216,7 @@ static void take_frames(struct jobs *jobs, struct job *job)
     if (taken == 1)
         end_done(jobs, job);
     else if (taken == -EFBIG)
-        fail_running(jobs, job, "sent more than there is room for", 0);
+        fail_running(jobs, job, "sent more than there is room for");
     else if (taken < 0)
         fail_running(jobs, job, "violated its protocol (error %d)", -taken);
 }
