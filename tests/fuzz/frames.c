@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Fuzzes what the front takes from a job that may be anybody's. An input is a byte that chooses the
- * job's pass, and what comes through its pipe. Whatever that is, results are of files that such a
- * job tells of, and nothing is longer than it may be.
+ * Fuzzes the front's parser of the frames that a job sends, which may have been taken over by the
+ * image. An input is a byte that chooses the job's pass, and the bytes of its pipe. Whatever they
+ * are, the job yields only files of its pass, and nothing exceeds its limit.
  */
 #include "fuzz.h"
 
@@ -12,8 +12,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "fs/jobs/jobs.h"
-#include "fs/tree/passes.h"
+#include "formats/image.h"
+#include "fs/jobs/received.h"
+#include "fs/tree/limits.h"
 
 static void require(bool condition, const char *what)
 {
@@ -23,7 +24,7 @@ static void require(bool condition, const char *what)
     abort();
 }
 
-/* Takes all that comes by fd. Returns what the last frame said. */
+/* Takes all frames in the file. Returns the result of the last one. */
 static int take_all(struct job *job, int fd)
 {
     int taken = 0;
@@ -34,14 +35,13 @@ static int take_all(struct job *job, int fd)
     return taken;
 }
 
-/* No file but those that such a task tells of. */
-static void check_results(const struct job *job, const struct view *view)
+static void check_results(const struct job *job)
 {
     for (const struct node *n = nodes; n->path; n++) {
         struct place place = {.node = n};
 
-        if (!n->is_numbered && results_get(&view->results, &place))
-            require(task_may_tell(&job->task, &place), n->path);
+        if (!n->is_numbered && results_get(&job->view->results, &place))
+            require(task_may_yield(&job->task, &place), n->path);
     }
     require(job->problem_bytes <= IMAGE_PROBLEMS_MAX, "problems are longer than an image's");
     require(job->done <= job->total, "more is done than there is");
@@ -51,8 +51,8 @@ static void check_results(const struct job *job, const struct view *view)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static int fd = -1;
-    static struct view view;
-    struct job job = {.fd = -1, .room = FRAMES_BYTES_MAX};
+    struct view view = {.problems = {.bytes = NULL}};
+    struct job job = {.fd = -1, .view = &view, .bytes_limit = FRAMES_BYTES_MAX};
     int taken;
 
     if (fd < 0) {
@@ -61,16 +61,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     if (!size)
         return 0;
-    job.task.pass = (enum pass)(PASS_HEADER + data[0] % (PASSES - PASS_HEADER));
+    job.task.pass = (enum pass_id)(PASS_HEADER + data[0] % (PASSES - PASS_HEADER));
     require(ftruncate(fd, 0) == 0 && pwrite(fd, data + 1, size - 1, 0) == (ssize_t)size - 1,
             "pwrite");
     taken = take_all(&job, fd);
-    require(taken <= 1, "an answer that there is not");
-    require(view_publish(&view, &job) == 0, "publish");
-    check_results(&job, &view);
+    require(taken <= 1, "undocumented return value");
+    require(job_publish(&job) == 0, "publish");
+    check_results(&job);
     frames_end(&job.frames);
     text_free(&job.problems);
     results_forget(&job.results);
-    view_forget(&view);
+    results_forget(&view.results);
+    text_free(&view.problems);
     return 0;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What must hold of every file of the tree, whatever the image. */
+/* Invariants of every file of the tree, whatever the image. */
 #include "image-checks.h"
 
 #include <errno.h>
@@ -8,23 +8,30 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "formats/format.h"
+#include "formats/disk.h"
 
 enum { NUMBERS_KEPT = 16 };
 
-/* What was told of a file in this run. */
-struct told {
-    unsigned run;
+/* A file, as the last pass yielded it. */
+struct seen {
+    unsigned run; /* in which it was */
     int error;
     uint64_t hash;
-    uint64_t numbers[2]; /* that stand in it first */
+    uint64_t numbers[2]; /* the first two numbers of its text */
 };
 
-static struct told told[2][NODES_MAX][NUMBERS_KEPT]; /* by view */
+enum { VIEWS = 2 }; /* the whole image, and layer 0 */
+
+static struct seen seen[VIEWS][NODES_MAX][NUMBERS_KEPT];
 static unsigned run;
 
-/* Ends the program. */
-static void refuse(const struct place *place, const char *what, const struct text *text)
+/* VIEWS and above: not kept. */
+static uint32_t view_slot(uint32_t view)
+{
+    return view_kind(view) == VIEW_WHOLE ? 0 : 1 + view_number(view);
+}
+
+static void fail(const struct place *place, const char *what, const struct text *text)
 {
     char path[PLACE_PATH_BYTES];
 
@@ -35,8 +42,8 @@ static void refuse(const struct place *place, const char *what, const struct tex
     abort();
 }
 
-/* Bytes of the character of UTF-8 that stands there, *code; 0: there is none. */
-static size_t take_character(const uint8_t *c, size_t length, uint32_t *code)
+/* Decodes a UTF-8 character. Returns its length, 0 if it is malformed. */
+static size_t decode_character(const uint8_t *c, size_t length, uint32_t *code)
 {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
     size_t bytes = *c < 0x80   ? 1
@@ -58,7 +65,7 @@ static size_t take_character(const uint8_t *c, size_t length, uint32_t *code)
                                                                                            : bytes;
 }
 
-/* Whether a terminal only shows it: no control character, nothing that turns text around. */
+/* No control character, no bidi override, no line separator. */
 static bool is_printable(uint32_t code)
 {
     if (code < 0x20)
@@ -73,14 +80,14 @@ static bool is_printable_text(const char *text, size_t length)
     uint32_t code = 0;
 
     for (size_t at = 0, bytes; at < length; at += bytes) {
-        bytes = take_character(c + at, length - at, &code);
+        bytes = decode_character(c + at, length - at, &code);
         if (!bytes || !is_printable(code))
             return false;
     }
     return true;
 }
 
-/* Whether the text is a number without zeros in front, and what follows is the end of the line. */
+/* A decimal number without leading zeros, and a newline. */
 static bool is_number(const char *text, size_t length, uint64_t *value)
 {
     *value = 0;
@@ -92,7 +99,7 @@ static bool is_number(const char *text, size_t length, uint64_t *value)
     return length > 1;
 }
 
-/* Brackets and quotes that fit, to the end. */
+/* Checks only that brackets and quotes are balanced. */
 static bool is_json(const char *text, size_t length)
 {
     char open[16];
@@ -124,23 +131,23 @@ static void check_text(const struct place *place, const struct text *text)
     uint64_t value;
 
     if (!text->length || text->bytes[text->length - 1] != '\n')
-        refuse(place, "it does not end with a newline", text);
+        fail(place, "does not end with a newline", text);
     if (kind != KIND_STRING && text->length > 1 && text->bytes[text->length - 2] == '\n')
-        refuse(place, "it ends with two newlines", text);
+        fail(place, "ends with two newlines", text);
     if (kind == KIND_STRING && memchr(text->bytes, '\n', text->length - 1))
-        refuse(place, "it has several lines", text);
+        fail(place, "has several lines", text);
     if (!is_printable_text(text->bytes, text->length))
-        refuse(place, "it is not printable", text);
+        fail(place, "is not printable", text);
     if ((kind == KIND_NUMBER || kind == KIND_BYTES) &&
         !is_number(text->bytes, text->length, &value))
-        refuse(place, "it is not a number", text);
+        fail(place, "is not a number", text);
     if (kind == KIND_BYTES && value > INT64_MAX)
-        refuse(place, "it is more than a file can have", text);
+        fail(place, "exceeds the largest file size", text);
     if (kind == KIND_JSON && !is_json(text->bytes, text->length))
-        refuse(place, "it is not JSON", text);
+        fail(place, "is not JSON", text);
 }
 
-static bool is_error_told(int error)
+static bool is_error_of_contract(int error)
 {
     static const int errors[] = {EUCLEAN, ENOTSUP, EIO, EACCES, EINVAL, EFBIG, ENOENT};
 
@@ -150,7 +157,6 @@ static bool is_error_told(int error)
     return false;
 }
 
-/* The first numbers of the text. */
 static void find_numbers(const struct text *text, uint64_t *numbers)
 {
     const char *c = text->bytes, *end = c + text->length;
@@ -179,21 +185,22 @@ void checks_begin(void)
 
 void check_file(const struct place *place, int error, const struct text *text)
 {
-    struct told now = {.run = run, .error = error}, *before;
+    struct seen now = {.run = run, .error = error}, *before;
+    uint32_t view = view_slot(place->view);
 
-    if (error && !is_error_told(error))
-        refuse(place, strerror(-error), NULL);
+    if (error && !is_error_of_contract(error))
+        fail(place, strerror(-error), NULL);
     if (!error)
         check_text(place, text);
-    if (place->view > 1 || place->number >= NUMBERS_KEPT)
+    if (view >= VIEWS || place->number >= NUMBERS_KEPT)
         return;
     if (!error) {
         now.hash = hash_of(text);
         find_numbers(text, now.numbers);
     }
-    before = &told[place->view][node_index(place->node)][place->number];
+    before = &seen[view][node_index(place->node)][place->number];
     if (before->run == run && (before->error != error || before->hash != now.hash))
-        refuse(place, "another pass told something else", error ? NULL : text);
+        fail(place, "differs from what another pass yielded", error ? NULL : text);
     *before = now;
 }
 
@@ -208,18 +215,19 @@ void check_problems(const char *text)
     abort();
 }
 
-/* What the file says, if it was told. */
-static const struct told *told_of(unsigned view, const char *directory, const char *name)
+/* NULL: it was not yielded in this run, or is an error. */
+static const struct seen *find_seen(uint32_t view, const char *directory, const char *name)
 {
     char path[PLACE_PATH_BYTES];
-    const struct told *t;
+    const struct seen *s;
 
     snprintf(path, sizeof path, "%s%s", directory, name);
-    t = &told[view][node_index(node_by_path(path))][0];
-    return t->run == run && !t->error ? t : NULL;
+    s = &seen[view_slot(view)][node_index(node_by_path(path))][0];
+    return s->run == run && !s->error ? s : NULL;
 }
 
-static void check_order(const struct told *less, const struct told *more, size_t n,
+/* The first number of less is at most number n of more. */
+static void check_order(const struct seen *less, const struct seen *more, size_t n,
                         const char *what)
 {
     if (!less || !more || less->numbers[0] <= more->numbers[n])
@@ -229,20 +237,20 @@ static void check_order(const struct told *less, const struct told *more, size_t
     abort();
 }
 
-void check_sizes_told(unsigned view)
+void check_sizes(uint32_t view)
 {
-    const struct told *size = told_of(view, "", "virtual_size");
+    const struct seen *size = find_seen(view, "", "virtual_size");
 
     if (size && size->numbers[0] > DISK_BYTES_MAX) {
         fprintf(stderr, "virtual_size: %" PRIu64 "\n", size->numbers[0]);
         abort();
     }
-    check_order(told_of(view, "", "allocated_size"), size, 0, "allocated_size");
+    check_order(find_seen(view, "", "allocated_size"), size, 0, "allocated_size");
     for (size_t i = 0; targets[i]; i++) {
-        const struct told *measured = told_of(view, "measure/", targets[i]->name);
+        const struct seen *measured = find_seen(view, "measure/", targets[i]->name);
 
         check_order(measured, measured, 1, targets[i]->name);
-        check_order(told_of(view, "convert_size/", targets[i]->name), measured, 1,
+        check_order(find_seen(view, "convert_size/", targets[i]->name), measured, 1,
                     targets[i]->name);
     }
 }

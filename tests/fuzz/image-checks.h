@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What must hold of every file of the tree, whatever the image. Ends with abort(), said, where it
- * does not. */
+/* Invariants of every file of the tree, whatever the image. Violations are printed and abort(). */
 #ifndef TESTS_FUZZ_IMAGE_CHECKS_H
 #define TESTS_FUZZ_IMAGE_CHECKS_H
 
@@ -11,14 +10,14 @@
 /* Forgets the files of all passes before. */
 void checks_begin(void);
 
-/* What a pass tells of a file: an error that may be told, or good text, and the same as any pass
- * before that told it. */
+/* A file that a pass yields: an errno of the contract or well-formed text, and the same from every
+ * pass that yields it. */
 void check_file(const struct place *place, int error, const struct text *text);
 
-/* What is told of problems. */
+/* The text of problems: printable lines. */
 void check_problems(const char *text);
 
-/* What the files of all passes say together: sizes in their order. */
-void check_sizes_told(unsigned view);
+/* Sizes of one view, from all passes: allocated <= virtual, required <= fully allocated ... */
+void check_sizes(uint32_t view);
 
 #endif

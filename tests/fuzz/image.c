@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Fuzzes all that is told of an image, from detection to the walk over the guest's data: the passes
- * that the mount's jobs run, in this process. Inputs: image-input.h; how they are changed:
- * image-mutator.c; what must hold: image-checks.c, image-streams.c.
+ * Fuzzes everything that reads an image, from detection to the walk over the guest's data: runs the
+ * passes of the mount's jobs in this process. Inputs: image-input.h; their mutator:
+ * image-mutator.c; invariants: image-checks.c, image-streams.c.
  */
 #include "fuzz.h"
 
@@ -17,39 +17,39 @@
 
 #include "formats/checked.h"
 #include "fs/tree/option-sets.h"
-#include "fs/tree/passes.h"
+#include "fs/tree/run.h"
 #include "image-checks.h"
 #include "image-input.h"
 #include "image-streams.h"
 
 enum {
-    WALK_US = 4000, /* a pass that takes longer ends where it tells how far it is */
+    WALK_US = 4000, /* a pass that takes longer is cancelled when it next reports progress */
     REFERENCES_NAMED = 4,
 };
 
-/* One image with all that was granted. */
+/* An image with the files that were granted. */
 struct opened {
     struct layers layers;
     struct open_options options;
 };
 
-/* What takes a pass. */
+/* Receives the results of a pass. */
 struct taker {
-    int64_t end;    /* us */
-    bool is_cut;    /* it took too long: what it tells then does not count */
-    uint32_t named; /* files that the image names */
-    bool is_open;   /* the disk's size was told: */
+    int64_t end;     /* us */
+    bool is_cut;     /* cancelled as it took too long: its results do not count */
+    uint32_t named;  /* number of references */
+    bool has_opened; /* virtual_size is known */
     uint64_t virtual_size;
     struct reference_list *references;
 };
 
-/* Tables for all of a larger disk take a while to lay out. */
+/* Larger disks are not tried with options: laying out all their tables takes too long. */
 #define SET_SIZE_MAX (UINT64_C(1) << 40)
 
 static int files[INPUT_FILES];
 static struct option_sets sets;
 
-/* Places with options, of which one more may be asked for. */
+/* Places with options; an input chooses one of them or none. */
 static const char *const set_paths[] = {
     "measure/qcow2,cluster_size=512",
     "measure/qcow2,cluster_size=2M,extended_l2=on",
@@ -78,13 +78,13 @@ static const char *const set_paths[] = {
 enum { SETS = sizeof set_paths / sizeof *set_paths };
 static struct place set_places[SETS];
 
-/* What the image may be called; some names tell of a format. */
+/* Names of the image; detection depends on some. */
 static const char *const names[] = {"image", "disk-flat.vmdk", "disk-s001.vmdk", "disk.hds",
                                     "disk-ctk.vmdk"};
 
 static const unsigned qemus[] = {0, QEMU_VERSION(7, 2), QEMU_VERSION(8, 2), QEMU_VERSION(10, 0)};
 
-/* Once: files without names, and the places with options. */
+/* Once: makes the files, and parses the places. */
 static void begin(void)
 {
     if (nodes_count())
@@ -105,7 +105,8 @@ static void begin(void)
     }
 }
 
-/* Writes what of the piece lies in the file of that size. Returns the bytes, at most most. */
+/* Writes the piece, clipped to the size of the file and to most bytes. Returns the bytes written.
+ */
 static uint64_t lay(const struct input_piece *p, uint64_t size, uint64_t most)
 {
     static uint8_t block[4096];
@@ -134,7 +135,6 @@ static uint64_t lay(const struct input_piece *p, uint64_t size, uint64_t most)
     return length;
 }
 
-/* Makes the files anew. */
 static void lay_files(const struct image_input *input)
 {
     static const struct timespec times[2] = {{.tv_sec = 1500000000}, {.tv_sec = 1500000000}};
@@ -159,7 +159,7 @@ static const struct format_driver *choose_format(uint8_t choice)
     return choice % (count + 1) ? formats[choice % (count + 1) - 1] : NULL;
 }
 
-/* The first references of the image are the second file; of that, the third. */
+/* The first references of the image are the second file, and those of that file the third. */
 static void grant_files(struct policy *policy)
 {
     for (unsigned layer = 0; layer + 1 < INPUT_FILES; layer++)
@@ -214,7 +214,7 @@ static int take_file(void *context, const struct place *place, int error, const 
     if (!virtual_size)
         virtual_size = node_by_path("virtual_size");
     if (place->node == virtual_size && !error) {
-        taker->is_open = true;
+        taker->has_opened = true;
         taker->virtual_size = strtoull(text->bytes, NULL, 10);
     }
     check_file(place, error, text);
@@ -249,7 +249,6 @@ static int take_progress(void *context, uint64_t done, uint64_t total)
     return taker->is_cut ? -ECANCELED : 0;
 }
 
-/* Returns what it has told. */
 static struct taker run(struct opened *o, struct task task, struct taker taker)
 {
     const struct pass_sink sink = {&taker,         take_file,     take_count,
@@ -261,20 +260,21 @@ static struct taker run(struct opened *o, struct task task, struct taker taker)
     error =
         task_run(&task, option_sets_get(&sets, task.set), &o->layers, &o->options, &sink, &report);
     if (error && !taker.is_cut) {
-        fprintf(stderr, "pass %s: %s\n", pass_name(task.pass), strerror(-error));
+        fprintf(stderr, "pass %s: %s\n", passes[task.pass].name, strerror(-error));
         abort();
     }
     check_problems(report.problems);
     return taker;
 }
 
-/* Finds what the image names, and opens what is granted: other files then tell other things. */
+/* Finds the references of all layers and opens the granted ones. Files have other texts from then
+ * on. */
 static void find_layers(struct opened *o)
 {
     for (unsigned i = 0; i < o->layers.count; i++) {
         struct reference_list references = {.items = NULL};
 
-        run(o, (struct task){.view = i ? i + 1 : 0, .pass = PASS_HEADER},
+        run(o, (struct task){.view = view_named(VIEW_LAYER, i), .pass = PASS_HEADER},
             (struct taker){.references = &references});
         if (layers_grant(&o->layers, i, &references))
             abort();
@@ -283,9 +283,9 @@ static void find_layers(struct opened *o)
     checks_begin();
 }
 
-/* All passes; of an image that cannot be opened, of which all say the same, two. Returns what the
- * headers told. */
-static struct taker run_all(struct opened *o, unsigned view)
+/* Runs all passes; of an image that cannot be opened two, as their files are all the same error.
+ * Returns what the content pass found. */
+static struct taker run_all(struct opened *o, uint32_t view)
 {
     const struct taker none = {.end = 0};
     struct taker content = run(o, (struct task){.view = view, .pass = PASS_CONTENT}, none);
@@ -295,7 +295,7 @@ static struct taker run_all(struct opened *o, unsigned view)
         content = run(o, (struct task){.pass = PASS_CONTENT}, none);
     }
     run(o, (struct task){.view = view, .pass = PASS_SCAN}, none);
-    if (content.is_open) {
+    if (content.has_opened) {
         run(o, (struct task){.view = view, .pass = PASS_MEASURE}, none);
         run(o, (struct task){.view = view, .pass = PASS_DATA}, none);
     }
@@ -321,15 +321,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     open_image(&opened, &input);
     checks_begin();
     content = run_all(&opened, 0);
-    if (content.is_open)
+    if (content.has_opened)
         check_streams(files[0], &opened.options);
-    if (set && content.is_open && content.virtual_size < SET_SIZE_MAX)
+    if (set && content.has_opened && content.virtual_size < SET_SIZE_MAX)
         run(&opened, place_task(&set_places[set - 1]), (struct taker){.end = 0});
-    check_sizes_told(0);
+    check_sizes(view_named(VIEW_WHOLE, 0));
     if (opened.layers.count > 1) {
-        run_all(&opened, 1);
-        run_all(&opened, 2);
-        check_sizes_told(1);
+        run_all(&opened, view_named(VIEW_LAYER, 0));
+        run_all(&opened, view_named(VIEW_LAYER, 1));
+        check_sizes(view_named(VIEW_LAYER, 0));
     }
     layers_end(&opened.layers);
     return 0;

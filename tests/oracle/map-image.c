@@ -18,6 +18,7 @@
 #include "detect/files/image-file.h"
 #include "formats/checked.h"
 #include "formats/targets/data-walk.h"
+#include "formats/image.h"
 #include "fs/tree/cat.h"
 
 enum { PIECE = 1 << 20 };

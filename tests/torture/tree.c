@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* All files of the tree of an image, looked at once: in the order in which instar-cat has them. */
+/* Reads all files of the tree of an image once, in the order of instar-cat. */
 #include "tree.h"
 
 #include <errno.h>
@@ -8,16 +8,17 @@
 
 #include "detect/detect.h"
 #include "formats/checked.h"
+#include "formats/image.h"
 #include "fs/tree/cat.h"
 
-/* What a raw disk begins with is looked at for partitions and file systems. */
+/* The start of a raw disk, which the content pass examines, is not counted as guest data. */
 enum { CONTENT_BYTES = 40 << 10 };
 
-/* What qemu-img can be asked for. */
+/* Files whose values qemu-img prints as well. */
 static const char *const answers[] = {"format", "virtual_size", "allocated_size", "measure/raw",
                                       "measure/qcow2"};
 
-/* What a file may say in place of a text. ENOENT: it does not apply. */
+/* The contract's errors of files. ENOENT: the file does not apply. */
 static const int errors[] = {0, -ENOENT, -EUCLEAN, -EOPNOTSUPP, -EIO, -EACCES, -EINVAL, -EFBIG};
 
 /* FNV-1a. */
@@ -44,31 +45,30 @@ static bool is_answer(const char *path)
     return false;
 }
 
-/* Whether a file tells the size of the image file, or of the host. */
-static bool tells_other(const char *path)
+static bool depends_on_host(const char *path)
 {
     return strstr(path, "file_size") || strstr(path, "disk_size") || strstr(path, "status/") ||
            strstr(path, "/resolved");
 }
 
-/* What is wrong with a file's answer; NULL: nothing. */
-static const char *complain(const struct place *place, int error, const struct result *result,
-                            const struct cat_view *view)
+/* A message about a file that violates a rule, or NULL. */
+static const char *check_file(const struct cat *cat, const struct place *place, int error,
+                              const struct result *result)
 {
     if (!is_error(error))
         return "errno";
     if (error == -ENOENT)
         return NULL;
     if (error)
-        return view->problems.length ? NULL : "nothing in problems";
+        return cat_problems(cat, place)->length ? NULL : "nothing in problems";
     if (!result->length)
         return place->node->kind == KIND_LINES ? NULL : "empty";
     return result->bytes[result->length - 1] == '\n' ? NULL : "no newline";
 }
 
-/* What of a file's answer is looked at. */
+/* The digests that a file is part of. */
 struct digests {
-    bool counts, is_answer;
+    bool digest, answers;
 };
 
 static void read_place(struct cat *cat, const struct place *place, struct digests which,
@@ -76,7 +76,7 @@ static void read_place(struct cat *cat, const struct place *place, struct digest
 {
     const struct result *result = NULL;
     int error = cat_file(cat, place, &result);
-    const char *words = complain(place, error, result, &cat->views[place->view]);
+    const char *words = check_file(cat, place, error, result);
     uint32_t key[] = {(uint32_t)error, (uint32_t)node_index(place->node), place->number,
                       place->view};
 
@@ -86,42 +86,46 @@ static void read_place(struct cat *cat, const struct place *place, struct digest
         place_path(place, path);
         snprintf(tree->wrong, sizeof tree->wrong, "%s: %s (%d)", path, words, error);
     }
-    if (error == -ENOENT || !which.counts)
+    if (error == -ENOENT || !which.digest)
         return;
     tree->digest = mix(tree->digest, key, sizeof key);
     if (!error)
         tree->digest = mix(tree->digest, result->bytes, result->length);
-    if (!which.is_answer || place->view)
+    if (!which.answers || place->view)
         return;
     tree->answers = mix(tree->answers, key, sizeof key);
     if (!error)
         tree->answers = mix(tree->answers, result->bytes, result->length);
 }
 
-static void read_node(struct cat *cat, const struct node *node, unsigned view, struct tree *tree)
+static void read_node(struct cat *cat, const struct node *node, uint32_t view, struct tree *tree)
 {
-    const struct digests which = {!tells_other(node->path), is_answer(node->path)};
+    const struct digests which = {!depends_on_host(node->path), is_answer(node->path)};
+    const struct view *known = views_find(&cat->views, view);
     struct place place = {.view = view, .node = node};
     uint32_t count = 1;
 
     if (node->is_numbered)
-        count = results_count(&cat->views[view].results, node_counter(node));
+        count = known ? results_count(&known->results, node_counter(node)) : 0;
     for (; place.number < count; place.number++)
         read_place(cat, &place, which, tree);
 }
 
-static void read_view(struct cat *cat, unsigned view, struct tree *tree)
+static void read_pass(struct cat *cat, enum pass_id pass, uint32_t view, struct tree *tree)
 {
-    static const enum pass order[] = {PASS_HEADER, PASS_CONTENT, PASS_MEASURE,
-                                      PASS_SCAN,   PASS_DATA,    PASS_STATUS};
-
-    for (size_t k = 0; k < sizeof order / sizeof *order; k++)
-        for (const struct node *n = nodes; n->path; n++)
-            if (n->pass == order[k] && !(view && n->of_mount))
-                read_node(cat, n, view, tree);
+    for (const struct node *n = nodes; n->path; n++)
+        if (n->pass == pass && !node_is_directory(n) && !(view && n->only_whole))
+            read_node(cat, n, view, tree);
 }
 
-/* Opens the image with options as behind -o. 0 or -errno. */
+static void read_view(struct cat *cat, uint32_t view, struct tree *tree)
+{
+    for (enum pass_id pass = PASS_NONE + 1; pass < PASSES; pass++)
+        read_pass(cat, pass, view, tree);
+    read_pass(cat, PASS_NONE, view, tree);
+}
+
+/* Opens the image with the options of -o. 0 or -errno. */
 static int begin(struct cat *cat, const char *path, const char *words)
 {
     struct image_options options = {.open = {.format = NULL}};
@@ -141,14 +145,14 @@ void tree_read(const char *path, const char *options, struct tree *tree)
     *tree = (struct tree){.digest = UINT64_C(0xcbf29ce484222325)};
     if (error)
         snprintf(tree->wrong, sizeof tree->wrong, "cannot be opened: %s", strerror(-error));
-    for (unsigned view = 0; !error && view <= cat.layers.count; view++)
-        if (view == 0 || cat.layers.count > 1)
-            read_view(&cat, view, tree);
+    if (!error)
+        read_view(&cat, view_named(VIEW_WHOLE, 0), tree);
+    for (uint32_t i = 0; !error && i < view_count(VIEW_LAYER, &cat.layers); i++)
+        read_view(&cat, view_named(VIEW_LAYER, i), tree);
     cat_end(&cat);
 }
 
-/* Marks where the guest's data stands. */
-static void mark(struct disk *disk, uint8_t *map, size_t size)
+static void mark_guest_data(struct disk *disk, uint8_t *map, size_t size)
 {
     bool is_raw = strcmp(disk->driver->name, "raw") == 0;
     struct extents stream;
@@ -181,7 +185,7 @@ bool tree_find_guest(const char *path, const char *options, uint8_t *map, size_t
     if (!error)
         error = disk_open(&disk, img, detection.driver, &cat.open);
     if (!error)
-        mark(&disk, map, size);
+        mark_guest_data(&disk, map, size);
     image_close(img);
     cat_end(&cat);
     return !error;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* All files of the tree of an image, looked at once, for tests/torture/torture.c. */
+/* Reads all files of the tree of an image once, for tests/torture/torture.c. */
 #ifndef TESTS_TORTURE_TREE_H
 #define TESTS_TORTURE_TREE_H
 
@@ -7,19 +7,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What a tree said. */
 struct tree {
-    uint64_t digest;  /* of all texts and errors but those that tell the file's size or the host */
-    uint64_t answers; /* of those that qemu-img can be asked for */
-    char wrong[256];  /* what must not be, in words; "": nothing */
+    uint64_t digest;  /* of all texts and errors, except those that depend on file size or host */
+    uint64_t answers; /* of those that qemu-img prints as well */
+    char wrong[256];  /* a message; "": no rule is violated */
 };
 
-/* Takes options as -o does. Computes every file of the tree. A file without text or an errno of the
- * contract is wrong, and so is an errno about which nothing is said. */
+/* Computes every file of the tree; options are those of -o. A file must have text or an errno of
+ * the contract, and an errno must have its line in problems. */
 void tree_read(const char *path, const char *options, struct tree *tree);
 
-/* Marks bytes of the image in which plain data of the guest stands: map has as many as the image.
- * Whether the image could be opened. */
+/* Sets map[i] for every byte i of the image that is uncompressed guest data; the map has one byte
+ * per byte of the image. false: the image cannot be opened. */
 bool tree_find_guest(const char *path, const char *options, uint8_t *map, size_t size);
 
 #endif
