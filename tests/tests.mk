@@ -72,12 +72,12 @@ test-programs: all $(BUILD)/make-image $(BUILD)/make-bench-images $(BUILD)/hello
 
 unit-tests: $(UNIT_TESTS)
 
-# Builds with all processors unless -j is given.
+# Builds with all processors unless -j is given; without TEST also the programs of the other suites, so that they keep compiling.
 check:
 	@$(MAKE) -s $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc)) check-programs
 	@tests/check $(BUILD) $(TEST)
 
-check-programs: $(if $(TEST),$(shell tests/unit-programs $(BUILD) $(TEST)) $(BUILD)/tests/unit/fixtures,all $(UNIT_TESTS))
+check-programs: $(if $(TEST),$(shell tests/unit-programs $(BUILD) $(TEST)) $(BUILD)/tests/unit/fixtures,all test-programs)
 
 coverage:
 	@$(MAKE) --no-print-directory BUILD=build/coverage CFLAGS='-O0 -g --coverage' LDFLAGS=--coverage FORTIFY= unit-tests

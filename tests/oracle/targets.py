@@ -109,10 +109,10 @@ def written_size(directory):
 
 
 def refused_alike(line, error):
-    """Whether we say what qemu-img says; of an image that it cannot open again we do not name all numbers."""
-    behind_end = "points after end of file"
+    """Whether our message is qemu-img's. For an image that qemu-img writes but cannot open it is ours."""
     words = line.partition(" ")[2]
-    return line.startswith("-") and (first_words(error) == words or (behind_end in error and behind_end in words))
+    past_end = "points after end of file" in error and "ends after the end of the file" in words
+    return line.startswith("-") and (first_words(error) == words or past_end)
 
 
 def compare_written(source, directory, pair, line, exact):
