@@ -195,7 +195,7 @@ static int enter_sandbox(struct front *front, int monitor, int ready)
     keep[count++] = STDERR_FILENO;
     sandbox_close_others(keep, count);
     error = sandbox_enter(front->options->sandbox.mode, &process, &front->sandbox);
-    if (sandbox_tell_lack(&front->sandbox, words, sizeof words))
+    if (sandbox_describe_failure(&front->sandbox, words, sizeof words))
         complain("%s", words);
     return error;
 }

@@ -49,7 +49,7 @@ static bool lacks_sandbox(const struct sandbox_state *state)
 {
     char words[SANDBOX_WORDS];
 
-    if (!sandbox_tell_lack(state, words, sizeof words))
+    if (!sandbox_describe_failure(state, words, sizeof words))
         return false;
     complain("%s", words);
     return true;

@@ -99,7 +99,7 @@ void job_count_end(struct job *job)
 
     if (WIFSIGNALED(job->status)) {
         count_signal(job, WTERMSIG(job->status));
-    } else if (sandbox_tell_lack(&job->sandbox, words, sizeof words)) {
+    } else if (sandbox_describe_failure(&job->sandbox, words, sizeof words)) {
         text_add(&job->problems, "%s\n", words);
         job_count_failure(job, "does not run without it");
     } else {

@@ -263,7 +263,7 @@ int sandbox_enter(enum sandbox_mode mode, const struct sandbox_process *process,
     return 0;
 }
 
-bool sandbox_tell_lack(const struct sandbox_state *state, char *words, size_t size)
+bool sandbox_describe_failure(const struct sandbox_state *state, char *words, size_t size)
 {
     if (!state->error || state->failed >= SANDBOX_LAYERS)
         return false;

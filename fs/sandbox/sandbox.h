@@ -93,7 +93,7 @@ int sandbox_enter_layer(enum sandbox_layer layer, const struct sandbox_process *
 
 /* If sandbox_enter() failed, writes a sentence with the layer and the reason to words, and returns
  * true. size: SANDBOX_WORDS is enough. */
-bool sandbox_tell_lack(const struct sandbox_state *state, char *words, size_t size);
+bool sandbox_describe_failure(const struct sandbox_state *state, char *words, size_t size);
 
 /* Whether all values are in range: checks a state that another process has sent. */
 bool sandbox_state_is_possible(const struct sandbox_state *state);
