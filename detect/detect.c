@@ -98,7 +98,7 @@ static void add_names(struct detection *d, const char *name)
     struct reason why = {""};
 
     for (const struct format_driver *const *f = formats; name && *f; f++)
-        if ((*f)->is_part_name && (*f)->is_part_name(name, &why))
+        if ((*f)->is_extent_file_name && (*f)->is_extent_file_name(name, &why))
             add_candidate(d, *f, 0, false, &why);
 }
 

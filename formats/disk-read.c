@@ -14,7 +14,7 @@ static int read_plain(struct disk *disk, const struct extent *e, uint8_t *bytes,
 {
     struct image *img = disk->img;
     void **state;
-    int error = e->part ? disk_part(disk, e->part - 1, &img, &state) : 0;
+    int error = e->file ? disk_data_file(disk, e->file - 1, &img, &state) : 0;
     uint64_t size = error ? 0 : image_size(img);
 
     if (error)

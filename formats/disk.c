@@ -14,23 +14,23 @@
 
 enum {
     REFERENCES_FIRST = 8,
-    NAME_BYTES = 128, /* of a part in errors */
+    NAME_BYTES = 128, /* of a data file in errors */
 };
 
 /* Host bytes may be told twice that often, over the whole file: then the same few stand for ever
  * more of the disk, and small files make long walks. */
 #define TOLD_TWICE_BYTES (UINT64_C(64) << 20)
 
-/* A part whose file is open. */
-struct part {
+/* A data file whose file is open. */
+struct data_file {
     size_t number;     /* of the file, as it was granted */
     struct image *img; /* NULL: free */
     void *state;
-    uint64_t used; /* when, by parts->now */
+    uint64_t used; /* when, by files->now */
 };
 
-struct parts {
-    struct part open[IMAGE_PARTS_MAX];
+struct data_files {
+    struct data_file open[IMAGE_DATA_FILES_MAX];
     unsigned open_max; /* of them are used */
     uint64_t now;
     bool *known; /* by number of the file: a session was begun on it */
@@ -135,65 +135,66 @@ struct disk *disk_layer(struct disk *disk, unsigned layer)
     return disk;
 }
 
-/* Where what is known of open parts is kept. NULL, said: out of memory. */
-static struct parts *parts_of(struct disk *disk)
+/* Where what is known of open files is kept. NULL, said: out of memory. */
+static struct data_files *data_files_of(struct disk *disk)
 {
-    if (!disk->parts) {
-        struct parts *parts = image_alloc(disk->img, sizeof *parts);
+    if (!disk->data_files) {
+        struct data_files *files = image_alloc(disk->img, sizeof *files);
         bool *known = image_alloc(disk->img, disk->references_count);
 
-        if (!parts || !known)
+        if (!files || !known)
             return NULL;
-        parts->known = known;
-        parts->open_max = image_parts_share(disk->img);
-        disk->parts = parts;
+        files->known = known;
+        files->open_max = image_data_files_share(disk->img);
+        disk->data_files = files;
     }
-    return disk->parts;
+    return disk->data_files;
 }
 
-/* The open part of that number; else the free one, or the one that was used longest ago. */
-static struct part *part_slot(struct parts *parts, size_t number)
+/* The open data file of that number; else the free one, or the one that was used longest ago. */
+static struct data_file *data_file_slot(struct data_files *files, size_t number)
 {
-    struct part *oldest = parts->open;
+    struct data_file *oldest = files->open;
 
-    for (struct part *p = parts->open; p < parts->open + parts->open_max; p++) {
-        if (p->img && p->number == number)
-            return p;
-        if (!p->img || (oldest->img && p->used < oldest->used))
-            oldest = p;
+    for (struct data_file *f = files->open; f < files->open + files->open_max; f++) {
+        if (f->img && f->number == number)
+            return f;
+        if (!f->img || (oldest->img && f->used < oldest->used))
+            oldest = f;
     }
     return oldest;
 }
 
 /* Begins a session on the file of a reference, which has that number, in place of what was in the
  * slot. 0 or -errno, said. */
-static int part_begin(struct disk *disk, size_t reference, size_t number, struct part *slot)
+static int data_file_begin(struct disk *disk, size_t reference, size_t number,
+                           struct data_file *slot)
 {
     const struct reference *r = &disk->references[reference];
-    bool takes_fd = false, is_new = !disk->parts->known[number];
+    bool takes_fd = false, is_new = !disk->data_files->known[number];
     char name[NAME_BYTES];
     int fd = -1, error;
 
     snprintf(name, sizeof name, "%s \"%.*s\"", r->kind, (int)r->length, r->path);
     image_close(slot->img);
-    *slot = (struct part){.number = number};
+    *slot = (struct data_file){.number = number};
     error = disk->granted->open(disk->granted->context, reference, &fd, &takes_fd);
     if (!error)
-        error = image_open_part(&slot->img, disk->img, fd, takes_fd, is_new, name);
+        error = image_open_owned(&slot->img, disk->img, fd, takes_fd, is_new, name);
     if (error)
         return image_fail(disk->img, EIO, "%s: cannot read the %s: %s", disk->driver->name, name,
                           strerror(-error));
-    disk->parts->known[number] = true;
+    disk->data_files->known[number] = true;
     return 0;
 }
 
-int disk_part(struct disk *disk, size_t reference, struct image **img, void ***state)
+int disk_data_file(struct disk *disk, size_t reference, struct image **img, void ***state)
 {
     const struct granted *granted = disk->granted;
-    struct parts *parts = parts_of(disk);
-    struct part *slot;
+    struct data_files *files = data_files_of(disk);
+    struct data_file *slot;
     size_t number;
-    int error = parts ? 0 : -ENOMEM;
+    int error = files ? 0 : -ENOMEM;
 
     if (error)
         return error;
@@ -201,10 +202,10 @@ int disk_part(struct disk *disk, size_t reference, struct image **img, void ***s
     if (error)
         return disk_refuse(disk, &disk->references[reference], error != -EACCES);
     assert(number < disk->references_count);
-    slot = part_slot(parts, number);
+    slot = data_file_slot(files, number);
     if (!slot->img || slot->number != number)
-        error = part_begin(disk, reference, number, slot);
-    slot->used = ++parts->now;
+        error = data_file_begin(disk, reference, number, slot);
+    slot->used = ++files->now;
     *img = slot->img;
     *state = &slot->state;
     return error;

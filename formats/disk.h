@@ -20,7 +20,7 @@ struct reference;
  */
 #define DISK_BYTES_MAX ((UINT64_C(1) << 63) - (UINT64_C(1) << 30))
 
-struct parts; /* disk.c */
+struct data_files; /* disk.c */
 
 /* An open image: what the headers say. Lives as long as the session img. */
 struct disk {
@@ -47,7 +47,7 @@ struct disk {
     bool is_backing_missing;       /* or that it was granted, but could not be opened */
     bool alone;                    /* a hole is a hole, to who does not read */
     const struct granted *granted; /* set by who opened it; NULL: nothing was */
-    struct parts *parts;
+    struct data_files *data_files;
 };
 
 /*
@@ -82,7 +82,7 @@ int disk_read_reference(struct disk *disk, struct reference reference, uint64_t 
  * knows of it, in that session's memory (NULL at first). Both live until the next question for
  * another part. 0 or -errno, said: EACCES: not granted; EIO: it cannot be opened.
  */
-int disk_part(struct disk *disk, size_t reference, struct image **img, void ***state);
+int disk_data_file(struct disk *disk, size_t reference, struct image **img, void ***state);
 
 /* The disk of that layer, 0 for disk itself. */
 struct disk *disk_layer(struct disk *disk, unsigned layer);

@@ -22,7 +22,7 @@ static int file_of(struct disk *disk, const struct extent *e, struct image **img
     void **state;
 
     *img = disk->img;
-    return e->part ? disk_part(disk, e->part - 1, img, &state) : 0;
+    return e->file ? disk_data_file(disk, e->file - 1, img, &state) : 0;
 }
 
 /*
@@ -170,7 +170,7 @@ static bool is_like(const struct extents *s, const struct extent *a, const struc
         return false;
     if (!(s->want & EXTENTS_WANT_HOST))
         return true;
-    if (a->flags != b->flags || a->layer != b->layer || a->part != b->part ||
+    if (a->flags != b->flags || a->layer != b->layer || a->file != b->file ||
         (a->host == EXTENT_NO_HOST) != (b->host == EXTENT_NO_HOST))
         return false;
     return a->host == EXTENT_NO_HOST || a->host + a->length == b->host;

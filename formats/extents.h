@@ -34,7 +34,7 @@ struct extent {
     enum extent_kind kind;
     uint64_t host; /* where the bytes stand in their file, or EXTENT_NO_HOST */
     unsigned flags;
-    uint32_t part;  /* 0: their file is the image; else 1 + the number of a reference, a PART */
+    uint32_t file;  /* 0: their file is the image; else 1 + the number of a reference, a PART */
     unsigned layer; /* 0: the image that was asked tells so; 1: the one below it ... */
 };
 

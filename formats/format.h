@@ -70,7 +70,7 @@ struct format_driver {
      * asked where nothing else was found. It stays raw; why says what its name tells. NULL: the
      * format has no such parts.
      */
-    bool (*is_part_name)(const char *name, struct reason *why);
+    bool (*is_extent_file_name)(const char *name, struct reason *why);
 
     /* Sets *offset to where the mark is that probe found by searching, whether or not it took it;
      * without one leaves it. 0 or -errno, said. NULL: marks are where their signatures say. */

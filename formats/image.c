@@ -132,8 +132,8 @@ static int take_name(struct image *part, const char *name)
     return 0;
 }
 
-int image_open_part(struct image **out, struct image *owner, int fd, bool takes_fd, bool is_new,
-                    const char *name)
+int image_open_owned(struct image **out, struct image *owner, int fd, bool takes_fd, bool is_new,
+                     const char *name)
 {
     struct image *part;
     int error = begin(&part, fd);
@@ -212,11 +212,11 @@ void image_share_windows(struct image *img, unsigned layers)
     img->common->layers = layers;
 }
 
-unsigned image_parts_share(const struct image *img)
+unsigned image_data_files_share(const struct image *img)
 {
-    unsigned share = 2 * IMAGE_PARTS_MAX / img->common->layers;
+    unsigned share = 2 * IMAGE_DATA_FILES_MAX / img->common->layers;
 
-    return share > IMAGE_PARTS_MAX ? IMAGE_PARTS_MAX : share ? share : 1;
+    return share > IMAGE_DATA_FILES_MAX ? IMAGE_DATA_FILES_MAX : share ? share : 1;
 }
 
 size_t image_window_share(const struct image *img, size_t wanted)

@@ -23,7 +23,7 @@ enum {
     IMAGE_GET_MAX = 1 << 20,      /* the longest piece that image_get() gives */
     IMAGE_TABLE_PIECE = 1 << 20,  /* bytes of a table read at once */
     IMAGE_WINDOWS = 4 << 20,      /* bytes of one window of each of all layers, together */
-    IMAGE_PARTS_MAX = 8,          /* parts of one layer that are open at a time */
+    IMAGE_DATA_FILES_MAX = 8,     /* parts of one layer that are open at a time */
     IMAGE_WINDOW_MIN = 64 << 10,  /* what each of them gets at least */
     IMAGE_MEMORY_MAX = 16 << 20,  /* bytes of memory of one session and its parts */
     IMAGE_WORK_MAX = 256 << 20,   /* units of image_work() */
@@ -47,8 +47,8 @@ int image_open(struct image **img, int fd);
  * ends with the owner, if not before. takes_fd: fd is closed with it. is_new: no session of the
  * owner was begun on this file before, so that it adds to what may be read. As image_open().
  */
-int image_open_part(struct image **img, struct image *owner, int fd, bool takes_fd, bool is_new,
-                    const char *name);
+int image_open_owned(struct image **img, struct image *owner, int fd, bool takes_fd, bool is_new,
+                     const char *name);
 
 /* The session that owns all others: img itself, if it is no part. */
 struct image *image_root(struct image *img);
@@ -67,7 +67,7 @@ void image_close(struct image *img);
 void image_share_windows(struct image *img, unsigned layers);
 
 /* How many parts of one layer may be open at a time, so that those of all fit in memory. */
-unsigned image_parts_share(const struct image *img);
+unsigned image_data_files_share(const struct image *img);
 
 /*
  * The bytes that a window should have at most, of wanted: a power of two, of at least

@@ -12,8 +12,8 @@ enum {
 
 enum reference_role {
     REFERENCE_BACKING, /* an image whose bytes show where this one has none */
-    REFERENCE_PART,    /* a file that holds bytes of this image itself */
-    REFERENCE_ASIDE,   /* a file that no guest byte comes from */
+    REFERENCE_DATA,    /* a file that holds bytes of this image itself */
+    REFERENCE_OTHER,   /* a file that no guest byte comes from */
 };
 
 /* Something that an image names outside itself: data, which the headers tell. Never opened here. */

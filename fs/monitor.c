@@ -132,7 +132,7 @@ static bool takes_answers(const struct monitor *m)
 /* Watches all files that are open. */
 static void begin_watch(struct front *front)
 {
-    int fds[LAYERS_MAX + LAYERS_PARTS_HELD];
+    int fds[LAYERS_MAX + LAYERS_DATA_FILES_HELD];
     unsigned count = layers_descriptors(&front->image.layers, fds);
 
     watch_begin(&front->image.watch);
@@ -202,7 +202,7 @@ static pid_t start_opener(struct monitor *m, struct job_ends *ends)
         close(ends->pipe[0]);
         become_child(m);
         close(m->news[1]);
-        job_ends_serve_parts(&m->front->image.layers, ends->socket[0]);
+        job_ends_serve_data_files(&m->front->image.layers, ends->socket[0]);
         _exit(0);
     }
     close(ends->socket[0]);

@@ -8,7 +8,7 @@
 #include "formats/image.h"
 #include "formats/reference.h"
 
-static int find_part(void *context, size_t reference, size_t *number)
+static int find_data_file(void *context, size_t reference, size_t *number)
 {
     const struct chain_files *files = context;
 
@@ -20,7 +20,7 @@ static int find_part(void *context, size_t reference, size_t *number)
     return 0;
 }
 
-static int open_part(void *context, size_t reference, int *fd, bool *takes_fd)
+static int open_data_file(void *context, size_t reference, int *fd, bool *takes_fd)
 {
     const struct chain_files *files = context;
     const struct layers *layers = files->layers;
@@ -29,7 +29,7 @@ static int open_part(void *context, size_t reference, int *fd, bool *takes_fd)
     *takes_fd = *fd < 0;
     if (*fd < 0)
         *fd = layers->fetch ? layers->fetch(layers, files->layer, reference)
-                            : layers_open_part(layers, files->layer, reference);
+                            : layers_open_data_file(layers, files->layer, reference);
     return *fd < 0 ? *fd : 0;
 }
 
@@ -41,7 +41,7 @@ static void give_files(struct chain_files *files, struct disk *disk, const struc
         .layers = layers,
         .layer = layer,
         .grants = layers_grants(layers, layer, disk->references, disk->references_count),
-        .granted = {.context = files, .find = find_part, .open = open_part},
+        .granted = {.context = files, .find = find_data_file, .open = open_data_file},
     };
     disk->granted = &files->granted;
     for (size_t i = 0; files->grants && i < disk->references_count; i++)
@@ -60,7 +60,7 @@ static int open_backing(struct image *top, struct disk *disk, struct disk *backi
     int error;
 
     snprintf(name, sizeof name, "layer %u", number);
-    error = image_open_part(&img, top, layer->fd, false, true, name);
+    error = image_open_owned(&img, top, layer->fd, false, true, name);
     if (error)
         return image_fail(disk->img, EIO, "%s: cannot be read", name);
     error = disk_open(backing, img, layer->format, options);

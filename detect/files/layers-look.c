@@ -97,7 +97,7 @@ unsigned layers_asked(const struct layers *layers)
 
 void layers_ask(const struct layers *layers, unsigned n)
 {
-    int fds[LAYERS_MAX + LAYERS_PARTS_HELD];
+    int fds[LAYERS_MAX + LAYERS_DATA_FILES_HELD];
     unsigned files = layers_descriptors(layers, fds);
     dev_t devices[LAYERS_ASKED_MAX];
     struct stat st;

@@ -188,11 +188,11 @@ static int begin_numbers(struct layer *layer)
 }
 
 /* Keeps an open part, or how it is opened again. */
-static void keep_part(struct layers *layers, struct layer *layer, size_t n, int fd)
+static void keep_data_file(struct layers *layers, struct layer *layer, size_t n, int fd)
 {
     struct grant *grant = &layer->grants[n];
 
-    if (grant->number == n && layers->held_count < LAYERS_PARTS_HELD) {
+    if (grant->number == n && layers->held_count < LAYERS_DATA_FILES_HELD) {
         grant->fd = fd;
         layers->held[layers->held_count++] = grant;
         return;
@@ -203,8 +203,8 @@ static void keep_part(struct layers *layers, struct layer *layer, size_t n, int 
 }
 
 /* Takes over a file that was found for reference n. */
-static int take_part(struct layers *layers, struct layer *layer, size_t n,
-                     struct policy_file_found *found)
+static int take_data_file(struct layers *layers, struct layer *layer, size_t n,
+                          struct policy_file_found *found)
 {
     struct grant *grant = &layer->grants[n];
 
@@ -217,7 +217,7 @@ static int take_part(struct layers *layers, struct layer *layer, size_t n,
     grant->state = GRANT_OPENED;
     if (found->st.st_dev != layer->st.st_dev) /* of thousands of parts most are beside the image */
         layers->storage |= image_file_storage(found->fd);
-    keep_part(layers, layer, n, found->fd);
+    keep_data_file(layers, layer, n, found->fd);
     return 0;
 }
 
@@ -296,8 +296,8 @@ static int ask_policy(struct layers *layers, struct layer *layer, size_t n,
     } else if (!error && is_layer(layers, &found.st)) {
         close(found.fd);
         error = refuse(grant, "it is the image itself, or one above it");
-    } else if (!error && reference->role == REFERENCE_PART) {
-        error = take_part(layers, layer, n, &found);
+    } else if (!error && reference->role == REFERENCE_DATA) {
+        error = take_data_file(layers, layer, n, &found);
     } else if (!error) {
         error = take_layer(layers, layer, n, reference, &found);
     }
@@ -368,9 +368,9 @@ int layers_grant(struct layers *layers, unsigned number, const struct reference_
         layer->grants[n] = (struct grant){.fd = -1, .base = -1};
     error = begin_numbers(layer);
     for (size_t n = 0; n < references->count && !error; n++) {
-        if (references->items[n].role == REFERENCE_PART)
+        if (references->items[n].role == REFERENCE_DATA)
             error = ask_policy(layers, layer, n, &references->items[n]);
-        else if (references->items[n].role == REFERENCE_ASIDE)
+        else if (references->items[n].role == REFERENCE_OTHER)
             error = leave_unused(&layer->grants[n], "no byte of the disk comes from it");
     }
     for (enum rank rank = RANK_NAMED; rank < RANKS && !error; rank++)
@@ -393,7 +393,7 @@ bool layers_has_reference(const struct layers *layers, unsigned number, size_t r
     return number < layers->count && reference < layers->items[number].grants_count;
 }
 
-int layers_open_part(const struct layers *layers, unsigned number, size_t reference)
+int layers_open_data_file(const struct layers *layers, unsigned number, size_t reference)
 {
     const struct grant *grant = NULL;
     struct stat st;

@@ -13,8 +13,8 @@
 #include "policy.h"
 
 enum {
-    LAYERS_PARTS_HELD = 32, /* files of parts that stay open; others are opened when needed */
-    LAYERS_ASKED_MAX = LAYERS_MAX + LAYERS_PARTS_HELD, /* file systems that there may be */
+    LAYERS_DATA_FILES_HELD = 32, /* files of parts that stay open; others are opened when needed */
+    LAYERS_ASKED_MAX = LAYERS_MAX + LAYERS_DATA_FILES_HELD, /* file systems that there may be */
     REFERENCES_BYTES_MAX = 16 << 20, /* of their paths: headers that name them are shorter */
 };
 
@@ -72,7 +72,7 @@ struct layers {
     bool has_parts_to_open; /* some are opened when needed */
     struct layer items[LAYERS_MAX];
     size_t held_count;
-    struct grant *held[LAYERS_PARTS_HELD]; /* parts that are open */
+    struct grant *held[LAYERS_DATA_FILES_HELD]; /* parts that are open */
 
     /* How a part that is not held is opened; NULL: here. A descriptor or -errno. */
     int (*fetch)(const struct layers *layers, unsigned layer, size_t reference);
@@ -103,7 +103,7 @@ bool layers_has_reference(const struct layers *layers, unsigned layer, size_t re
 
 /* Opens a part that is not held: it must still be the file that was found. A descriptor or -errno
  * (ESTALE: it is another). */
-int layers_open_part(const struct layers *layers, unsigned layer, size_t reference);
+int layers_open_data_file(const struct layers *layers, unsigned layer, size_t reference);
 
 /*
  * Opens what has the image's name now, if that is another file: a regular one of the same owner, by
@@ -123,8 +123,8 @@ void layers_ask(const struct layers *layers, unsigned n);
  * storage is known. 0; -EALREADY: that is the image; -EPROTO: it is no file. */
 int layers_replace(struct layers *layers, int fd, unsigned storage);
 
-/* The descriptors of all files that are open, at most LAYERS_MAX + LAYERS_PARTS_HELD. Returns how
- * many. */
+/* The descriptors of all files that are open, at most LAYERS_MAX + LAYERS_DATA_FILES_HELD. Returns
+ * how many. */
 unsigned layers_descriptors(const struct layers *layers, int *fds);
 
 /* Whether an option covers it, and it is not there or cannot be opened. */

@@ -45,7 +45,7 @@ static inline uint64_t host_of(const struct qcow2 *q, uint64_t entry)
 {
     uint64_t host = entry & QCOW2_OFFSET_MASK;
 
-    return host || (q->data_part && (entry & QCOW2_COPIED)) ? host : EXTENT_NO_HOST;
+    return host || (q->data_file && (entry & QCOW2_COPIED)) ? host : EXTENT_NO_HOST;
 }
 
 /* Decodes a standard entry. Returns false if the specification does not allow it. */
@@ -267,7 +267,7 @@ static int describe(struct disk *disk, const struct cluster *c, struct extent *e
     if (c->host == EXTENT_NO_HOST || q->encrypted)
         return 0;
     extent->host = c->host + within;
-    extent->part = q->data_part;
+    extent->file = q->data_file;
     if (extent->kind == EXTENT_DATA) {
         error = ask_host_holes(disk);
         if (q->host_holes_count == QCOW2_YES)
@@ -281,7 +281,7 @@ static int check_data_file(struct disk *disk, const struct cluster *c, uint64_t 
 {
     const struct qcow2 *q = disk->state;
 
-    if (!q->data_part)
+    if (!q->data_file)
         return 0;
     if (c->compressed)
         return image_fail(disk->img, EUCLEAN,
@@ -349,7 +349,7 @@ static int look_closely(struct disk *disk, const uint8_t *p, const uint8_t *end,
     extent->length = ((uint64_t)(subcluster + run) << subcluster_bits) - within;
     if (run == QCOW2_SUBCLUSTERS - subcluster)
         extent->length += follow(q, p, end, extent, &c,
-                                 (want & EXTENTS_WANT_HOST) || q->data_part ||
+                                 (want & EXTENTS_WANT_HOST) || q->data_file ||
                                      (extent->flags & EXTENT_HOST_HOLES));
     return error;
 }
@@ -367,7 +367,7 @@ int qcow2_extent_at(struct disk *disk, uint64_t offset, unsigned want, struct ex
     }
     entries = entry_at(q, offset);
     end = entry_at(q, q->l2_end);
-    if (!q->extended_l2 && !q->data_part && !(want & EXTENTS_WANT_HOST) &&
+    if (!q->extended_l2 && !q->data_file && !(want & EXTENTS_WANT_HOST) &&
         q->host_holes_count == QCOW2_NO && follow_standard(q, entries, end, extent))
         return 0;
     return look_closely(disk, entries, end, want, extent);

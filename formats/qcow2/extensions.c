@@ -31,21 +31,21 @@ enum {
 static int add_data_file(struct disk *disk, uint64_t offset, uint32_t length)
 {
     struct qcow2 *q = disk->state;
-    const struct reference data_file = {.role = REFERENCE_PART,
+    const struct reference data_file = {.role = REFERENCE_DATA,
                                         .kind = "data file",
                                         .source = "external data file name",
                                         .format = "raw",
                                         .path = ""};
-    uint32_t part = (uint32_t)disk->references_count + 1;
+    uint32_t file = (uint32_t)disk->references_count + 1;
     int error = 0;
 
-    if (q->data_part)
+    if (q->data_file)
         return image_fail(disk->img, EUCLEAN, "qcow2: the data file is named twice");
     if (length)
         error = disk_read_reference(disk, data_file, offset, min_u64(length, DATA_FILE_NAME_MAX));
-    if (!error && disk->references_count < part)
+    if (!error && disk->references_count < file)
         error = disk_add_reference(disk, &data_file);
-    q->data_part = part;
+    q->data_file = file;
     return error;
 }
 
@@ -127,7 +127,7 @@ int qcow2_read_extensions(struct disk *disk, uint64_t start, uint64_t end, bool 
         error = read_extension(disk, type, offset, length, wants_data_file);
         offset += ((uint64_t)length + 7) & ~UINT64_C(7);
     }
-    if (!error && wants_data_file && !q->data_part)
+    if (!error && wants_data_file && !q->data_file)
         error = add_data_file(disk, 0, 0);
     return error;
 }

@@ -32,7 +32,7 @@ struct qcow2 {
     bool extended_l2; /* entries of 16 bytes with a bitmap of subclusters */
     bool encrypted, luks;
     unsigned compression_type;
-    uint32_t data_part; /* 1 + the reference that is the data file; 0: there is none */
+    uint32_t data_file; /* 1 + the reference that is the data file; 0: there is none */
     uint32_t l2_entry_bytes;
     uint64_t forbidden_bits; /* of a standard entry */
     uint64_t l2_entries;     /* of one table */

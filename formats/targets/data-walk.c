@@ -186,7 +186,7 @@ static bool can_join(const struct walk *w, const struct extent *e)
     const struct extent *p = &w->pending;
 
     return p->length && p->offset + p->length == e->offset && p->layer == e->layer &&
-           p->part == e->part && !((p->flags | e->flags) & EXTENT_COMPRESSED) &&
+           p->file == e->file && !((p->flags | e->flags) & EXTENT_COMPRESSED) &&
            p->host + p->length == e->host && w->run % DATA_WALK_BLOCK == 0 &&
            e->offset % DATA_WALK_BLOCK == 0;
 }

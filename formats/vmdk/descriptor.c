@@ -218,7 +218,7 @@ static int vmdk_add_change_tracking(struct disk *disk, const struct vmdk_text *t
 
     if (!vmdk_text_value(*text, key, &path) || !path.length || path.length > VMDK_NAME_MAX)
         return 0;
-    return disk_add_reference(disk, &(struct reference){.role = REFERENCE_ASIDE,
+    return disk_add_reference(disk, &(struct reference){.role = REFERENCE_OTHER,
                                                         .kind = "change tracking",
                                                         .source = key,
                                                         .path = path.bytes,

@@ -160,7 +160,7 @@ static int vmdk_find_extent_disk(struct disk *disk, const struct vmdk_extent *ro
     struct extent_file *file;
     struct image *img;
     void **state;
-    int error = disk_part(disk, row->reference, &img, &state);
+    int error = disk_data_file(disk, row->reference, &img, &state);
 
     if (error)
         return error;
@@ -195,7 +195,7 @@ static int vmdk_sparse_extent_at(struct disk *disk, const struct vmdk_extent *ro
                 ? vmdk_sesparse_extent_at(sparse, within, want, extent)
                 : vmdk_tables_extent_at(sparse, within, want, extent);
     if (!error && extent->kind == EXTENT_DATA)
-        extent->part = row->reference + 1;
+        extent->file = row->reference + 1;
     return error;
 }
 
@@ -223,7 +223,7 @@ int vmdk_extents_extent_at(struct disk *disk, uint64_t offset, unsigned want, st
         extent->kind = EXTENT_DATA;
         extent->host = row->offset + within;
         extent->flags = EXTENT_HOST_HOLES;
-        extent->part = row->reference + 1;
+        extent->file = row->reference + 1;
         break;
     case VMDK_EXTENT_SPARSE:
     case VMDK_EXTENT_SESPARSE:

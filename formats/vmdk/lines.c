@@ -130,7 +130,7 @@ static int vmdk_add_extent(struct disk *disk, const struct vmdk_text *line, uint
         !checked_add(extent.offset, extent.length, &end) || end > INT64_MAX)
         return vmdk_line_fail(disk->img, EUCLEAN, line, "it ends beyond what any file holds");
     if (file->kind != VMDK_EXTENT_ZERO)
-        error = disk_add_reference(disk, &(struct reference){.role = REFERENCE_PART,
+        error = disk_add_reference(disk, &(struct reference){.role = REFERENCE_DATA,
                                                              .kind = "extent",
                                                              .source = "extent",
                                                              .format = file->format,

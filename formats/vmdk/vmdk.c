@@ -149,7 +149,7 @@ const struct format_driver vmdk_driver = {
                    {HEAD, 0, "", 0}},
     .sections = vmdk_sections,
     .probe = vmdk_probe,
-    .is_part_name = vmdk_is_flat_name,
+    .is_extent_file_name = vmdk_is_flat_name,
     .open = vmdk_open,
     .extent_at = vmdk_extent_at,
     .decode = vmdk_decode,

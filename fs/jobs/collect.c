@@ -57,7 +57,7 @@ static int take_reference(struct reference_list *references, const char *bytes, 
         format = take_word(&words, head.format);
     path = take_word(&words, head.path);
     if (kind && source && path && (format || head.format == UINT32_MAX) &&
-        head.role <= REFERENCE_ASIDE && !words.length)
+        head.role <= REFERENCE_OTHER && !words.length)
         error = reference_list_add(references, &(struct reference){
                                                    .role = (enum reference_role)head.role,
                                                    .kind = kind,

@@ -37,7 +37,7 @@ void job_ends_close(const struct job_ends *ends, int which)
         close(ends->socket[which]);
 }
 
-void job_ends_serve_parts(const struct layers *layers, int socket)
+void job_ends_serve_data_files(const struct layers *layers, int socket)
 {
     struct pollfd wait = {.fd = socket, .events = POLLIN};
     int received = 0;
@@ -52,7 +52,7 @@ void job_ends_serve_parts(const struct layers *layers, int socket)
         received = wire_receive(socket, &part, sizeof part, NULL);
         if (received != 1)
             continue;
-        fd = layers_open_part(layers, part.layer, part.reference);
+        fd = layers_open_data_file(layers, part.layer, part.reference);
         a.status = fd < 0 ? fd : 0;
         received = wire_send(socket, &a, sizeof a, fd);
         if (fd >= 0)

@@ -22,6 +22,6 @@ void job_ends_close(const struct job_ends *ends, int which);
 
 /* Opens the parts that a job asks for on that socket, until it is gone. It is told of none but
  * those that were granted, and what it asks is treated as hostile. */
-void job_ends_serve_parts(const struct layers *layers, int socket);
+void job_ends_serve_data_files(const struct layers *layers, int socket);
 
 #endif

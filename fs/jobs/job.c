@@ -130,7 +130,7 @@ static int write_reference(void *context, const struct reference *r)
 /* Closes all that the job does not need. */
 static void close_others(const struct job_order *order)
 {
-    int keep[LAYERS_MAX + LAYERS_PARTS_HELD + 3];
+    int keep[LAYERS_MAX + LAYERS_DATA_FILES_HELD + 3];
     unsigned count = layers_descriptors(order->layers, keep);
 
     _Static_assert(sizeof keep / sizeof *keep <= SANDBOX_KEPT_MAX, "room for all of them");

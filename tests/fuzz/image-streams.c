@@ -94,7 +94,7 @@ static void check_extent(const struct walk *w, const struct extent *e)
         refuse("one is of no length, or beyond the end", e, NULL);
     if (e->flags & EXTENT_HOST_HOLES && e->kind == EXTENT_DATA && e->host == EXTENT_NO_HOST)
         refuse("holes of the host count, but it has no place there", e, NULL);
-    if (e->layer || e->part > w->disk.references_count)
+    if (e->layer || e->file > w->disk.references_count)
         refuse("it stands in another file than there is", e, NULL);
 }
 

@@ -125,7 +125,7 @@ static int open_layer(size_t n, char *text)
     fd = driver ? open(colon + 1, O_RDONLY | O_CLOEXEC) : -1;
     if (fd < 0)
         return -ENOENT;
-    error = n ? image_open_part(&layer, img, fd, true, true, colon + 1) : image_open(&img, fd);
+    error = n ? image_open_owned(&layer, img, fd, true, true, colon + 1) : image_open(&img, fd);
     return error ? error : disk_open(&disks[n], n ? layer : img, driver, NULL);
 }
 

@@ -17,6 +17,7 @@
 #include "detect/files/chain.h"
 #include "detect/files/image-file.h"
 #include "formats/checked.h"
+#include "formats/image.h"
 #include "formats/targets/data-walk.h"
 #include "formats/image.h"
 #include "fs/tree/cat.h"
@@ -28,7 +29,7 @@ struct entry {
     uint64_t start, length, host; /* host: EXTENT_NO_HOST: none is shown */
     unsigned depth;
     bool present, zero, data;
-    uint32_t part;
+    uint32_t file;
 };
 
 static const char usage[] = "usage: map-image [-r | -w | -s] [-o OPTIONS] IMAGE\n";
@@ -43,7 +44,7 @@ static int is_hole_of_host(struct disk *disk, const struct extent *e)
     struct image *img = disk->img;
     uint64_t size;
     void **state;
-    int error = e->part ? disk_part(disk, e->part - 1, &img, &state) : 0;
+    int error = e->file ? disk_data_file(disk, e->file - 1, &img, &state) : 0;
 
     if (error)
         return error;
@@ -66,7 +67,7 @@ static int describe(struct disk *top, const struct extent *e, struct entry *entr
         .length = e->length,
         .depth = e->layer,
         .host = e->flags & EXTENT_COMPRESSED ? EXTENT_NO_HOST : e->host,
-        .part = e->part,
+        .file = e->file,
         .present = e->kind != EXTENT_HOLE,
         .zero = hole || e->kind != EXTENT_DATA,
         /* A raw image is the file itself: what is a hole there is no data. */
@@ -78,7 +79,7 @@ static int describe(struct disk *top, const struct extent *e, struct entry *entr
 /* Whether b, which follows a, is more of the same. */
 static bool is_like(const struct entry *a, const struct entry *b)
 {
-    if (a->depth != b->depth || a->part != b->part || a->present != b->present ||
+    if (a->depth != b->depth || a->file != b->file || a->present != b->present ||
         a->zero != b->zero || a->data != b->data)
         return false;
     if (a->host == EXTENT_NO_HOST || b->host == EXTENT_NO_HOST)

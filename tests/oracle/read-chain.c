@@ -47,7 +47,7 @@ static int open_layer(size_t n, const char *format, const char *path)
         return -EINVAL;
     }
     if (n)
-        error = image_open_part(&layer, img, fd, true, true, path);
+        error = image_open_owned(&layer, img, fd, true, true, path);
     else
         error = image_open(&img, fd);
     return error ? error : disk_open(&disks[n], n ? layer : img, driver, NULL);

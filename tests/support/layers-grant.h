@@ -20,9 +20,9 @@ static inline struct reference backing(const char *path, const char *format)
                               .length = strlen(path)};
 }
 
-static inline struct reference part(const char *path)
+static inline struct reference data_file(const char *path)
 {
-    return (struct reference){.role = REFERENCE_PART,
+    return (struct reference){.role = REFERENCE_DATA,
                               .kind = "extent",
                               .source = "extent line",
                               .path = path,

@@ -119,7 +119,7 @@ static void print_extent(const char *what, const struct extent *e)
 {
     print_message("%s: offset %llu length %llu kind %d host %llx part %u flags %u layer %u\n", what,
                   (unsigned long long)e->offset, (unsigned long long)e->length, (int)e->kind,
-                  (unsigned long long)e->host, e->part, e->flags, e->layer);
+                  (unsigned long long)e->host, e->file, e->flags, e->layer);
 }
 
 void assert_extents(struct sample *s, unsigned want, const struct extent *expected, size_t count)
@@ -136,7 +136,7 @@ void assert_extents(struct sample *s, unsigned want, const struct extent *expect
         same = e.offset == offset && e.length == expected[i].length && e.kind == expected[i].kind;
         if (want & EXTENTS_WANT_HOST)
             same = same && e.host == expected[i].host && e.flags == expected[i].flags &&
-                   e.part == expected[i].part && e.layer == expected[i].layer;
+                   e.file == expected[i].file && e.layer == expected[i].layer;
         if (!same) {
             print_extent("is", &e);
             print_extent("not", &expected[i]);

@@ -97,19 +97,19 @@ void assert_stream_fails(struct sample *s, unsigned want, int error, const char 
     {                                                                                              \
         .length = (length_), .kind = EXTENT_DATA, .host = (host_), .flags = EXTENT_HOST_HOLES      \
     }
-#define PART_DATA(length_, host_, part_)                                                           \
+#define FILE_DATA(length_, host_, file_)                                                           \
     {                                                                                              \
-        .length = (length_), .kind = EXTENT_DATA, .host = (host_), .part = (part_)                 \
+        .length = (length_), .kind = EXTENT_DATA, .host = (host_), .file = (file_)                 \
     }
-/* Bytes of the file that reference part_ - 1 is, whose holes count; and what is a hole of it. */
-#define FLAT_DATA(length_, host_, part_)                                                           \
+/* Bytes of the file that reference file_ - 1 is, whose holes count; and what is a hole of it. */
+#define FLAT_DATA(length_, host_, file_)                                                           \
     {                                                                                              \
-        .length = (length_), .kind = EXTENT_DATA, .host = (host_), .part = (part_),                \
+        .length = (length_), .kind = EXTENT_DATA, .host = (host_), .file = (file_),                \
         .flags = EXTENT_HOST_HOLES                                                                 \
     }
-#define FLAT_HOLE(length_, host_, part_)                                                           \
+#define FLAT_HOLE(length_, host_, file_)                                                           \
     {                                                                                              \
-        .length = (length_), .kind = EXTENT_ZERO, .host = (host_), .part = (part_),                \
+        .length = (length_), .kind = EXTENT_ZERO, .host = (host_), .file = (file_),                \
         .flags = EXTENT_HOST_HOLES                                                                 \
     }
 #define ZERO(length_)                                                                              \

@@ -162,7 +162,7 @@ static void mark_guest_data(struct disk *disk, uint8_t *map, size_t size)
     while (extents_next(&stream, &e) == 1) {
         uint64_t from = is_raw ? max_u64(e.host, CONTENT_BYTES) : e.host;
 
-        if (e.kind != EXTENT_DATA || e.part || e.layer || e.host == EXTENT_NO_HOST ||
+        if (e.kind != EXTENT_DATA || e.file || e.layer || e.host == EXTENT_NO_HOST ||
             e.flags & EXTENT_COMPRESSED || e.host >= size)
             continue;
         for (uint64_t at = from; at < min_u64(size, e.host + e.length); at++)

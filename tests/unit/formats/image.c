@@ -295,8 +295,8 @@ static void test_shares(void **state)
 
         image_share_windows(s.img, layers);
         window = image_window_share(s.img, 256 * KIB);
-        parts = image_parts_share(s.img);
-        assert_true(parts >= 1 && parts <= IMAGE_PARTS_MAX);
+        parts = image_data_files_share(s.img);
+        assert_true(parts >= 1 && parts <= IMAGE_DATA_FILES_MAX);
         assert_true(window >= IMAGE_WINDOW_MIN);
         assert_true(layers * parts * window <= IMAGE_MEMORY_MAX / 2);
         assert_true(image_window_share(s.img, 100) <= 100);

@@ -320,7 +320,7 @@ static void test_parts(void **state)
     s.fd = -1;
     make(15, data, 10);
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(image_open_part(&part, s.img, fd, false, true, "part"), 0);
+        assert_int_equal(image_open_owned(&part, s.img, fd, false, true, "part"), 0);
         assert_int_equal(unpack_at(part, &stream, 0, bytes, 10), 0);
         assert_memory_equal(bytes, data + 500, 10);
         assert_int_equal(unpack_at(s.img, &stream, 0, bytes, 10), 0);

@@ -32,7 +32,7 @@ static int fake_open(struct disk *d)
     if (text[0] == '-')
         return 0;
     return disk_add_reference(
-        d, &(struct reference){.role = text[0] == '+' ? REFERENCE_PART : REFERENCE_BACKING,
+        d, &(struct reference){.role = text[0] == '+' ? REFERENCE_DATA : REFERENCE_BACKING,
                                .kind = "below",
                                .source = "text",
                                .format = "qcow2",
@@ -251,14 +251,14 @@ static void test_changed_references(void **state)
     make_file("top", "<middle");
 }
 
-static const struct reference part = {.role = REFERENCE_PART,
-                                      .kind = "below",
-                                      .source = "text",
-                                      .format = "qcow2",
-                                      .path = "bottom",
-                                      .length = 6};
+static const struct reference data_file = {.role = REFERENCE_DATA,
+                                           .kind = "below",
+                                           .source = "text",
+                                           .format = "qcow2",
+                                           .path = "bottom",
+                                           .length = 6};
 
-static void test_changed_parts(void **state)
+static void test_changed_data_files(void **state)
 {
     struct reference_list list = {.items = NULL};
     struct image *session;
@@ -266,16 +266,16 @@ static void test_changed_parts(void **state)
 
     (void)state;
     BEGIN("parts");
-    reference_list_add(&list, &part);
+    reference_list_add(&list, &data_file);
     assert_int_equal(layers_grant(&layers, 0, &list), 0);
     reference_list_end(&list);
     open_chain(0, NULL);
-    assert_int_equal(disk_part(&disk, 0, &session, &kept), 0);
+    assert_int_equal(disk_data_file(&disk, 0, &session, &kept), 0);
     assert_int_equal(image_size(session), 1);
     make_file("parts", "+secret");
     open_chain(0, NULL);
     assert_null(chain.files[0].grants);
-    assert_int_equal(disk_part(&disk, 0, &session, &kept), -EACCES);
+    assert_int_equal(disk_data_file(&disk, 0, &session, &kept), -EACCES);
     make_file("parts", "+bottom");
 }
 
@@ -286,11 +286,11 @@ static int fetch(const struct layers *l, unsigned layer, size_t reference)
     fetched++;
     assert_int_equal(layer, 0);
     assert_int_equal(reference, 0);
-    return l->fetch_context ? -l->fetch_context : layers_open_part(l, layer, reference);
+    return l->fetch_context ? -l->fetch_context : layers_open_data_file(l, layer, reference);
 }
 
 /* A part that is not held is fetched, and closed at the end. */
-static void test_fetched_parts(void **state)
+static void test_fetched_data_files(void **state)
 {
     struct reference_list list = {.items = NULL};
     struct image *session;
@@ -299,8 +299,8 @@ static void test_fetched_parts(void **state)
 
     (void)state;
     BEGIN("parts");
-    layers.held_count = LAYERS_PARTS_HELD;
-    reference_list_add(&list, &part);
+    layers.held_count = LAYERS_DATA_FILES_HELD;
+    reference_list_add(&list, &data_file);
     assert_int_equal(layers_grant(&layers, 0, &list), 0);
     reference_list_end(&list);
     assert_true(layers.has_parts_to_open);
@@ -308,8 +308,8 @@ static void test_fetched_parts(void **state)
     layers.fetch = fetch;
     open_chain(0, NULL);
     assert_int_equal(fetched, 0);
-    assert_int_equal(disk_part(&disk, 0, &session, &kept), 0);
-    assert_int_equal(disk_part(&disk, 0, &session, &kept), 0);
+    assert_int_equal(disk_data_file(&disk, 0, &session, &kept), 0);
+    assert_int_equal(disk_data_file(&disk, 0, &session, &kept), 0);
     assert_int_equal(fetched, 1);
     assert_int_equal(open_descriptors(), before + 1);
     image_close(img);
@@ -317,15 +317,15 @@ static void test_fetched_parts(void **state)
     assert_int_equal(open_descriptors(), before);
     layers.fetch_context = ESTALE;
     open_chain(0, NULL);
-    assert_int_equal(disk_part(&disk, 0, &session, &kept), -EIO);
+    assert_int_equal(disk_data_file(&disk, 0, &session, &kept), -EIO);
     /* One that could not be opened before is another case than one that was not granted. */
     layers.items[0].grants[0].state = GRANT_UNREADABLE;
     open_chain(0, NULL);
-    assert_int_equal(disk_part(&disk, 0, &session, &kept), -EIO);
+    assert_int_equal(disk_data_file(&disk, 0, &session, &kept), -EIO);
     assert_said(img, "cannot be opened");
     layers.items[0].grants[0].state = GRANT_NONE;
     open_chain(0, NULL);
-    assert_int_equal(disk_part(&disk, 0, &session, &kept), -EACCES);
+    assert_int_equal(disk_data_file(&disk, 0, &session, &kept), -EACCES);
 }
 
 /* Real images: the chain's bytes are those of its layers. */
@@ -374,8 +374,8 @@ int main(void)
         cmocka_unit_test(test_below_cannot_be_opened),
         cmocka_unit_test(test_below_is_another),
         cmocka_unit_test(test_changed_references),
-        cmocka_unit_test(test_changed_parts),
-        cmocka_unit_test(test_fetched_parts),
+        cmocka_unit_test(test_changed_data_files),
+        cmocka_unit_test(test_fetched_data_files),
         cmocka_unit_test(test_qcow2_over_raw),
     };
 

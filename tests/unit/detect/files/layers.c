@@ -103,7 +103,7 @@ static void test_cycles(void **state)
     GRANT(2, backing("second", "qcow2"));
     assert_grant(2, 0, GRANT_REFUSED, "one above it");
     begin_at("image", "follow=beside");
-    GRANT(0, part("image"), part("second"));
+    GRANT(0, data_file("image"), data_file("second"));
     assert_grant(0, 0, GRANT_REFUSED, "the image itself");
     assert_grant(0, 1, GRANT_OPENED, NULL);
     assert_int_equal(layers.count, 1);
@@ -172,18 +172,18 @@ static void test_several_ways_below(void **state)
 
 static void test_aside(void **state)
 {
-    struct reference aside = part("second");
+    struct reference aside = data_file("second");
 
     (void)state;
-    aside.role = REFERENCE_ASIDE;
+    aside.role = REFERENCE_OTHER;
     begin_at("image", "follow=beside");
-    GRANT(0, aside, part("third"));
+    GRANT(0, aside, data_file("third"));
     assert_grant(0, 0, GRANT_UNUSED, "no byte of the disk");
     assert_grant(0, 1, GRANT_OPENED, NULL);
-    assert_int_equal(layers_open_part(&layers, 0, 0), -EACCES);
+    assert_int_equal(layers_open_data_file(&layers, 0, 0), -EACCES);
 }
 
-static const char *part_name(size_t n)
+static const char *data_file_name(size_t n)
 {
     static char name[32];
 
@@ -191,15 +191,15 @@ static const char *part_name(size_t n)
     return name;
 }
 
-enum { PARTS = 40 };
+enum { FILES = 40 };
 
-static void grant_parts(void)
+static void grant_data_files(void)
 {
     struct reference_list list = {.items = NULL};
 
     begin_at("image", "follow=beside");
-    for (size_t i = 0; i < PARTS; i++) {
-        struct reference r = part(part_name(i));
+    for (size_t i = 0; i < FILES; i++) {
+        struct reference r = data_file(data_file_name(i));
 
         make_file(r.path, r.path);
         assert_int_equal(reference_list_add(&list, &r), 0);
@@ -215,20 +215,20 @@ static void test_parts_held(void **state)
     (void)state;
     layers_end(&layers);
     before = open_descriptors();
-    grant_parts();
+    grant_data_files();
     /* The image, its directory, and as many parts. */
-    assert_int_equal(open_descriptors() - before, 2 + LAYERS_PARTS_HELD);
+    assert_int_equal(open_descriptors() - before, 2 + LAYERS_DATA_FILES_HELD);
     assert_true(layers.has_parts_to_open);
-    for (size_t i = 0; i < PARTS; i++) {
+    for (size_t i = 0; i < FILES; i++) {
         char bytes[32] = "";
-        int fd = layers_open_part(&layers, 0, i);
+        int fd = layers_open_data_file(&layers, 0, i);
 
         assert_grant(0, i, GRANT_OPENED, NULL);
         assert_int_equal(layers.items[0].grants[i].number, i);
-        assert_int_equal(layers.items[0].grants[i].fd >= 0, i < LAYERS_PARTS_HELD);
+        assert_int_equal(layers.items[0].grants[i].fd >= 0, i < LAYERS_DATA_FILES_HELD);
         assert_true(fd >= 0);
         assert_true(pread(fd, bytes, sizeof bytes - 1, 0) > 0);
-        assert_string_equal(bytes, part_name(i));
+        assert_string_equal(bytes, data_file_name(i));
         assert_int_equal(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDONLY);
         close(fd);
     }
@@ -238,30 +238,30 @@ static void test_parts_held(void **state)
 
 static void replace(size_t n, const char *by)
 {
-    assert_int_equal(rename(in_top(by), in_top(part_name(n))), 0);
+    assert_int_equal(rename(in_top(by), in_top(data_file_name(n))), 0);
 }
 
 static void test_parts_that_are_replaced(void **state)
 {
     (void)state;
-    grant_parts();
+    grant_data_files();
     make_file("new", "another file");
     replace(35, "new");
-    assert_int_equal(layers_open_part(&layers, 0, 35), -ESTALE);
-    unlink(in_top(part_name(36)));
-    assert_int_equal(layers_open_part(&layers, 0, 36), -ENOENT);
+    assert_int_equal(layers_open_data_file(&layers, 0, 35), -ESTALE);
+    unlink(in_top(data_file_name(36)));
+    assert_int_equal(layers_open_data_file(&layers, 0, 36), -ENOENT);
     make_link("new-link", "part-0");
     replace(37, "new-link");
-    assert_int_equal(layers_open_part(&layers, 0, 37), -ELOOP);
-    unlink(in_top(part_name(38)));
-    assert_int_equal(mkfifo(in_top(part_name(38)), 0644), 0);
-    assert_int_equal(layers_open_part(&layers, 0, 38), -ENODEV);
+    assert_int_equal(layers_open_data_file(&layers, 0, 37), -ELOOP);
+    unlink(in_top(data_file_name(38)));
+    assert_int_equal(mkfifo(in_top(data_file_name(38)), 0644), 0);
+    assert_int_equal(layers_open_data_file(&layers, 0, 38), -ENODEV);
     /* The same file, but its owner has changed. */
     if (runs_as_root()) {
-        assert_int_equal(chown(in_top(part_name(39)), 4242, 0), 0);
-        assert_int_equal(layers_open_part(&layers, 0, 39), -ESTALE);
+        assert_int_equal(chown(in_top(data_file_name(39)), 4242, 0), 0);
+        assert_int_equal(layers_open_data_file(&layers, 0, 39), -ESTALE);
     }
-    assert_true(layers_open_part(&layers, 0, 34) >= 0);
+    assert_true(layers_open_data_file(&layers, 0, 34) >= 0);
 }
 
 /* Whoever asks for a part may ask for anything. */
@@ -269,14 +269,14 @@ static void test_parts_that_are_none(void **state)
 {
     (void)state;
     begin_at("image", "follow=beside");
-    GRANT(0, part("second"), backing("third", "raw"), part("no-such-file"));
-    assert_int_equal(layers_open_part(&layers, 0, 1), -EACCES);
-    assert_int_equal(layers_open_part(&layers, 0, 2), -EACCES);
-    assert_int_equal(layers_open_part(&layers, 0, 3), -EACCES);
-    assert_int_equal(layers_open_part(&layers, 0, SIZE_MAX), -EACCES);
-    assert_int_equal(layers_open_part(&layers, 1, 0), -EACCES);
-    assert_int_equal(layers_open_part(&layers, LAYERS_MAX, 0), -EACCES);
-    assert_int_equal(layers_open_part(&layers, UINT32_MAX, 0), -EACCES);
+    GRANT(0, data_file("second"), backing("third", "raw"), data_file("no-such-file"));
+    assert_int_equal(layers_open_data_file(&layers, 0, 1), -EACCES);
+    assert_int_equal(layers_open_data_file(&layers, 0, 2), -EACCES);
+    assert_int_equal(layers_open_data_file(&layers, 0, 3), -EACCES);
+    assert_int_equal(layers_open_data_file(&layers, 0, SIZE_MAX), -EACCES);
+    assert_int_equal(layers_open_data_file(&layers, 1, 0), -EACCES);
+    assert_int_equal(layers_open_data_file(&layers, LAYERS_MAX, 0), -EACCES);
+    assert_int_equal(layers_open_data_file(&layers, UINT32_MAX, 0), -EACCES);
 }
 
 static void test_one_file_many_times(void **state)
@@ -288,7 +288,7 @@ static void test_one_file_many_times(void **state)
     begin_at("image", "follow=beside");
     before = open_descriptors();
     for (size_t i = 0; i < 1000; i++) {
-        struct reference r = part(i % 3 == 0 ? "second" : i % 3 == 1 ? "./second" : "third");
+        struct reference r = data_file(i % 3 == 0 ? "second" : i % 3 == 1 ? "./second" : "third");
 
         assert_int_equal(reference_list_add(&list, &r), 0);
     }
@@ -314,7 +314,7 @@ static void test_files_in_turn(void **state)
         snprintf(name, sizeof name, "turn%zu", i % 40);
         if (i < 40)
             close(open(in_top(name), O_CREAT | O_WRONLY, 0600));
-        r = part(name);
+        r = data_file(name);
         assert_int_equal(reference_list_add(&list, &r), 0);
     }
     assert_int_equal(layers_grant(&layers, 0, &list), 0);
@@ -325,7 +325,7 @@ static void test_files_in_turn(void **state)
 
 static void test_fingerprint(void **state)
 {
-    const struct reference decided[] = {backing("second", "raw"), part("third")};
+    const struct reference decided[] = {backing("second", "raw"), data_file("third")};
     struct reference others[2];
 
     (void)state;
@@ -347,7 +347,7 @@ static void test_fingerprint(void **state)
             others[0].format = "qcow2";
             break;
         case 3:
-            others[1].role = REFERENCE_ASIDE;
+            others[1].role = REFERENCE_OTHER;
             break;
         case 4:
             others[1].length--;
@@ -360,9 +360,9 @@ static void test_fingerprint(void **state)
     }
     /* A boundary between two names is not moved unseen. */
     begin_at("image", NULL);
-    GRANT(0, part("ab"), part("c"));
-    others[0] = part("a");
-    others[1] = part("bc");
+    GRANT(0, data_file("ab"), data_file("c"));
+    others[0] = data_file("a");
+    others[1] = data_file("bc");
     assert_null(layers_grants(&layers, 0, others, 2));
 }
 
@@ -395,10 +395,10 @@ static void test_advice(void **state)
     begin_at("image", NULL);
     ADVICE("the extent \"a\\x1b[2J\\x0ab\", one of several, is not opened (not-granted): -o "
            "follow=beside or -o ref=0:PATH grants it",
-           part("a\x1b[2J\nb"), part("c"));
+           data_file("a\x1b[2J\nb"), data_file("c"));
     begin_at("image", "follow=beside");
-    ADVICE("the extent \"c\" is not opened (missing): No such file or directory", part("second"),
-           part("c"));
+    ADVICE("the extent \"c\" is not opened (missing): No such file or directory",
+           data_file("second"), data_file("c"));
     begin_at("image", "follow=beside");
     ADVICE("the backing file \"json:{}\" is not opened (refused): the path begins with a protocol "
            "(json:, nbd:...), which is never followed",
@@ -411,7 +411,7 @@ static void test_advice(void **state)
 static void test_list_limits(void **state)
 {
     struct reference_list list = {.items = NULL};
-    struct reference r = part("x");
+    struct reference r = data_file("x");
 
     (void)state;
     for (size_t i = 0; i < REFERENCES_MAX; i++)

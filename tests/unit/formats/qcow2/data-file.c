@@ -67,16 +67,16 @@ static void test_kinds(void **state)
     entry(5, Q_ZERO);
     entry(6, Q_COPIED | 6 * CLUSTER);
     open_granted();
-    ASSERT_EXTENTS(&s, EXTENTS_WANT_HOST, PART_DATA(3 * CLUSTER, 0, 1), HOLE(CLUSTER),
-                   {.length = CLUSTER, .kind = EXTENT_ZERO, .host = 4 * CLUSTER, .part = 1},
-                   ZERO(CLUSTER), PART_DATA(CLUSTER, 6 * CLUSTER, 1), HOLE(CLUSTER));
+    ASSERT_EXTENTS(&s, EXTENTS_WANT_HOST, FILE_DATA(3 * CLUSTER, 0, 1), HOLE(CLUSTER),
+                   {.length = CLUSTER, .kind = EXTENT_ZERO, .host = 4 * CLUSTER, .file = 1},
+                   ZERO(CLUSTER), FILE_DATA(CLUSTER, 6 * CLUSTER, 1), HOLE(CLUSTER));
     ASSERT_EXTENTS(&s, EXTENTS_WANT_JOINED, DATA(3 * CLUSTER, 0), HOLE(CLUSTER), ZERO(2 * CLUSTER),
                    DATA(CLUSTER, 0), HOLE(CLUSTER));
     entry(0, 0);
     entry(4, Q_COPIED | Q_ZERO); /* zeros in no cluster */
     open_granted();
-    ASSERT_EXTENTS(&s, EXTENTS_WANT_HOST, HOLE(CLUSTER), PART_DATA(2 * CLUSTER, CLUSTER, 1),
-                   HOLE(CLUSTER), ZERO(2 * CLUSTER), PART_DATA(CLUSTER, 6 * CLUSTER, 1),
+    ASSERT_EXTENTS(&s, EXTENTS_WANT_HOST, HOLE(CLUSTER), FILE_DATA(2 * CLUSTER, CLUSTER, 1),
+                   HOLE(CLUSTER), ZERO(2 * CLUSTER), FILE_DATA(CLUSTER, 6 * CLUSTER, 1),
                    HOLE(CLUSTER));
     assert_string_equal(image_problems(s.img), "");
     assert_int_equal(granted_files.opened, 0);
@@ -146,11 +146,11 @@ static void test_subclusters(void **state)
     extended(2, 0, 1, 0);
     extended(3, Q_COPIED | 3 * CLUSTER, 0, UINT32_MAX);
     open_granted();
-    ASSERT_EXTENTS(&s, EXTENTS_WANT_HOST, PART_DATA(SUB, 0, 1),
-                   {.length = 30 * SUB, .kind = EXTENT_HOLE, .host = SUB, .part = 1},
-                   {.length = SUB, .kind = EXTENT_ZERO, .host = 31 * SUB, .part = 1},
-                   {.length = CLUSTER, .kind = EXTENT_HOLE, .host = CLUSTER, .part = 1}, ZERO(SUB),
-                   HOLE(31 * SUB), PART_DATA(CLUSTER, 3 * CLUSTER, 1));
+    ASSERT_EXTENTS(&s, EXTENTS_WANT_HOST, FILE_DATA(SUB, 0, 1),
+                   {.length = 30 * SUB, .kind = EXTENT_HOLE, .host = SUB, .file = 1},
+                   {.length = SUB, .kind = EXTENT_ZERO, .host = 31 * SUB, .file = 1},
+                   {.length = CLUSTER, .kind = EXTENT_HOLE, .host = CLUSTER, .file = 1}, ZERO(SUB),
+                   HOLE(31 * SUB), FILE_DATA(CLUSTER, 3 * CLUSTER, 1));
     extended(0, 0, 0, 1);
     open_granted();
     assert_stream_fails(&s, 0, EUCLEAN, "guest offset 0 breaks the rules");
@@ -194,7 +194,7 @@ static void test_raw(void **state)
     put_be(&s, Q_AUTOCLEAR, 8, 2);
     entry(1, Q_COPIED | CLUSTER);
     open_granted();
-    ASSERT_EXTENTS(&s, EXTENTS_WANT_HOST, HOLE(CLUSTER), PART_DATA(CLUSTER, CLUSTER, 1),
+    ASSERT_EXTENTS(&s, EXTENTS_WANT_HOST, HOLE(CLUSTER), FILE_DATA(CLUSTER, CLUSTER, 1),
                    HOLE(CLUSTER));
 }
 

@@ -114,7 +114,7 @@ static void test_data_file(void **state)
     assert_int_equal(s.disk.references_count, 0);
     put_be(&s, Q_INCOMPATIBLE, 8, 1 << 2);
     reopen(&s);
-    ASSERT_REFERENCE(0, REFERENCE_PART, "data file", "da\x1bta.");
+    ASSERT_REFERENCE(0, REFERENCE_DATA, "data file", "da\x1bta.");
     assert_string_equal(s.disk.references[0].format, "raw");
     /* What is nowhere takes no file. */
     ASSERT_EXTENTS(&s, EXTENTS_WANT_HOST, HOLE(GIB));
@@ -127,7 +127,7 @@ static void test_data_file(void **state)
     /* Without a name it is there all the same. */
     extension(FIRST, 1, 6);
     reopen(&s);
-    ASSERT_REFERENCE(0, REFERENCE_PART, "data file", "");
+    ASSERT_REFERENCE(0, REFERENCE_DATA, "data file", "");
     assert_int_equal(disk_read(&s.disk, 0, &byte, 1), -EACCES);
     assert_said(s.img, "the data file, whose path");
 }

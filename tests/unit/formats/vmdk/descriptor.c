@@ -73,14 +73,14 @@ static void test_descriptor(void **state)
     (void)state;
     assert_int_equal(open_text("RW 16 FLAT \"a\" 0\nRW 8 FLAT \"b\" 0\n"), 0);
     assert_int_equal(s.disk.virtual_size, 24 * SECTOR);
-    ASSERT_REFERENCE(0, REFERENCE_PART, "extent", "a");
-    ASSERT_REFERENCE(1, REFERENCE_PART, "extent", "b");
+    ASSERT_REFERENCE(0, REFERENCE_DATA, "extent", "a");
+    ASSERT_REFERENCE(1, REFERENCE_DATA, "extent", "b");
     assert_stream_fails(&s, 0, EACCES, "the extent \"a\"");
     /* An empty line in front counts an extent once, CRLF and tabs are blanks, a last line may lack
      * its end. */
     assert_int_equal(open_text("\n\n\tRW\t16  FLAT \"../a b\" 0\r\nRW 8 VMFS \"b\""), 0);
     assert_int_equal(s.disk.virtual_size, 24 * SECTOR);
-    ASSERT_REFERENCE(0, REFERENCE_PART, "extent", "../a b");
+    ASSERT_REFERENCE(0, REFERENCE_DATA, "extent", "../a b");
     assert_int_equal(
         open_text("RDONLY 16 FLAT \"a\" 0\nNOACCESS 4\nRW 8 ZERO\nRW 0 FLAT \"a\" 0\n"), 0);
     assert_int_equal(s.disk.virtual_size, 0);
@@ -137,7 +137,7 @@ static void test_other_types(void **state)
     assert_int_equal(sample_open(&s, &vmdk_driver), 0);
     assert_string_equal(s.disk.subformat, "custom");
     assert_int_equal(s.disk.virtual_size, 28 * SECTOR);
-    ASSERT_REFERENCE(0, REFERENCE_PART, "extent", "a");
+    ASSERT_REFERENCE(0, REFERENCE_DATA, "extent", "a");
     set_size(&s, sizeof custom - 1 + 10);
     assert_int_equal(sample_open(&s, &vmdk_driver), 0);
     assert_int_equal(s.disk.references_count, 0);
@@ -213,7 +213,7 @@ static void test_change_tracking(void **state)
     (void)state;
     assert_int_equal(open_text("RW 8 ZERO\nchangeTrackPath=\"a-ctk.vmdk\"\n"), 0);
     assert_int_equal(s.disk.references_count, 1);
-    ASSERT_REFERENCE(0, REFERENCE_ASIDE, "change tracking", "a-ctk.vmdk");
+    ASSERT_REFERENCE(0, REFERENCE_OTHER, "change tracking", "a-ctk.vmdk");
     assert_string_equal(s.disk.references[0].source, "changeTrackPath");
     assert_null(s.disk.backing_reference);
     assert_int_equal(open_text("changeTrackPath=\"\"\n"), 0);
@@ -221,7 +221,7 @@ static void test_change_tracking(void **state)
     make_sparse(1);
     put_text(&s, SECTOR + sizeof base - 1, "changeTrackPath = a-ctk.vmdk\n");
     assert_int_equal(sample_open(&s, &vmdk_driver), 0);
-    ASSERT_REFERENCE(0, REFERENCE_ASIDE, "change tracking", "a-ctk.vmdk");
+    ASSERT_REFERENCE(0, REFERENCE_OTHER, "change tracking", "a-ctk.vmdk");
 }
 
 static void test_flat_names(void **state)
@@ -235,10 +235,10 @@ static void test_flat_names(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT(good); i++)
-        assert_true(vmdk_driver.is_part_name(good[i], &why));
+        assert_true(vmdk_driver.is_extent_file_name(good[i], &why));
     assert_non_null(strstr(why.words, "a flat extent"));
     for (size_t i = 0; i < COUNT(bad); i++)
-        assert_false(vmdk_driver.is_part_name(bad[i], &why));
+        assert_false(vmdk_driver.is_extent_file_name(bad[i], &why));
 }
 
 static void test_many_extents(void **state)

@@ -131,9 +131,9 @@ static void test_sparse(void **state)
                                         "RW 4096 SPARSE \"a\"\n"),
                      0);
     assert_string_equal(s.disk.references[1].format, "vmdk");
-    ASSERT_EXTENTS(&s, EXTENTS_WANT_HOST, PART_DATA(GRAIN, 64 * SECTOR, 1),
+    ASSERT_EXTENTS(&s, EXTENTS_WANT_HOST, FILE_DATA(GRAIN, 64 * SECTOR, 1),
                    HOLE(SPARSE_BYTES - GRAIN), HOLE(SPARSE_BYTES - GRAIN),
-                   PART_DATA(GRAIN, 64 * SECTOR, 2), PART_DATA(GRAIN, 64 * SECTOR, 3),
+                   FILE_DATA(GRAIN, 64 * SECTOR, 2), FILE_DATA(GRAIN, 64 * SECTOR, 3),
                    HOLE(SPARSE_BYTES - GRAIN));
     assert_sector(0, 17);
     assert_sector(2 * SPARSE_SECTORS - 1, 18);
@@ -190,7 +190,7 @@ static void test_compressed(void **state)
                    {.length = GRAIN,
                     .kind = EXTENT_DATA,
                     .host = EXTENT_NO_HOST,
-                    .part = 2,
+                    .file = 2,
                     .flags = EXTENT_COMPRESSED},
                    HOLE(508 * GRAIN));
     assert_sector(7, 7);
@@ -212,8 +212,8 @@ static void test_cowd_and_sesparse(void **state)
     grant(1, sample_take(&s));
     assert_int_equal(open_lines(two_gb, lines), 0);
     assert_string_equal(s.disk.references[1].format, "vmdk");
-    ASSERT_EXTENTS(&s, EXTENTS_WANT_HOST, HOLE(9 * GRAIN), PART_DATA(GRAIN, 100 * SECTOR, 1),
-                   HOLE(4086 * GRAIN), ZERO(GRAIN), PART_DATA(GRAIN, SE_GRAINS * SECTOR, 2),
+    ASSERT_EXTENTS(&s, EXTENTS_WANT_HOST, HOLE(9 * GRAIN), FILE_DATA(GRAIN, 100 * SECTOR, 1),
+                   HOLE(4086 * GRAIN), ZERO(GRAIN), FILE_DATA(GRAIN, SE_GRAINS * SECTOR, 2),
                    HOLE(4094 * GRAIN));
 }
 

@@ -45,8 +45,8 @@ static void assert_scan(unsigned count)
     print_message("%u extents told in %.3f s\n", count, seconds() - begin);
     extents_begin(&stream, &s.disk, EXTENTS_WANT_HOST);
     while (extents_next(&stream, &e) == 1)
-        if (e.part != ++told || e.host != (told - 1) % 16 * SECTOR)
-            fail_msg("extent %u is in part %u at %llu", told, e.part, (unsigned long long)e.host);
+        if (e.file != ++told || e.host != (told - 1) % 16 * SECTOR)
+            fail_msg("extent %u is in file %u at %llu", told, e.file, (unsigned long long)e.host);
     assert_int_equal(told, count);
     for (unsigned i = 0; i < count; i += 1001)
         assert_sector(i, (uint8_t)(i % 16));

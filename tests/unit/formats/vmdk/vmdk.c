@@ -158,7 +158,7 @@ static void test_capacity_zero(void **state)
     assert_int_equal(sample_open(&s, &vmdk_driver), 0);
     assert_int_equal(s.disk.virtual_size, 8 * SECTOR);
     assert_string_equal(s.disk.subformat, "monolithicFlat");
-    ASSERT_REFERENCE(0, REFERENCE_PART, "extent", "x");
+    ASSERT_REFERENCE(0, REFERENCE_DATA, "extent", "x");
     assert_string_equal(image_problems(s.img), "");
     memset(more, '#', sizeof more);
     put(&s, SECTOR + sizeof flat - 1 + sizeof line - 1, more, sizeof more);

@@ -244,7 +244,7 @@ static void test_good_frames(void **state)
     assert_string_equal(references.items[0].path, "path");
     assert_true(references.items[0].is_windows);
     assert_null(references.items[1].format);
-    assert_int_equal(references.items[1].role, REFERENCE_ASIDE);
+    assert_int_equal(references.items[1].role, REFERENCE_OTHER);
 }
 
 static void test_cut_off(void **state)
