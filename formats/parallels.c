@@ -2,9 +2,9 @@
 /*
  * parallels: Parallels expandable image (QEMU, docs/interop/parallels.txt). Little endian.
  *
- * A header of 64 bytes, behind it the BAT of 4 bytes a cluster, and clusters. Two magics: the old
- * one has entries in sectors and disks of up to 2^32 of them, the extended one has entries in
- * clusters.
+ * A header of 64 bytes, the BAT with 4 bytes for each cluster, and clusters. There are two magics:
+ * with the old one BAT entries count sectors, and disks have at most 2^32 sectors; with the
+ * extended one BAT entries count clusters.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -38,7 +38,7 @@ enum {
     BITMAP_GRANULARITY = 24,
     BITMAP_L1_SIZE = 28,
 
-    FEATURES_MAX = 256, /* ours: qemu takes as many as a cluster holds */
+    FEATURES_MAX = 256, /* ours; qemu reads as many as fit in a cluster */
     FLAG_EMPTY_IMAGE = 1,
     VERSION_2 = 2,
     SECTOR = 512,
@@ -53,14 +53,14 @@ enum {
 #define END_OF_FEATURES 0
 #define DIRTY_BITMAP    UINT64_C(0x20385fae252cb34a)
 
-/* Clusters just below 2 GiB and a BAT of 2 GiB: qemu's limits. */
+/* qemu's limits: clusters just below 2 GiB, and a BAT of 2 GiB. */
 #define TRACKS_MAX      (INT32_MAX / 513)
 #define BAT_ENTRIES_MAX (INT32_MAX / ENTRY_BYTES)
 
 struct parallels {
     uint64_t cluster_size;
-    uint64_t entry_unit; /* bytes */
-    uint64_t step;       /* what an entry is more than the one of the cluster before it */
+    uint64_t entry_unit; /* bytes that a BAT entry counts in */
+    uint64_t step;       /* difference of the entries of clusters that are adjacent in the file */
     struct image_table bat;
 };
 
@@ -79,11 +79,11 @@ static int parallels_probe(struct image *img, const struct signature *signature,
         return error;
     if (le32(head + HEADER_VERSION) == VERSION_2)
         return 1;
-    snprintf(why->words, sizeof why->words, "version is %u, not 2", le32(head + HEADER_VERSION));
+    snprintf(why->words, sizeof why->words, "version %u is not 2", le32(head + HEADER_VERSION));
     return 0;
 }
 
-/* The rules of a dirty bitmap, whose table of clusters must end before its feature does. */
+/* Checks a dirty bitmap: data_size bytes at offset, which must hold its L1 table. */
 static int parallels_check_bitmap(struct disk *disk, uint64_t offset, uint32_t data_size)
 {
     uint8_t bitmap[BITMAP_BYTES];
@@ -91,30 +91,31 @@ static int parallels_check_bitmap(struct disk *disk, uint64_t offset, uint32_t d
     int error;
 
     if (data_size < BITMAP_BYTES)
-        return image_fail(disk->img, EUCLEAN, "parallels: dirty bitmap of %u bytes: 32 at least",
-                          data_size);
+        return image_fail(disk->img, EUCLEAN,
+                          "parallels: dirty bitmap data_size %u is less than %d", data_size,
+                          BITMAP_BYTES);
     error = image_read(disk->img, offset, sizeof bitmap, bitmap);
     if (error)
         return error;
     if (le64(bitmap) != disk->virtual_size / SECTOR)
         return image_fail(
-            disk->img, EUCLEAN, "parallels: dirty bitmap is for %llu sectors, the disk has %llu",
+            disk->img, EUCLEAN, "parallels: dirty bitmap size %llu is not the disk's %llu sectors",
             (unsigned long long)le64(bitmap), (unsigned long long)disk->virtual_size / SECTOR);
     granularity = le32(bitmap + BITMAP_GRANULARITY);
-    /* As an unsigned number of bytes in 32 bits. */
+    /* In bytes it must fit in 32 bits. */
     if (!is_power_of_two(granularity) || granularity > UINT32_MAX / SECTOR)
         return image_fail(disk->img, EUCLEAN,
-                          "parallels: dirty bitmap granularity of %u sectors is not a power of two "
-                          "of at most 2^22",
+                          "parallels: dirty bitmap granularity %u (sectors) is not a power of two "
+                          "up to 2^22",
                           granularity);
     if ((uint64_t)le32(bitmap + BITMAP_L1_SIZE) * 8 > data_size - BITMAP_BYTES)
         return image_fail(disk->img, EUCLEAN,
-                          "parallels: dirty bitmap table of %u entries is longer than its feature",
-                          le32(bitmap + BITMAP_L1_SIZE));
+                          "parallels: dirty bitmap l1_size %u does not fit in data_size %u",
+                          le32(bitmap + BITMAP_L1_SIZE), data_size);
     return 0;
 }
 
-/* The features, which a feature of magic 0 ends, all in the extension's cluster. */
+/* Checks the features up to one of magic 0. All must be in the extension's cluster, before end. */
 static int parallels_check_features(struct disk *disk, uint64_t offset, uint64_t end)
 {
     struct image *img = disk->img;
@@ -125,36 +126,41 @@ static int parallels_check_features(struct disk *disk, uint64_t offset, uint64_t
         int error;
 
         if (offset > end || end - offset < FEATURE_BYTES)
-            return image_fail(img, EUCLEAN, "parallels: the format extension has no end");
+            return image_fail(
+                img, EUCLEAN,
+                "parallels: format extension has no end of features (magic 0) in its cluster");
         error = image_read(img, offset, sizeof feature, feature);
         if (error)
             return error;
         offset += FEATURE_BYTES;
         data_size = le32(feature + FEATURE_DATA_SIZE);
         if (le64(feature + FEATURE_FLAGS))
-            return image_fail(img, ENOTSUP, "parallels: extension feature with flags 0x%llx",
+            return image_fail(img, ENOTSUP,
+                              "parallels: extension feature with unknown flags 0x%llx",
                               (unsigned long long)le64(feature + FEATURE_FLAGS));
         if (data_size > end - offset)
-            return image_fail(img, EUCLEAN,
-                              "parallels: extension feature of %u bytes is longer than the cluster",
-                              data_size);
+            return image_fail(
+                img, EUCLEAN,
+                "parallels: extension feature data_size %u ends past the extension's cluster",
+                data_size);
         if (le64(feature) == END_OF_FEATURES)
             return 0;
         if (le64(feature) != DIRTY_BITMAP)
-            return image_fail(img, ENOTSUP, "parallels: extension feature 0x%016llx is not known",
+            return image_fail(img, ENOTSUP,
+                              "parallels: extension feature with unknown magic 0x%016llx",
                               (unsigned long long)le64(feature));
         error = parallels_check_bitmap(disk, offset, data_size);
         if (error)
             return error;
         offset += ((uint64_t)data_size + 7) & ~UINT64_C(7);
     }
-    return image_fail(img, EFBIG, "parallels: the format extension has more than %d features",
+    return image_fail(img, EFBIG, "parallels: format extension has more than %d features",
                       FEATURES_MAX);
 }
 
 /*
- * The format extension: a cluster of features, none of which tells anything about the guest's
- * bytes. Its check_sum is not made: it would take reading up to 2 GiB.
+ * Checks the format extension: a cluster of features. No guest byte depends on them. check_sum is
+ * not verified: a cluster can have nearly 2 GiB, which would have to be read.
  */
 static int parallels_check_extension(struct disk *disk, const struct parallels *p, uint64_t ext_off)
 {
@@ -162,24 +168,27 @@ static int parallels_check_extension(struct disk *disk, const struct parallels *
     uint8_t header[EXTENSION_BYTES];
     int error;
 
-    /* Offsets in files have 63 bits. */
+    /* File offsets have 63 bits. */
     if (!checked_mul(ext_off, SECTOR, &offset) || !checked_add(offset, p->cluster_size, &end) ||
         end > INT64_MAX)
-        return image_fail(disk->img, EUCLEAN, "parallels: ext_off %llu is past the end of any file",
+        return image_fail(disk->img, EUCLEAN,
+                          "parallels: ext_off %llu (sectors) is beyond the largest file offset",
                           (unsigned long long)ext_off);
-    error = image_require(disk->img, offset, sizeof header, "parallels: the format extension");
+    error = image_require(disk->img, offset, sizeof header, "parallels: format extension");
     if (!error)
         error = image_read(disk->img, offset, sizeof header, header);
     if (error)
         return error;
     if (le64(header) != EXTENSION_MAGIC)
-        return image_fail(disk->img, EUCLEAN,
-                          "parallels: no format extension at sector %llu: magic is 0x%016llx",
-                          (unsigned long long)ext_off, (unsigned long long)le64(header));
+        return image_fail(
+            disk->img, EUCLEAN,
+            "parallels: format extension magic 0x%016llx at sector %llu is not 0x%016llx",
+            (unsigned long long)le64(header), (unsigned long long)ext_off,
+            (unsigned long long)EXTENSION_MAGIC);
     return parallels_check_features(disk, offset + EXTENSION_BYTES, end);
 }
 
-/* The rules of tracks (the sectors of a cluster) and of the BAT's length. */
+/* Checks the version, tracks (the sectors of a cluster), and the number of BAT entries. */
 static int parallels_check_limits(struct image *img, const uint8_t *header)
 {
     uint32_t tracks = le32(header + TRACKS), entries = le32(header + NB_BAT_ENTRIES);
@@ -188,7 +197,7 @@ static int parallels_check_limits(struct image *img, const uint8_t *header)
         return image_fail(img, ENOTSUP, "parallels: version %u is not 2",
                           le32(header + HEADER_VERSION));
     if (!tracks)
-        return image_fail(img, EUCLEAN, "parallels: tracks is 0: a cluster has no sectors");
+        return image_fail(img, EUCLEAN, "parallels: tracks 0: a cluster has no sectors");
     if (tracks > TRACKS_MAX)
         return image_fail(img, EFBIG, "parallels: tracks %u is more than %d", tracks, TRACKS_MAX);
     if (entries > BAT_ENTRIES_MAX)
@@ -197,7 +206,7 @@ static int parallels_check_limits(struct image *img, const uint8_t *header)
     return 0;
 }
 
-/* The disk's size: the old magic has 32 bits for it, whatever stands in the others. */
+/* Sets the virtual size. With the old magic, nb_sectors has only its low 32 bits. */
 static int parallels_open_size(struct disk *disk, const uint8_t *header)
 {
     uint64_t sectors =
@@ -211,17 +220,18 @@ static int parallels_open_size(struct disk *disk, const uint8_t *header)
     return 0;
 }
 
-/* What is odd, but changes nothing of what the table says. */
+/* Reports flags that do not change how the BAT is read. */
 static void parallels_note_oddities(struct image *img, const uint8_t *header)
 {
     if (le32(header + IN_USE) == IN_USE_MAGIC)
-        image_note(img, "parallels: in_use is set: the image is open, or was not closed");
+        image_note(img, "parallels: in_use 0x%08x: the image is open or was not closed properly",
+                   IN_USE_MAGIC);
     if (le32(header + FLAGS) & FLAG_EMPTY_IMAGE)
-        image_note(img, "parallels: flags call the image empty; its table is read all the same");
+        image_note(img, "parallels: flags has empty-image set; the BAT is read anyway");
 }
 
-/* Clusters behind the end of the BAT, or behind the end of a file that ends in it, are not
- * allocated. */
+/* Sets the cluster size and the BAT. Clusters are not allocated if their entries are past the end
+ * of the BAT or of the file. */
 static void parallels_open_bat(const struct image *img, struct parallels *p, const uint8_t *header)
 {
     uint64_t size = image_size(img), tracks = le32(header + TRACKS);
@@ -245,9 +255,8 @@ static int parallels_open(struct disk *disk)
         return error;
     if (!parallels_is_old(header) && memcmp(header, EXTENDED_MAGIC, MAGIC_BYTES) != 0)
         return image_fail(disk->img, EUCLEAN,
-                          "parallels: the file begins with neither \"%s\" nor "
-                          "\"%s\"",
-                          MAGIC, EXTENDED_MAGIC);
+                          "parallels: magic at offset 0 is neither \"%s\" nor \"%s\"", MAGIC,
+                          EXTENDED_MAGIC);
     disk->state = p;
     disk->subformat = parallels_is_old(header) ? MAGIC : EXTENDED_MAGIC;
     error = parallels_check_limits(disk->img, header);
@@ -260,7 +269,7 @@ static int parallels_open(struct disk *disk)
     return le64(header + EXT_OFF) ? parallels_check_extension(disk, p, le64(header + EXT_OFF)) : 0;
 }
 
-/* Entries from the first on that are 0, as that is. */
+/* Counts the entries from the first on that are 0. */
 static uint64_t parallels_hole_run(const uint8_t *bat, uint64_t count)
 {
     uint64_t n = 1;
@@ -270,7 +279,8 @@ static uint64_t parallels_hole_run(const uint8_t *bat, uint64_t count)
     return n;
 }
 
-/* Entries that are not 0; step: each is that much more than the one before, 0: any. */
+/* Counts the entries from the first on that are not 0. If step is not 0, each must be that much
+ * more than the one before. */
 static uint64_t parallels_data_run(const uint8_t *bat, uint64_t count, uint64_t step)
 {
     uint64_t next = le32(bat), n = 1;
@@ -311,7 +321,7 @@ static int parallels_extent_at(struct disk *disk, uint64_t offset, unsigned want
     extent->length =
         parallels_data_run(bat, count, want & EXTENTS_WANT_HOST ? p->step : 0) * p->cluster_size -
         within;
-    /* Less than 2^32 clusters of less than 2^31 bytes: it fits. */
+    /* No overflow: less than 2^32 clusters of less than 2^31 bytes. */
     extent->host = entry * p->entry_unit + within;
     return 0;
 }

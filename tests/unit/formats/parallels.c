@@ -45,7 +45,7 @@ static void entry(uint64_t index, uint32_t value)
     put_le(&s, BAT_AT + 4 * index, 4, value);
 }
 
-/* An image of so many clusters of so many sectors, none allocated. */
+/* Makes an image of this many clusters of tracks sectors, none allocated. */
 static void make_parallels(const char *magic, uint32_t tracks, uint32_t clusters)
 {
     sample_begin(&s);
@@ -62,7 +62,7 @@ static void open_parallels(void)
     assert_int_equal(sample_open(&s, &parallels_driver), 0);
 }
 
-/* What the probe says of the file, and why. */
+/* Returns the probe's result for the file, and its reason. */
 static int probe(struct reason *why)
 {
     *why = (struct reason){""};
@@ -79,20 +79,20 @@ static void test_probe(void **state)
     assert_int_equal(probe(&why), 1);
     put_le(&s, VERSION_AT, 4, 3);
     assert_int_equal(probe(&why), 0);
-    assert_string_equal(why.words, "version is 3, not 2");
-    assert_refused(&s, &parallels_driver, ENOTSUP, "version 3 is not 2");
+    assert_string_equal(why.words, "version 3 is not 2");
+    assert_refused(&s, &parallels_driver, ENOTSUP, "version 3");
     put_text(&s, 0, "WithoutFreeSpacf");
-    assert_refused(&s, &parallels_driver, EUCLEAN, "begins with neither");
+    assert_refused(&s, &parallels_driver, EUCLEAN, "magic at offset 0");
 }
 
 static void test_header_rules(void **state)
 {
     static const struct defect defects[] = {
-        {VERSION_AT, 4, 1, ENOTSUP, "version 1 is not 2"},
-        {TRACKS, 4, 0, EUCLEAN, "tracks is 0"},
-        {TRACKS, 4, TRACKS_MAX + 1, EFBIG, "tracks 4186128 is more than 4186127"},
+        {VERSION_AT, 4, 1, ENOTSUP, "version 1"},
+        {TRACKS, 4, 0, EUCLEAN, "tracks 0"},
+        {TRACKS, 4, TRACKS_MAX + 1, EFBIG, "tracks 4186128"},
         {TRACKS, 4, UINT32_MAX, EFBIG, "tracks 4294967295"},
-        {ENTRIES, 4, 0x20000000, EFBIG, "nb_bat_entries 536870912 is more than 536870911"},
+        {ENTRIES, 4, 0x20000000, EFBIG, "nb_bat_entries 536870912"},
         {ENTRIES, 4, UINT32_MAX, EFBIG, "nb_bat_entries 4294967295"},
     };
     static const char *const magics[] = {OLD, EXTENDED};
@@ -119,10 +119,10 @@ static void test_sizes(void **state)
     assert_int_equal(s.disk.virtual_size, DISK_BYTES_MAX);
     ASSERT_EXTENTS(&s, 0, HOLE(4 * MIB), HOLE(DISK_BYTES_MAX - 4 * MIB));
     put_le(&s, SECTORS, 8, SECTORS_MAX + 1);
-    assert_refused(&s, &parallels_driver, EFBIG, "nb_sectors 18014398507384833 is more than");
+    assert_refused(&s, &parallels_driver, EFBIG, "nb_sectors 18014398507384833");
     put_le(&s, SECTORS, 8, UINT64_MAX);
     assert_refused(&s, &parallels_driver, EFBIG, "nb_sectors 18446744073709551615");
-    /* The old magic has 32 bits. */
+    /* With the old magic only 32 bits count. */
     put_text(&s, 0, OLD);
     open_parallels();
     assert_int_equal(s.disk.virtual_size, UINT64_C(0xffffffff) * 512);
@@ -131,7 +131,7 @@ static void test_sizes(void **state)
     assert_int_equal(s.disk.virtual_size, 0);
 }
 
-/* What is shown or said, but changes nothing. */
+/* Fields that are reported or ignored, but change nothing. */
 static void test_oddities(void **state)
 {
     (void)state;
@@ -146,8 +146,8 @@ static void test_oddities(void **state)
     put_le(&s, IN_USE, 4, 0x746f6e59);
     put_le(&s, FLAGS, 4, 3);
     open_parallels();
-    assert_said(s.img, "in_use is set");
-    assert_said(s.img, "call the image empty");
+    assert_said(s.img, "in_use 0x746f6e59");
+    assert_said(s.img, "empty-image");
     ASSERT_EXTENTS(&s, EXTENTS_WANT_HOST, HOLE(MIB), DATA(MIB, 5 * MIB), HOLE(2 * MIB));
     put_text(&s, 0, OLD);
     open_parallels();
@@ -173,7 +173,7 @@ static void test_extended(void **state)
                    DATA(MIB + 512, 0));
 }
 
-/* Entries in sectors: clusters follow each other where these differ by a cluster. */
+/* Entries in sectors: clusters are contiguous if their entries differ by a cluster. */
 static void test_old(void **state)
 {
     const uint64_t cluster = UINT64_C(63) * 512;
@@ -194,7 +194,7 @@ static void test_old(void **state)
     ASSERT_EXTENTS(&s, 0, DATA(4 * cluster, 0), HOLE(cluster), DATA(2 * cluster, 0));
 }
 
-/* Entries do not follow each other from the largest to 0. */
+/* No run wraps from the largest entry to 0. */
 static void test_entry_wrap(void **state)
 {
     (void)state;
@@ -225,7 +225,7 @@ static void test_extent_within(void **state)
     assert_int_equal(e.length, 2 * MIB - 1);
 }
 
-/* The largest clusters. */
+/* Clusters of the largest size. */
 static void test_largest_clusters(void **state)
 {
     const uint64_t cluster = TRACKS_MAX * UINT64_C(512);
@@ -240,7 +240,7 @@ static void test_largest_clusters(void **state)
                    DATA(2 * cluster, cluster));
 }
 
-/* A BAT that is too short, or that the file ends in, leaves the rest unallocated. */
+/* Clusters past the end of the BAT, or of a file that ends in it, are not allocated. */
 static void test_short_table(void **state)
 {
     (void)state;
@@ -251,7 +251,7 @@ static void test_short_table(void **state)
     open_parallels();
     ASSERT_EXTENTS(&s, EXTENTS_WANT_JOINED, DATA(3 * MIB, 0), HOLE(5 * MIB));
     put_le(&s, ENTRIES, 4, 0x1fffffff);
-    set_size(&s, BAT_AT + 5); /* the first byte of an entry: the others read as zeros */
+    set_size(&s, BAT_AT + 5); /* one byte of the second entry; the others read as zeros */
     open_parallels();
     ASSERT_EXTENTS(&s, EXTENTS_WANT_JOINED, DATA(2 * MIB, 0), HOLE(6 * MIB));
     set_size(&s, BAT_AT + 4);
@@ -265,7 +265,7 @@ static void test_short_table(void **state)
     ASSERT_EXTENTS(&s, EXTENTS_WANT_JOINED, HOLE(8 * MIB));
 }
 
-/* More entries than are read at once: 256 Ki. */
+/* A BAT of several pieces, of 256 Ki entries each. */
 static void test_long_table(void **state)
 {
     enum { PIECE = 256 << 10, COUNT_OF = 2 * PIECE + 7 };
@@ -291,10 +291,10 @@ static void test_shortened(void **state)
     open_parallels();
     set_size(&s, BAT_AT);
     assert_int_equal(parallels_driver.extent_at(&s.disk, e.offset, 0, &e), -EIO);
-    assert_said(s.img, "has become shorter");
+    assert_said(s.img, "shorter");
 }
 
-/* An image with a format extension, in clusters of 64 KiB, with a dirty bitmap. */
+/* Makes an image of clusters of 64 KiB, with a dirty bitmap in a format extension. */
 static void make_extension(void)
 {
     make_parallels(EXTENDED, 128, 16);
@@ -312,28 +312,27 @@ static void make_extension(void)
 static void test_extension_rules(void **state)
 {
     static const struct defect defects[] = {
-        {EXTENSION_AT, 1, 0, EUCLEAN, "no format extension at sector 2048"},
-        {EXT_OFF, 8, 1 << 20, EUCLEAN,
-         "(24 bytes at offset 536870912) is past the end of the file"},
-        {EXT_OFF, 8, UINT64_C(1) << 54, EUCLEAN, "past the end of any file"},
-        {EXT_OFF, 8, UINT64_C(1) << 55, EUCLEAN, "past the end of any file"},
-        {EXT_OFF, 8, (UINT64_C(1) << 55) + 2048, EUCLEAN, "past the end of any file"},
-        {EXT_OFF, 8, UINT64_MAX, EUCLEAN, "past the end of any file"},
-        {FEATURE_AT, 1, 0, ENOTSUP, "feature 0x20385fae252cb300 is not known"},
+        {EXTENSION_AT, 1, 0, EUCLEAN, "magic 0xab234cef23dcea00"},
+        {EXT_OFF, 8, 1 << 20, EUCLEAN, "format extension (24 bytes at offset 536870912)"},
+        {EXT_OFF, 8, UINT64_C(1) << 54, EUCLEAN, "ext_off 18014398509481984"},
+        {EXT_OFF, 8, UINT64_C(1) << 55, EUCLEAN, "ext_off 36028797018963968"},
+        {EXT_OFF, 8, (UINT64_C(1) << 55) + 2048, EUCLEAN, "ext_off 36028797018966016"},
+        {EXT_OFF, 8, UINT64_MAX, EUCLEAN, "ext_off 18446744073709551615"},
+        {FEATURE_AT, 1, 0, ENOTSUP, "magic 0x20385fae252cb300"},
         {FEATURE_AT + 8, 8, 1, ENOTSUP, "flags 0x1"},
-        {FEATURE_AT + 16, 4, 31, EUCLEAN, "dirty bitmap of 31 bytes"},
-        {FEATURE_AT + 16, 4, 39, EUCLEAN, "table of 1 entries is longer"},
-        {FEATURE_AT + 16, 4, 65536 - 48, EUCLEAN, "has no end"},
-        {FEATURE_AT + 16, 4, 65536 - 48 - 23, EUCLEAN, "has no end"},
-        {FEATURE_AT + 16, 4, 65536 - 47, EUCLEAN, "feature of 65489 bytes is longer"},
-        {FEATURE_AT + 16, 4, UINT32_MAX, EUCLEAN, "feature of 4294967295 bytes is longer"},
-        {BITMAP_AT, 8, 2047, EUCLEAN, "is for 2047 sectors, the disk has 2048"},
-        {BITMAP_AT + 24, 4, 0, EUCLEAN, "granularity of 0 sectors"},
-        {BITMAP_AT + 24, 4, 3, EUCLEAN, "granularity of 3 sectors"},
-        {BITMAP_AT + 24, 4, 1 << 23, EUCLEAN, "granularity of 8388608 sectors"},
-        {BITMAP_AT + 28, 4, 2, EUCLEAN, "table of 2 entries is longer"},
-        {BITMAP_AT + 28, 4, UINT32_MAX, EUCLEAN, "table of 4294967295 entries is longer"},
-        {BITMAP_AT + 40 + 8, 8, 1, ENOTSUP, "flags 0x1"}, /* of the end */
+        {FEATURE_AT + 16, 4, 31, EUCLEAN, "dirty bitmap data_size 31"},
+        {FEATURE_AT + 16, 4, 39, EUCLEAN, "l1_size 1"},
+        {FEATURE_AT + 16, 4, 65536 - 48, EUCLEAN, "no end of features"},
+        {FEATURE_AT + 16, 4, 65536 - 48 - 23, EUCLEAN, "no end of features"},
+        {FEATURE_AT + 16, 4, 65536 - 47, EUCLEAN, "data_size 65489"},
+        {FEATURE_AT + 16, 4, UINT32_MAX, EUCLEAN, "data_size 4294967295"},
+        {BITMAP_AT, 8, 2047, EUCLEAN, "dirty bitmap size 2047"},
+        {BITMAP_AT + 24, 4, 0, EUCLEAN, "granularity 0"},
+        {BITMAP_AT + 24, 4, 3, EUCLEAN, "granularity 3"},
+        {BITMAP_AT + 24, 4, 1 << 23, EUCLEAN, "granularity 8388608"},
+        {BITMAP_AT + 28, 4, 2, EUCLEAN, "l1_size 2"},
+        {BITMAP_AT + 28, 4, UINT32_MAX, EUCLEAN, "l1_size 4294967295"},
+        {BITMAP_AT + 40 + 8, 8, 1, ENOTSUP, "flags 0x1"}, /* of the end of features */
     };
 
     (void)state;
@@ -357,7 +356,7 @@ static void test_extension_edges(void **state)
     open_parallels();
     put_text(&s, 0, OLD);
     open_parallels();
-    /* As many features as are looked at, the end being one of them. */
+    /* The maximum number of features, including the end. */
     for (uint64_t i = 0; i < FEATURES_MAX - 1; i++) {
         put_le(&s, FEATURE_AT + 56 * i, 8, BITMAP_MAGIC);
         put_le(&s, FEATURE_AT + 56 * i + 16, 4, 32);
@@ -371,7 +370,8 @@ static void test_extension_edges(void **state)
     put_le(&s, FEATURE_AT + UINT64_C(56) * (FEATURES_MAX - 1) + 16, 4, 32);
     put_le(&s, BITMAP_AT + UINT64_C(56) * (FEATURES_MAX - 1), 8, 2048);
     put_le(&s, BITMAP_AT + UINT64_C(56) * (FEATURES_MAX - 1) + 24, 8, 1);
-    assert_refused(&s, &parallels_driver, EFBIG, "more than 256 features");
+    assert_refused(&s, &parallels_driver, EFBIG,
+                   "parallels: format extension has more than 256 features");
 }
 
 static void assert_field(const char *directory, const char *name, const char *value)
@@ -401,15 +401,15 @@ static void test_fields(void **state)
     assert_field("", "ext_off", "2048");
     assert_field("extension", "magic", "12331784794653125255");
     assert_field("extension", "check_sum", "0123456789abcdef0000000000000000");
-    /* Where there is no extension, and where it cannot be. */
+    /* No extension, one beyond any file, and one past the end of this file. */
     put_le(&s, EXT_OFF, 8, 0);
     open_parallels();
     assert_int_equal(header_value(&s.disk, "extension", "magic", text), -ENOENT);
     put_le(&s, EXT_OFF, 8, UINT64_C(1) << 55);
-    assert_refused(&s, &parallels_driver, EUCLEAN, "ext_off");
+    assert_refused(&s, &parallels_driver, EUCLEAN, "ext_off 36028797018963968");
     assert_int_equal(header_value(&s.disk, "extension", "magic", text), -ENOENT);
     put_le(&s, EXT_OFF, 8, UINT64_C(1) << 50);
-    assert_refused(&s, &parallels_driver, EUCLEAN, "the format extension");
+    assert_refused(&s, &parallels_driver, EUCLEAN, "format extension (24 bytes");
     assert_int_equal(header_value(&s.disk, "extension", "magic", text), -EUCLEAN);
 }
 
