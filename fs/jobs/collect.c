@@ -144,6 +144,7 @@ int collect_references(struct layers *layers, unsigned layer, const struct open_
     struct job_order order = {.task = {.view = view_named(VIEW_LAYER, layer), .pass = PASS_HEADER},
                               .layers = layers,
                               .options = options,
+                              .sends_references = true,
                               .sandbox = *sandbox};
     int pipe_fds[2], taken;
     pid_t pid, parent = getpid();

@@ -166,7 +166,13 @@ static int enter_sandbox(const struct job_order *order, struct out *out)
 static int run(const struct job_order *order, struct out *out)
 {
     const struct pass_sink sink = {
-        out, write_file, write_count, write_reference, write_progress, write_alive};
+        .context = out,
+        .file = write_file,
+        .count = write_count,
+        .reference = order->sends_references ? write_reference : NULL,
+        .progress = write_progress,
+        .read = write_alive,
+    };
     const struct wire_frame cost = {.kind = WIRE_COST, .length = sizeof(struct wire_cost)};
     struct wire_frame problems = {.kind = WIRE_PROBLEMS};
     struct pass_report report;

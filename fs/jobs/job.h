@@ -13,7 +13,8 @@ struct job_order {
     const struct layers *layers;
     const struct open_options *options;
     struct sandbox_options sandbox;
-    int out; /* where it writes its frames (wire.h) to */
+    bool sends_references; /* of the image, if the task yields its headers */
+    int out;               /* where it writes its frames (wire.h) to */
 };
 
 /*

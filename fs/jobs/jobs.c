@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "deadlines.h"
 #include "failures.h"
 #include "fs/tree/clock.h"
 #include "received.h"
@@ -405,33 +406,6 @@ static void read_monitor(struct jobs *jobs)
         lose_monitor(jobs);
 }
 
-static int64_t min_ms(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-/* When a waiter of the job is dismissed; INT64_MAX: never. */
-static int64_t patience_end(const struct jobs *jobs, const struct job *job, const struct waiter *w)
-{
-    int64_t first = w->glances ? job->heard + JOBS_GLANCE_MS : INT64_MAX;
-
-    return jobs->config.patience_ms ? min_ms(first, w->since + jobs->config.patience_ms) : first;
-}
-
-/* When something is due for a job without an event; INT64_MAX: never. */
-static int64_t deadline(const struct jobs *jobs, const struct job *job)
-{
-    int64_t first = job_overdue_at(job);
-
-    if (job->left_at >= 0)
-        first = job->left_at + JOBS_LINGER_MS;
-    if (jobs->config.stall_ms && (job->id || job_is_held_up(jobs, job)))
-        first = min_ms(first, job->heard + jobs->config.stall_ms);
-    for (const struct waiter *w = job->waiters; w; w = w->next)
-        first = min_ms(first, patience_end(jobs, job, w));
-    return first;
-}
-
 bool jobs_are_idle(const struct jobs *jobs)
 {
     return !jobs->all && !jobs->lookers && !jobs->finished && !jobs->dismissed &&
@@ -448,7 +422,7 @@ int jobs_poll(struct jobs *jobs, struct pollfd *fds, nfds_t *count)
     *count = 0;
     fds[(*count)++] = (struct pollfd){.fd = jobs->monitor, .events = POLLIN};
     for (const struct job *job = jobs->all; job; job = job->next) {
-        first = min_ms(first, deadline(jobs, job));
+        first = min_ms(first, job_deadline(jobs, job));
         is_ready |= job->state == JOB_QUEUED && !job_must_wait(jobs, job);
         if (job->fd < 0)
             continue;
@@ -463,30 +437,10 @@ int jobs_poll(struct jobs *jobs, struct pollfd *fds, nfds_t *count)
     return first == INT64_MAX ? -1 : (int)min_ms(jobs->wakes_at - now, INT_MAX);
 }
 
-/* Dismisses waiters that have waited too long. They may come back for what the job finds. */
-static void dismiss_impatient(struct jobs *jobs, struct job *job, int64_t now)
-{
-    struct waiter **link = &job->waiters;
-
-    while (*link) {
-        struct waiter *w = *link;
-        bool glances = w->glances && now - job->heard >= JOBS_GLANCE_MS;
-
-        if (now < patience_end(jobs, job, w)) {
-            link = &w->next;
-            continue;
-        }
-        *link = w->next;
-        jobs_dismiss(jobs, w, glances ? -EAGAIN : -EINTR);
-        if (!job->waiters) /* they may come back as long again */
-            job->left_at = now + (glances ? JOBS_GLANCE_MS : jobs->config.patience_ms);
-    }
-}
-
 /* Does what is due for a job without an event. It may be finished then. */
 static void do_due(struct jobs *jobs, struct job *job, int64_t now)
 {
-    dismiss_impatient(jobs, job, now);
+    job_dismiss_impatient(jobs, job, now);
     if (job_is_held_up(jobs, job) && jobs->config.stall_ms &&
         now - job->heard >= jobs->config.stall_ms) {
         fail(jobs, job, "could not be started: processes that were killed before have not ended");

@@ -105,8 +105,6 @@ int job_take_frame(struct job *job, const struct wire_frame *f, const char *byte
     case WIRE_COUNT:
         return task_yields_headers(&job->task) ? results_set_count(&job->results, &place, f->number)
                                                : -EPROTO;
-    case WIRE_REFERENCE: /* the decision on them was made before the mount */
-        return 0;
     case WIRE_PROBLEMS:
         return take_problems(job, bytes, f->length);
     case WIRE_COST:

@@ -98,7 +98,7 @@ static int emit_node(const struct findings *f, const struct task *task, const st
 
 static int emit_all(const struct findings *f, const struct task *task, const struct pass_sink *sink)
 {
-    bool has_references = sink->reference && task->pass == PASS_HEADER && !task->set;
+    bool has_references = sink->reference && task_yields_headers(task);
     int error = 0;
 
     for (const struct node *n = nodes; n->path && !error; n++)
