@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The other side of jobs, for tests: a monitor that answers as it is told, and waiters that keep
- * what they are resumed with. */
+/* For tests of jobs: the monitor's end of the socket, the write ends of jobs' pipes, and waiters
+ * that keep the error that they are resumed with. */
 #ifndef TESTS_SUPPORT_JOBS_MONITOR_H
 #define TESTS_SUPPORT_JOBS_MONITOR_H
 
@@ -18,7 +18,7 @@
 #include "fs/tree/limits.h"
 #include "support.h"
 
-/* Who waits; error is what it was resumed with. */
+/* A waiter that counts how often it was resumed, and keeps the error. */
 struct reader {
     struct waiter waiter; /* first */
     unsigned resumed;
@@ -30,7 +30,7 @@ enum { VIEWS = 3 };
 static struct jobs jobs;
 static struct views views;
 static struct option_sets sets;
-static int monitor; /* our end of the socket; -1: closed */
+static int monitor; /* the monitor's end of the socket; -1: closed */
 
 static inline void resume_reader(struct waiter *waiter, int error)
 {
@@ -91,7 +91,7 @@ static inline void change_image(void)
     jobs_restart(&jobs, &views);
 }
 
-/* Lets the jobs do all that there is to do now. */
+/* Handles everything that has arrived or is due. */
 static inline void settle(void)
 {
     struct pollfd fds[JOBS_POLLFDS];
@@ -105,7 +105,7 @@ static inline void settle(void)
     jobs_handle(&jobs, fds, count);
 }
 
-/* As a loop does, for so long. */
+/* Runs the event loop for that time. */
 static inline void run_for(int ms)
 {
     struct timespec now, until;
@@ -123,7 +123,7 @@ static inline void run_for(int ms)
     } while ((now.tv_sec - until.tv_sec) * 1000000000L + (now.tv_nsec - until.tv_nsec) < 0);
 }
 
-/* The next request is of that kind (and, to start, for that pass). Returns its job. */
+/* Asserts the kind and pass of the next request. Returns its job. */
 static inline uint32_t assert_request(enum wire_request_kind kind, enum pass_id pass)
 {
     struct wire_request request;
@@ -152,8 +152,8 @@ static inline void answer(enum wire_answer_kind kind, uint32_t job, int status, 
     assert_int_equal(wire_send(monitor, &a, sizeof a, fd), 0);
 }
 
-/* The first that a job tells. */
-static inline void say_sandbox(int out)
+/* Sends the first frame of a job. */
+static inline void send_sandbox(int out)
 {
     const struct sandbox_state state = {.failed = SANDBOX_LAYERS};
     const struct wire_frame frame = {.kind = WIRE_SANDBOX, .length = sizeof state};
@@ -162,9 +162,8 @@ static inline void say_sandbox(int out)
     assert_int_equal(write(out, &state, sizeof state), sizeof state);
 }
 
-/* Says that the job runs. Returns the end of its pipe that it writes to, of which nothing has come.
- */
-static inline int start_true_job(uint32_t job)
+/* Reports the job as started. Returns the write end of its pipe, which is empty. */
+static inline int report_started(uint32_t job)
 {
     int pipe_fds[2];
 
@@ -175,24 +174,24 @@ static inline int start_true_job(uint32_t job)
     return pipe_fds[1];
 }
 
-/* The same for one that has told of its sandbox. */
+/* The same, after the job has sent its sandbox frame. */
 static inline int start_job(uint32_t job)
 {
-    int out = start_true_job(job);
+    int out = report_started(job);
 
-    say_sandbox(out);
+    send_sandbox(out);
     return out;
 }
 
-/* Takes the request to start that pass, and starts it. */
+/* Receives the request to start that pass, and starts the job. */
 static inline int start_requested(enum pass_id pass, uint32_t *job)
 {
     *job = assert_request(WIRE_START, pass);
     return start_job(*job);
 }
 
-/* Writes to the pipe; when it is full, the jobs read. */
-static inline void say_bytes(int out, const void *bytes, size_t length)
+/* Writes to the pipe, and lets the jobs read when it is full. */
+static inline void send_bytes(int out, const void *bytes, size_t length)
 {
     const char *p = bytes;
 
@@ -212,14 +211,14 @@ static inline void say_bytes(int out, const void *bytes, size_t length)
     assert_int_equal(length, 0);
 }
 
-static inline void say_frame(int out, uint32_t kind, uint32_t node, int32_t error,
-                             const void *bytes, size_t length)
+static inline void send_frame(int out, uint32_t kind, uint32_t node, int32_t error,
+                              const void *bytes, size_t length)
 {
     const struct wire_frame frame = {
         .kind = kind, .node = node, .error = error, .length = (uint32_t)length};
 
-    say_bytes(out, &frame, sizeof frame);
-    say_bytes(out, bytes, length);
+    send_bytes(out, &frame, sizeof frame);
+    send_bytes(out, bytes, length);
 }
 
 static inline uint32_t index_of(const char *path)
@@ -227,17 +226,17 @@ static inline uint32_t index_of(const char *path)
     return (uint32_t)node_index(node_by_path(path));
 }
 
-static inline void say_file(int out, const char *path, const char *text)
+static inline void send_file(int out, const char *path, const char *text)
 {
-    say_frame(out, WIRE_FILE, index_of(path), 0, text, strlen(text));
+    send_frame(out, WIRE_FILE, index_of(path), 0, text, strlen(text));
 }
 
-static inline void say_end(int out)
+static inline void send_end(int out)
 {
-    say_frame(out, WIRE_END, 0, 0, NULL, 0);
+    send_frame(out, WIRE_END, 0, 0, NULL, 0);
 }
 
-/* What the jobs know of a file of view 0; NULL: nothing. */
+/* The result of a file of view 0, or NULL. */
 static inline const struct result *known(const char *path)
 {
     const struct place place = {.node = node_by_path(path)};
@@ -259,11 +258,20 @@ static inline void assert_known(const char *path, const char *text)
 
 static inline void assert_problems(const char *expected)
 {
-    const struct text *said = &views_get(&views, 0)->problems;
+    const struct text *problems = &views_get(&views, 0)->problems;
 
-    if (said->length != strlen(expected) ||
-        (said->length && memcmp(said->bytes, expected, said->length) != 0))
-        fail_msg("problems are: %.*s", (int)said->length, said->bytes);
+    if (problems->length != strlen(expected) ||
+        (problems->length && memcmp(problems->bytes, expected, problems->length) != 0))
+        fail_msg("problems are: %.*s", (int)problems->length, problems->bytes);
+}
+
+/* Asserts that `problems` has the key, which names one message. */
+static inline void assert_problem(const char *key)
+{
+    const struct text *problems = &views_get(&views, 0)->problems;
+
+    if (!problems->length || !memmem(problems->bytes, problems->length, key, strlen(key)))
+        fail_msg("problems are: %.*s", (int)problems->length, problems->bytes);
 }
 
 #endif

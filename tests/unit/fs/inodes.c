@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Inodes: one text each, a new one when the text changes, and an end when the kernel forgets.
- * AddressSanitizer sees what is kept. */
+/* Inodes: one text each, a new inode when the text changes, freed when the kernel forgets it.
+ * AddressSanitizer reports those that are not freed. */
 #include "fs/inodes.h"
 
 #include <string.h>
@@ -26,7 +26,7 @@ static int end(void **state)
     return 0;
 }
 
-/* A lookup that finds this text. */
+/* Looks the node up with that text. */
 static struct inode *lookup(const struct node *node, int error, const char *text)
 {
     struct result *result = text ? result_new(error, text, strlen(text), 0) : NULL;
@@ -68,7 +68,7 @@ static void test_same(void **state)
     assert_int_equal(inode->lookups, 1);
 }
 
-/* Another text, another error, another length: the old one stays as it was for who has it open. */
+/* Another text, error or length: a new inode; the old one keeps its text. */
 static void test_changes(void **state)
 {
     static const struct {
@@ -86,14 +86,14 @@ static void test_changes(void **state)
             assert_text(got[k], texts[k].text);
         }
     }
-    /* Forgetting an old one leaves the current one in its place. */
+    /* Forgetting old inodes leaves the current one. */
     for (size_t i = 0; i < COUNT(texts) - 1; i++)
         inodes_forget(&inodes, got[i], 1);
     assert_ptr_equal(lookup(file, 0, ""), got[COUNT(texts) - 1]);
 }
 
-/* Not computed yet: it takes the text when that is known. Once it has one, "not known" is another.
- */
+/* An inode without a text gets it at a later lookup. Once it has one, a lookup without a text leads
+ * to a new inode. */
 static void test_computed_later(void **state)
 {
     struct inode *inode = lookup(file, 0, NULL), *later;
@@ -111,7 +111,7 @@ static void test_computed_later(void **state)
     inodes_forget(&inodes, inode, 3);
 }
 
-/* A kernel that forgets more than it was told. */
+/* The kernel forgets more lookups than there were. */
 static void test_forget_more(void **state)
 {
     struct inode *inode = lookup(file, 0, "raw\n");
@@ -140,7 +140,7 @@ static void test_open_file(void **state)
     result_drop(open);
 }
 
-/* Many places: by number and by view they are others, and each is found again. */
+/* Many places that differ in number and view: each is found again. */
 static void test_places(void **state)
 {
     const struct node *path = node_by_path("references/#/path");
@@ -161,11 +161,17 @@ static void test_places(void **state)
             if (i % 2)
                 inodes_forget(&inodes, got[view][i], 2);
         }
-    assert_int_equal(inodes_lookup(&inodes, &(struct place){.view = 1, .number = 1, .node = path}, false, NULL)->lookups, 1);
-    assert_int_equal(inodes_lookup(&inodes, &(struct place){.view = 1, .number = 2, .node = path}, false, NULL)->lookups, 3);
+    assert_int_equal(
+        inodes_lookup(&inodes, &(struct place){.view = 1, .number = 1, .node = path}, false, NULL)
+            ->lookups,
+        1);
+    assert_int_equal(
+        inodes_lookup(&inodes, &(struct place){.view = 1, .number = 2, .node = path}, false, NULL)
+            ->lookups,
+        3);
 }
 
-/* The same place below .now/ is another file. */
+/* The same place below .now/ has an inode of its own. */
 static void test_eager(void **state)
 {
     const struct place place = {.node = node_by_path("format")};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What the monitor starts jobs for: only what there is, whoever asks; and what it does when who
- * asks is hostile. */
+/* Requests to the monitor from a hostile front: jobs are started only for existing passes, views
+ * and targets. */
 #include "fs/monitor.h"
 
 #include <errno.h>
@@ -14,12 +14,12 @@
 
 enum { LAYERS = 2 };
 
-/* What the front does, in its process: returns whether all was as it should be. */
+/* Runs in the front's process. Returns whether the monitor answered as expected. */
 typedef bool (*hostile_front)(int socket);
 
 static hostile_front hostile;
 
-/* In place of the program's (the linker sees to that). */
+/* Replaces the program's (ld --wrap). */
 int __wrap_front_run(struct front *front, int monitor, int ready);
 int __wrap_fuse_session_fd(const struct fuse_session *session);
 
@@ -30,7 +30,7 @@ int __wrap_front_run(struct front *front, int monitor, int ready)
     return hostile(monitor) ? 0 : 1;
 }
 
-/* There is none to close. */
+/* There is no session. */
 int __wrap_fuse_session_fd(const struct fuse_session *session)
 {
     (void)session;
@@ -78,7 +78,7 @@ static void test_views(void **state)
     assert_false(can_start(request(UINT32_MAX, PASS_SCAN, 0, 0, 0)));
 }
 
-/* A set of options is of a directory that takes options, and of a target. */
+/* An option set needs a directory that takes options, and a target. */
 static void test_sets(void **state)
 {
     const uint32_t measure = (uint32_t)node_index(node_by_path("measure"));
@@ -95,12 +95,12 @@ static void test_sets(void **state)
     assert_false(can_start(request(0, PASS_SCAN, 1, format, 0)));
     assert_false(can_start(request(0, PASS_SCAN, 1, rows, 0)));
     assert_false(can_start(request(0, PASS_SCAN, 1, UINT32_MAX, 0)));
-    /* Of a job without options none of that is looked at. */
+    /* Without a set, directory and target are ignored. */
     assert_true(can_start(request(0, PASS_SCAN, 0, UINT32_MAX, UINT32_MAX)));
 }
 
-/* Runs the monitor, in a process of its own, with a front that does that. */
-static void assert_stands(hostile_front front_does)
+/* Runs the monitor with that front, in a process of its own. */
+static void assert_serves(hostile_front front_runs)
 {
     static struct front front;
     struct options options = {.sandbox.mode = SANDBOX_OFF};
@@ -111,7 +111,7 @@ static void assert_stands(hostile_front front_does)
 
     assert_true(file >= 0 && ftruncate(file, 1 << 20) == 0);
     close(file);
-    hostile = front_does;
+    hostile = front_runs;
     pid = fork();
     if (pid == 0) {
         alarm(60);
@@ -126,8 +126,8 @@ static void assert_stands(hostile_front front_does)
     assert_int_equal(status, 0);
 }
 
-/* The next answer and its descriptor, or -errno (EPIPE: the monitor has hung up; ETIME: it says
- * nothing). */
+/* Receives the next answer and its descriptor. Returns 1 or -errno (EPIPE: the monitor has closed
+ * the socket; ETIME: no answer). */
 static int next_answer(int socket, struct wire_answer *answer, int *fd)
 {
     struct pollfd wait = {.fd = socket, .events = POLLIN};
@@ -136,8 +136,8 @@ static int next_answer(int socket, struct wire_answer *answer, int *fd)
     return received ? received : -ETIME;
 }
 
-/* Asks for a job, with a descriptor that nobody wants; returns whether the answer is that status,
- * and reads all that the job says. */
+/* Sends the request, with a descriptor that the monitor does not expect, and reads all that the job
+ * writes. Returns whether the answer has that status. */
 static bool is_answered(int socket, struct wire_request r, int status)
 {
     struct wire_answer a;
@@ -162,7 +162,7 @@ static bool is_answered(int socket, struct wire_request r, int status)
            a.status == 0;
 }
 
-static bool asks_for_nonsense(int socket)
+static bool sends_bad_requests(int socket)
 {
     const struct wire_request unknown = {.kind = 77, .job = 1};
     const struct wire_request kill = {.kind = WIRE_KILL, .job = UINT32_MAX};
@@ -178,8 +178,8 @@ static bool asks_for_nonsense(int socket)
            is_answered(socket, request(view_named(VIEW_LAYER, 0), PASS_SCAN, 0, 0, 0), 0);
 }
 
-/* After a message of another length nothing is answered. */
-static bool says_little(int socket)
+/* A message of another length ends the connection. */
+static bool sends_short_request(int socket)
 {
     const struct wire_request r = request(0, PASS_HEADER, 0, 0, 0);
     struct wire_answer a;
@@ -189,7 +189,7 @@ static bool says_little(int socket)
            next_answer(socket, &a, &fd) == -EPIPE;
 }
 
-static bool says_much(int socket)
+static bool sends_long_request(int socket)
 {
     const struct wire_request r[2] = {request(0, PASS_HEADER, 0, 0, 0)};
     struct wire_answer a;
@@ -198,7 +198,7 @@ static bool says_much(int socket)
     return wire_send(socket, r, sizeof r, -1) == 0 && next_answer(socket, &a, &fd) == -EPIPE;
 }
 
-/* What it is sent stays in no table of the monitor's. */
+/* Descriptors sent with requests do not stay open in the monitor. */
 static bool sends_descriptors(int socket)
 {
     const struct wire_request r = {.kind = WIRE_KILL};
@@ -222,10 +222,10 @@ static bool sends_descriptors(int socket)
 static void test_hostile_fronts(void **state)
 {
     (void)state;
-    assert_stands(asks_for_nonsense);
-    assert_stands(says_little);
-    assert_stands(says_much);
-    assert_stands(sends_descriptors);
+    assert_serves(sends_bad_requests);
+    assert_serves(sends_short_request);
+    assert_serves(sends_long_request);
+    assert_serves(sends_descriptors);
 }
 
 int main(void)

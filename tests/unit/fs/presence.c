@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What of the tree is there, as far as is known: files, numbered directories, and layers alone. */
+/* Which places exist: files, numbered directories, and views of layers. */
 #include "fs/presence.h"
 
 #include <errno.h>
@@ -27,7 +27,7 @@ static struct place at(const char *path)
     struct place place;
 
     if (!place_by_path(path, &place))
-        fail_msg("there is no place %s", path);
+        fail_msg("no such place: %s", path);
     return place;
 }
 
@@ -106,7 +106,7 @@ static void test_numbered(void **state)
     assert_true(is_absent("layers/0/references/1"));
 }
 
-/* layers is there where there are several; what is of the mount is not below it. */
+/* layers/ exists if there are several; it has no files of the whole mount. */
 static void test_layers(void **state)
 {
     struct place place;
@@ -131,7 +131,7 @@ static void test_layers(void **state)
     assert_true(presence_is_absent(&m, &place));
 }
 
-static void test_told_by(void **state)
+static void test_deciders(void **state)
 {
     struct place place = at("layers/3/problems");
 
@@ -153,7 +153,7 @@ static void test_count(void **state)
 
     (void)state;
     know_count("references", 10);
-    /* Ten directories, with as many files as the table has of them. */
+    /* Ten directories; each counts with its files. */
     assert_int_equal(presence_count(&m) - before, 10 * 8);
     know("subformat", -ENOENT, "");
     assert_int_equal(presence_count(&m) - before, 10 * 8 - 1);
@@ -166,7 +166,7 @@ int main(void)
         cmocka_unit_test_teardown(test_absent_files, forget),
         cmocka_unit_test_teardown(test_numbered, forget),
         cmocka_unit_test_teardown(test_layers, forget),
-        cmocka_unit_test_teardown(test_told_by, forget),
+        cmocka_unit_test_teardown(test_deciders, forget),
         cmocka_unit_test_teardown(test_count, forget),
     };
 

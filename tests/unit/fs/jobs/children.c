@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Places of processes: one that hangs keeps its own, whether it is the job or its opener. */
+/* The table of processes: an entry is free when both the job and its opener have ended. */
 #include "fs/jobs/children.h"
 
 #include <signal.h>
@@ -17,7 +17,7 @@ static int begin(void **state)
     return 0;
 }
 
-/* A process that does nothing until it is killed. */
+/* Starts a process that waits until it is killed. */
 static pid_t start(void)
 {
     pid_t pid = fork();
@@ -72,7 +72,7 @@ static void test_kill(void **state)
     assert_killed(other);
 }
 
-/* It waits for one that ends, or as long as it may; and for others only if all are meant. */
+/* Waiting for one process, up to the timeout; and for all. */
 static void test_await(void **state)
 {
     pid_t one = start(), other = start();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What an image names, told by a job: as it stands there; and jobs that die, or say anything. */
+/* References that a job reports: bytes unchanged; and jobs that die or send invalid frames. */
 #include "fs/jobs/collect.h"
 
 #include <errno.h>
@@ -41,7 +41,7 @@ static void forget(void)
     layers_end(&layers);
 }
 
-/* A real job's answer. */
+/* Runs a real job. */
 static void collect(const char *image)
 {
     const struct open_options options = {.format = NULL};
@@ -52,7 +52,7 @@ static void collect(const char *image)
                      1);
 }
 
-/* Nothing is left of the job. */
+/* The job's process has been reaped. */
 static void assert_no_children(void)
 {
     assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
@@ -104,7 +104,7 @@ static void test_round_trip(void **state)
     assert_memory_equal(references.items[0].path, "a\0b", 3);
 }
 
-static void test_nothing_named(void **state)
+static void test_no_references(void **state)
 {
     (void)state;
     make_file("raw", "raw");
@@ -119,7 +119,7 @@ static void test_nothing_named(void **state)
     assert_no_children();
 }
 
-/* What is known is not needed by all who ask. */
+/* Without struct collected only the references are returned. */
 static void test_references_alone(void **state)
 {
     const struct open_options options = {.format = NULL};
@@ -132,7 +132,7 @@ static void test_references_alone(void **state)
     assert_int_equal(references.count, 1);
 }
 
-/* A job that dies before it has said all tells nothing, and the mount goes on. */
+/* A job that dies before its last frame yields no references and no error. */
 static void test_job_dies(void **state)
 {
     const struct open_options options = {.format = NULL};
@@ -146,7 +146,7 @@ static void test_job_dies(void **state)
     make_overlay("overlay", "base", 4);
     pid = fork();
     if (pid == 0) {
-        /* The image is gone for the job, which can say nothing but that. */
+        /* The job has no descriptor of the image. */
         if (layers_begin(&layers, in_top("overlay"), false))
             _exit(2);
         close(layers.items[0].fd);
@@ -160,7 +160,7 @@ static void test_job_dies(void **state)
     assert_int_equal(open_descriptors(), before);
 }
 
-/* The same where there are no descriptors left for its pipe. */
+/* No descriptors are left for the job's pipe. */
 static void test_no_job(void **state)
 {
     const struct open_options options = {.format = NULL};
@@ -179,32 +179,32 @@ static void test_no_job(void **state)
     assert_int_equal(error, -EMFILE);
 }
 
-/* A job's side of the pipe. */
-static int ends[2];
+static int ends[2]; /* of a job's pipe */
 
-static void say_bytes(const void *bytes, size_t length)
+static void send_bytes(const void *bytes, size_t length)
 {
     assert_int_equal(write(ends[1], bytes, length), length);
 }
 
-static void say(struct wire_frame frame, const void *bytes)
+static void send_frame(struct wire_frame frame, const void *bytes)
 {
-    say_bytes(&frame, sizeof frame);
-    say_bytes(bytes, frame.length);
+    send_bytes(&frame, sizeof frame);
+    send_bytes(bytes, frame.length);
 }
 
-static void begin_saying(void)
+/* Begins a pipe with a sandbox frame. */
+static void begin_frames(void)
 {
     const struct sandbox_state held = {.failed = SANDBOX_LAYERS};
 
     forget();
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
     assert_true(fcntl(ends[1], F_SETPIPE_SZ, 1 << 20) > 0);
-    say((struct wire_frame){.kind = WIRE_SANDBOX, .length = sizeof held}, &held);
+    send_frame((struct wire_frame){.kind = WIRE_SANDBOX, .length = sizeof held}, &held);
 }
 
-/* The job ends: what is made of that. */
-static int end_saying(void)
+/* Closes the write end, and collects the frames. Returns what collect_frames() does. */
+static int end_frames(void)
 {
     int taken;
 
@@ -214,29 +214,30 @@ static int end_saying(void)
     return taken;
 }
 
-static void say_reference(struct wire_reference head, const char *words, size_t length)
+static void send_reference(struct wire_reference head, const char *words, size_t length)
 {
     char bytes[256];
 
     memcpy(bytes, &head, sizeof head);
     memcpy(bytes + sizeof head, words, length);
-    say((struct wire_frame){.kind = WIRE_REFERENCE, .length = (uint32_t)(sizeof head + length)},
+    send_frame(
+        (struct wire_frame){.kind = WIRE_REFERENCE, .length = (uint32_t)(sizeof head + length)},
         bytes);
 }
 
-static void say_end(void)
+static void send_end(void)
 {
-    say((struct wire_frame){.kind = WIRE_END}, NULL);
+    send_frame((struct wire_frame){.kind = WIRE_END}, NULL);
 }
 
 static void test_good_frames(void **state)
 {
     (void)state;
-    begin_saying();
-    say_reference((struct wire_reference){1, 1, 1, 2, 3, 4}, "kssfffpath", 10);
-    say_reference((struct wire_reference){2, 0, 0, 0, UINT32_MAX, 0}, "", 0);
-    say_end();
-    assert_int_equal(end_saying(), 1);
+    begin_frames();
+    send_reference((struct wire_reference){1, 1, 1, 2, 3, 4}, "kssfffpath", 10);
+    send_reference((struct wire_reference){2, 0, 0, 0, UINT32_MAX, 0}, "", 0);
+    send_end();
+    assert_int_equal(end_frames(), 1);
     assert_int_equal(references.count, 2);
     assert_string_equal(references.items[0].kind, "k");
     assert_string_equal(references.items[0].source, "ss");
@@ -252,48 +253,48 @@ static void test_cut_off(void **state)
     struct wire_frame frame = {.kind = WIRE_PROBLEMS, .length = 100};
 
     (void)state;
-    begin_saying();
-    assert_int_equal(end_saying(), 0);
-    begin_saying();
-    say_reference((struct wire_reference){0, 0, 1, 1, 1, 1}, "ksfp", 4);
-    assert_int_equal(end_saying(), 0);
-    begin_saying();
-    say_bytes(&frame, sizeof frame);
-    say_bytes("abc", 3);
-    assert_int_equal(end_saying(), 0);
-    /* What follows the end does not count. */
-    begin_saying();
-    say_end();
-    say_reference((struct wire_reference){0, 0, 1, 1, 1, 1}, "ksfp", 4);
-    assert_int_equal(end_saying(), 1);
+    begin_frames();
+    assert_int_equal(end_frames(), 0);
+    begin_frames();
+    send_reference((struct wire_reference){0, 0, 1, 1, 1, 1}, "ksfp", 4);
+    assert_int_equal(end_frames(), 0);
+    begin_frames();
+    send_bytes(&frame, sizeof frame);
+    send_bytes("abc", 3);
+    assert_int_equal(end_frames(), 0);
+    /* Frames after WIRE_END are ignored. */
+    begin_frames();
+    send_end();
+    send_reference((struct wire_reference){0, 0, 1, 1, 1, 1}, "ksfp", 4);
+    assert_int_equal(end_frames(), 1);
     assert_int_equal(references.count, 0);
 }
 
 static void test_bad_references(void **state)
 {
     static const struct wire_reference heads[] = {
-        {3, 0, 1, 1, 1, 1},                   /* a role that there is not */
+        {3, 0, 1, 1, 1, 1},                   /* no such role */
         {UINT32_MAX, 0, 1, 1, 1, 1},          /* the same */
-        {0, 0, 5, 0, UINT32_MAX, 0},          /* more words than bytes */
+        {0, 0, 5, 0, UINT32_MAX, 0},          /* strings longer than the frame */
         {0, 0, 1, 1, 1, 2},                   /* the same, in the path */
         {0, 0, 1, 1, 3, 0},                   /* the same, in the format */
         {0, 0, 1, 1, UINT32_MAX - 1, 1},      /* the same */
         {0, 0, UINT32_MAX, UINT32_MAX, 1, 1}, /* the same */
-        {0, 0, 1, 1, UINT32_MAX, 1},          /* fewer words than bytes */
+        {0, 0, 1, 1, UINT32_MAX, 1},          /* strings shorter than the frame */
     };
 
     (void)state;
     for (size_t i = 0; i < COUNT(heads); i++) {
-        begin_saying();
-        say_reference(heads[i], "ksfp", 4);
-        say_end();
-        assert_int_equal(end_saying(), -EPROTO);
+        begin_frames();
+        send_reference(heads[i], "ksfp", 4);
+        send_end();
+        assert_int_equal(end_frames(), -EPROTO);
         assert_int_equal(references.count, 0);
     }
-    begin_saying();
-    say((struct wire_frame){.kind = WIRE_REFERENCE, .length = 3}, "abc");
-    say_end();
-    assert_int_equal(end_saying(), -EPROTO);
+    begin_frames();
+    send_frame((struct wire_frame){.kind = WIRE_REFERENCE, .length = 3}, "abc");
+    send_end();
+    assert_int_equal(end_frames(), -EPROTO);
 }
 
 static void test_bad_results(void **state)
@@ -317,33 +318,33 @@ static void test_bad_results(void **state)
         {.kind = WIRE_COST},
         {.kind = WIRE_SANDBOX},
         {.kind = 99},
-        /* What its pass does not tell. */
+        /* Not a file of its pass. */
         {.kind = WIRE_FILE, .node = (uint32_t)node_index(node_by_path("allocated_size"))},
     };
 
     (void)state;
     for (size_t i = 0; i < COUNT(frames); i++) {
-        begin_saying();
-        say_bytes(&frames[i], sizeof frames[i]);
-        say_end();
-        if (end_saying() != -EPROTO)
+        begin_frames();
+        send_bytes(&frames[i], sizeof frames[i]);
+        send_end();
+        if (end_frames() != -EPROTO)
             fail_msg("frame %zu was taken", i);
     }
 }
 
-/* Words for the user are lines without control characters, whatever a job says. */
-static void test_odd_frames(void **state)
+/* Control characters in problems are escaped. */
+static void test_control_characters(void **state)
 {
     (void)state;
-    begin_saying();
-    say((struct wire_frame){.kind = WIRE_PROBLEMS, .length = 7}, "a\x1b[2Jb\n");
-    say_end();
-    assert_int_equal(end_saying(), 1);
+    begin_frames();
+    send_frame((struct wire_frame){.kind = WIRE_PROBLEMS, .length = 7}, "a\x1b[2Jb\n");
+    send_end();
+    assert_int_equal(end_frames(), 1);
     assert_null(memchr(collected.problems.bytes, '\x1b', collected.problems.length));
     forget();
 }
 
-/* More than an image can name. */
+/* References exceed REFERENCES_BYTES_MAX. */
 static void test_too_many(void **state)
 {
     struct wire_reference head = {1, 0, 1, 1, UINT32_MAX, 1 << 19};
@@ -353,7 +354,7 @@ static void test_too_many(void **state)
     pid_t pid;
 
     (void)state;
-    begin_saying();
+    begin_frames();
     pid = fork();
     if (pid == 0) {
         char *words = calloc(1, 2 + (1 << 19));
@@ -366,7 +367,7 @@ static void test_too_many(void **state)
             wire_write(ends[1], words, 2 + (1 << 19));
         }
     }
-    taken = end_saying();
+    taken = end_frames();
     assert_int_equal(taken, -EFBIG);
     assert_true(references.bytes <= REFERENCES_BYTES_MAX);
     assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -377,11 +378,11 @@ static void test_too_many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),       cmocka_unit_test(test_nothing_named),
+        cmocka_unit_test(test_round_trip),       cmocka_unit_test(test_no_references),
         cmocka_unit_test(test_references_alone), cmocka_unit_test(test_job_dies),
         cmocka_unit_test(test_no_job),           cmocka_unit_test(test_good_frames),
         cmocka_unit_test(test_cut_off),          cmocka_unit_test(test_bad_references),
-        cmocka_unit_test(test_bad_results),      cmocka_unit_test(test_odd_frames),
+        cmocka_unit_test(test_bad_results),      cmocka_unit_test(test_control_characters),
         cmocka_unit_test(test_too_many),
     };
 

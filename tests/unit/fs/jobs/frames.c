@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Frames as they come: in pieces, several at once, too long, and cut off. */
+/* Frames received in pieces, several at once, and too long. */
 #include "fs/jobs/frames.h"
-#include "fs/tree/limits.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "fs/tree/limits.h"
 #include "fs/tree/text.h"
 #include "tests/support/support.h"
 
@@ -119,7 +119,7 @@ static void test_too_long(void **state)
     }
 }
 
-/* The longest frame comes in pieces; the buffer grows to hold one, and a piece. */
+/* The longest frame arrives in pieces; the buffer holds at most one frame and a piece. */
 static void test_longest(void **state)
 {
     static char bytes[4096];

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Jobs that do as they should, and readers that come and go. */
+/* Jobs without failures, and readers that come and go. */
+#include "fs/jobs/jobs.h"
+
+#include <stdlib.h>
 #include <sys/wait.h>
 
 #include "fs/jobs/job.h"
-#include "fs/jobs/list.h"
 #include "tests/support/jobs-monitor.h"
-
-#include <stdlib.h>
 
 static void test_whole_job(void **state)
 {
@@ -20,17 +20,17 @@ static void test_whole_job(void **state)
     assert_null(known("format"));
     wait_for(&reader, PASS_HEADER);
     out = start_requested(PASS_HEADER, &job);
-    say_file(out, "format", "raw\n");
-    say_frame(out, WIRE_FILE, index_of("subformat"), -ENOENT, NULL, 0);
-    say_file(out, "candidates", "");
-    say_frame(out, WIRE_PROBLEMS, 0, 0, "one\ntwo\n", 8);
-    say_frame(out, WIRE_COST, 0, 0, &cost, sizeof cost);
+    send_file(out, "format", "raw\n");
+    send_frame(out, WIRE_FILE, index_of("subformat"), -ENOENT, NULL, 0);
+    send_file(out, "candidates", "");
+    send_frame(out, WIRE_PROBLEMS, 0, 0, "one\ntwo\n", 8);
+    send_frame(out, WIRE_COST, 0, 0, &cost, sizeof cost);
     settle();
-    /* Nothing is known before all is. */
+    /* Results are published only when the job is done. */
     assert_waits(&reader);
     assert_null(known("format"));
     assert_problems("");
-    say_end(out);
+    send_end(out);
     settle();
     assert_resumed(&reader, 0);
     assert_known("format", "raw\n");
@@ -39,7 +39,7 @@ static void test_whole_job(void **state)
     assert_null(known("virtual_size"));
     assert_problems("one\ntwo\n");
     assert_int_equal(view_bytes_read(views_get(&views, 0)), 1234);
-    /* Its end is no news. */
+    /* The exit status of a job that was done does not matter. */
     close(out);
     answer(WIRE_ENDED, job, 1 << 8, -1);
     settle();
@@ -61,14 +61,14 @@ static void test_byte_by_byte(void **state)
     wait_for(&reader, PASS_HEADER);
     out = start_requested(PASS_HEADER, &job);
     for (size_t i = 0; i < sizeof frame + 4; i++) {
-        say_bytes(out, bytes + i, 1);
+        send_bytes(out, bytes + i, 1);
         settle();
         assert_waits(&reader);
     }
     frame = (struct wire_frame){.kind = WIRE_END};
     for (size_t i = 0; i < sizeof frame; i++) {
         assert_waits(&reader);
-        say_bytes(out, (const char *)&frame + i, 1);
+        send_bytes(out, (const char *)&frame + i, 1);
         settle();
     }
     assert_resumed(&reader, 0);
@@ -76,7 +76,7 @@ static void test_byte_by_byte(void **state)
     close(out);
 }
 
-/* Texts of the greatest length, one behind the other; and many small ones at once. */
+/* Texts of the greatest length, and many short ones at once. */
 static void test_long_frames(void **state)
 {
     char *text = malloc(TEXT_BYTES_MAX);
@@ -90,11 +90,11 @@ static void test_long_frames(void **state)
         text[i] = (char)('a' + i % 26);
     wait_for(&reader, PASS_HEADER);
     out = start_requested(PASS_HEADER, &job);
-    say_frame(out, WIRE_FILE, index_of("format"), 0, text, TEXT_BYTES_MAX);
-    say_frame(out, WIRE_FILE, index_of("candidates"), 0, text, TEXT_BYTES_MAX - 1);
+    send_frame(out, WIRE_FILE, index_of("format"), 0, text, TEXT_BYTES_MAX);
+    send_frame(out, WIRE_FILE, index_of("candidates"), 0, text, TEXT_BYTES_MAX - 1);
     for (unsigned i = 0; i < 5000; i++)
-        say_file(out, "virtual_size", i % 2 ? "odd\n" : "even\n");
-    say_end(out);
+        send_file(out, "virtual_size", i % 2 ? "odd\n" : "even\n");
+    send_end(out);
     settle();
     assert_resumed(&reader, 0);
     assert_int_equal(known("format")->length, TEXT_BYTES_MAX);
@@ -115,7 +115,7 @@ static void test_shared(void **state)
     wait_for(&first, PASS_HEADER);
     wait_for(&second, PASS_HEADER);
     out = start_requested(PASS_HEADER, &job);
-    say_file(out, "format", "raw\n");
+    send_file(out, "format", "raw\n");
     settle();
     wait_for(&third, PASS_HEADER);
     assert_no_request();
@@ -123,23 +123,24 @@ static void test_shared(void **state)
     wait_for(&other, PASS_SCAN);
     other_out = start_requested(PASS_SCAN, &other_job);
     assert_int_not_equal(job, other_job);
-    say_end(out);
+    send_end(out);
     settle();
     assert_resumed(&first, 0);
     assert_resumed(&second, 0);
     assert_resumed(&third, 0);
     assert_waits(&other);
-    say_end(other_out);
+    send_end(other_out);
     settle();
     assert_resumed(&other, 0);
     close(out);
     close(other_out);
 }
 
-/* What measure/ has to know a full scan that runs will tell; not the other way round. */
+/* A waiter for the measure pass joins a running scan, which yields its files too; not the reverse.
+ */
 static void test_measure_waits_for_scan(void **state)
 {
-    static struct reader scan, measure, header; /* they still wait when this returns */
+    static struct reader scan, measure, header; /* they still wait at the end of the test */
     uint32_t job;
     int out;
 
@@ -148,9 +149,9 @@ static void test_measure_waits_for_scan(void **state)
     out = start_requested(PASS_SCAN, &job);
     wait_for(&measure, PASS_MEASURE);
     assert_no_request();
-    say_file(out, "measure/qcow2", "x\n");
-    say_file(out, "allocated_size", "1\n");
-    say_end(out);
+    send_file(out, "measure/qcow2", "x\n");
+    send_file(out, "allocated_size", "1\n");
+    send_end(out);
     settle();
     assert_resumed(&scan, 0);
     assert_resumed(&measure, 0);
@@ -192,8 +193,7 @@ static void wait_for_set(struct reader *reader, unsigned number)
     wait_for_place(reader, &place);
 }
 
-/* Files with the same options have one job, which is told what these are, and which may tell of
- * nothing else. */
+/* Files with the same options share a job. Its request has the options. */
 static void test_options(void **state)
 {
     const struct place small = place_of("measure/qcow2,cluster_size=4k"),
@@ -219,9 +219,9 @@ static void test_options(void **state)
     wait_for_place(&other, &large);
     assert_request(WIRE_START, PASS_MEASURE);
     out = start_job(request.job);
-    say_bytes(out, &frame, sizeof frame);
-    say_bytes(out, "4 k\n", 4);
-    say_end(out);
+    send_bytes(out, &frame, sizeof frame);
+    send_bytes(out, "4 k\n", 4);
+    send_end(out);
     settle();
     close(out);
     assert_resumed(&first, 0);
@@ -233,7 +233,8 @@ static void test_options(void **state)
     assert_null(known("measure/qcow2"));
 }
 
-static void test_options_of_others(void **state)
+/* A job with options must not send files without them. */
+static void test_other_options(void **state)
 {
     const struct place small = place_of("measure/qcow2,cluster_size=4k");
     static struct reader reader;
@@ -243,16 +244,16 @@ static void test_options_of_others(void **state)
     (void)state;
     wait_for_place(&reader, &small);
     out = start_requested(PASS_MEASURE, &job);
-    say_file(out, "measure/qcow2", "without any\n");
+    send_file(out, "measure/qcow2", "without any\n");
     settle();
     assert_resumed(&reader, -EIO);
     assert_null(known("measure/qcow2"));
-    assert_problems("the measure job with options violated its protocol (error 71)\n");
+    assert_problem("measure job with options");
     close(out);
 }
 
-/* So many walks at a time; what looks at headers does not wait for them. */
-static void test_turns(void **state)
+/* Scans take slots, and wait for a free one; header jobs do not. */
+static void test_slots(void **state)
 {
     enum { WALKS = JOBS_SLOTS_MAX + 3 };
     static struct reader readers[WALKS], header, luks;
@@ -272,9 +273,9 @@ static void test_turns(void **state)
     assert_no_request();
     wait_for(&header, PASS_HEADER);
     assert_request(WIRE_START, PASS_HEADER);
-    /* One ends well, one fails, one is left: the next three have their turn, in their order. */
+    /* One is done, one fails, one is abandoned: the next three start, in their order. */
     out = start_job(ids[0]);
-    say_end(out);
+    send_end(out);
     settle();
     close(out);
     assert_resumed(&readers[0], 0);
@@ -294,8 +295,8 @@ static void test_turns(void **state)
     assert_waits(&luks);
 }
 
-/* Who leaves while it waits for its turn is not started, and nobody is killed for it. */
-static void test_left_before_its_turn(void **state)
+/* A queued job whose readers have left is neither started nor killed. */
+static void test_left_while_queued(void **state)
 {
     static struct reader readers[JOBS_SLOTS_MAX + 1];
 
@@ -318,8 +319,8 @@ static int timeout_now(void)
     return jobs_poll(&jobs, fds, &count);
 }
 
-/* None of several layers has all turns. */
-static void test_turns_of_layers(void **state)
+/* One of several layers cannot take all slots. */
+static void test_view_slots(void **state)
 {
     static struct reader readers[JOBS_VIEW_SLOTS_MAX + 1];
     static struct reader other = {
@@ -342,7 +343,7 @@ static void test_turns_of_layers(void **state)
     assert_request(WIRE_START, PASS_MEASURE);
 }
 
-/* Processes that were to end, and do not, hold up their view, and no other. */
+/* Killed processes that have not ended hold up jobs of their view, and of no other. */
 static void test_lingering(void **state)
 {
     static struct reader reader,
@@ -366,7 +367,7 @@ static void test_lingering(void **state)
     assert_no_request();
     jobs_wait(&jobs, &other.waiter);
     assert_request(WIRE_START, PASS_SCAN);
-    /* Not for longer than a job may tell nothing. */
+    /* It is held up no longer than a job may be silent. */
     jobs.config.stall_ms = 1000;
     assert_true(timeout_now() > 0 && timeout_now() <= 1000);
     job_find(&jobs, &views, &reader.waiter.task)->heard -= 1000;
@@ -375,7 +376,7 @@ static void test_lingering(void **state)
     assert_problems(
         "the scan job could not be started: processes that were killed before have not ended\n");
     wait_for(&reader, PASS_SCAN);
-    /* One whose opener hangs is not gone. */
+    /* While a job's opener hangs, the job is not gone. */
     assert_int_equal(wire_send(monitor, &(struct wire_answer){WIRE_ENDED, first, SIGKILL, 0, 0},
                                sizeof(struct wire_answer), -1),
                      0);
@@ -389,7 +390,7 @@ static void test_lingering(void **state)
     assert_waits(&reader);
 }
 
-/* Waits for a job while the monitor has much to do. */
+/* Waits for a job while the monitor's socket is too full for another request. */
 static void wait_when_crowded(struct reader *reader)
 {
     while (wire_has_room(jobs.monitor))
@@ -398,7 +399,7 @@ static void wait_when_crowded(struct reader *reader)
     assert_int_equal(jobs.all->id, 0);
 }
 
-/* A monitor that has read in the meantime: nobody else says that the job can be started. */
+/* The monitor reads: the job is started without another event. */
 static void test_room_again(void **state)
 {
     struct wire_request request;
@@ -414,7 +415,7 @@ static void test_room_again(void **state)
     assert_request(WIRE_START, PASS_HEADER);
 }
 
-/* While the monitor has much to do, it is not asked for more. */
+/* No job is started while the monitor's socket is too full. */
 static void test_crowded(void **state)
 {
     struct wire_request request;
@@ -436,7 +437,7 @@ static void test_crowded(void **state)
     assert_no_request();
 }
 
-/* The job goes on while somebody waits, and a moment longer; then it is killed. */
+/* A job is killed JOBS_LINGER_MS after its last reader has left. */
 static void test_left(void **state)
 {
     static struct reader first, second;
@@ -462,7 +463,7 @@ static void test_left(void **state)
     assert_int_equal(timeout_now(), -1);
     assert_waits(&first);
     assert_waits(&second);
-    /* Its end is no news, and no problem. */
+    /* The end of a killed job is no problem. */
     answer(WIRE_ENDED, job, SIGKILL, -1);
     settle();
     assert_problems("");
@@ -470,7 +471,7 @@ static void test_left(void **state)
     close(out);
 }
 
-/* Who comes back in time finds the job still there. */
+/* A reader that returns in time finds its job running. */
 static void test_came_back(void **state)
 {
     static struct reader reader;
@@ -480,21 +481,21 @@ static void test_came_back(void **state)
     (void)state;
     wait_for(&reader, PASS_SCAN);
     out = start_requested(PASS_SCAN, &job);
-    say_file(out, "allocated_size", "1\n");
+    send_file(out, "allocated_size", "1\n");
     settle();
     jobs_leave(&jobs, &reader.waiter);
     run_for(100);
     wait_for(&reader, PASS_SCAN);
     run_for(JOBS_LINGER_MS + 100);
     assert_no_request();
-    say_end(out);
+    send_end(out);
     settle();
     assert_resumed(&reader, 0);
     assert_known("allocated_size", "1\n");
     close(out);
 }
 
-/* It ends before it is killed: what it found is kept. */
+/* A job that is done before it is killed is published. */
 static void test_ended_while_left(void **state)
 {
     static struct reader reader;
@@ -505,8 +506,8 @@ static void test_ended_while_left(void **state)
     wait_for(&reader, PASS_SCAN);
     out = start_requested(PASS_SCAN, &job);
     jobs_leave(&jobs, &reader.waiter);
-    say_file(out, "allocated_size", "1\n");
-    say_end(out);
+    send_file(out, "allocated_size", "1\n");
+    send_end(out);
     run_for(JOBS_LINGER_MS + 100);
     assert_waits(&reader);
     assert_known("allocated_size", "1\n");
@@ -514,7 +515,8 @@ static void test_ended_while_left(void **state)
     close(out);
 }
 
-/* Killed before the monitor has said that it runs: what is said later is of no job. */
+/* A job is killed before the monitor has reported it started: later messages about it are dropped.
+ */
 static void test_left_before_start(void **state)
 {
     static struct reader reader;
@@ -534,16 +536,16 @@ static void test_left_before_start(void **state)
     answer(WIRE_ENDED, job, SIGKILL, -1);
     settle();
     assert_waits(&reader);
-    assert_int_equal(write(out, "x", 1), -1); /* nobody holds the other end */
+    assert_int_equal(write(out, "x", 1), -1); /* the read end is closed */
     next_out = start_job(next);
-    say_end(next_out);
+    send_end(next_out);
     settle();
     assert_resumed(&reader, 0);
     close(out);
     close(next_out);
 }
 
-/* Readers are sent away after so long; the job goes on, and they find what it found. */
+/* Waiters are dismissed after patience_ms; the job goes on, and is published. */
 static void test_patience(void **state)
 {
     static struct reader first, second;
@@ -565,14 +567,14 @@ static void test_patience(void **state)
     assert_resumed(&second, -EINTR);
     run_for(JOBS_LINGER_MS + 300);
     assert_no_request();
-    say_file(out, "allocated_size", "1\n");
-    say_end(out);
+    send_file(out, "allocated_size", "1\n");
+    send_end(out);
     settle();
     assert_known("allocated_size", "1\n");
     close(out);
 }
 
-/* Who can go on with what is known does so when the job seems to hang. */
+/* A lookup does not wait for a silent job. */
 static void test_glance(void **state)
 {
     static struct reader glancing, late, reading;
@@ -600,7 +602,7 @@ static void test_glance(void **state)
     assert_no_request();
 }
 
-/* The image has changed: nothing is known, and who waits waits for a new job. */
+/* The image changes: results are forgotten, and waiters wait for a new job. */
 static void test_forget(void **state)
 {
     static struct reader header, scan;
@@ -610,14 +612,14 @@ static void test_forget(void **state)
     (void)state;
     wait_for(&header, PASS_HEADER);
     out = start_requested(PASS_HEADER, &old);
-    say_file(out, "format", "raw\n");
-    say_frame(out, WIRE_PROBLEMS, 0, 0, "old\n", 4);
-    say_end(out);
+    send_file(out, "format", "raw\n");
+    send_frame(out, WIRE_PROBLEMS, 0, 0, "old\n", 4);
+    send_end(out);
     settle();
     close(out);
     wait_for(&header, PASS_HEADER);
     out = start_requested(PASS_HEADER, &old);
-    say_file(out, "format", "vpc\n");
+    send_file(out, "format", "vpc\n");
     wait_for(&scan, PASS_SCAN);
     left = assert_request(WIRE_START, PASS_SCAN);
     jobs_leave(&jobs, &scan.waiter);
@@ -630,12 +632,12 @@ static void test_forget(void **state)
     next_out = start_requested(PASS_HEADER, &next);
     assert_int_equal(assert_request(WIRE_KILL, PASS_SCAN), left);
     assert_no_request();
-    say_file(out, "format", "old\n");
-    say_end(out);
-    say_file(next_out, "format", "qcow2\n");
+    send_file(out, "format", "old\n");
+    send_end(out);
+    send_file(next_out, "format", "qcow2\n");
     settle();
     assert_waits(&header);
-    say_end(next_out);
+    send_end(next_out);
     settle();
     assert_resumed(&header, 0);
     assert_known("format", "qcow2\n");
@@ -651,7 +653,7 @@ static void wait_again(struct waiter *waiter, int error)
     wait_for(&again, waiter->task.pass);
 }
 
-/* Who is resumed may wait again at once: for a new job. */
+/* A waiter that waits again when it is resumed gets a new job. */
 static void test_wait_in_resume(void **state)
 {
     static struct reader reader;
@@ -662,20 +664,20 @@ static void test_wait_in_resume(void **state)
     wait_for(&reader, PASS_HEADER);
     reader.waiter.resume = wait_again;
     out = start_requested(PASS_HEADER, &first);
-    say_end(out);
+    send_end(out);
     settle();
     close(out);
     assert_resumed(&reader, 0);
     assert_waits(&again);
     out = start_requested(PASS_HEADER, &second);
     assert_int_not_equal(first, second);
-    say_end(out);
+    send_end(out);
     settle();
     assert_resumed(&again, 0);
     close(out);
 }
 
-/* Results are replaced by those of a later job; problems are kept once, sums grow. */
+/* A later job replaces results; equal problems are kept once; costs are added. */
 static void test_twice(void **state)
 {
     const struct wire_cost cost = {10, 2};
@@ -688,10 +690,10 @@ static void test_twice(void **state)
 
         wait_for(&reader, PASS_MEASURE);
         out = start_requested(PASS_MEASURE, &job);
-        say_file(out, "measure/qcow2", i ? "second\n" : "first\n");
-        say_frame(out, WIRE_PROBLEMS, 0, 0, "same\n", 5);
-        say_frame(out, WIRE_COST, 0, 0, &cost, sizeof cost);
-        say_end(out);
+        send_file(out, "measure/qcow2", i ? "second\n" : "first\n");
+        send_frame(out, WIRE_PROBLEMS, 0, 0, "same\n", 5);
+        send_frame(out, WIRE_COST, 0, 0, &cost, sizeof cost);
+        send_end(out);
         settle();
         assert_resumed(&reader, 0);
         close(out);
@@ -701,7 +703,7 @@ static void test_twice(void **state)
     assert_int_equal(view_bytes_read(views_get(&views, 0)), 20);
 }
 
-/* A true job, for the headers of the file. */
+/* Runs a real header job on the file. Returns its exit status. */
 static int run_job(int fd, int out)
 {
     static struct layers layers;
@@ -723,8 +725,8 @@ static int run_job(int fd, int out)
     return WEXITSTATUS(status);
 }
 
-/* A true job, on a true image. */
-static void test_true_job(void **state)
+/* A real job on a real image. */
+static void test_real_job(void **state)
 {
     struct sample s = {.fd = -1};
     static struct reader reader;
@@ -737,7 +739,7 @@ static void test_true_job(void **state)
     set_size(&s, 1024);
     wait_for(&reader, PASS_HEADER);
     job = assert_request(WIRE_START, PASS_HEADER);
-    out = start_true_job(job);
+    out = report_started(job);
     assert_int_equal(run_job(s.fd, out), 0);
     close(out);
     answer(WIRE_ENDED, job, 0, -1);
@@ -745,17 +747,16 @@ static void test_true_job(void **state)
     assert_resumed(&reader, 0);
     assert_known("format", "vpc\n");
     assert_int_equal(known("virtual_size")->error, -EUCLEAN);
-    /* The head, and all of the file as its tail; its footers again, for their fields. */
+    /* Detection reads the head, and the whole file as its tail; header/ reads the footers again. */
     assert_true(view_bytes_read(views_get(&views, 0)) >= 512 + 1024 &&
                 view_bytes_read(views_get(&views, 0)) <= 3 * 1024);
-    assert_problems(
-        "vpc: checksum of the leading footer is 0x00000000, its bytes make 0xfffffca2\n");
+    assert_problem("0xfffffca2");
     sample_end(&s);
-    /* Nobody reads what it says. */
+    /* The read end of its pipe is closed. */
     sample_begin(&s);
     wait_for(&reader, PASS_HEADER);
     job = assert_request(WIRE_START, PASS_HEADER);
-    out = start_true_job(job);
+    out = report_started(job);
     change_image();
     settle();
     assert_int_equal(run_job(s.fd, out), 1);
@@ -764,7 +765,7 @@ static void test_true_job(void **state)
     sample_end(&s);
 }
 
-/* Who still waits at the end is told so. */
+/* Waiters that remain at the end are resumed with -EIO. */
 static void test_end(void **state)
 {
     static struct reader reader;
@@ -774,7 +775,7 @@ static void test_end(void **state)
     begin_jobs(state);
     wait_for(&reader, PASS_SCAN);
     out = start_requested(PASS_SCAN, &job);
-    say_file(out, "allocated_size", "1\n");
+    send_file(out, "allocated_size", "1\n");
     settle();
     end_jobs(state);
     assert_resumed(&reader, -EIO);
@@ -790,13 +791,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_shared, begin_jobs, end_jobs),
         cmocka_unit_test_setup_teardown(test_measure_waits_for_scan, begin_jobs, end_jobs),
         cmocka_unit_test_setup_teardown(test_options, begin_jobs, end_jobs),
-        cmocka_unit_test_setup_teardown(test_options_of_others, begin_jobs, end_jobs),
-        cmocka_unit_test_setup_teardown(test_turns, begin_jobs, end_jobs),
+        cmocka_unit_test_setup_teardown(test_other_options, begin_jobs, end_jobs),
+        cmocka_unit_test_setup_teardown(test_slots, begin_jobs, end_jobs),
         cmocka_unit_test_setup_teardown(test_lingering, begin_jobs, end_jobs),
-        cmocka_unit_test_setup_teardown(test_turns_of_layers, begin_jobs, end_jobs),
+        cmocka_unit_test_setup_teardown(test_view_slots, begin_jobs, end_jobs),
         cmocka_unit_test_setup_teardown(test_room_again, begin_jobs, end_jobs),
         cmocka_unit_test_setup_teardown(test_crowded, begin_jobs, end_jobs),
-        cmocka_unit_test_setup_teardown(test_left_before_its_turn, begin_jobs, end_jobs),
+        cmocka_unit_test_setup_teardown(test_left_while_queued, begin_jobs, end_jobs),
         cmocka_unit_test_setup_teardown(test_left, begin_jobs, end_jobs),
         cmocka_unit_test_setup_teardown(test_came_back, begin_jobs, end_jobs),
         cmocka_unit_test_setup_teardown(test_ended_while_left, begin_jobs, end_jobs),
@@ -806,7 +807,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_forget, begin_jobs, end_jobs),
         cmocka_unit_test_setup_teardown(test_wait_in_resume, begin_jobs, end_jobs),
         cmocka_unit_test_setup_teardown(test_twice, begin_jobs, end_jobs),
-        cmocka_unit_test_setup_teardown(test_true_job, begin_jobs, end_jobs),
+        cmocka_unit_test_setup_teardown(test_real_job, begin_jobs, end_jobs),
         cmocka_unit_test(test_end),
     };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* How far jobs are, as people read it. */
+/* The lines of status/progress, status/jobs and status/passes. */
 #include "fs/jobs/progress.h"
+
 #include "tests/support/jobs-monitor.h"
 
 static struct text text;
@@ -14,11 +15,11 @@ static void assert_progress(const char *expected)
     text_free(&text);
 }
 
-static void say_progress(int out, uint64_t done, uint64_t total)
+static void send_progress(int out, uint64_t done, uint64_t total)
 {
     const struct wire_progress progress = {done, total};
 
-    say_frame(out, WIRE_PROGRESS, 0, 0, &progress, sizeof progress);
+    send_frame(out, WIRE_PROGRESS, 0, 0, &progress, sizeof progress);
     settle();
 }
 
@@ -35,17 +36,17 @@ static void test_lines(void **state)
     assert_progress("- - - - header\n");
     wait_for(&scan, PASS_SCAN);
     out = start_requested(PASS_SCAN, &job);
-    say_progress(out, 0, 1000);
+    send_progress(out, 0, 1000);
     assert_progress("- - - - header\n0 1000 0 - scan\n");
     jobs.all->next->started -= 3000;
-    say_progress(out, 750, 1000);
+    send_progress(out, 750, 1000);
     assert_progress("- - - - header\n750 1000 75 1 scan\n");
     layer.waiter = (struct waiter){.task = {view_named(VIEW_LAYER, 1), PASS_CONTENT, 0},
                                    .views = &views,
                                    .resume = resume_reader};
     jobs_wait(&jobs, &layer.waiter);
     assert_progress("- - - - header\n750 1000 75 1 scan\n- - - - layers/1/content\n");
-    say_end(out);
+    send_end(out);
     settle();
     close(out);
     assert_progress("- - - - header\n- - - - layers/1/content\n");
@@ -93,8 +94,8 @@ static void test_done(void **state)
         wait_for(&reader, PASS_SCAN);
         out = start_requested(PASS_SCAN, &job);
         jobs.all->started -= 2000;
-        say_frame(out, WIRE_COST, 0, 0, &cost, sizeof cost);
-        say_end(out);
+        send_frame(out, WIRE_COST, 0, 0, &cost, sizeof cost);
+        send_end(out);
         settle();
         close(out);
     }
@@ -103,7 +104,7 @@ static void test_done(void **state)
     assert_text("2 200 6 4.001 scan\n");
 }
 
-/* A job about options is called by the name that was asked for, whatever is in it. */
+/* A job with options is shown by the name that was looked up, escaped. */
 static void test_options(void **state)
 {
     static struct reader reader;
@@ -120,7 +121,8 @@ static void test_options(void **state)
     assert_progress("- - - - measure/qcow2,cluster_size=4k,backing_fmt=\\x0a.json\n");
 }
 
-static void test_nonsense(void **state)
+/* Progress beyond the total, and a frame of the wrong length, fail the job. */
+static void test_invalid(void **state)
 {
     static struct reader reader;
     uint32_t job;
@@ -129,13 +131,13 @@ static void test_nonsense(void **state)
     (void)state;
     wait_for(&reader, PASS_SCAN);
     out = start_requested(PASS_SCAN, &job);
-    say_progress(out, 1001, 1000);
+    send_progress(out, 1001, 1000);
     assert_resumed(&reader, -EIO);
     close(out);
     wait_for(&reader, PASS_SCAN);
     assert_request(WIRE_KILL, PASS_SCAN);
     out = start_requested(PASS_SCAN, &job);
-    say_frame(out, WIRE_PROGRESS, 0, 0, "short", 5);
+    send_frame(out, WIRE_PROGRESS, 0, 0, "short", 5);
     settle();
     assert_resumed(&reader, -EIO);
     close(out);
@@ -148,7 +150,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_waiting, begin_jobs, end_jobs),
         cmocka_unit_test_setup_teardown(test_done, begin_jobs, end_jobs),
         cmocka_unit_test_setup_teardown(test_options, begin_jobs, end_jobs),
-        cmocka_unit_test_setup_teardown(test_nonsense, begin_jobs, end_jobs),
+        cmocka_unit_test_setup_teardown(test_invalid, begin_jobs, end_jobs),
     };
 
     nodes_begin();

@@ -1,22 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Who waits until somebody has looked for another file of the image's name. */
+/* Waiters for the answer to a recheck of the image's name. */
+#include "fs/jobs/recheck.h"
+
 #include "tests/support/jobs-monitor.h"
 
-static int told; /* by the look; 1: nothing was */
+static int status; /* of the recheck; 1: not answered */
 
 static const struct views *take_recheck(void *context, const struct wire_answer *a, int fd)
 {
     (void)context;
     assert_int_equal(fd, -1);
-    told = a->status;
+    status = a->status;
     return NULL;
 }
 
-static void ask(struct reader *reader)
+static void request_recheck(struct reader *reader)
 {
     *reader = (struct reader){.waiter = {.views = &views, .resume = resume_reader}};
     jobs.config.rechecked = take_recheck;
-    told = 1;
+    status = 1;
     jobs_recheck(&jobs);
     jobs_wait_recheck(&jobs, &reader->waiter);
     settle();
@@ -24,8 +26,7 @@ static void ask(struct reader *reader)
     assert_false(jobs_are_idle(&jobs));
 }
 
-/* The next request is to look. */
-static void assert_asked(void)
+static void assert_requested(void)
 {
     assert_request(WIRE_RECHECK, PASS_NONE);
     assert_no_request();
@@ -36,29 +37,29 @@ static void test_answer(void **state)
     static struct reader first, second = {.waiter = {.views = &views, .resume = resume_reader}};
 
     (void)state;
-    ask(&first);
+    request_recheck(&first);
     jobs_wait_recheck(&jobs, &second.waiter);
-    assert_asked();
+    assert_requested();
     answer(WIRE_RECHECKED, 0, -ENOENT, -1);
     settle();
-    assert_int_equal(told, -ENOENT);
+    assert_int_equal(status, -ENOENT);
     assert_resumed(&first, 0);
     assert_resumed(&second, 0);
 }
 
-/* Storage hangs: they do not wait for long. */
+/* Storage hangs: waiters are resumed after JOBS_RECHECK_MS. */
 static void test_no_answer(void **state)
 {
     static struct reader reader;
 
     (void)state;
-    ask(&reader);
+    request_recheck(&reader);
     reader.waiter.since -= JOBS_RECHECK_MS - 50;
     run_for(20);
     assert_waits(&reader);
     run_for(100);
     assert_resumed(&reader, 0);
-    assert_int_equal(told, 1);
+    assert_int_equal(status, 1);
 }
 
 static void test_leave(void **state)
@@ -66,7 +67,7 @@ static void test_leave(void **state)
     static struct reader first, second = {.waiter = {.views = &views, .resume = resume_reader}};
 
     (void)state;
-    ask(&first);
+    request_recheck(&first);
     jobs_wait_recheck(&jobs, &second.waiter);
     jobs_leave(&jobs, &first.waiter);
     answer(WIRE_RECHECKED, 0, -EALREADY, -1);
@@ -79,7 +80,7 @@ static void test_end(void **state)
 {
     static struct reader reader;
 
-    ask(&reader);
+    request_recheck(&reader);
     end_jobs(state);
     assert_resumed(&reader, -EIO);
     begin_jobs(state);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Messages: whole ones, of another length, with descriptors, and from those who are gone. */
+/* Messages: of the right length and of others, with descriptors, and after the other side is gone.
+ */
 #include "fs/jobs/wire.h"
 
 #include <errno.h>
@@ -65,14 +66,14 @@ static void test_descriptor(void **state)
     assert_int_equal(sent.st_ino, got.st_ino);
     assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
     close(fd);
-    /* The next message comes without. */
+    /* The next message has none. */
     assert_int_equal(wire_send(ends[0], &byte, 1, -1), 0);
     assert_int_equal(wire_receive(ends[1], &byte, 1, &fd), 1);
     assert_int_equal(fd, -1);
     close(file);
 }
 
-/* Another length is refused, the descriptor is closed, and the next message can be read. */
+/* A message of another length is -EPROTO, its descriptor is closed, and the next can be read. */
 static void test_length(void **state)
 {
     char bytes[9] = "12345678";
@@ -91,7 +92,7 @@ static void test_length(void **state)
     assert_int_equal(open_descriptors(), before);
 }
 
-/* One who sends more descriptors than one must not fill our table with them. */
+/* A message with several descriptors leaves none of them open. */
 static void test_more_descriptors(void **state)
 {
     union {
@@ -122,7 +123,7 @@ static void test_more_descriptors(void **state)
     }
 }
 
-/* Nobody wants it: it is never opened here, and the kernel drops it. */
+/* Without room for a descriptor, the kernel drops it: it is never open here. */
 static void test_unwanted_descriptor(void **state)
 {
     unsigned before = open_descriptors();
@@ -134,7 +135,7 @@ static void test_unwanted_descriptor(void **state)
     assert_int_equal(wire_send(ends[0], &byte, 1, in_out[1]), 0);
     close(in_out[1]);
     assert_int_equal(wire_receive(ends[1], &byte, 1, NULL), 1);
-    assert_int_equal(read(in_out[0], &byte, 1), 0); /* there is none to write to it */
+    assert_int_equal(read(in_out[0], &byte, 1), 0); /* the write end is closed */
     close(in_out[0]);
     assert_int_equal(open_descriptors(), before);
     assert_int_equal(wire_send(ends[0], &before, sizeof before, in_out[0]), -EBADF);
@@ -143,7 +144,7 @@ static void test_unwanted_descriptor(void **state)
     assert_int_equal(open_descriptors(), before);
 }
 
-/* There is room long before none is left: for what must be sent. */
+/* wire_has_room() is false long before the socket is full: requests to kill still fit. */
 static void test_room(void **state)
 {
     struct wire_request request = {.kind = WIRE_KILL};
@@ -172,7 +173,7 @@ static void test_gone(void **state)
     (void)state;
     assert_int_equal(wire_send(ends[0], &byte, 1, -1), 0);
     close(ends[0]);
-    /* What was sent before still comes. */
+    /* A message that was sent before is still received. */
     assert_int_equal(wire_receive(ends[1], &byte, 1, &fd), 1);
     assert_int_equal(wire_receive(ends[1], &byte, 1, &fd), -EPIPE);
     assert_int_equal(wire_send(ends[1], &byte, 1, -1), -EPIPE); /* and no SIGPIPE */
@@ -182,7 +183,7 @@ static void test_gone(void **state)
     assert_int_equal(fd, -1);
 }
 
-/* Nobody reads: it does not wait. */
+/* A full socket is -EAGAIN; sending never waits. */
 static void test_full(void **state)
 {
     struct wire_request request = {.kind = WIRE_START, .job = 1, .pass = 1};
@@ -194,7 +195,7 @@ static void test_full(void **state)
     assert_int_equal(error, -EAGAIN);
 }
 
-/* More than a pipe holds, to one who reads it in small pieces. */
+/* More than a pipe holds; the reader reads small pieces. */
 static void test_write(void **state)
 {
     static uint8_t bytes[300001], piece[1000];
