@@ -11,6 +11,7 @@ import argparse
 import os
 import pathlib
 import shutil
+import signal
 import sys
 import time
 import traceback
@@ -108,6 +109,9 @@ def main():
     if lacking:
         print(f"0 passed, {len(lacking)} failed")
         return 1
+    # A shell ignores these in what it runs in the background; programs that tests start would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     harness.Place.begin(asked.build)
     try:
         passed, failed = run_all(asked)
