@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The time for deadlines. */
+/* The clock for deadlines and durations. */
 #ifndef FS_TREE_CLOCK_H
 #define FS_TREE_CLOCK_H
 
 #include <stdint.h>
 #include <time.h>
 
-/* Milliseconds of a clock that is never set. */
+/* Milliseconds of a clock that setting the system's time does not change. */
 static inline int64_t now_ms(void)
 {
     struct timespec t;

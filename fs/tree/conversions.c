@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The conversions of a job. */
+/* Runs the conversions to all targets side by side. */
 #include "conversions.h"
 
 #include <stdio.h>
@@ -7,13 +7,13 @@
 
 #include "formats/image.h"
 
-/* The context of the walk, which feeds all conversions. */
+/* The context of the walk over the data. */
 struct walk {
     struct findings *findings;
     const struct pass_sink *sink;
 };
 
-/* The name of the file that would be written: the image's, with the target as its extension. */
+/* Writes the name of the converted file: the image's, with the target as its extension. */
 static void name_file(const struct findings *f, const struct target *target, char *name,
                       size_t size)
 {
@@ -62,7 +62,7 @@ static void finish(struct findings *f, const struct target *target, struct conve
     c->is_computed = true;
 }
 
-/* Calls begin() or finish() for each target whose file in convert_size/ the pass computes. */
+/* Calls begin() or finish() for each target whose file in convert_size/ belongs to the pass. */
 static void for_each(struct findings *f, enum pass_id pass, bool begins, int error)
 {
     const struct node *directory = node_by_path("convert_size"), *previous = NULL;
@@ -70,7 +70,7 @@ static void for_each(struct findings *f, enum pass_id pass, bool begins, int err
     f->converted = f->room.converted;
     for (const struct node *n = directory; n->path; n++) {
         if (n->parent != directory || n->pass != pass || !findings_yield(f, n) ||
-            (previous && previous->target == n->target)) /* TARGET.json follows TARGET */
+            (previous && previous->target == n->target)) /* TARGET.json, the row after TARGET */
             continue;
         if (begins)
             begin(f, n->target, &f->room.converted[target_row(n->target)]);
@@ -133,7 +133,7 @@ static int take_progress(void *context, uint64_t offset)
     return w->sink->progress(w->sink->context, offset, w->findings->disk.virtual_size);
 }
 
-/* Walks over the guest's data, if the size of a conversion depends on it. 0 or -errno. */
+/* Walks over the guest data if the size of a conversion depends on it. Returns 0 or -errno. */
 static int walk_data(struct findings *f, const struct pass_sink *sink)
 {
     struct walk walk = {f, sink};

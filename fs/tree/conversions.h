@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The data pass: all conversions of a job, fed by one walk over the guest's data. Those whose size
- * does not depend on the data are computed by the header pass.
+ * The data pass: one walk over the guest data feeds the conversions to all targets. Sizes that do
+ * not depend on the data are computed by the header pass.
  */
 #ifndef FS_TREE_CONVERSIONS_H
 #define FS_TREE_CONVERSIONS_H
 
 #include "findings.h"
 
-/* Computes the files in convert_size/ of the data pass. */
+/* The data pass: computes its sizes in convert_size/. */
 void conversions_run(struct findings *findings, const struct pass_sink *sink);
 
 /*
- * Begins the conversions of the files in convert_size/ that the pass computes, and computes their
- * sizes after the walk that the pass needs; error: of that walk. conversions_close() ends them all.
+ * Begin the conversions for the files of the pass in convert_size/; compute their sizes, after the
+ * walk if the pass needs one (error: 0 or -errno of the walk); end all that were begun.
  */
 void conversions_begin(struct findings *findings, enum pass_id pass);
 void conversions_finish(struct findings *findings, enum pass_id pass, int error);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Which files the findings of a job are for. */
+/* Which files can be rendered from the findings, and with which options. */
 #include "findings.h"
 
 bool findings_yield(const struct findings *findings, const struct node *node)

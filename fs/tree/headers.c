@@ -5,7 +5,7 @@
 #include "conversions.h"
 #include "measures.h"
 
-/* header/ shows them whether or not the driver could open the image. */
+/* Done also if the driver could not open the image: header/ shows the fields that there are. */
 static void find_sections(struct findings *f)
 {
     const struct header_section *sections = f->disk.driver->sections;

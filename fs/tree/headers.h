@@ -5,10 +5,10 @@
 
 #include "findings.h"
 
-/* Finds the sections of the header, and sizes that depend on the headers alone. */
+/* The header pass: the sections of the header, and sizes that depend on headers alone. */
 void headers_run(struct findings *findings, const struct pass_sink *sink);
 
-/* Finds what the disk contains, by the guest's first bytes. */
+/* The content pass: what the guest's first bytes are. */
 void content_run(struct findings *findings, const struct pass_sink *sink);
 
 #endif

@@ -5,23 +5,25 @@
 #include "formats/image.h"
 
 enum {
-    PROGRESS_EXTENTS = 4096, /* asking the clock for each extent would take longer than the walk */
-    PROGRESS_STEPS = 512,    /* of the disk */
+    /* Progress is reported each so many extents, and each so many parts of the disk. The sink reads
+     * the clock: doing so for each extent would take longer than the walk itself. */
+    PROGRESS_EXTENTS = 4096,
+    PROGRESS_STEPS = 512,
 };
 
 /* A walk over the extents. */
 struct walk {
     struct findings *findings;
     const struct pass_sink *sink;
-    bool all;                    /* skips nothing */
-    bool skipped;                /* it has skipped extents */
-    struct target_counts counts; /* by row of targets[] */
-    uint64_t allocated;          /* guest bytes */
-    uint64_t next_progress;      /* at this offset */
-    unsigned extents;            /* until then at most */
+    bool is_full;                /* skips no extent */
+    bool has_skipped;            /* has skipped extents */
+    struct target_counts counts; /* by index of targets[] */
+    uint64_t allocated;          /* guest bytes that hold data */
+    uint64_t next_progress;      /* guest offset of the next report */
+    unsigned extents;            /* or report after so many extents, if that is earlier */
 };
 
-/* Begins the counters of the option set's target, or of all targets. */
+/* Begins counting for the option set's target, or for all targets. */
 static void begin_counts(struct walk *w)
 {
     const struct findings *f = w->findings;
@@ -33,7 +35,7 @@ static void begin_counts(struct walk *w)
                                f->disk.virtual_size);
 }
 
-/* Reports the progress every so many extents, and every so many bytes. 0 or the sink's -errno. */
+/* Reports the progress if it is time to. Returns 0 or the sink's -errno. */
 static int report_progress(struct walk *w, uint64_t done)
 {
     uint64_t total = w->findings->disk.virtual_size;
@@ -45,7 +47,7 @@ static int report_progress(struct walk *w, uint64_t done)
     return w->sink->progress ? w->sink->progress(w->sink->context, done, total) : 0;
 }
 
-/* Feeds all consumers of allocation from one stream. 0 or -errno. */
+/* Walks over the extents once. Returns 0 or -errno. */
 static int scan(struct walk *w)
 {
     struct findings *f = w->findings;
@@ -69,10 +71,10 @@ static int scan(struct walk *w)
             continue;
         w->allocated += extent.length;
         counted = target_counts_add(&w->counts, least, &extent);
-        if (!w->all)
+        if (!w->is_full)
             extents_skip(&stream, counted);
     }
-    w->skipped = stream.skipped;
+    w->has_skipped = stream.skipped;
     return more;
 }
 
@@ -104,8 +106,8 @@ static int compute_size(struct findings *f, const struct target *target,
     return bitmaps_size(f, target, m);
 }
 
-/* Computes the sizes of the files in measure/ of these passes; counts: NULL where there are none.
- */
+/* Computes the sizes that are still missing of the files in measure/ of these passes. error: of
+ * what they depend on; counts: NULL if they do not depend on the data. */
 static void compute(struct findings *f, unsigned set_of_passes, int error,
                     const struct target_counts *counts)
 {
@@ -128,21 +130,23 @@ void measures_compute(struct findings *f, enum pass_id pass, int error)
     compute(f, PASS_BIT(pass), error, NULL);
 }
 
-/* What makes a walk over all extents fail need not concern measure/: its files are the same
- * whichever pass they come from. */
-static void run(struct findings *f, const struct pass_sink *sink, bool all)
+/*
+ * The walk over all extents can fail at one that the measure pass would skip. The files of the
+ * measure pass must not depend on which pass ran, so it is then walked again with skipping.
+ */
+static void run(struct findings *f, const struct pass_sink *sink, bool is_full)
 {
-    struct walk w = {.findings = f, .sink = sink, .all = all};
+    struct walk w = {.findings = f, .sink = sink, .is_full = is_full};
     int scan_error = f->open_error ? f->open_error : scan(&w), measure_error = scan_error;
-    bool scanned_all = !w.skipped;
+    bool has_skipped = w.has_skipped;
 
     f->scan = &f->room.scan;
     f->room.scan = (struct scan_findings){.error = scan_error, .allocated = w.allocated};
-    if (all && scan_error && !f->open_error) {
-        w.all = false;
+    if (is_full && scan_error && !f->open_error) {
+        w.is_full = false;
         measure_error = scan(&w);
     }
-    if (!scanned_all && !f->set)
+    if (has_skipped && !f->set)
         f->yields &= ~PASS_BIT(PASS_SCAN);
     compute(f, PASS_BIT(PASS_MEASURE), measure_error, &w.counts);
     compute(f, PASS_BIT(PASS_SCAN), scan_error, &w.counts);

@@ -1,23 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The measure and scan passes: one walk over the extents feeds every consumer of allocation. */
+/* The measure and scan passes: one walk over the extents counts for all targets, and adds up the
+ * allocated size. */
 #ifndef FS_TREE_MEASURES_H
 #define FS_TREE_MEASURES_H
 
 #include "findings.h"
 
 /*
- * The smallest unit, in bytes, that the measure pass counts. With smaller ones it could skip
- * nothing that qemu skips when it measures, and would fail where qemu does not.
+ * The smallest unit, in bytes, that the measure pass counts; targets with smaller ones need the
+ * scan pass. Once all units that an extent touches are counted, the walk skips to their end. With
+ * smaller units it would read tables that `qemu-img measure` skips, and fail where qemu-img does
+ * not.
  */
 enum { MEASURED_UNIT = 65536 };
 
-/* Walks over the extents, as far as measure/ depends on them. */
+/* The measure pass: skips extents that do not change any size in measure/. */
 void measures_run(struct findings *findings, const struct pass_sink *sink);
 
-/* Walks over all of them. */
+/* The scan pass: visits all extents. */
 void measures_run_all(struct findings *findings, const struct pass_sink *sink);
 
-/* Computes the sizes of the files in measure/ that the pass computes; error: of its walk. */
+/* Computes the sizes in measure/ that do not depend on the data, for the pass; error: of opening
+ * the image, which becomes theirs. */
 void measures_compute(struct findings *findings, enum pass_id pass, int error);
 
 #endif

@@ -28,7 +28,7 @@ const struct pass passes[PASSES] = {
     [PASS_MEASURE] = {.name = "measure",
                       .cpu_seconds = 600,
                       .takes_slot = true,
-                      .yields = MEASURE | SCAN, /* SCAN where it skipped nothing */
+                      .yields = MEASURE | SCAN, /* SCAN only if it skipped no extent */
                       .joins = SCAN,
                       .run = measures_run},
     [PASS_SCAN] = {.name = "scan",
@@ -49,7 +49,7 @@ bool pass_exists(uint32_t pass)
     return pass < PASSES && passes[pass].run;
 }
 
-/* A pass needs earlier rows only, so one walk from the last to the first finds all. */
+/* A pass needs earlier rows only, so one loop from the last row to the first is enough. */
 unsigned passes_needed(unsigned set_of_passes)
 {
     for (unsigned pass = PASSES; pass-- > 0;)
@@ -74,11 +74,11 @@ bool task_is_same(const struct task *a, const struct task *b)
 
 bool task_may_yield(const struct task *task, const struct place *place)
 {
-    struct task asked = place_task(place);
+    struct task own = place_task(place);
 
-    if (task->set || asked.set)
-        return task->set == asked.set && task->pass == asked.pass;
-    return passes[task->pass].yields & PASS_BIT(asked.pass);
+    if (task->set || own.set)
+        return task->set == own.set && task->pass == own.pass;
+    return passes[task->pass].yields & PASS_BIT(own.pass);
 }
 
 bool task_yields_headers(const struct task *task)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Runs a task. */
+/* Runs a task: opens the view, runs the passes it needs and its own, and renders the files. */
 #include "run.h"
 
 #include <errno.h>
@@ -25,8 +25,8 @@ static void session_close(struct session *s)
     free(s);
 }
 
-/* Opens the file of a view and finds its format. NULL and *error; else a file that is no good image
- * is open, too. */
+/* Opens the file of a view and detects its format. An error of the image is in the findings; NULL
+ * and *error: the file cannot be read at all. */
 static struct session *session_open(uint32_t view, const struct layers *layers,
                                     const struct open_options *options,
                                     const struct pass_sink *sink, int *error)
@@ -75,7 +75,7 @@ static uint32_t count_of(const struct findings *f, const struct node *directory)
     return (uint32_t)min_u64(directory->count(f), NUMBERS_MAX);
 }
 
-/* Passes the sink what the task yields of a node. */
+/* Passes the sink what the task yields for a node: a count, or files. */
 static int emit_node(const struct findings *f, const struct task *task, const struct node *node,
                      const struct pass_sink *sink)
 {

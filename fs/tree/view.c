@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The numbers of views: the kind in the upper bits, the number among views of that kind below. */
+/* The numbers of views: the kind in the upper 8 bits, the number within the kind in the others. */
 #include "view.h"
 
 #include <stdio.h>
@@ -7,10 +7,10 @@
 
 enum { NUMBER_BITS = 24, NUMBER_MASK = (1 << NUMBER_BITS) - 1 };
 
-/* A kind of view. */
+/* The kinds of views. */
 static const struct {
-    const char *path; /* of the directory that has a directory for each */
-    bool is_layer;    /* its number is that of a layer */
+    const char *path; /* of the directory that holds their roots */
+    bool is_layer;    /* the number is that of a layer */
 } kinds[VIEW_KINDS] = {
     [VIEW_WHOLE] = {.path = ""},
     [VIEW_LAYER] = {.path = "layers", .is_layer = true},
@@ -43,7 +43,8 @@ uint32_t view_count(enum view_kind kind, const struct layers *layers)
     return layers->count > 1 ? layers->count : 0;
 }
 
-/* A layer is a view for the job that looks for its references, even if it stays the only one. */
+/* Layer 0 exists even if it is the only one: a job finds its references before the layers are
+ * known. */
 bool view_exists(uint32_t view, const struct layers *layers)
 {
     uint32_t kind = view >> NUMBER_BITS;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The number that names a view. A view is a virtual disk as one sees it, with its own files: the
- * whole image, or layer N alone. Only view.c composes the number and takes it apart.
+ * The number of a view, in which its kind is encoded. A view is a virtual disk that has a root
+ * directory of its own: the whole image, or layer N alone. Only view.c knows the encoding.
  */
 #ifndef FS_TREE_VIEW_H
 #define FS_TREE_VIEW_H
@@ -13,31 +13,33 @@
 #include "detect/files/layers.h"
 
 enum view_kind {
-    VIEW_WHOLE, /* the image with all layers that were granted; its number is 0 */
+    VIEW_WHOLE, /* the image with all granted layers; this view is 0 */
     VIEW_LAYER, /* layers/N: layer N alone */
     VIEW_KINDS,
 };
 
-/* The view of that kind with that number. */
+/* The view of a kind, by its number among the views of that kind. */
 uint32_t view_named(enum view_kind kind, uint32_t number);
 
+/* The inverse of view_named(). */
 enum view_kind view_kind(uint32_t view);
 uint32_t view_number(uint32_t view);
 
-/* The layer whose file the view shows. */
+/* The number of the layer whose file is opened for the view. */
 unsigned view_layer(uint32_t view);
 
-/* Whether the image has that view. Takes any number, from whoever sent it. */
+/* Whether the image has the view. The number may come from an untrusted process. */
 bool view_exists(uint32_t view, const struct layers *layers);
 
-/* How many views of a kind the image has: no layers where there is but one. */
+/* The number of views of a kind that are shown. A single layer is not: it is the whole image. */
 uint32_t view_count(enum view_kind kind, const struct layers *layers);
 
-/* How the image of a view is to be opened; options: those of the whole image. */
+/* The options for opening the image of a view; options: those of the whole image. */
 struct open_options view_options(uint32_t view, const struct layers *layers,
                                  const struct open_options *options);
 
-/* Writes the path of the view's root, "" for the whole image, to out. Returns its length. */
+/* Writes the path of the view's root below the mount point ("": the whole image). Returns its
+ * length. */
 size_t view_path(uint32_t view, char *out, size_t size);
 
 #endif

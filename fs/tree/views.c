@@ -37,8 +37,8 @@ static void forget(struct view *view)
     memset(view->failures, 0, sizeof view->failures);
 }
 
-/* The index of the entry that may be evicted and was used least recently; views->count: none may.
- * What counts processes is kept, as they end later. */
+/* The index of the least recently used entry that may be evicted; views->count: none may. The
+ * whole image is kept, and so is a view with processes, which are counted in it until reaped. */
 static size_t find_idle(const struct views *views)
 {
     size_t found = views->count;
@@ -68,7 +68,7 @@ static void evict(struct views *views)
     }
 }
 
-/* Makes room for one more. Whether there is. */
+/* Makes room for one more entry. false: out of memory. */
 static bool make_room(struct views *views)
 {
     size_t room = views->room ? 2 * views->room : 4;

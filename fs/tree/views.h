@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is known of the views of an image. An entry is allocated when its view is first used; one
- * that nothing holds can be evicted, and is computed again when it is used again.
+ * The views of an image that are in use, with their results. An entry is allocated when its view is
+ * first used. An idle one can be evicted; its files are then computed again when they are needed.
  */
 #ifndef FS_TREE_VIEWS_H
 #define FS_TREE_VIEWS_H
@@ -9,69 +9,68 @@
 #include "passes.h"
 #include "results.h"
 
-/* The jobs of a pass may fail this often in a time; then the pass is given up until the image
- * changes. */
+/* A pass whose jobs fail this often within this time is given up until the image changes. */
 enum { PASS_FAILURES_MAX = 3, PASS_FAILURES_MS = 60000 };
 
-/* What the jobs of a pass cost that ended well. */
+/* The cost of a pass: the sum over its jobs that did not fail. */
 struct pass_cost {
     uint64_t runs, bytes, reads;
     int64_t ms;
 };
 
-/* When jobs of a pass failed. */
+/* The latest failures of a pass's jobs. */
 struct pass_failures {
-    int64_t at[PASS_FAILURES_MAX]; /* ms, the latest first; 0: there were fewer */
+    int64_t at[PASS_FAILURES_MAX]; /* ms (now_ms()), the latest first; 0: none */
     bool given_up;
 };
 
 struct view {
     uint32_t name; /* view.h */
     struct results results;
-    struct text problems; /* lines of all its jobs, each once */
+    struct text problems; /* lines of all its jobs, without duplicates */
     struct pass_cost costs[PASSES];
     struct pass_failures failures[PASSES][2]; /* without options, with options */
 
-    unsigned holds;     /* jobs that have a pointer to it */
-    unsigned running;   /* jobs that were started and are not over */
-    unsigned processes; /* of jobs that were started, and may not have ended */
-    unsigned slots;     /* that its jobs take */
-    uint64_t used;      /* when it was last looked up, by views->clock */
+    unsigned holds;     /* pointers that jobs and processes have to it */
+    unsigned running;   /* jobs that are running */
+    unsigned processes; /* processes of jobs, also of finished ones, that have not been reaped */
+    unsigned slots;     /* jobs that take a slot */
+    uint64_t used;      /* views->clock at the last views_get() */
 };
 
 struct views {
     struct view **items; /* by name, ascending */
     size_t count, room;
     unsigned sharers; /* views that share memory and slots: the whole image and its layers */
-    uint64_t clock;
+    uint64_t clock;   /* counts calls of views_get() */
 };
 
-/* The entry of a view, NULL if it was not used yet, or was evicted. */
+/* The entry of a view; NULL: not used yet, or evicted. */
 struct view *views_find(const struct views *views, uint32_t name);
 
-/* The same; allocates it on first use, and evicts others if there are more than VIEWS_KEPT. NULL:
- * out of memory. */
+/* The entry of a view, allocated if there is none; idle ones are then evicted down to VIEWS_KEPT.
+ * NULL: out of memory. */
 struct view *views_get(struct views *views, uint32_t name);
 
-/* Whether the file at a place is known, or needs no pass. */
+/* Whether the result of a file is known, or it needs no pass. */
 bool views_know(const struct views *views, const struct place *place);
 
-/* What is known of a place. It stays the view's. NULL: not known. */
+/* The result of a file, owned by its view; NULL: not known. */
 struct result *views_result(const struct views *views, const struct place *place);
 
-/* Forgets what is known of all views, as the image has changed. */
+/* Forgets the results, problems and failures of all views, since the image has changed. */
 void views_forget(struct views *views);
 
-/* Frees all entries; nothing may hold one. */
+/* Frees all entries. None may be held. */
 void views_end(struct views *views);
 
-/* Adds lines about what is wrong, each once, unless there would be more than most bytes of them. */
+/* Adds the lines that are new to the view's problems, or none if these could exceed most bytes. */
 void view_add_problems(struct view *view, const struct text *lines, size_t most);
 
-/* Forgets the files that a task yields. */
+/* Forgets the results that a task can yield. */
 void view_forget_task(struct view *view, const struct task *task);
 
-/* Bytes that the jobs of a view have read. */
+/* Bytes of the image that the view's jobs have read. */
 uint64_t view_bytes_read(const struct view *view);
 
 #endif
