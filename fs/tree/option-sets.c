@@ -11,8 +11,8 @@
 
 static const char json[] = ".json";
 
-/* Writes the name of the file that is called name without options to out. Returns the options, up
- * to *length bytes; NULL: there are none. */
+/* Splits TARGET,OPTIONS[.json]: writes TARGET[.json] to out, returns OPTIONS, and sets *length to
+ * their bytes. NULL: there are no options. */
 static const char *split_name(const char *name, char out[OPTION_NAME_BYTES], size_t *length)
 {
     size_t whole = strlen(name), target = strcspn(name, ",");
@@ -31,7 +31,7 @@ static bool is_same_set(const struct option_set *a, const struct option_set *b)
            target_options_equal(&a->options, &b->options);
 }
 
-/* Makes room for one more. 0 or -ENOMEM. */
+/* Makes room for one more set. Returns 0 or -ENOMEM. */
 static int make_room(struct option_sets *sets)
 {
     uint32_t room = sets->room ? 2 * sets->room : 16;
@@ -47,8 +47,7 @@ static int make_room(struct option_sets *sets)
     return 0;
 }
 
-/* Keeps the set under that name, in the place of that index, which is free, or the next. 0 or
- * -ENOMEM. */
+/* Puts the set at a free index, or at the end. Returns 0 or -ENOMEM. */
 static int add_set(struct option_sets *sets, uint32_t index, const struct option_set *set,
                    const char *name)
 {
@@ -64,24 +63,24 @@ static int add_set(struct option_sets *sets, uint32_t index, const struct option
     return 0;
 }
 
-/* Sets *number to that of the set, which is added if it is new. 0, -ENOSPC or -ENOMEM, said. */
+/* Sets *number to that of the set, which is added if it is new. Returns 0, or -ENOSPC or -ENOMEM
+ * with a message in why. */
 static int number_of(struct option_sets *sets, const struct option_set *set, const char *name,
                      uint32_t *number, struct reason *why)
 {
-    uint32_t room = sets->count;
+    uint32_t index = sets->count;
 
     for (uint32_t i = 0; i < sets->count; i++) {
         *number = i + 1;
         if (is_same_set(&sets->items[i], set))
             return 0;
-        if (!sets->items[i].target && room == sets->count)
-            room = i;
+        if (!sets->items[i].target && index == sets->count)
+            index = i;
     }
-    if (room >= OPTION_SETS_MAX)
-        return target_refuse(why, ENOSPC, "%d other sets of options were asked for",
-                             OPTION_SETS_MAX);
-    *number = room + 1;
-    return add_set(sets, room, set, name) ? target_refuse(why, ENOMEM, "out of memory") : 0;
+    if (index >= OPTION_SETS_MAX)
+        return target_refuse(why, ENOSPC, "all %d option sets are in use", OPTION_SETS_MAX);
+    *number = index + 1;
+    return add_set(sets, index, set, name) ? target_refuse(why, ENOMEM, "out of memory") : 0;
 }
 
 int option_sets_place(struct option_sets *sets, const struct place *directory, const char *name,

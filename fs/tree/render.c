@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What each file of the tree contains. */
+/* The text of each file that a pass computes. */
 #include "render.h"
 
 #include <assert.h>
@@ -12,8 +12,7 @@
 #include "findings.h"
 #include "formats/escape.h"
 
-/* One number and a newline. */
-static int number(struct text *text, uint64_t value)
+static int add_number(struct text *text, uint64_t value)
 {
     text_add_number(text, value);
     return 0;
@@ -40,7 +39,8 @@ int render_virtual_size(const struct findings *findings, const struct place *pla
                         struct text *text)
 {
     (void)place;
-    return findings->open_error ? findings->open_error : number(text, findings->disk.virtual_size);
+    return findings->open_error ? findings->open_error
+                                : add_number(text, findings->disk.virtual_size);
 }
 
 int render_content(const struct findings *findings, const struct place *place, struct text *text)
@@ -51,7 +51,7 @@ int render_content(const struct findings *findings, const struct place *place, s
     return findings->content->error;
 }
 
-/* The field header/DIRECTORY/NAME or header/NAME of these sections. */
+/* Adds the value of a field of the sections; node: header/DIRECTORY/NAME or header/NAME. */
 static int add_field(const struct header_section *sections, const struct header_found *found,
                      const struct node *node, struct text *text)
 {
@@ -64,7 +64,7 @@ static int add_field(const struct header_section *sections, const struct header_
     return error;
 }
 
-/* Of an image whose format is not known no header is. */
+/* Without a format there is no header. */
 int render_header_field(const struct findings *findings, const struct place *place,
                         struct text *text)
 {
@@ -74,7 +74,7 @@ int render_header_field(const struct findings *findings, const struct place *pla
                      text);
 }
 
-/* Where the content cannot be read, nothing is known to be there. */
+/* If the content could not be read, no field is known to exist. */
 int render_content_field(const struct findings *findings, const struct place *place,
                          struct text *text)
 {
@@ -100,14 +100,15 @@ size_t count_references(const struct findings *findings)
     return findings->detect_error ? 0 : findings->disk.references_count;
 }
 
-/* The reference that the place tells of. */
+/* The reference that the files at the place describe. */
 static const struct reference *reference_of(const struct findings *findings,
                                             const struct place *place)
 {
     return &findings->disk.references[place->number];
 }
 
-/* What became of it; NULL: the image names other files than those on which was decided. */
+/* Whether and how the reference was granted; NULL: not known, since the image's references are not
+ * those for which grants were decided. */
 static const struct grant *grant_of(const struct findings *findings, const struct place *place)
 {
     const struct grant *grants = findings->chain.files[0].grants;
@@ -115,7 +116,7 @@ static const struct grant *grant_of(const struct findings *findings, const struc
     return grants ? &grants[place->number] : NULL;
 }
 
-/* A line of text from the image. Without any the file does not apply. */
+/* Adds a line of text from the image. If the text is empty, the file does not apply. */
 static int add_escaped(struct text *text, const char *bytes, size_t length)
 {
     char *line;
@@ -164,8 +165,8 @@ int render_reference_format(const struct findings *findings, const struct place 
     return 0;
 }
 
-/* Whether the image below is there, but not the one that this image was made on, or not readable.
- */
+/* Whether it is the backing image, which was opened but cannot be used: its identity is not the one
+ * that the image names, or it cannot be read. */
 static bool is_unfit(const struct findings *findings, const struct place *place)
 {
     return findings->disk.backing_error && reference_of(findings, place)->role == REFERENCE_BACKING;
@@ -189,13 +190,13 @@ int render_reference_reason(const struct findings *findings, const struct place 
     const struct grant *grant = grant_of(findings, place);
 
     if (!grant)
-        text_add(
-            text,
-            "the image names other files than when it was mounted, or could not be read then\n");
+        text_add(text,
+                 "the references differ from those of the image when it was mounted, or could "
+                 "not be read then\n");
     else if (grant->why)
         text_add(text, "%s\n", grant->why);
     else if (grant->state == GRANT_OPENED && is_unfit(findings, place))
-        text_add(text, "it cannot be used: problems says why\n");
+        text_add(text, "the file was opened but cannot be used: see problems\n");
     else
         return -ENOENT;
     return 0;
@@ -215,10 +216,11 @@ int render_allocated_size(const struct findings *findings, const struct place *p
                           struct text *text)
 {
     (void)place;
-    return findings->scan->error ? findings->scan->error : number(text, findings->scan->allocated);
+    return findings->scan->error ? findings->scan->error
+                                 : add_number(text, findings->scan->allocated);
 }
 
-/* The size of the image as the target of a file in measure/. */
+/* The sizes for the target of a file in measure/. */
 static const struct measured *measured_of(const struct findings *findings, const struct node *node)
 {
     const struct measured *m = &findings->measured[target_row(node->target)];
@@ -270,7 +272,7 @@ int render_convert_size(const struct findings *findings, const struct place *pla
 {
     const struct converted *c = converted_of(findings, place->node);
 
-    return c->error ? c->error : number(text, c->size);
+    return c->error ? c->error : add_number(text, c->size);
 }
 
 int render_convert_size_json(const struct findings *findings, const struct place *place,

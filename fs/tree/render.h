@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The text of each file that a pass computes. Contract: struct node in nodes.h. */
+/* Render functions: the text of each file that a pass computes. Contract: struct node. */
 #ifndef FS_TREE_RENDER_H
 #define FS_TREE_RENDER_H
 
@@ -36,9 +36,11 @@ int render_reference_reason(const struct findings *findings, const struct place 
                             struct text *text);
 int render_reference_resolved(const struct findings *findings, const struct place *place,
                               struct text *text);
-size_t count_references(const struct findings *findings);
 int render_subformat(const struct findings *findings, const struct place *place, struct text *text);
 int render_virtual_size(const struct findings *findings, const struct place *place,
                         struct text *text);
+
+/* The number of entries of references/. */
+size_t count_references(const struct findings *findings);
 
 #endif

@@ -141,7 +141,7 @@ static void test_too_many(void **state)
         }
     assert_int_equal(made, OPTION_SETS_MAX);
     assert_int_equal(find_in("measure", "qcow2,cluster_size=4k", &place, &why), -ENOSPC);
-    assert_string_equal(why.words, "16384 other sets of options were asked for");
+    assert_non_null(strstr(why.words, "16384"));
     assert_int_equal(find_in("measure", "vhdx,log_size=2M,block_size=1M", &place, &why), 0);
     assert_int_equal(place.set, 1);
 }
