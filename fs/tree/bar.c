@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* A bar on a terminal. */
+/* A progress bar on a terminal. */
 #include "bar.h"
 
 #include <poll.h>
@@ -12,9 +12,9 @@
 
 enum {
     DRAW_MS = 100,
-    FIRST_MS = 300, /* what is done by then needs no bar */
+    FIRST_MS = 300, /* a task that ends before needs no bar */
     CELLS_MAX = 50,
-    BESIDES = 30, /* columns for percent and time */
+    OTHER_COLUMNS = 30, /* brackets, percent, time left */
 };
 
 void bar_begin(struct bar *bar, int fd)
@@ -22,14 +22,14 @@ void bar_begin(struct bar *bar, int fd)
     *bar = (struct bar){.fd = isatty(fd) ? fd : -1};
 }
 
-static unsigned columns_of(int fd)
+static unsigned terminal_columns(int fd)
 {
     struct winsize size;
 
     return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 80;
 }
 
-/* What cannot be written now, as the terminal is stopped (Ctrl-S), is not shown. */
+/* Never waits: while the terminal is stopped (Ctrl-S), nothing is written. */
 static void put(const struct bar *bar, const char *text, size_t length)
 {
     struct pollfd terminal = {.fd = bar->fd, .events = POLLOUT};
@@ -40,21 +40,21 @@ static void put(const struct bar *bar, const char *text, size_t length)
     (void)written;
 }
 
-/* Draws it over what was drawn before. */
-static void draw(const struct bar *bar, const char *name, double part, double seconds)
+/* Draws the bar over the one before. */
+static void draw(const struct bar *bar, const char *name, double fraction, double seconds_left)
 {
-    unsigned columns = columns_of(bar->fd), besides = BESIDES + (unsigned)strlen(name);
-    unsigned cells = columns > besides ? columns - besides : 0;
+    unsigned columns = terminal_columns(bar->fd), others = OTHER_COLUMNS + (unsigned)strlen(name);
+    unsigned cells = columns > others ? columns - others : 0;
     char line[512], full[CELLS_MAX + 1], empty[CELLS_MAX + 1];
     unsigned done;
     int length;
 
     cells = cells < CELLS_MAX ? cells : CELLS_MAX;
-    done = (unsigned)(part * cells);
+    done = (unsigned)(fraction * cells);
     memset(full, '#', sizeof full);
     memset(empty, '.', sizeof empty);
     length = snprintf(line, sizeof line, "\r%.200s [%.*s%.*s] %3.0f %%  %.0f s left\033[K", name,
-                      (int)done, full, (int)(cells - done), empty, 100 * part, seconds);
+                      (int)done, full, (int)(cells - done), empty, 100 * fraction, seconds_left);
     put(bar, line, (size_t)length < sizeof line ? (size_t)length : sizeof line - 1);
 }
 

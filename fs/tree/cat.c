@@ -12,7 +12,7 @@
 #include "run.h"
 #include "status.h"
 
-/* What a pass finds goes here. */
+/* The context of the sink, which keeps what a task yields. */
 struct keeper {
     struct view *view;
     struct reference_list *references;
@@ -51,7 +51,7 @@ static int show_progress(void *context, uint64_t done, uint64_t total)
     return 0;
 }
 
-/* Does a task, and keeps what it finds. */
+/* Runs a task, and keeps its results and problems. */
 static int run(struct cat *cat, const struct task *task, struct reference_list *references)
 {
     struct keeper keeper = {views_get(&cat->views, task->view), references, cat->bar,
@@ -72,7 +72,8 @@ static int run(struct cat *cat, const struct task *task, struct reference_list *
     return 0;
 }
 
-/* Finds and opens what is granted. What a look at the headers says before that does not count. */
+/* Opens granted references, layer by layer. The results are dropped: they were computed before the
+ * references were open. */
 static int find_layers(struct cat *cat)
 {
     int error = 0;
@@ -188,7 +189,7 @@ static void print(FILE *out, const struct place *place, int error, const struct 
         fwrite(result->bytes, 1, result->length, out);
 }
 
-/* Prints a node; a numbered one for each of its numbers. */
+/* Prints the file of a node; of a numbered node, all files. */
 static void print_node(struct cat *cat, const struct node *node, uint32_t view, FILE *out)
 {
     struct place place = {.view = view, .node = node};
@@ -206,7 +207,7 @@ static void print_node(struct cat *cat, const struct node *node, uint32_t view, 
     }
 }
 
-/* Prints the files of one pass; PASS_NONE: those that need none. */
+/* Prints the files of one pass; PASS_NONE: those that need no pass. */
 static void print_pass(struct cat *cat, enum pass_id pass, uint32_t view, FILE *out)
 {
     for (const struct node *n = nodes; n->path; n++)
@@ -214,7 +215,7 @@ static void print_pass(struct cat *cat, enum pass_id pass, uint32_t view, FILE *
             print_node(cat, n, view, out);
 }
 
-/* Files that need no pass are the last: some are about the passes. */
+/* Files that need no pass come last: some are about the passes. */
 static void print_view(struct cat *cat, uint32_t view, FILE *out)
 {
     for (enum pass_id pass = PASS_NONE + 1; pass < PASSES; pass++)

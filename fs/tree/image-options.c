@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Options of images: those of the formats, and those of the policy. */
+/* Options about images: those of formats, then those of the policy. */
 #include "image-options.h"
 
 #include <errno.h>
@@ -15,9 +15,8 @@ int image_options_take(struct image_options *options, const char *option, struct
     return taken ? taken : policy_take(&options->policy, option, why);
 }
 
-/* Takes the first option of a list, without backslashes, to out, which has the list's length. As in
- * mount(8)'s, \\ooo is a byte.
- * Returns what follows its comma. */
+/* Copies the first option of a list to out, which has room for the whole list, and resolves
+ * backslashes. Returns what follows its comma. */
 static const char *next_option(const char *list, char *out)
 {
     while (*list && *list != ',') {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The tree: lookups by path and by name. */
+/* The tree: nodes[] is filled from the tables, and found by path and by name. */
 #include "nodes.h"
 
 #include <assert.h>
@@ -9,22 +9,22 @@
 #include "detect/content.h"
 #include "formats/format.h"
 
-enum { PATH_BYTES = 128 }; /* no path is longer */
+enum { PATH_BYTES = 128 }; /* no node's path is longer, with its terminator */
 
-static struct node all[NODES_MAX + 1]; /* the last ends them */
+static struct node all[NODES_MAX + 1]; /* nodes[]; the last one stays empty */
 static size_t count;
-static char paths[NODES_MAX * 40]; /* of the header fields, one behind the other */
+static char paths[NODES_MAX * 40]; /* strings: the paths of header fields */
 static size_t paths_used;
 
-/* Nodes by a hash of their paths: 1 + index, 0 where nothing is; twice the room that is needed, so
- * that a search ends soon. */
+/* Hash table with linear probing, by path: 1 + the index in all[], or 0. At most half full, so that
+ * probing is short and ends. */
 enum { SLOTS = 2048 };
 static uint16_t slots[SLOTS];
-_Static_assert(SLOTS >= 2 * NODES_MAX, "a search of the hash table might not end");
+_Static_assert(SLOTS >= 2 * NODES_MAX, "the hash table may be at most half full");
 
 const struct node *const nodes = all;
 
-/* The slot of the node with that path, or the empty one where it would be. */
+/* The slot of the node with the path, or the empty slot for it. */
 static uint16_t *find_slot(const char *path)
 {
     uint32_t hash = 2166136261U; /* FNV-1a */
@@ -38,7 +38,7 @@ static uint16_t *find_slot(const char *path)
     return &slots[i];
 }
 
-/* Adds a node that is in parent; slot: the one of its path, where nothing is yet. */
+/* Adds a node to the directory parent; slot: the empty slot for its path. */
 static const struct node *add(const struct node *node, const struct node *parent, uint16_t *slot)
 {
     struct node *added = &all[count++];
@@ -51,7 +51,7 @@ static const struct node *add(const struct node *node, const struct node *parent
     return added;
 }
 
-/* Adds a row of the table; its directory is there already. */
+/* Adds a row of the table, whose directory has been added. */
 static void add_row(const struct node *row)
 {
     const char *slash = strrchr(row->path, '/');
@@ -61,8 +61,8 @@ static void add_row(const struct node *row)
     add(row, count ? node_by_path(parent) : NULL, find_slot(row->path));
 }
 
-/* Adds what is called name in directory, unless it is there; a number in some formats and text in
- * others is a string. Returns it. */
+/* Adds a node called name to a directory, unless it has one. A field that is a number in some
+ * formats and text in others becomes a string. */
 static const struct node *add_header_node(const struct node *directory, const char *name,
                                           struct node node)
 {
@@ -92,8 +92,8 @@ static enum kind kind_of(const struct field *field)
     return field->print == field_be || field->print == field_le ? KIND_NUMBER : KIND_STRING;
 }
 
-/* Adds the fields of the sections as files like the template; after: the path of a file that the
- * same pass yields. */
+/* Adds the fields of the sections as files like the template; after: the path of a file of the same
+ * pass, for the directories. */
 static void add_sections(const struct header_section *sections, const struct node *template,
                          const char *after)
 {
@@ -170,7 +170,7 @@ bool node_is_in(const struct node *node, const struct node *directory)
     return node->parent == directory;
 }
 
-/* The node called name in directory, or NULL. */
+/* The node called name in a directory, or NULL. */
 static const struct node *node_in(const struct node *directory, const char *name)
 {
     char path[PATH_BYTES];
@@ -182,7 +182,7 @@ static const struct node *node_in(const struct node *directory, const char *name
     return node_by_path(path);
 }
 
-/* A number as it is written as an entry: without a sign, without zeros in front. */
+/* Parses the name of a numbered entry: decimal, without sign or leading zeros. */
 static bool parse_number(const char *name, uint32_t *number)
 {
     uint64_t value = 0;
@@ -245,23 +245,14 @@ void place_path(const struct place *place, char *out)
         snprintf(out + used, (size_t)(PLACE_PATH_BYTES - used), "%s", path);
 }
 
-void place_name(const struct place *place, char *out)
-{
-    char path[PLACE_PATH_BYTES];
-    const char *slash;
-
-    place_path(place, path);
-    slash = strrchr(path, '/');
-    snprintf(out, PLACE_PATH_BYTES, "%s", slash ? slash + 1 : path);
-}
-
 bool place_is_possible(const struct place *place)
 {
     return place->number < (place->node->is_numbered ? NUMBERS_MAX : 1) &&
            place->set < (place->node->target ? 1 + OPTION_SETS_MAX : 1);
 }
 
-/* No node has both entries and options. */
+/* No node has both numbered entries and options. */
+_Static_assert(OPTION_SETS_MAX < NUMBERS_MAX, "an index is less than NUMBERS_MAX");
 uint32_t place_index(const struct place *place)
 {
     return place->node->is_numbered ? place->number : place->set;

@@ -78,7 +78,7 @@ int show_image(const struct status *status, const struct place *place, struct te
     return 0;
 }
 
-/* Lines about processes, which only a mount has. */
+/* Adds lines about processes. Without a mount there are none, and the file does not apply. */
 static int show_lines(const struct status *status, void (*add)(const void *, struct text *),
                       struct text *text)
 {

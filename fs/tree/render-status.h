@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The text of files that need no pass. Contract: struct node in nodes.h. */
+/* Show functions: the text of files that need no pass. Contract: struct node. */
 #ifndef FS_TREE_RENDER_STATUS_H
 #define FS_TREE_RENDER_STATUS_H
 

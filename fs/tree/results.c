@@ -2,18 +2,18 @@
 /* Results by node and number. */
 #include "results.h"
 
-#include "option-sets.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* What the allocator and the lists take for one, about. */
-enum { KEEPING_BYTES = 32 };
+#include "option-sets.h"
+
+/* What the allocator and the lists take per result, about. */
+enum { OVERHEAD_BYTES = 32 };
 
 size_t result_bytes(size_t length)
 {
-    return KEEPING_BYTES + sizeof(struct result) + length;
+    return OVERHEAD_BYTES + sizeof(struct result) + length;
 }
 
 struct result *result_new(int error, const void *bytes, size_t length, uint64_t number)
@@ -51,7 +51,7 @@ struct result *results_get(const struct results *results, const struct place *pl
     return list->items && place_index(place) < list->count ? list->items[place_index(place)] : NULL;
 }
 
-/* Forgets what is at one place. */
+/* Forgets one result; *item may be NULL. */
 static void forget_item(struct results *results, struct result **item)
 {
     if (*item)
@@ -68,13 +68,13 @@ static struct result_list *list_of(struct results *results, const struct node *n
     return results->lists ? &results->lists[node_index(node)] : NULL;
 }
 
-/* Makes room for number, and for as many again. 0 or -ENOMEM. */
-static int make_room(struct result_list *list, uint32_t number)
+/* Makes room for an index. Most nodes have only index 0. Returns 0 or -ENOMEM. */
+static int make_room(struct result_list *list, uint32_t index)
 {
-    uint32_t room = number ? 2 * number + 8 : 1;
+    uint32_t room = index ? 2 * index + 8 : 1;
     struct result **items;
 
-    if (number < list->room)
+    if (index < list->room)
         return 0;
     items = realloc(list->items, room * sizeof(struct result *));
     if (!items)
@@ -132,8 +132,7 @@ static void forget_list(struct results *results, struct result_list *list)
     *list = (struct result_list){.items = NULL};
 }
 
-/* Moves all that is known of a node; what failed this time takes the place of nothing. 0 or
- * -ENOMEM. */
+/* Moves the results of a node. Returns 0 or -ENOMEM. */
 static int move_list(struct results *to, struct result_list *from, const struct node *node)
 {
     int error = 0;

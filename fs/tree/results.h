@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is known of the files of one view: their texts, and how many entries numbered directories
- * have. */
+/* The results of one view: texts or errors of its files, and the counts of its numbered
+ * directories. */
 #ifndef FS_TREE_RESULTS_H
 #define FS_TREE_RESULTS_H
 
@@ -8,22 +8,25 @@
 
 #include "nodes.h"
 
-/* The text of a file, or the error that opening it says. Shared by all who show it. */
+struct option_sets;
+
+/* The text of a file, or the error with which opening it fails. Shared by all its readers. */
 struct result {
     unsigned references;
     int error;       /* 0 or -errno */
-    uint64_t number; /* of a file that is one number */
+    uint64_t number; /* the value, if the file is one number */
     size_t length;
     char bytes[];
 };
 
 /* A new result with one reference; NULL: out of memory. */
 struct result *result_new(int error, const void *bytes, size_t length, uint64_t number);
+/* Takes a reference. NULL is allowed. */
 struct result *result_hold(struct result *result);
-/* Gives a reference back. NULL is allowed. */
+/* Gives a reference back; the last one frees the result. NULL is allowed. */
 void result_drop(struct result *result);
 
-/* Those of one node by number, which most have only 0 of. */
+/* The results of one node, by place_index(). */
 struct result_list {
     struct result **items;
     uint32_t count, room;
@@ -31,34 +34,34 @@ struct result_list {
 
 struct results {
     struct result_list *lists; /* by node; NULL: nothing is known */
-    size_t bytes;              /* of all texts, and what keeping them takes */
+    size_t bytes;              /* of all results, by result_bytes() */
 };
 
-/* What keeping a text of that length takes, of bytes. */
+/* The memory, in bytes, that a result with a text of that length takes. */
 size_t result_bytes(size_t length);
 
-/* The result of a file, which stays here; NULL: not known. The place's view is not looked at. */
+/* The result of a file, without a reference of the caller's; NULL: not known. The place's view is
+ * ignored. */
 struct result *results_get(const struct results *results, const struct place *place);
 
-/* Keeps the result, which becomes theirs, in place of what was known. 0, -ENOMEM, or -EPROTO: its
- * number is none that a place can have. */
+/* Stores a result, replaces the one before, and takes over the caller's reference, also when it
+ * fails. Returns 0, -ENOMEM, or -EPROTO: no file can be at the place. */
 int results_put(struct results *results, const struct place *place, struct result *result);
 
-/* The entries of a numbered directory, 0 if not known. */
+/* The number of entries of a numbered directory; 0 if not known. */
 uint32_t results_count(const struct results *results, const struct node *directory);
-/* 0, -ENOMEM or -EPROTO. */
+
+/* Sets it. Returns 0, -ENOMEM, or -EPROTO: it has no numbered entries, or cannot have as many. */
 int results_set_count(struct results *results, const struct place *directory, uint32_t count);
 
-/* Moves all that is known to other results, in place of what these know of the same places; but an
- * error takes the place of nothing: what was read once is known, whoever fails to read it again. 0
- * or -ENOMEM. */
+/* Moves all results, which replace those of the same places. But an error never replaces a known
+ * result. Returns 0 or -ENOMEM. */
 int results_move(struct results *to, struct results *from);
 
-/* Forgets what is known of files with options whose set is none any more. */
-struct option_sets;
+/* Forgets the results of files with options whose set no longer exists. */
 void results_forget_sets(struct results *results, const struct option_sets *sets);
 
-/* Forgets what is known of a node, or of all. */
+/* Forgets the results of a node, or all. */
 void results_forget_node(struct results *results, const struct node *node);
 void results_forget(struct results *results);
 

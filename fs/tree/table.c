@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The table of the tree: a new file is a row here and a function that renders it. The files in
- * header/ are rows of the formats' own tables; fields of several formats with one name are one
- * file.
+ * header/ come from the formats' tables; fields of the same name in several formats are one file.
  */
 #include "nodes.h"
 
@@ -10,7 +9,7 @@
 #include "render-status.h"
 #include "render.h"
 
-/* The two files of a target. */
+/* The two files of a target: text and JSON. */
 #define FILES(directory, name, target_, pass_, kind_, render_)                                     \
     {.path = directory name,                                                                       \
      .pass = (pass_),                                                                              \

@@ -15,7 +15,7 @@
 
 enum { TEXT_FIRST_BYTES = 256, LINE_BYTES_MAX = 1024 };
 
-/* Makes room for length bytes more and the terminator that vsnprintf() writes. */
+/* Makes room for length more bytes and the terminator that vsnprintf() writes. */
 static int make_room(struct text *t, size_t length)
 {
     size_t needed = t->length + length + 1, capacity = t->capacity ? t->capacity : TEXT_FIRST_BYTES;
@@ -60,7 +60,7 @@ void text_add_number(struct text *t, uint64_t number)
     t->number = number;
 }
 
-/* Whether the text has that line; length does not count a newline. */
+/* Whether the text has the line, given without its newline. */
 static bool has_line(const struct text *t, const char *line, size_t length)
 {
     const char *p = t->bytes, *end = t->length ? t->bytes + t->length : t->bytes;

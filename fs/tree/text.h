@@ -9,23 +9,23 @@
 struct text {
     char *bytes; /* not terminated; NULL if empty */
     size_t length, capacity;
-    int error;       /* the first -errno of adding, after which nothing is added */
-    uint64_t number; /* of a file that is one number; else 0 */
+    int error;       /* the first -errno; after it nothing is added */
+    uint64_t number; /* the value, if the text is one number; else 0 */
 };
 
-/* Adds formatted text. Errors are kept in t->error: -ENOMEM, -EFBIG. */
+/* Adds formatted text. Errors are in t->error: -ENOMEM, or -EFBIG above TEXT_BYTES_MAX. */
 void text_add(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Adds a line that is the number, and sets t->number. */
+/* Adds a line with the number, and sets t->number. */
 void text_add_number(struct text *t, uint64_t number);
 
 /*
- * Adds each line of length bytes that does not stand in the text yet, of at most 1023 bytes,
- * without control characters. A last line without its newline is a line, too.
+ * Adds the lines that the text does not have yet. lines: length bytes; the last line may lack its
+ * newline. Control characters are escaped, and a line is cut at 1023 bytes.
  */
 void text_add_lines_once(struct text *t, const char *lines, size_t length);
 
-/* Adds a string of JSON; what is no printable UTF-8 in it is escaped first, as everywhere. */
+/* Adds a JSON string. Bytes that are not printable UTF-8 are escaped by escape_text() first. */
 void text_add_json_string(struct text *t, const char *string);
 
 /* Frees the bytes and empties the text. */

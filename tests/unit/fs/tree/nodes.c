@@ -230,8 +230,6 @@ static void assert_place(const char *path, uint32_t view, uint32_t number, const
     assert_string_equal(place.node->path, node);
     place_path(&place, name);
     assert_string_equal(name, path);
-    place_name(&place, name);
-    assert_string_equal(name, strrchr(path, '/') ? strrchr(path, '/') + 1 : path);
 }
 
 static void test_places(void **state)
