@@ -19,7 +19,7 @@ enum {
 
 /* Host bytes may be told twice that often, over the whole file: then the same few stand for ever
  * more of the disk, and small files make long walks. */
-#define TOLD_TWICE_BYTES (UINT64_C(64) << 20)
+#define REPEATED_BYTES_MAX (UINT64_C(64) << 20)
 
 /* A data file whose file is open. */
 struct data_file {
@@ -224,11 +224,11 @@ void disk_note_table(struct disk *disk, uint64_t offset, uint64_t length, const 
                disk->driver->name, what, (unsigned long long)offset, (unsigned long long)size);
 }
 
-int disk_check_told(const struct disk *disk, uint64_t told)
+int disk_check_repeats(const struct disk *disk, uint64_t bytes)
 {
     uint64_t all;
 
-    if (!checked_add(image_total_size(disk->img), TOLD_TWICE_BYTES, &all) || told <= all)
+    if (!checked_add(image_total_size(disk->img), REPEATED_BYTES_MAX, &all) || bytes <= all)
         return 0;
     return image_fail(disk->img, EFBIG,
                       "%s: the same bytes of the file stand for many places of the disk",

@@ -28,12 +28,12 @@ struct disk {
     const struct format_driver *driver;
     unsigned qemu; /* as in the options */
     uint64_t virtual_size;
-    const char *subformat; /* NULL: does not apply */
-    bool lacks_tables;     /* the file ends before some, which was said */
-    bool is_encrypted;     /* guest bytes cannot be read without a key, which we never ask for */
-    uint64_t told_at_once; /* qemu tells at most so many guest bytes of this image at once, between
+    const char *subformat;  /* NULL: does not apply */
+    bool lacks_tables;      /* the file ends before some, which was said */
+    bool is_encrypted;      /* guest bytes cannot be read without a key, which we never ask for */
+    uint64_t qemu_run_unit; /* qemu tells at most so many guest bytes of this image at once, between
                               multiples of them; 0: as many as an extent has */
-    void *state;           /* the driver's own */
+    void *state;            /* the driver's own */
 
     /* What the headers name, in the image's order. */
     struct reference *references;
@@ -111,6 +111,6 @@ void disk_note_table(struct disk *disk, uint64_t offset, uint64_t length, const 
 
 /* 0 if so many bytes of host files may stand for places of the disk, each but for a few for one
  * alone; else -EFBIG, said. */
-int disk_check_told(const struct disk *disk, uint64_t told);
+int disk_check_repeats(const struct disk *disk, uint64_t bytes);
 
 #endif

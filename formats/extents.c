@@ -50,8 +50,8 @@ static int split_at_host_hole(struct extents *s, struct disk *disk, struct exten
     if (!data)
         e->kind = EXTENT_ZERO;
     if (e->host < size)
-        s->host_told += min_u64(e->length, size - e->host);
-    return disk_check_told(disk, s->host_told);
+        s->host_bytes += min_u64(e->length, size - e->host);
+    return disk_check_repeats(disk, s->host_bytes);
 }
 
 /* Whether the numbers of a qemu are wanted that does not know what of this format is data. (Where
@@ -159,7 +159,7 @@ static int ask(struct extents *s, struct extent *e)
         e->host += done;
     s->asked_host = e->flags & EXTENT_HOST_HOLES;
     s->offset += e->length;
-    s->told = e->length;
+    s->last_length = e->length;
     return 0;
 }
 
@@ -252,6 +252,7 @@ void extents_skip(struct extents *s, uint64_t offset)
 {
     assert(!(s->want & EXTENTS_WANT_JOINED));
     s->wanted = offset;
-    if (s->asked_host || (offset > s->offset && (offset - s->offset) / MANY_ANSWERS >= s->told))
+    if (s->asked_host ||
+        (offset > s->offset && (offset - s->offset) / MANY_ANSWERS >= s->last_length))
         skip(s);
 }

@@ -44,13 +44,13 @@ enum { EXTENTS_WANT_HOST = 1, EXTENTS_WANT_JOINED = 2 };
 struct extents {
     struct disk *disk;
     unsigned want;
-    uint64_t offset;    /* the next to be asked of the driver */
-    bool asked_host;    /* the last answer was cut at a hole of the host file, or might have been */
-    uint64_t told;      /* guest bytes of the last answer */
-    uint64_t host_told; /* bytes of host files whose holes were asked for */
-    uint64_t wanted;    /* nothing before is of interest */
-    bool skipped;       /* some guest bytes were not told */
-    struct extent ahead; /* asked already, not yet given; length 0: none */
+    uint64_t offset; /* the next to be asked of the driver */
+    bool asked_host; /* the last answer was cut at a hole of the host file, or might have been */
+    uint64_t last_length; /* guest bytes of the last answer */
+    uint64_t host_bytes;  /* bytes of host files whose holes were asked for */
+    uint64_t wanted;      /* nothing before is of interest */
+    bool skipped;         /* some guest bytes were not told */
+    struct extent ahead;  /* asked already, not yet given; length 0: none */
 
     /* The layers above this one say nothing from the last offset up to above_end. */
     unsigned layer;

@@ -175,7 +175,7 @@ static void check_end(struct disk *disk, const struct header_section *section, u
     const struct field *lost = lost_field(section, found);
     const char *what = section->directory[0] ? "header/" : "the header";
 
-    if (!lost || !image_tell_end(disk->img))
+    if (!lost || !image_is_first_truncation(disk->img))
         return;
     if (found->inside)
         image_note(disk->img,

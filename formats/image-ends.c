@@ -42,7 +42,7 @@ int image_require(struct image *img, uint64_t offset, uint64_t length, const cha
 {
     if (image_holds(img, offset, length))
         return 0;
-    image_tell_end(img);
+    image_is_first_truncation(img);
     return image_fail(img, EUCLEAN, "%s (%llu bytes at offset %llu) %s past the end of the file",
                       what, (unsigned long long)length, (unsigned long long)offset,
                       offset < image_size(img) ? "ends" : "is");

@@ -51,8 +51,8 @@ struct common {
 
 struct image {
     int fd;
-    bool takes_fd, is_new; /* is_new: no session was on this file before */
-    bool end_is_told;      /* that the file ends too early */
+    bool takes_fd, is_new;       /* is_new: no session was on this file before */
+    bool is_truncation_reported; /* that the file ends too early */
     uint64_t size, disk_size;
     int64_t modified;
     struct common *common;
@@ -66,7 +66,7 @@ struct image {
     struct host host;
 };
 
-/* Bytes of the file, which fstat(2) does not tell of a block device. 0 or -errno. */
+/* Bytes of the file, which fstat(2) does not on_read of a block device. 0 or -errno. */
 static int find_size(int fd, const struct stat *st, uint64_t *size)
 {
     off_t end = S_ISBLK(st->st_mode) ? lseek(fd, 0, SEEK_END) : st->st_size;
@@ -234,11 +234,11 @@ uint64_t image_size(const struct image *img)
     return img->size;
 }
 
-bool image_tell_end(struct image *img)
+bool image_is_first_truncation(struct image *img)
 {
-    bool first = !img->end_is_told;
+    bool first = !img->is_truncation_reported;
 
-    img->end_is_told = true;
+    img->is_truncation_reported = true;
     return first;
 }
 
@@ -262,9 +262,9 @@ uint64_t image_bytes_read(const struct image *img)
     return img->common->budget.bytes_read;
 }
 
-void image_tell_reads(struct image *img, void (*tell)(void *context), void *context)
+void image_on_read(struct image *img, void (*on_read)(void *context), void *context)
 {
-    img->common->tell_read = tell;
+    img->common->tell_read = on_read;
     img->common->tell_context = context;
 }
 
@@ -336,8 +336,8 @@ int image_read(struct image *img, uint64_t offset, size_t length, uint8_t *bytes
     return inside ? read_inside(img, offset, inside, bytes) : 0;
 }
 
-/* Counts the holes of the files that sessions are on now. Where the file system cannot tell, there
- * are none. */
+/* Counts the holes of the files that sessions are on now. Where the file system cannot on_read,
+ * there are none. */
 static void count_holes(struct image *img)
 {
     if (img->is_new)

@@ -92,7 +92,7 @@ uint64_t image_bytes_read(const struct image *img);
 
 /* Calls tell after each read of the session and its parts: it goes on, however long its tables are.
  */
-void image_tell_reads(struct image *img, void (*tell)(void *context), void *context);
+void image_on_read(struct image *img, void (*on_read)(void *context), void *context);
 
 /* How many reads that took. */
 uint64_t image_reads(const struct image *img);
@@ -140,7 +140,7 @@ int image_require(struct image *img, uint64_t offset, uint64_t length, const cha
 
 /* Notes that it is being said that the file ends too early: false if it was before. One cut takes
  * many structures along, and is said once of those of a header. */
-bool image_tell_end(struct image *img);
+bool image_is_first_truncation(struct image *img);
 
 /*
  * A piece of a table, read in bulk and kept until another piece is asked for: for tables of any

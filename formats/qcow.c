@@ -112,7 +112,7 @@ static int qcow_open_layout(struct disk *disk, const uint8_t *header)
                           CRYPT_AES);
     disk->is_encrypted = crypt_method == CRYPT_AES;
     q->cluster_size = UINT64_C(1) << q->cluster_bits;
-    disk->told_at_once = q->cluster_size;
+    disk->qemu_run_unit = q->cluster_size;
     q->l2_bytes = (UINT64_C(1) << l2_bits) * ENTRY_BYTES;
     q->l2_guest_bytes = q->cluster_size << l2_bits;
     return 0;

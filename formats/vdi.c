@@ -164,7 +164,7 @@ static int vdi_open_layout(struct disk *disk, struct vdi *vdi, const uint8_t *he
 
     /* VBoxManage convertfromraw writes odd sizes; VirtualBox and qemu round them up. */
     checked_round_up(le64(header + DISK_SIZE), SECTOR, &disk->virtual_size);
-    disk->told_at_once = BLOCK;
+    disk->qemu_run_unit = BLOCK;
     disk->subformat = vdi_type_name(type);
     vdi->is_static = type == TYPE_STATIC;
     vdi->header = header;

@@ -153,7 +153,7 @@ static int read_pending(struct walk *w)
         error = check_unpacked(w);
     } else {
         w->plain += length;
-        error = disk_check_told(w->disk, w->plain);
+        error = disk_check_repeats(w->disk, w->plain);
     }
     if (!error)
         error = disk_read_extent(w->disk, e, w->bytes + within, length);
@@ -239,7 +239,7 @@ static int add_run(struct walk *w, struct extent e)
  * driver reports at once. */
 static uint64_t run_end(struct walk *w, const struct extent *e, uint64_t offset)
 {
-    uint64_t most = disk_layer(w->disk, e->layer)->told_at_once, end = e->offset + e->length;
+    uint64_t most = disk_layer(w->disk, e->layer)->qemu_run_unit, end = e->offset + e->length;
 
     return most ? min_u64(end, offset - offset % most + most) : end;
 }

@@ -130,7 +130,7 @@ static int vhdx_locate_identifier(struct disk *disk, uint64_t *offset, uint64_t 
 /* An entry of a table that the end of the file cuts off: reported once. */
 static int vhdx_fail_entry(struct disk *disk, uint64_t at)
 {
-    if (image_tell_end(disk->img))
+    if (image_is_first_truncation(disk->img))
         image_note(disk->img, "vhdx: the entry at offset %llu is cut off by the end of the file",
                    (unsigned long long)at);
     return -EUCLEAN;

@@ -76,7 +76,7 @@ int vmdk_tables_begin(struct disk *disk, const struct vmdk_layout *layout)
 
     if (!t)
         return -ENOMEM;
-    disk->told_at_once = layout->grain_size;
+    disk->qemu_run_unit = layout->grain_size;
     t->layout = *layout;
     t->grain_shift = (unsigned)__builtin_ctzll(layout->grain_size);
     t->table_size = layout->gtes * layout->grain_size;

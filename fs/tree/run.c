@@ -40,7 +40,7 @@ static struct session *session_open(uint32_t view, const struct layers *layers,
         free(s);
         return NULL;
     }
-    image_tell_reads(s->img, sink->read, sink->context);
+    image_on_read(s->img, sink->read, sink->context);
     f->view = view;
     f->layers = layers;
     f->detect_error = f->open_error = detect(s->img, &o, &f->detection);

@@ -260,7 +260,7 @@ static void test_reported_at_once(void **state)
     with_runs = true;
     PUT_BYTES(MIB, 0, 8192, 100000);
     PLAY(MIB, DATA(10000, 0), DATA(190000, 10000), HOLE(MIB));
-    s.disk.told_at_once = 65536;
+    s.disk.qemu_run_unit = 65536;
     ASSERT_WRITTEN(0, BLOCK, 8192, 10000 - 8192, 98304, BLOCK);
     assert_int_equal(received.runs, 5);
     assert_run(0, 0, 10000, 0);
