@@ -41,8 +41,9 @@ int vmdk_cowd_open(struct disk *disk, const uint8_t *head)
                           VMDK_GD_ENTRIES_MAX);
     /* In qemu reads of what they do not cover fail. */
     if (gd_entries < div_up(sectors, (uint64_t)GTES * grain_sectors))
-        return image_fail(disk->img, EUCLEAN,
-                          "vmdk: numGDEntries %u tables of %d grains do not cover %u sectors",
-                          gd_entries, GTES, sectors);
+        return image_fail(
+            disk->img, EUCLEAN,
+            "vmdk: numGDEntries %u is too small: tables of %d grains do not cover numSectors %u",
+            gd_entries, GTES, sectors);
     return vmdk_tables_begin(disk, &layout);
 }

@@ -26,6 +26,8 @@
 enum {
     EMBEDDED_OFFSET_SECTORS = 1,
 
+    CID_SHOWN_MAX = 32, /* bytes of a content ID in a message */
+
     CREATE_TYPE_MAX = 127, /* bytes: qemu's limit. The longest known type has 27. */
 };
 
@@ -117,9 +119,10 @@ int vmdk_descriptor_probe(const uint8_t *head, struct reason *why)
         vmdk_text_until(&text, '\n');
     if (text.length)
         return 1;
-    snprintf(why->words, sizeof why->words,
-             "is titled as a descriptor, but version=1, 2 or 3 is no line of its first %d bytes",
-             IMAGE_HEAD_BYTES);
+    snprintf(
+        why->words, sizeof why->words,
+        "it has the title of a descriptor, but no line version=1, 2 or 3 in its first %d bytes",
+        IMAGE_HEAD_BYTES);
     return 0;
 }
 
@@ -142,7 +145,8 @@ static int vmdk_add_named_parent(struct disk *disk, const struct vmdk_text *text
                           "vmdk: parentFileNameHint has no file name in quotes");
     *found = name.length > 0;
     if (name.length > VMDK_NAME_MAX)
-        return image_fail(disk->img, EUCLEAN, "vmdk: parentFileNameHint is longer than %d bytes",
+        return image_fail(disk->img, EUCLEAN,
+                          "vmdk: parentFileNameHint has %zu bytes, more than %d", name.length,
                           VMDK_NAME_MAX);
     return *found ? vmdk_add_parent(disk, key, &name) : 0;
 }
@@ -161,7 +165,8 @@ static int vmdk_read_cid(struct disk *disk, const struct vmdk_text *text, const 
     cid->is_known = vmdk_text_hex(&value, &cid->value);
     vmdk_text_skip_blanks(&value);
     if (!value.length || !isxdigit((unsigned char)value.bytes[0]))
-        return image_fail(disk->img, EUCLEAN, "vmdk: %s is no hexadecimal number", key);
+        return image_fail(disk->img, EUCLEAN, "vmdk: %s \"%.*s\" is not a hexadecimal number", key,
+                          (int)min_u64(value.length, CID_SHOWN_MAX), value.bytes);
     return 0;
 }
 
@@ -199,15 +204,16 @@ int vmdk_check_parent(struct disk *disk, struct disk *parent)
     const struct vmdk *vmdk = disk->state, *below = parent->state;
 
     if (parent->driver != disk->driver)
-        return image_fail(disk->img, EUCLEAN, "vmdk: the parent is no vmdk but %s",
+        return image_fail(disk->img, EUCLEAN, "vmdk: the parent has format %s, not vmdk",
                           parent->driver->name);
     if (!vmdk->parent_cid.is_known || !below->cid.is_known ||
         vmdk->parent_cid.value == below->cid.value)
         return 0;
-    return image_fail(disk->img, EUCLEAN,
-                      "vmdk: the parent has CID %08x, parentCID calls for %08x: it is another, or "
-                      "was written to",
-                      below->cid.value, vmdk->parent_cid.value);
+    return image_fail(
+        disk->img, EUCLEAN,
+        "vmdk: the parent has CID %08x, but parentCID is %08x: it is a different image, or "
+        "has been written to",
+        below->cid.value, vmdk->parent_cid.value);
 }
 
 /* Adds the file in which VMware's programs record which blocks have changed. */
@@ -272,9 +278,10 @@ int vmdk_embedded_open(struct disk *disk, uint64_t offset_sectors, uint64_t size
     if (error)
         return error;
     if (!own.length)
-        return image_fail(disk->img, ENOTSUP,
-                          "vmdk: no descriptor with a parentCID in this extent: it is a part of a "
-                          "disk that a descriptor file elsewhere puts together");
+        return image_fail(
+            disk->img, ENOTSUP,
+            "vmdk: this extent has no embedded descriptor with a parentCID: it belongs to a "
+            "disk whose descriptor is another file");
     error = vmdk_read_create_type(disk, &own, &type);
     if (!error)
         error = vmdk_find_parent(disk, &own);
@@ -319,7 +326,8 @@ static int vmdk_fail_create_type(struct image *img)
         return error;
     if (!vmdk_descriptor_probe(head, &why))
         return image_fail(img, EUCLEAN,
-                          "vmdk: neither a header (KDMV, COWD) nor a descriptor at the start");
+                          "vmdk: the file begins neither with an extent header (KDMV, COWD) nor "
+                          "with a descriptor");
     return image_fail(img, EUCLEAN, "vmdk: the descriptor has no createType of 1 to %d bytes",
                       CREATE_TYPE_MAX);
 }
@@ -357,7 +365,6 @@ bool vmdk_is_flat_name(const char *name, struct reason *why)
         !(digits >= 3 && length - digits >= 2 && memcmp(name + length - digits - 2, "-f", 2) == 0))
         return false;
     snprintf(why->words, sizeof why->words,
-             "by its name a flat extent: bytes of a disk that a descriptor in another file tells "
-             "of");
+             "it has the name of a flat extent, whose descriptor is another file");
     return true;
 }

@@ -132,7 +132,8 @@ static int vmdk_open_extent_file(struct disk *sparse)
         return vmdk_cowd_open(sparse, head);
     if (memcmp(head, VMDK_MAGIC_SESPARSE, 8) == 0)
         return vmdk_sesparse_open(sparse, head);
-    return image_fail(sparse->img, EUCLEAN, "vmdk: the file is no sparse extent");
+    return image_fail(sparse->img, EUCLEAN,
+                      "vmdk: the file is not a sparse extent: it begins with no known magic");
 }
 
 /* The sparse extent in a file, opened when it is first used. NULL, reported: out of memory. */
@@ -170,14 +171,13 @@ static int vmdk_find_extent_disk(struct disk *disk, const struct vmdk_extent *ro
     if ((file->vmdk.sesparse != NULL) != (row->kind == VMDK_EXTENT_SESPARSE))
         return image_fail(
             img, EUCLEAN,
-            "vmdk: the file is %s seSparse extent, the descriptor's line says otherwise",
-            file->vmdk.sesparse ? "a" : "no");
+            "vmdk: the file is %sa seSparse extent, but its type in the descriptor is %sSESPARSE",
+            file->vmdk.sesparse ? "" : "not ", file->vmdk.sesparse ? "not " : "");
     if (file->disk.virtual_size != row->length)
-        return image_fail(
-            img, EUCLEAN,
-            "vmdk: the capacity is %llu sectors, of which the descriptor's line has %llu",
-            (unsigned long long)(file->disk.virtual_size / VMDK_SECTOR),
-            (unsigned long long)(row->length / VMDK_SECTOR));
+        return image_fail(img, EUCLEAN,
+                          "vmdk: capacity %llu is not the %llu sectors in the descriptor",
+                          (unsigned long long)(file->disk.virtual_size / VMDK_SECTOR),
+                          (unsigned long long)(row->length / VMDK_SECTOR));
     *sparse = &file->disk;
     return 0;
 }
@@ -201,10 +201,11 @@ static int vmdk_sparse_extent_at(struct disk *disk, const struct vmdk_extent *ro
 
 static int vmdk_fail_other(struct disk *disk, const struct reference *r)
 {
-    return image_fail(disk->img, ENOTSUP,
-                      "vmdk: guest bytes are in the extent \"%.*s\", whose line has a type or an "
-                      "offset that is not handled",
-                      (int)r->length, r->path);
+    return image_fail(
+        disk->img, ENOTSUP,
+        "vmdk: extent \"%.*s\" cannot be read: its type or offset in the descriptor is not "
+        "supported",
+        (int)r->length, r->path);
 }
 
 int vmdk_extents_extent_at(struct disk *disk, uint64_t offset, unsigned want, struct extent *extent)

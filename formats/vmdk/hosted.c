@@ -71,8 +71,11 @@ static int vmdk_read_footer(struct image *img, struct vmdk_hosted_header *h)
     int error;
 
     if (!vmdk_footer_place(img, &offset))
-        return image_fail(img, EUCLEAN,
-                          "vmdk: the file is too short for the footer that gdOffset calls for");
+        return image_fail(
+            img, EUCLEAN,
+            "vmdk: gdOffset is 2^64 - 1, which requires a footer, but the file has only "
+            "%llu bytes",
+            (unsigned long long)image_size(img));
     error = image_get(img, offset - VMDK_SECTOR, FOOTER_SECTORS * VMDK_SECTOR, &marker);
     if (error)
         return error;
@@ -80,15 +83,22 @@ static int vmdk_read_footer(struct image *img, struct vmdk_hosted_header *h)
     end = footer + VMDK_SECTOR;
     if (le32(marker + MARKER_SIZE) != 0 || le32(marker + MARKER_TYPE) != MARKER_FOOTER)
         return image_fail(img, EUCLEAN,
-                          "vmdk: no footer marker 1536 bytes before the end of the file");
+                          "vmdk: no footer marker at offset %llu, three sectors before the end",
+                          (unsigned long long)(offset - VMDK_SECTOR));
     if (memcmp(footer, VMDK_MAGIC_HOSTED, 4) != 0)
-        return image_fail(img, EUCLEAN, "vmdk: the footer does not begin with " VMDK_MAGIC_HOSTED);
+        return image_fail(img, EUCLEAN,
+                          "vmdk: the footer at offset %llu does not begin with " VMDK_MAGIC_HOSTED,
+                          (unsigned long long)offset);
     if (le64(end + MARKER_VALUE) != 0 || le32(end + MARKER_SIZE) != 0 ||
         le32(end + MARKER_TYPE) != MARKER_END_OF_STREAM)
-        return image_fail(img, EUCLEAN, "vmdk: the last sector is not an end-of-stream marker");
+        return image_fail(img, EUCLEAN,
+                          "vmdk: no end-of-stream marker at offset %llu, in the last sector",
+                          (unsigned long long)(offset + VMDK_SECTOR));
     vmdk_hosted_decode(h, footer);
     if (h->gd_offset_sectors == VMDK_GD_AT_END)
-        return image_fail(img, EUCLEAN, "vmdk: gdOffset of the footer points to a footer again");
+        return image_fail(
+            img, EUCLEAN,
+            "vmdk: gdOffset of the footer is 2^64 - 1, which requires another footer");
     return 0;
 }
 
@@ -97,8 +107,8 @@ static int vmdk_check_sizes(struct image *img, const struct vmdk_hosted_header *
     uint64_t capacity;
 
     if (h->version < 1 || h->version > VERSION_MAX)
-        return image_fail(img, ENOTSUP, "vmdk: version %u is not handled, only 1 to %d", h->version,
-                          VERSION_MAX);
+        return image_fail(img, ENOTSUP, "vmdk: version %u is not supported, only 1 to %d",
+                          h->version, VERSION_MAX);
     if (h->num_gtes_per_gt < 1 || h->num_gtes_per_gt > GTES_MAX)
         return image_fail(img, EUCLEAN, "vmdk: numGTEsPerGT %u is not within 1 to %d",
                           h->num_gtes_per_gt, GTES_MAX);
@@ -115,7 +125,7 @@ static int vmdk_check_sizes(struct image *img, const struct vmdk_hosted_header *
         VMDK_GD_ENTRIES_MAX)
         return image_fail(
             img, EFBIG,
-            "vmdk: capacity %llu takes more than %d grain tables of %u grains of %llu sectors",
+            "vmdk: capacity %llu needs more than %d grain tables of %u grains of %llu sectors",
             (unsigned long long)h->capacity_sectors, VMDK_GD_ENTRIES_MAX, h->num_gtes_per_gt,
             (unsigned long long)h->grain_size_sectors);
     return 0;
@@ -128,8 +138,8 @@ static int vmdk_check_offset(struct image *img, const char *field, uint64_t offs
 
     if (checked_mul(offset_sectors, VMDK_SECTOR, &offset) && offset <= INT64_MAX)
         return 0;
-    return image_fail(img, EUCLEAN, "vmdk: %s %llu is more sectors than any file has", field,
-                      (unsigned long long)offset_sectors);
+    return image_fail(img, EUCLEAN, "vmdk: %s %llu is beyond the largest possible file, 2^63 bytes",
+                      field, (unsigned long long)offset_sectors);
 }
 
 static int vmdk_check_places(struct image *img, const struct vmdk_hosted_header *h)
@@ -141,10 +151,11 @@ static int vmdk_check_places(struct image *img, const struct vmdk_hosted_header 
     if (error)
         return error;
     if (h->over_head_sectors > div_up(image_size(img), VMDK_SECTOR))
-        return image_fail(img, EUCLEAN, "vmdk: the file is cut off: overHead alone is %llu sectors",
+        return image_fail(img, EUCLEAN,
+                          "vmdk: overHead %llu is more sectors than the file has: it is truncated",
                           (unsigned long long)h->over_head_sectors);
     if (h->compress_algorithm > COMPRESSION_DEFLATE)
-        return image_fail(img, ENOTSUP, "vmdk: compressAlgorithm %u is not handled, only 0 and 1",
+        return image_fail(img, ENOTSUP, "vmdk: compressAlgorithm %u is not supported, only 0 and 1",
                           h->compress_algorithm);
     return 0;
 }

@@ -69,21 +69,21 @@ static int vmdk_take_file(struct image *img, const struct vmdk_text *line, struc
     const struct extent_type *type = vmdk_extent_type(&name);
 
     if (!name.length)
-        return vmdk_line_fail(img, EUCLEAN, line, "it needs a type behind the sectors");
+        return vmdk_line_fail(img, EUCLEAN, line, "no type after the number of sectors");
     if (!type)
-        return vmdk_line_fail(img, ENOTSUP, line, "extents of this type are not handled");
+        return vmdk_line_fail(img, ENOTSUP, line, "the type is not supported");
     vmdk_text_skip_blanks(rest);
     if (!rest->length || rest->bytes[0] != '"' || !memchr(rest->bytes + 1, '"', rest->length - 1))
-        return vmdk_line_fail(img, EUCLEAN, line, "it needs a file name in quotes");
+        return vmdk_line_fail(img, EUCLEAN, line, "no file name in quotes");
     vmdk_text_skip(rest, 1);
     *file = (struct extent_file){vmdk_text_until(rest, '"'), type->format, 0, type->kind};
     if (!file->name.length || file->name.length > VMDK_NAME_MAX)
         return vmdk_line_fail(img, EUCLEAN, line,
                               "the file name is empty or longer than 4095 bytes");
     if (type->has_offset && !vmdk_text_number(rest, &file->offset_sectors))
-        return vmdk_line_fail(img, EUCLEAN, line, "it needs an offset behind the file name");
+        return vmdk_line_fail(img, EUCLEAN, line, "no offset after the file name");
     if (!type->has_offset && vmdk_text_number(rest, &file->offset_sectors))
-        return vmdk_line_fail(img, EUCLEAN, line, "extents of this type have no offset");
+        return vmdk_line_fail(img, EUCLEAN, line, "this type of extent must not have an offset");
     return 0;
 }
 
@@ -125,10 +125,11 @@ static int vmdk_add_extent(struct disk *disk, const struct vmdk_text *line, uint
     if (!checked_mul(sectors, VMDK_SECTOR, &extent.length) ||
         extent.length > DISK_BYTES_MAX - disk->virtual_size)
         return vmdk_line_fail(disk->img, EFBIG, line,
-                              "the disk is then larger than 2^54 - 2^21 sectors");
+                              "the disk is larger than 2^54 - 2^21 sectors");
     if (!checked_mul(file->offset_sectors, VMDK_SECTOR, &extent.offset) ||
         !checked_add(extent.offset, extent.length, &end) || end > INT64_MAX)
-        return vmdk_line_fail(disk->img, EUCLEAN, line, "it ends beyond what any file holds");
+        return vmdk_line_fail(disk->img, EUCLEAN, line,
+                              "it ends beyond the largest possible file, 2^63 bytes");
     if (file->kind != VMDK_EXTENT_ZERO)
         error = disk_add_reference(disk, &(struct reference){.role = REFERENCE_DATA,
                                                              .kind = "extent",
@@ -155,7 +156,7 @@ static int vmdk_add_line(struct disk *disk, struct vmdk_text line, uint64_t *lef
     if (!vmdk_text_is(&access, "RW"))
         return 0;
     if (!vmdk_text_number(&rest, &sectors))
-        return vmdk_line_fail(disk->img, EUCLEAN, &line, "RW needs a number of sectors");
+        return vmdk_line_fail(disk->img, EUCLEAN, &line, "no number of sectors after RW");
     type = rest;
     type = vmdk_text_word(&type);
     if (vmdk_text_is(&type, "ZERO")) {
@@ -178,7 +179,7 @@ static int vmdk_add_any_line(struct disk *disk, struct vmdk_text line)
         !vmdk_text_is(&access, "NOACCESS"))
         return 0;
     if (!vmdk_text_number(&rest, &sectors))
-        return vmdk_line_fail(disk->img, EUCLEAN, &line, "it needs a number of sectors");
+        return vmdk_line_fail(disk->img, EUCLEAN, &line, "no number of sectors after the access");
     error = vmdk_take_any_file(disk->img, &rest, &file);
     return error ? error : vmdk_add_extent(disk, &line, sectors, &file);
 }
@@ -192,11 +193,11 @@ int vmdk_lines_add(struct disk *disk, struct vmdk_text text, bool as_qemu)
     while (!error && vmdk_text_line(&text, &line))
         error = as_qemu ? vmdk_add_line(disk, line, &left_out) : vmdk_add_any_line(disk, line);
     if (!error && !left_out && !disk->virtual_size)
-        image_note(disk->img, "vmdk: the descriptor has no extent: the disk has no bytes");
+        image_note(disk->img, "vmdk: the descriptor lists no extent: the disk is empty");
     if (!error && left_out)
         image_note(disk->img,
-                   "vmdk: left out of the disk, as by qemu-img: %llu extents, being RDONLY, "
-                   "NOACCESS or ZERO",
+                   "vmdk: RDONLY, NOACCESS and ZERO extents are left out of the disk, as in "
+                   "qemu-img: %llu",
                    (unsigned long long)left_out);
     return error;
 }

@@ -72,12 +72,13 @@ static int vmdk_sesparse_check_header(struct image *img, const uint8_t *head)
 
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
         if (le64(head + fixed[i].offset) != fixed[i].value)
-            return image_fail(img, ENOTSUP, "vmdk: seSparse: %s %llu is not handled, only %llu",
+            return image_fail(img, ENOTSUP, "vmdk: seSparse: %s %llu is not supported, only %llu",
                               fixed[i].name, (unsigned long long)le64(head + fixed[i].offset),
                               (unsigned long long)fixed[i].value);
     if (!are_zeros(head + SESPARSE_RESERVED, SESPARSE_RESERVED_BYTES) ||
         !are_zeros(head + SESPARSE_PAD, SESPARSE_HEADER_BYTES - SESPARSE_PAD))
-        return image_fail(img, ENOTSUP, "vmdk: seSparse: reserved fields are used");
+        return image_fail(img, ENOTSUP,
+                          "vmdk: seSparse: reserved fields of the constant header are not zero");
     return 0;
 }
 
@@ -86,7 +87,8 @@ static int vmdk_sesparse_check_offset(struct image *img, const char *field, uint
 {
     if (sectors <= INT64_MAX / VMDK_SECTOR)
         return 0;
-    return image_fail(img, EUCLEAN, "vmdk: seSparse: %s %llu is more sectors than any file has",
+    return image_fail(img, EUCLEAN,
+                      "vmdk: seSparse: %s %llu is beyond the largest possible file, 2^63 bytes",
                       field, (unsigned long long)sectors);
 }
 
@@ -103,14 +105,19 @@ static int vmdk_sesparse_check_volatile(struct image *img, uint64_t sectors)
     if (error)
         return error;
     if (le64(header) != VOLATILE_MAGIC)
-        return image_fail(img, EUCLEAN, "vmdk: seSparse: no volatile header at sector %llu",
-                          (unsigned long long)sectors);
+        return image_fail(
+            img, EUCLEAN,
+            "vmdk: seSparse: the volatile header at sector %llu has magic 0x%llx, not 0x%llx",
+            (unsigned long long)sectors, (unsigned long long)le64(header),
+            (unsigned long long)VOLATILE_MAGIC);
     if (le64(header + VOLATILE_REPLAY_JOURNAL) != 0)
-        return image_fail(img, ENOTSUP,
-                          "vmdk: seSparse: the journal must be replayed, which is not handled");
+        return image_fail(
+            img, ENOTSUP,
+            "vmdk: seSparse: replay_journal is %llu: replaying a journal is not supported",
+            (unsigned long long)le64(header + VOLATILE_REPLAY_JOURNAL));
     if (!are_zeros(header + VOLATILE_PAD, SESPARSE_HEADER_BYTES - VOLATILE_PAD))
         return image_fail(img, ENOTSUP,
-                          "vmdk: seSparse: reserved fields of the volatile header are used");
+                          "vmdk: seSparse: reserved fields of the volatile header are not zero");
     return 0;
 }
 
@@ -129,7 +136,7 @@ static int vmdk_sesparse_check_sizes(struct disk *disk, const uint8_t *head)
     if (!checked_mul(gd_sectors, VMDK_SECTOR / ENTRY_BYTES, &gd_entries) ||
         gd_entries > VMDK_GD_ENTRIES_MAX)
         return image_fail(disk->img, EFBIG,
-                          "vmdk: seSparse: grain_dir_size %llu has more than %d entries",
+                          "vmdk: seSparse: grain_dir_size %llu makes more than %d entries",
                           (unsigned long long)gd_sectors, VMDK_GD_ENTRIES_MAX);
     if (gd_entries < div_up(disk->virtual_size, TABLE_SIZE))
         return image_fail(disk->img, EUCLEAN,
@@ -221,7 +228,7 @@ static int vmdk_sesparse_load_tables(struct disk *disk, struct vmdk_sesparse *s,
         return error;
     if (!vmdk_sesparse_table_sector(s, le64(gd), &sector))
         return image_fail(disk->img, EUCLEAN,
-                          "vmdk: seSparse: entry %llu of the grain directory is 0x%llx",
+                          "vmdk: seSparse: grain directory entry %llu is not valid: 0x%llx",
                           (unsigned long long)table, (unsigned long long)le64(gd));
     if (vmdk_sesparse_is_empty(disk, s, le64(gd))) {
         while (tables < known && vmdk_sesparse_is_empty(disk, s, le64(gd + tables * ENTRY_BYTES)))
@@ -295,9 +302,10 @@ int vmdk_sesparse_extent_at(struct disk *disk, uint64_t offset, unsigned want,
         return 0;
     p = s->entries + (offset - s->start) / GRAIN * ENTRY_BYTES;
     if (!vmdk_sesparse_decode_gte(s, le64(p), extent))
-        return image_fail(disk->img, EUCLEAN,
-                          "vmdk: seSparse: the grain table entry of guest offset %llu is 0x%llx",
-                          (unsigned long long)offset, (unsigned long long)le64(p));
+        return image_fail(
+            disk->img, EUCLEAN,
+            "vmdk: seSparse: the grain table entry of guest offset %llu is not valid: 0x%llx",
+            (unsigned long long)offset, (unsigned long long)le64(p));
     while (run < left && vmdk_sesparse_decode_gte(s, le64(p + run * ENTRY_BYTES), &next) &&
            next.kind == extent->kind &&
            (!(want & EXTENTS_WANT_HOST) || extent->host == EXTENT_NO_HOST ||

@@ -56,8 +56,8 @@ int vmdk_walk_charge(struct image *img, struct vmdk_walk *walk, uint64_t table, 
     if (walk->bytes <= image_size(img) + REUSED_BYTES)
         return 0;
     return image_fail(img, EFBIG,
-                      "vmdk: the first %llu grain tables take more bytes than the file: some are "
-                      "used over and over",
+                      "vmdk: the first %llu grain tables take more bytes than the file: the grain "
+                      "directory repeats tables",
                       (unsigned long long)walk->next);
 }
 
@@ -244,15 +244,16 @@ static int vmdk_find_stream(struct disk *disk, const struct vmdk_layout *l, uint
         return error;
     if (le64(marker + MARKER_LBA) != lba)
         return image_fail(disk->img, EUCLEAN,
-                          "vmdk: the marker of the grain at offset %llu is that of sector %llu, "
-                          "not of %llu",
+                          "vmdk: the marker of the grain at offset %llu has sector %llu, not %llu",
                           (unsigned long long)stream->offset,
                           (unsigned long long)le64(marker + MARKER_LBA), (unsigned long long)lba);
     if (le32(marker + MARKER_SIZE) == 0 || le32(marker + MARKER_SIZE) > stream->length)
-        return image_fail(disk->img, EUCLEAN,
-                          "vmdk: the marker of the grain at offset %llu tells a size of %u, which "
-                          "is not within 1 and that of two grains",
-                          (unsigned long long)stream->offset, le32(marker + MARKER_SIZE));
+        return image_fail(
+            disk->img, EUCLEAN,
+            "vmdk: the marker of the grain at offset %llu has size %u, which is not within 1 to "
+            "%llu, two grains",
+            (unsigned long long)stream->offset, le32(marker + MARKER_SIZE),
+            (unsigned long long)stream->length);
     stream->offset += MARKER_BYTES;
     stream->length = le32(marker + MARKER_SIZE);
     return 0;
@@ -276,7 +277,7 @@ static int vmdk_decode_grain(struct disk *disk, struct vmdk_tables *t, uint64_t 
     stream.offset = p ? (uint64_t)le32(p) * VMDK_SECTOR : UINT64_MAX;
     if (stream.offset >= image_size(disk->img))
         return image_fail(disk->img, EIO,
-                          "vmdk: the grain of guest offset %llu is past the end of the file",
+                          "vmdk: the grain at guest offset %llu is past the end of the file",
                           (unsigned long long)offset);
     error = vmdk_find_stream(disk, &t->layout, offset >> t->grain_shift, &stream);
     return error ? error : unpack_at(disk->img, &stream, within, bytes, length);

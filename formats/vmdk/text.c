@@ -24,8 +24,7 @@ int vmdk_text_read(struct image *img, uint64_t offset, uint64_t length, struct v
     text->bytes = (const char *)bytes;
     text->length = strnlen(text->bytes, (size_t)length);
     if (text->length < wanted && text->length == VMDK_DESCRIPTOR_MAX)
-        image_note(img,
-                   "vmdk: the descriptor is longer than %d bytes: what is behind them is not read",
+        image_note(img, "vmdk: the descriptor is longer than %d bytes: the rest is ignored",
                    VMDK_DESCRIPTOR_MAX);
     return 0;
 }

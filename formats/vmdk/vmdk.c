@@ -79,9 +79,10 @@ static int vmdk_open_sesparse(struct disk *disk, const uint8_t *head)
     int error = vmdk_sesparse_open(disk, head);
 
     if (!error)
-        image_note(disk->img,
-                   "vmdk: seSparse: this extent alone is told: of a parent below it only "
-                   "its descriptor knows");
+        image_note(
+            disk->img,
+            "vmdk: seSparse: this is one extent of a disk: only the disk's descriptor states "
+            "whether there is a parent");
     return error;
 }
 
@@ -115,7 +116,7 @@ static int vmdk_probe(struct image *img, const struct signature *signature, stru
         return 1;
     if (signature->length) {
         snprintf(why->words, sizeof why->words,
-                 "a seSparse extent by itself: a descriptor that names it makes a disk of it");
+                 "a seSparse extent is a disk only together with its descriptor");
         return 0;
     }
     error = image_head(img, &head);

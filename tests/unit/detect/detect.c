@@ -151,7 +151,7 @@ static void test_names(void **state)
     assert_ptr_equal(d.driver, &raw_driver);
     assert_int_equal(d.count, 2);
     assert_candidate(0, &raw_driver, 0, NULL);
-    assert_candidate(1, &vmdk_driver, 0, "by its name a flat extent");
+    assert_candidate(1, &vmdk_driver, 0, "flat extent");
     assert_string_equal(image_problems(s.img), "");
     put(&s, 0, "QFI\xfb\0\0\0\3", 8); /* not raw: the name does not matter */
     sample_session(&s);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* vmdk: the rules of a COWD header, and its tables of 4096 grains. */
+/* vmdk: the rules of a COWD header, and its grain tables of 4096 entries. */
 #include "tests/support/vmdk-image.h"
 
 #include <string.h>
@@ -24,7 +24,7 @@ static void test_header_rules(void **state)
         {NUM_GD_ENTRIES, 4, 0, EUCLEAN, "numGDEntries 0"},
         {NUM_GD_ENTRIES, 4, 1, EUCLEAN, "numGDEntries 1"},
         {NUM_GD_ENTRIES, 4, (32 << 20) + 1, EFBIG, "numGDEntries 33554433"},
-        {NUM_SECTORS, 4, 2 * 4096 * GRAIN_SECTORS + 1, EUCLEAN, "do not cover 65537 sectors"},
+        {NUM_SECTORS, 4, 2 * 4096 * GRAIN_SECTORS + 1, EUCLEAN, "numSectors 65537"},
     };
 
     (void)state;
@@ -58,7 +58,7 @@ static void test_tables(void **state)
     make(3);
     put_le(&s, TABLES_AT * SECTOR, 4, 1000);
     put_le(&s, TABLES_AT * SECTOR + 4, 4, 1008);
-    put_le(&s, TABLES_AT * SECTOR + 8, 4, 1); /* no zeroed grains */
+    put_le(&s, TABLES_AT * SECTOR + 8, 4, 1); /* COWD has no zeroed grains */
     put_le(&s, (TABLES_AT + 32) * SECTOR - 4, 4, 2000);
     put_le(&s, (TABLES_AT + 32) * SECTOR, 4, 3000);
     put_le(&s, 4 * SECTOR + 8, 4, 0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* vmdk: descriptors, which are probed as qemu does it, and what their lines make of a disk. */
+/* vmdk: descriptors: probing, which follows qemu, and the disk that their lines describe. */
 #include "formats/vmdk/text.h"
 #include "tests/support/vmdk-image.h"
 
@@ -36,7 +36,7 @@ static void test_probe(void **state)
     assert_int_equal(probe("#"), 0);
     assert_int_equal(probe(" "), 0);
     assert_int_equal(probe("x"), 0);
-    for (size_t last = 505; last < 530; last++) { /* the line must end within 512 bytes */
+    for (size_t last = 505; last < 530; last++) { /* the line must end in the first 512 bytes */
         memset(comment, '#', sizeof comment);
         comment[last - 11] = '\n';
         memcpy(comment + last - 10, "version=1\n", 11);
@@ -44,7 +44,7 @@ static void test_probe(void **state)
     }
 }
 
-/* What qemu takes for raw, but is titled as a descriptor. */
+/* Text with the title of a descriptor, which qemu reads as raw. */
 static void test_probe_title(void **state)
 {
     (void)state;
@@ -59,7 +59,7 @@ static void test_probe_title(void **state)
     assert_int_equal(probe(" # Disk DescriptorFile\n\nversion=1\n"), 0);
 }
 
-/* Opens the text behind the usual first lines; 0 or the error. */
+/* Opens the text behind the usual first lines. 0 or -errno. */
 static int open_text(const char *text)
 {
     sample_begin(&s);
@@ -75,9 +75,8 @@ static void test_descriptor(void **state)
     assert_int_equal(s.disk.virtual_size, 24 * SECTOR);
     ASSERT_REFERENCE(0, REFERENCE_DATA, "extent", "a");
     ASSERT_REFERENCE(1, REFERENCE_DATA, "extent", "b");
-    assert_stream_fails(&s, 0, EACCES, "the extent \"a\"");
-    /* An empty line in front counts an extent once, CRLF and tabs are blanks, a last line may lack
-     * its end. */
+    assert_stream_fails(&s, 0, EACCES, "extent \"a\"");
+    /* Empty lines are skipped, CR and tabs are blanks, the last line may lack its end. */
     assert_int_equal(open_text("\n\n\tRW\t16  FLAT \"../a b\" 0\r\nRW 8 VMFS \"b\""), 0);
     assert_int_equal(s.disk.virtual_size, 24 * SECTOR);
     ASSERT_REFERENCE(0, REFERENCE_DATA, "extent", "../a b");
@@ -85,7 +84,7 @@ static void test_descriptor(void **state)
         open_text("RDONLY 16 FLAT \"a\" 0\nNOACCESS 4\nRW 8 ZERO\nRW 0 FLAT \"a\" 0\n"), 0);
     assert_int_equal(s.disk.virtual_size, 0);
     assert_int_equal(s.disk.references_count, 0);
-    assert_said(s.img, "3 extents");
+    assert_said(s.img, "ZERO extents");
 }
 
 static void test_bad_descriptors(void **state)
@@ -93,38 +92,55 @@ static void test_bad_descriptors(void **state)
     static const struct {
         const char *text;
         int error;
-        const char *words;
+        const char *key;
     } bad[] = {
-        {"RW 8 FLAT \"a\"\n", EUCLEAN, "offset"},
-        {"RW 8 FLAT \"a\" -1\n", EUCLEAN, "offset"},
-        {"RW 8 SPARSE \"a\" 0\n", EUCLEAN, "no offset"},
-        {"RW 8 FLAT \"a 0\n", EUCLEAN, "quotes"},
-        {"RW 8 FLAT a 0\n", EUCLEAN, "quotes"},
-        {"RW 8 FLAT \"\" 0\n", EUCLEAN, "empty"},
-        {"RW -8 FLAT \"a\" 0\n", EUCLEAN, "number"},
-        {"RW 0x8 FLAT \"a\" 0\n", EUCLEAN, "number"},
-        {"RW\n", EUCLEAN, "number"},
-        {"RW 99999999999999999999999 FLAT \"a\" 0\n", EUCLEAN, "number"},
-        {"RW 18014398509481984 FLAT \"a\" 0\n", EFBIG, "larger"},
-        {"RW 18014398507384832 FLAT \"a\" 0\nRW 1 FLAT \"a\" 0\n", EFBIG, "larger"},
-        {"RW 8 VMFSRDM \"a\"\n", ENOTSUP, "type"},
+        {"RW 8 FLAT \"a\"\n", EUCLEAN, "'RW 8 FLAT \"a\"'"},
+        {"RW 8 FLAT \"a\" -1\n", EUCLEAN, "\"a\" -1"},
+        {"RW 8 SPARSE \"a\" 0\n", EUCLEAN, "SPARSE \"a\" 0"},
+        {"RW 8 FLAT \"a 0\n", EUCLEAN, "\"a 0"},
+        {"RW 8 FLAT a 0\n", EUCLEAN, "FLAT a 0"},
+        {"RW 8 FLAT \"\" 0\n", EUCLEAN,
+         "'RW 8 FLAT \"\" 0': the file name is empty or longer than 4095 bytes"},
+        {"RW -8 FLAT \"a\" 0\n", EUCLEAN, "RW -8"},
+        {"RW 0x8 FLAT \"a\" 0\n", EUCLEAN, "RW 0x8"},
+        {"RW\n", EUCLEAN, "'RW'"},
+        {"RW 99999999999999999999999 FLAT \"a\" 0\n", EUCLEAN, "RW 9999999"},
+        {"RW 18014398509481984 FLAT \"a\" 0\n", EFBIG, "RW 18014398509481984"},
+        {"RW 18014398507384832 FLAT \"a\" 0\nRW 1 FLAT \"a\" 0\n", EFBIG, "'RW 1 "},
+        {"RW 8 VMFSRDM \"a\"\n", ENOTSUP, "VMFSRDM"},
     };
 
     (void)state;
     for (size_t i = 0; i < COUNT(bad); i++) {
         open_text(bad[i].text);
-        assert_refused(&s, &vmdk_driver, bad[i].error, bad[i].words);
+        assert_refused(&s, &vmdk_driver, bad[i].error, bad[i].key);
     }
     sample_begin(&s);
+    put_text(&s, 0, "x");
+    assert_refused(&s, &vmdk_driver, EUCLEAN,
+                   "vmdk: the file begins neither with an extent header (KDMV, COWD) nor with a "
+                   "descriptor");
     put_text(&s, 0, unknown);
-    assert_refused(&s, &vmdk_driver, ENOTSUP, "\"monolithic\" is not known");
+    assert_refused(&s, &vmdk_driver, ENOTSUP, "createType \"monolithic\"");
     put(&s, 0, "version=1\nparentCID=ffffffff\0", 29);
     assert_refused(&s, &vmdk_driver, EUCLEAN, "createType");
     put(&s, 0, "createType=\"monolithicFlat\"\n\0", 29);
     assert_refused(&s, &vmdk_driver, EUCLEAN, "parentCID");
 }
 
-/* Types that qemu does not take: by the specification all extents count. */
+static void test_long_parent_name(void **state)
+{
+    static char text[5000] = "parentFileNameHint=\"";
+
+    (void)state;
+    memset(text + strlen(text), 'x', 4096);
+    strcat(text, "\"\n");
+    open_text(text);
+    assert_refused(&s, &vmdk_driver, EUCLEAN,
+                   "vmdk: parentFileNameHint has 4096 bytes, more than 4095");
+}
+
+/* Types that qemu does not open: all extents count, as specified. */
 static void test_other_types(void **state)
 {
     static const char custom[] = DESCRIPTOR("custom");
@@ -146,23 +162,22 @@ static void test_other_types(void **state)
     assert_int_equal(sample_open(&s, &vmdk_driver), 0);
     assert_int_equal(s.disk.references_count, 1);
     put_text(&s, sizeof custom - 1, "RW -4 ZERO");
-    assert_refused(&s, &vmdk_driver, EUCLEAN, "number of sectors");
+    assert_refused(&s, &vmdk_driver, EUCLEAN, "RW -4");
     put_text(&s, sizeof custom - 1, "RW 36028797018963968 ZERO");
-    assert_refused(&s, &vmdk_driver, EFBIG, "larger");
+    assert_refused(&s, &vmdk_driver, EFBIG, "RW 36028797018963968");
 }
 
-/* The parent is told by its content ID, where both tell one. */
+/* The parent is checked by its content ID, if both IDs are known. */
 static void test_check_parent(void **state)
 {
     static const struct {
         const char *parent, *child;
-        const char *words; /* NULL: it is the one */
+        const char *key; /* NULL: the parent is accepted */
     } cases[] = {
         {"CID=1234abcd\n", "parentCID=1234ABCD\n", NULL},
         {"CID=0000beef\n", "parentCID=beef\n", NULL},
-        {"CID=1234abcd\n", "parentCID=1234abce\n",
-         "vmdk: the parent has CID 1234abcd, parentCID calls for 1234abce"},
-        {"CID=1234abcd\n", "parentCID=ffffffff\n", "parentCID calls for ffffffff"},
+        {"CID=1234abcd\n", "parentCID=1234abce\n", "CID 1234abcd"},
+        {"CID=1234abcd\n", "parentCID=ffffffff\n", "ffffffff"},
         {"", "parentCID=1234abcd\n", NULL},
         {"CID=123456789\n", "parentCID=23456789\n", NULL},
     };
@@ -182,17 +197,17 @@ static void test_check_parent(void **state)
         assert_int_equal(sample_open(&parent, &vmdk_driver), 0);
         assert_int_equal(sample_open(&s, &vmdk_driver), 0);
         assert_int_equal(disk_set_backing(&s.disk, &parent.disk, NULL),
-                         cases[i].words ? -EUCLEAN : 0);
-        if (cases[i].words)
-            assert_said(s.img, cases[i].words);
+                         cases[i].key ? -EUCLEAN : 0);
+        if (cases[i].key)
+            assert_said(s.img, cases[i].key);
     }
     assert_int_equal(sample_open(&parent, &raw_driver), 0);
     assert_int_equal(disk_set_backing(&s.disk, &parent.disk, NULL), -EUCLEAN);
-    assert_said(s.img, "vmdk: the parent is no vmdk but raw");
+    assert_said(s.img, "vmdk: the parent has format raw, not vmdk");
     sample_end(&parent);
 }
 
-/* What begins with no digit is refused by qemu, too. */
+/* Content IDs that do not begin with a digit fail, as in qemu. */
 static void test_content_ids(void **state)
 {
     static const char *const bad[] = {"CID=none\nparentCID=ffffffff\n", "CID=1\nparentCID=\n",
@@ -203,11 +218,11 @@ static void test_content_ids(void **state)
         sample_begin(&s);
         put_text(&s, 0, "version=1\ncreateType=\"monolithicFlat\"\n");
         put_text(&s, sizeof "version=1\ncreateType=\"monolithicFlat\"\n" - 1, bad[i]);
-        assert_refused(&s, &vmdk_driver, EUCLEAN, "CID is no hexadecimal number");
+        assert_refused(&s, &vmdk_driver, EUCLEAN, "CID \"");
     }
 }
 
-/* Of which no byte of the guest comes. */
+/* A reference to a file that holds no guest bytes. */
 static void test_change_tracking(void **state)
 {
     (void)state;
@@ -236,7 +251,7 @@ static void test_flat_names(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(good); i++)
         assert_true(vmdk_driver.is_extent_file_name(good[i], &why));
-    assert_non_null(strstr(why.words, "a flat extent"));
+    assert_non_null(strstr(why.words, "flat extent"));
     for (size_t i = 0; i < COUNT(bad); i++)
         assert_false(vmdk_driver.is_extent_file_name(bad[i], &why));
 }
@@ -254,7 +269,7 @@ static void test_many_extents(void **state)
     assert_int_equal(s.disk.virtual_size, 20000 * 8 * SECTOR);
 }
 
-/* What is behind the longest text that is read counts for nothing, which is said. */
+/* What exceeds the longest descriptor is ignored, which is noted. */
 static void test_long_text(void **state)
 {
     static char text[VMDK_DESCRIPTOR_MAX + 64];
@@ -265,11 +280,11 @@ static void test_long_text(void **state)
     memset(text + strlen(text), '#', VMDK_DESCRIPTOR_MAX - strlen(extent) - (sizeof flat - 1));
     assert_int_equal(open_text(text), 0);
     assert_int_equal(s.disk.virtual_size, 8 * SECTOR);
-    assert_null(strstr(image_problems(s.img), "longer"));
+    assert_string_equal(image_problems(s.img), "");
     strcat(text, extent);
     assert_int_equal(open_text(text), 0);
     assert_int_equal(s.disk.virtual_size, 8 * SECTOR);
-    assert_said(s.img, "vmdk: the descriptor is longer than 1048575 bytes");
+    assert_said(s.img, "1048575 bytes");
 }
 
 int main(void)
@@ -280,7 +295,7 @@ int main(void)
         cmocka_unit_test(test_flat_names),   cmocka_unit_test(test_bad_descriptors),
         cmocka_unit_test(test_many_extents), cmocka_unit_test(test_check_parent),
         cmocka_unit_test(test_content_ids),  cmocka_unit_test(test_change_tracking),
-        cmocka_unit_test(test_long_text),
+        cmocka_unit_test(test_long_text),    cmocka_unit_test(test_long_parent_name),
     };
 
     return cmocka_run_group_tests(tests, NULL, end);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* vmdk: disks whose extents are files of their own, over files that are granted. */
-#include "tests/support/vmdk-parts.h"
+#include "tests/support/vmdk-extents.h"
 
 #include <stdio.h>
 #include <zlib.h>
@@ -48,7 +48,7 @@ static void test_two_in_one_file(void **state)
     assert_int_equal(granted_files.opened, 1);
 }
 
-/* Holes of a file are zeros; what is past its end is so to who counts, and unknown to who reads. */
+/* Holes of a file are zeros. What is past its end counts as zeros, but cannot be read. */
 static void test_holes(void **state)
 {
     (void)state;
@@ -63,11 +63,11 @@ static void test_holes(void **state)
                    FLAT_HOLE(BLOCK, 0, 2));
     ASSERT_EXTENTS(&s, EXTENTS_WANT_JOINED, ZERO(7 * BLOCK), DATA(2 * BLOCK, 0), ZERO(2 * BLOCK));
     assert_sector(0, 0);
-    assert_unreadable(72, EIO, "extent \"a\": vmdk: guest data at offset 40960 ends past the end");
+    assert_unreadable(72, EIO, "offset 40960");
     assert_sector(80, 0);
 }
 
-/* What is before a file that is not granted is told; who skips it is told what is behind. */
+/* The stream fails at a file that is not granted, and goes on when it is skipped. */
 static void test_not_granted(void **state)
 {
     struct extents stream;
@@ -82,7 +82,7 @@ static void test_not_granted(void **state)
     assert_int_equal(extents_next(&stream, &e), 1);
     assert_int_equal(e.length, 8 * SECTOR);
     assert_int_equal(extents_next(&stream, &e), -EACCES);
-    assert_said(s.img, "guest bytes are in a file that is not granted, the extent \"b\"");
+    assert_said(s.img, "extent \"b\"");
     extents_skip(&stream, 20 * SECTOR);
     assert_int_equal(extents_next(&stream, &e), 1);
     assert_true(stream.skipped);
@@ -90,7 +90,7 @@ static void test_not_granted(void **state)
     assert_int_equal(e.length, 4 * SECTOR);
     assert_sector(7, 7);
     assert_sector(16, 0);
-    assert_unreadable(8, EACCES, "the extent \"b\"");
+    assert_unreadable(8, EACCES, "extent \"b\"");
     grant_copy(1, 0);
     assert_sector(8, 0);
 }
@@ -101,12 +101,12 @@ static void test_cannot_be_opened(void **state)
     grant(0, numbered_file(8));
     grant_broken(1, -ENOENT);
     assert_int_equal(open_lines(flat, "RW 8 FLAT \"a\" 0\nRW 8 SPARSE \"b\\x\"\n"), 0);
-    assert_stream_fails(&s, 0, EIO, "vmdk: cannot read the extent \"b\\x\": No such file");
+    assert_stream_fails(&s, 0, EIO, "extent \"b\\x\"");
     assert_sector(0, 0);
     assert_unreadable(8, EIO, "extent \"b");
 }
 
-/* A sparse extent of one grain table, of which grain n is allocated with bytes of that value. */
+/* A file with a sparse extent of one grain table, in which grain n has bytes of that value. */
 static int sparse_file(uint64_t n, uint8_t value)
 {
     uint8_t bytes[GRAIN];
@@ -154,7 +154,7 @@ static void test_sparse_parent(void **state)
     grant(1, sparse_file(511, 18));
     assert_int_equal(open_lines(two_gb, lines), 0);
     assert_sector(0, 17);
-    assert_unreadable(8, EACCES, "the parent \"base\"");
+    assert_unreadable(8, EACCES, "parent \"base\"");
     parent.fd = numbered_file(9);
     assert_int_equal(sample_open(&parent, &raw_driver), 0);
     assert_int_equal(open_lines(two_gb, lines), 0);
@@ -162,12 +162,12 @@ static void test_sparse_parent(void **state)
     assert_sector(8, 8);
     assert_sector(9, 0);
     assert_sector(2 * SPARSE_SECTORS - 1, 18);
-    image_close(s.img); /* it is older than what it reads */
+    image_close(s.img); /* before the parent that it reads */
     s.img = NULL;
     sample_end(&parent);
 }
 
-/* Markers count sectors from the beginning of the extent. */
+/* Markers count sectors from the start of the extent. */
 static void test_compressed(void **state)
 {
     uint8_t plain[GRAIN], packed[GRAIN];
@@ -217,22 +217,23 @@ static void test_cowd_and_sesparse(void **state)
                    HOLE(4094 * GRAIN));
 }
 
-/* Files that are not what the descriptor's line says. */
-static void test_bad_parts(void **state)
+/* Files whose kind or size is not that of the descriptor's line. */
+static void test_bad_files(void **state)
 {
     static const struct {
-        const char *line;
-        const char *words;
+        const char *lines;
+        const char *key;
     } bad[] = {
-        {"RW 4088 SPARSE \"a\"\n", "extent \"a\": vmdk: the capacity is 4096 sectors, of which the "
-                                   "descriptor's line has 4088"},
-        {"RW 4104 VMFSSPARSE \"a\"\n", "the descriptor's line has 4104"},
-        {"RW 4096 SESPARSE \"a\"\n", "vmdk: the file is no seSparse extent"},
+        {"RW 4088 SPARSE \"a\"\n", "vmdk: capacity 4096 is not the 4088 sectors in the descriptor"},
+        {"RW 4104 VMFSSPARSE \"a\"\n", "4104 sectors"},
+        {"RW 4096 SESPARSE \"a\"\n",
+         "vmdk: the file is not a seSparse extent, but its type in the descriptor is SESPARSE"},
         {"RW 8 FLAT \"a\" 0\nRW 8 SPARSE \"b\"\n",
-         "extent \"b\": vmdk: the file is no sparse extent"},
-        {"RW 8 FLAT \"a\" 0\nRW 8 FLAT \"b\" 0\nRW 32768 SPARSE \"c\"\n", "is a seSparse extent"},
+         "vmdk: the file is not a sparse extent: it begins with no known magic"},
+        {"RW 8 FLAT \"a\" 0\nRW 8 FLAT \"b\" 0\nRW 32768 SPARSE \"c\"\n",
+         "vmdk: the file is a seSparse extent, but its type in the descriptor is not SESPARSE"},
         {"RW 8 FLAT \"a\" 0\nRW 8 FLAT \"b\" 0\nRW 32768 SESPARSE \"c\"\nRW 9 SPARSE \"d\"\n",
-         "extent \"d\": vmdk: grainSize 3 is not a power of two"},
+         "extent \"d\": vmdk: grainSize 3"},
     };
 
     (void)state;
@@ -244,13 +245,13 @@ static void test_bad_parts(void **state)
     put_le(&s, 20, 8, 3);
     grant(3, sample_take(&s));
     for (size_t i = 0; i < COUNT(bad); i++) {
-        assert_int_equal(open_lines(two_gb, bad[i].line), 0);
-        assert_stream_fails(&s, 0, EUCLEAN, bad[i].words);
-        assert_stream_fails(&s, EXTENTS_WANT_HOST, EUCLEAN, bad[i].words);
+        assert_int_equal(open_lines(two_gb, bad[i].lines), 0);
+        assert_stream_fails(&s, 0, EUCLEAN, bad[i].key);
+        assert_stream_fails(&s, EXTENTS_WANT_HOST, EUCLEAN, bad[i].key);
     }
 }
 
-/* A descriptor is no extent of another, nor is what carries one. */
+/* A descriptor is not an extent, nor is a header without capacity that carries a descriptor. */
 static void test_nested(void **state)
 {
     (void)state;
@@ -263,54 +264,54 @@ static void test_nested(void **state)
     set_size(&s, 64 * SECTOR);
     grant(1, sample_take(&s));
     assert_int_equal(open_lines(two_gb, "RW 8 SPARSE \"a\"\n"), 0);
-    assert_stream_fails(&s, 0, EUCLEAN, "no sparse extent");
+    assert_stream_fails(&s, 0, EUCLEAN, "not a sparse extent");
     assert_int_equal(
         open_lines(two_gb, "RW 0 SPARSE \"a\"\nRW 8 FLAT \"a\" 0\nRW 8 SPARSE \"b\"\n"), 0);
-    assert_stream_fails(&s, 0, EUCLEAN, "the capacity is 0 sectors");
+    assert_stream_fails(&s, 0, EUCLEAN, "capacity 0");
 }
 
-/* At most 8 files are open at a time; each comes back as it was. */
+/* At most 8 files are open at a time. Those that were closed are reopened. */
 static void test_many_sparse(void **state)
 {
-    enum { PARTS = 12, OPEN = 8 };
-    char text[PARTS * 40] = "";
+    enum { FILES = 12, OPEN = 8 };
+    char text[FILES * 40] = "";
     unsigned before;
 
     (void)state;
-    for (unsigned i = 0; i < PARTS; i++) {
+    for (unsigned i = 0; i < FILES; i++) {
         grant(i, sparse_file(i, (uint8_t)(i + 1)));
         snprintf(text + strlen(text), 40, "RW 4096 SPARSE \"disk-s%03u.vmdk\"\n", i + 1);
     }
     assert_int_equal(open_lines(two_gb, text), 0);
     before = open_descriptors();
     for (unsigned round = 0; round < 3; round++)
-        for (unsigned i = 0; i < PARTS; i++) {
+        for (unsigned i = 0; i < FILES; i++) {
             assert_sector(i * SPARSE_SECTORS + i * GRAIN_SECTORS, (uint8_t)(i + 1));
-            assert_sector(i * SPARSE_SECTORS + PARTS * GRAIN_SECTORS, 0);
+            assert_sector(i * SPARSE_SECTORS + FILES * GRAIN_SECTORS, 0);
             assert_true(open_descriptors() <= before + OPEN);
         }
-    assert_int_equal(granted_files.opened, 3 * PARTS);
-    for (unsigned i = PARTS - OPEN; i < PARTS; i++) /* these are open still */
+    assert_int_equal(granted_files.opened, 3 * FILES);
+    for (unsigned i = FILES - OPEN; i < FILES; i++) /* these are still open */
         assert_sector(i * SPARSE_SECTORS + i * GRAIN_SECTORS, (uint8_t)(i + 1));
-    assert_int_equal(granted_files.opened, 3 * PARTS);
+    assert_int_equal(granted_files.opened, 3 * FILES);
     assert_non_null(image_alloc(s.img, IMAGE_MEMORY_MAX - MIB));
 }
 
-/* Their tables are not kept all at once. */
+/* The tables of all extents together would not fit in memory. */
 static void test_large_sparse(void **state)
 {
-    enum { PARTS = 10, TABLES = 1024 };
-    char text[PARTS * 40] = "";
+    enum { FILES = 10, TABLES = 1024 };
+    char text[FILES * 40] = "";
 
     (void)state;
-    for (unsigned i = 0; i < PARTS; i++) {
+    for (unsigned i = 0; i < FILES; i++) {
         make_sparse(TABLES);
         gte(TABLES - 1, 511, 64);
         grant(i, sample_take(&s));
         snprintf(text + strlen(text), 40, "RW %u SPARSE \"%u\"\n", TABLES * SPARSE_SECTORS, i);
     }
     assert_int_equal(open_lines(two_gb, text), 0);
-    for (unsigned i = 0; i < PARTS; i++) {
+    for (unsigned i = 0; i < FILES; i++) {
         uint64_t start = i * (uint64_t)TABLES * SPARSE_BYTES,
                  last = TABLES * (uint64_t)SPARSE_BYTES;
 
@@ -320,7 +321,7 @@ static void test_large_sparse(void **state)
     assert_non_null(image_alloc(s.img, IMAGE_MEMORY_MAX - 3 * MIB));
 }
 
-/* By the specification ZERO counts; what is not understood is never read. */
+/* ZERO extents count, as specified. Extents that are not supported cannot be read. */
 static void test_other_types(void **state)
 {
     static const char custom[] = DESCRIPTOR("custom");
@@ -337,8 +338,8 @@ static void test_other_types(void **state)
     assert_sector(8, 5);
     assert_sector(9, 6);
     assert_sector(13, 0);
-    assert_unreadable(14, ENOTSUP, "in the extent \"b\", whose line has a type or an offset");
-    assert_unreadable(15, ENOTSUP, "in the extent \"c\"");
+    assert_unreadable(14, ENOTSUP, "extent \"b\"");
+    assert_unreadable(15, ENOTSUP, "extent \"c\"");
     assert_string_equal(s.disk.references[1].format, "VMFSRDM");
     assert_string_equal(s.disk.references[2].format, "raw");
     assert_int_equal(granted_files.opened, 1);
@@ -349,11 +350,11 @@ static void test_far_offsets(void **state)
     (void)state;
     grant(0, numbered_file(1));
     assert_int_equal(open_lines(flat, "RW 8 FLAT \"a\" 18014398509481984\n"), -EUCLEAN);
-    assert_said(s.img, "it ends beyond what any file holds");
+    assert_said(s.img, "18014398509481984': it ends beyond the largest possible file, 2^63 bytes");
     assert_int_equal(open_lines(flat, "RW 8 FLAT \"a\" 36028797018963968\n"), -EUCLEAN);
     assert_int_equal(open_lines(flat, "RW 8 FLAT \"a\" 18014398509481975\n"), 0);
     ASSERT_EXTENTS(&s, 0, ZERO(8 * SECTOR));
-    assert_unreadable(0, EIO, "past the end of the file");
+    assert_unreadable(0, EIO, "offset 9223372036854771200");
 }
 
 int main(void)
@@ -362,7 +363,7 @@ int main(void)
         TEST(test_flat),          TEST(test_two_in_one_file),  TEST(test_holes),
         TEST(test_not_granted),   TEST(test_cannot_be_opened), TEST(test_sparse),
         TEST(test_sparse_parent), TEST(test_compressed),       TEST(test_cowd_and_sesparse),
-        TEST(test_bad_parts),     TEST(test_nested),           TEST(test_many_sparse),
+        TEST(test_bad_files),     TEST(test_nested),           TEST(test_many_sparse),
         TEST(test_large_sparse),  TEST(test_other_types),      TEST(test_far_offsets),
     };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* vmdk: descriptors of very many extents: what they cost. */
-#include "tests/support/vmdk-parts.h"
+/* vmdk: time and memory that descriptors with very many extents take. */
+#include "tests/support/vmdk-extents.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +14,7 @@ static double seconds(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-/* A descriptor of that many lines of one sector each, in one file or each in another. */
+/* Opens a descriptor of that many extents of one sector, in one file or in a file each. */
 static int open_many(unsigned count, bool one_file)
 {
     char *text = calloc(1, 2 << 20);
@@ -33,24 +33,24 @@ static int open_many(unsigned count, bool one_file)
     return error;
 }
 
-/* All extents, told without and with their places, and some of them read. */
+/* Walks all extents, without and with host offsets, and reads some of them. */
 static void assert_scan(unsigned count)
 {
     struct extents stream;
     struct extent e;
-    unsigned told = 0;
+    unsigned seen = 0;
     double begin = seconds();
 
     ASSERT_EXTENTS(&s, EXTENTS_WANT_JOINED, DATA((uint64_t)count * SECTOR, 0));
-    print_message("%u extents told in %.3f s\n", count, seconds() - begin);
+    print_message("%u extents walked in %.3f s\n", count, seconds() - begin);
     extents_begin(&stream, &s.disk, EXTENTS_WANT_HOST);
     while (extents_next(&stream, &e) == 1)
-        if (e.file != ++told || e.host != (told - 1) % 16 * SECTOR)
-            fail_msg("extent %u is in file %u at %llu", told, e.file, (unsigned long long)e.host);
-    assert_int_equal(told, count);
+        if (e.file != ++seen || e.host != (seen - 1) % 16 * SECTOR)
+            fail_msg("extent %u is in file %u at %llu", seen, e.file, (unsigned long long)e.host);
+    assert_int_equal(seen, count);
     for (unsigned i = 0; i < count; i += 1001)
         assert_sector(i, (uint8_t)(i % 16));
-    /* All of it is in little memory. */
+    /* At least half of the memory is left. */
     assert_non_null(image_alloc(s.img, IMAGE_MEMORY_MAX / 2));
 }
 

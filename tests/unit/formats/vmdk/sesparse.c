@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* vmdk: the rules of the two headers of a seSparse extent, and its entries of each type. */
+/* vmdk: the rules of the two headers of a seSparse extent, and entries of each type. */
 #include "tests/support/vmdk-image.h"
 
 #include <string.h>
@@ -30,22 +30,22 @@ static void test_header_rules(void **state)
         {79, 1, 1, ENOTSUP, "reserved"},
         {208, 1, 1, ENOTSUP, "reserved"},
         {511, 1, 1, ENOTSUP, "reserved"},
-        {80, 8, 0, EUCLEAN, "no volatile header at sector 0"},
-        {80, 8, 1 << 20, EUCLEAN, "volatile header's magic (8 bytes at offset 536870912) is past"},
-        {80, 8, UINT64_C(1) << 54, EUCLEAN, "volatile_header_offset"},
-        {80, 8, UINT64_MAX, EUCLEAN, "volatile_header_offset"},
-        {SECTOR, 8, 1, EUCLEAN, "no volatile header"},
-        {SECTOR + 24, 8, 1, ENOTSUP, "journal"},
-        {SECTOR + 32, 1, 1, ENOTSUP, "volatile header are used"},
-        {SECTOR + 511, 1, 1, ENOTSUP, "volatile header are used"},
-        {16, 8, UINT64_MAX, EFBIG, "capacity"},
-        {16, 8, (UINT64_C(1) << 54) - (1 << 21) + 1, EFBIG, "capacity"},
-        {16, 8, 8 * 64 * 32768 + 1, EUCLEAN, "does not cover"},
-        {136, 8, 0, EUCLEAN, "does not cover"},
+        {80, 8, 0, EUCLEAN, "volatile header at sector 0"},
+        {80, 8, 1 << 20, EUCLEAN, "offset 536870912"},
+        {80, 8, UINT64_C(1) << 54, EUCLEAN, "volatile_header_offset 18014398509481984"},
+        {80, 8, UINT64_MAX, EUCLEAN, "volatile_header_offset 18446744073709551615"},
+        {SECTOR, 8, 1, EUCLEAN, "volatile header at sector 1"},
+        {SECTOR + 24, 8, 1, ENOTSUP, "journal is 1"},
+        {SECTOR + 32, 1, 1, ENOTSUP, "volatile header"},
+        {SECTOR + 511, 1, 1, ENOTSUP, "volatile header"},
+        {16, 8, UINT64_MAX, EFBIG, "capacity 18446744073709551615"},
+        {16, 8, (UINT64_C(1) << 54) - (1 << 21) + 1, EFBIG, "capacity 18014398507384833"},
+        {16, 8, 8 * 64 * 32768 + 1, EUCLEAN, "capacity 16777217"},
+        {136, 8, 0, EUCLEAN, "grain_dir_size 0"},
         {136, 8, (512 << 10) + 1, EFBIG, "grain_dir_size 524289"},
-        {136, 8, UINT64_MAX, EFBIG, "grain_dir_size"},
-        {128, 8, UINT64_C(1) << 55, EUCLEAN, "grain_dir_offset"},
-        {192, 8, UINT64_C(1) << 55, EUCLEAN, "grains_offset"},
+        {136, 8, UINT64_MAX, EFBIG, "grain_dir_size 18446744073709551615"},
+        {128, 8, UINT64_C(1) << 55, EUCLEAN, "grain_dir_offset 36028797018963968"},
+        {192, 8, UINT64_C(1) << 55, EUCLEAN, "grains_offset 36028797018963968"},
     };
 
     (void)state;
@@ -65,7 +65,7 @@ static void test_header_edges(void **state)
     assert_int_equal(sample_open(&s, &vmdk_driver), 0);
     assert_int_equal(s.disk.virtual_size, UINT64_C(512) * SE_TABLE);
     put_le(&s, 136, 8, 512 << 10);
-    put_le(&s, 144, 8, UINT64_MAX); /* no table is there then: only an entry that names one fails */
+    put_le(&s, 144, 8, UINT64_MAX); /* fails only for entries that name a table */
     put_le(&s, SE_GD * SECTOR, 8, 0);
     assert_int_equal(sample_open(&s, &vmdk_driver), 0);
     ASSERT_EXTENTS(&s, EXTENTS_WANT_JOINED, HOLE(UINT64_C(512) * SE_TABLE));
@@ -95,7 +95,7 @@ static void test_entries(void **state)
                    DATA(2 * SE_GRAIN, 0), HOLE(4087 * SE_GRAIN));
 }
 
-/* From the middle of a grain on. */
+/* Extents that begin within a grain. */
 static void test_extent_within(void **state)
 {
     struct extent e;
@@ -132,9 +132,9 @@ static void test_directory(void **state)
     make_sesparse(5);
     for (uint64_t i = 0; i < 4096; i++)
         se_gte(4096 + i, grain(i));
-    put_le(&s, SE_GD * SECTOR, 8, 0);                        /* none */
+    put_le(&s, SE_GD * SECTOR, 8, 0);                        /* no table */
     put_le(&s, SE_GD * SECTOR + 16, 8, TYPE(1) | 0x3000000); /* past the end */
-    put_le(&s, SE_GD * SECTOR + 32, 8, TYPE(1) | 1);         /* that of another */
+    put_le(&s, SE_GD * SECTOR + 32, 8, TYPE(1) | 1);         /* the table of another entry */
     assert_int_equal(sample_open(&s, &vmdk_driver), 0);
     ASSERT_EXTENTS(&s, EXTENTS_WANT_JOINED, HOLE(SE_TABLE), DATA(SE_TABLE, 0),
                    HOLE(2 * (uint64_t)SE_TABLE), DATA(SE_TABLE, 0));
@@ -142,16 +142,16 @@ static void test_directory(void **state)
         put_le(&s, SE_GD * SECTOR + 8, 8, bad[i]);
         assert_int_equal(sample_open(&s, &vmdk_driver), 0);
         assert_int_equal(at(0, 0).length, SE_TABLE);
-        assert_stream_fails(&s, 0, EUCLEAN, "entry 1 of the grain directory");
+        assert_stream_fails(&s, 0, EUCLEAN, "directory entry 1");
     }
-    /* As in qemu, a table in sector 0 is none. */
+    /* As in qemu, sector 0 stands for no table. */
     put_le(&s, 144, 8, 0);
     put_le(&s, SE_GD * SECTOR + 8, 8, TYPE(1));
     assert_int_equal(sample_open(&s, &vmdk_driver), 0);
     assert_int_equal(at(SE_TABLE, 0).kind, EXTENT_HOLE);
 }
 
-/* A directory of the same table over and over ends in words, not in hours. */
+/* A walk over a directory that names the same table again and again fails soon. */
 static void test_tables_used_again(void **state)
 {
     enum { TABLES = 16 << 10 };
@@ -164,7 +164,7 @@ static void test_tables_used_again(void **state)
     for (uint64_t i = 0; i < TABLES; i++)
         put_le(&s, 1024 * SECTOR + 8 * i, 8, TYPE(1));
     assert_int_equal(sample_open(&s, &vmdk_driver), 0);
-    assert_stream_fails(&s, 0, EFBIG, "over and over");
+    assert_stream_fails(&s, 0, EFBIG, "grain tables");
 }
 
 int main(void)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* vmdk: grain tables of 4-byte entries, what lies where, and compressed grains. */
+/* vmdk: directories and tables with 4-byte entries, runs of grains, compressed grains. */
 #include "tests/support/vmdk-image.h"
 
 #include <string.h>
@@ -15,7 +15,7 @@ static void test_runs_without_host(void **state)
         gte(0, i, 5000 - 8 * i);
     gte(1, 0, 77);
     assert_int_equal(sample_open(&s, &vmdk_driver), 0);
-    /* Over two tables, in whatever order the grains are. */
+    /* Across two tables, whatever the order of the grains. */
     assert_extent(at(0, 0), EXTENT_DATA, 513 * GRAIN, 1000 * SECTOR);
     assert_int_equal(at(513 * GRAIN, 0).kind, EXTENT_HOLE);
     assert_int_equal(at(513 * GRAIN, 0).length, 1023 * GRAIN);
@@ -30,7 +30,7 @@ static void test_runs_with_host(void **state)
     gte(0, 1, 1008);
     gte(0, 2, 1024);
     gte(0, 3, 0xffffffff);
-    gte(0, 4, 7); /* what a sum of 32 bits would lead to */
+    gte(0, 4, 7); /* where a 32-bit sum would wrap to */
     assert_int_equal(sample_open(&s, &vmdk_driver), 0);
     assert_extent(at(0, 1), EXTENT_DATA, 2 * GRAIN, 1000 * SECTOR);
     assert_extent(at(100, 1), EXTENT_DATA, 2 * GRAIN - 100, 1000 * SECTOR + 100);
@@ -78,18 +78,18 @@ static void test_directory(void **state)
     }
     put_le(&s, GD * SECTOR, 4, 0);                  /* no table */
     put_le(&s, GD * SECTOR + 4 * 2, 4, 0x7fffffff); /* past the end */
-    put_le(&s, GD * SECTOR + 4 * 4, 4, GT + 4);     /* the one of another */
+    put_le(&s, GD * SECTOR + 4 * 4, 4, GT + 4);     /* the table of another entry */
     assert_int_equal(sample_open(&s, &vmdk_driver), 0);
     assert_extent(at(0, 0), EXTENT_HOLE, 512 * GRAIN, EXTENT_NO_HOST);
     assert_extent(at(512 * GRAIN, 0), EXTENT_DATA, 512 * GRAIN, 5 * SECTOR);
     assert_extent(at(1024 * GRAIN, 0), EXTENT_HOLE, 512 * GRAIN, EXTENT_NO_HOST);
     assert_extent(at(2048 * GRAIN, 0), EXTENT_DATA, 512 * GRAIN, 5 * SECTOR);
-    put_le(&s, 56, 8, 1 << 20); /* the directory itself past the end */
+    put_le(&s, 56, 8, 1 << 20); /* the directory past the end */
     assert_int_equal(sample_open(&s, &vmdk_driver), 0);
     assert_extent(at(0, 0), EXTENT_HOLE, 5 * 512 * GRAIN, EXTENT_NO_HOST);
 }
 
-/* Tables with gaps between them, as their entries fill no sector. */
+/* Tables that do not fill their sectors, with gaps between them. */
 static void test_small_tables(void **state)
 {
     (void)state;
@@ -105,7 +105,7 @@ static void test_small_tables(void **state)
     assert_extent(at(200 * GRAIN, 0), EXTENT_HOLE, 100 * GRAIN, EXTENT_NO_HOST);
 }
 
-/* A directory of the same table over and over ends in words, not in hours. */
+/* A walk over a directory that names the same table again and again fails soon. */
 static void test_tables_used_again(void **state)
 {
     enum { TABLES = 128 << 10, ENTRIES = 4096 };
@@ -120,7 +120,9 @@ static void test_tables_used_again(void **state)
     for (uint64_t i = 0; i < TABLES; i += ENTRIES)
         put(&s, 1000 * SECTOR + 4 * i, entries, sizeof entries);
     assert_int_equal(sample_open(&s, &vmdk_driver), 0);
-    assert_stream_fails(&s, 0, EFBIG, "over and over");
+    assert_stream_fails(
+        &s, 0, EFBIG,
+        "grain tables take more bytes than the file: the grain directory repeats tables");
 }
 
 /* A grain of that many bytes of value, as a stream at that sector behind a marker. */
@@ -136,7 +138,7 @@ static void put_grain(uint64_t sector, uint64_t lba, int value, size_t length)
     put(&s, sector * SECTOR + 12, packed, size);
 }
 
-/* A stream of three grains; the second is not there, the last is of half its length. */
+/* A stream of three grains, the last one of half the length. */
 static void make_stream(void)
 {
     make_sparse(1);
@@ -179,7 +181,7 @@ static void test_decode(void **state)
     assert_int_equal(sample_open(&s, &vmdk_driver), 0);
     assert_int_equal(disk_read(&s.disk, GRAIN + 1, bytes, 4), 0);
     assert_memory_equal(bytes, "ello", 4);
-    /* One that makes less than the grain is no whole one, but at the disk's end. */
+    /* A stream that is shorter than a grain is valid only at the end of the disk. */
     put_grain(120, 0, 'b', GRAIN - 1);
     gte(0, 1, 120);
     put_le(&s, 8, 4, 1 | 3 << 16);
@@ -193,12 +195,12 @@ static void test_decode(void **state)
 static void test_bad_grains(void **state)
 {
     static const struct defect defects[] = {
-        {99 * SECTOR, 8, GRAIN_SECTORS + 1, EUCLEAN, "is that of sector 9, not of 8"},
-        {99 * SECTOR + 8, 4, 0, EUCLEAN, "a size of 0"},
-        {99 * SECTOR + 8, 4, 2 * GRAIN + 1, EUCLEAN, "a size of 8193"},
-        {99 * SECTOR + 8, 4, 9, EUCLEAN, "not a whole deflate stream"},
-        {99 * SECTOR + 12, 2, 0xffff, EUCLEAN, "not a whole deflate stream"},
-        {GT * SECTOR + 4, 4, 1 << 20, EIO, "past the end"},
+        {99 * SECTOR, 8, GRAIN_SECTORS + 1, EUCLEAN, "sector 9"},
+        {99 * SECTOR + 8, 4, 0, EUCLEAN, "size 0"},
+        {99 * SECTOR + 8, 4, 2 * GRAIN + 1, EUCLEAN, "size 8193"},
+        {99 * SECTOR + 8, 4, 9, EUCLEAN, "deflate"},
+        {99 * SECTOR + 12, 2, 0xffff, EUCLEAN, "deflate"},
+        {GT * SECTOR + 4, 4, 1 << 20, EIO, "guest offset 4096"},
     };
     uint8_t bytes[GRAIN];
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* vmdk: pieces of a descriptor's text: where it ends, lines, words, numbers, values of keys. */
+/* vmdk: parsing the text of a descriptor: its end, lines, words, numbers, values of keys. */
 #include "formats/vmdk/text.h"
 
 #include "tests/support/support.h"
@@ -48,7 +48,7 @@ static void test_read(void **state)
     assert_string_equal(image_problems(s.img), "");
 }
 
-/* Text of the largest length is whole; a byte more is a problem, unless it is a NUL. */
+/* Text of the largest length is whole. One more byte is a problem, unless it is a NUL. */
 static void test_read_limit(void **state)
 {
     static char bytes[VMDK_DESCRIPTOR_MAX + 1];
@@ -64,7 +64,7 @@ static void test_read_limit(void **state)
     assert_string_equal(image_problems(s.img), "");
     assert_int_equal(vmdk_text_read(s.img, 0, UINT64_MAX, &text), 0);
     assert_int_equal(text.length, VMDK_DESCRIPTOR_MAX);
-    assert_true(strstr(image_problems(s.img), "1048575") != NULL);
+    assert_said(s.img, "vmdk: the descriptor is longer than 1048575 bytes: the rest is ignored");
 }
 
 static void test_lines(void **state)
@@ -168,7 +168,7 @@ static void assert_value(const char *string, const char *expected)
         assert_text(value, expected);
 }
 
-/* A key stands at the start of a line, blanks apart, and the first such line counts. */
+/* A key begins a line, except for blanks, and the first such line is used. */
 static void test_values(void **state)
 {
     (void)state;

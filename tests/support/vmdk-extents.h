@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Descriptors over files that are granted. */
-#ifndef TESTS_SUPPORT_VMDK_PARTS_H
-#define TESTS_SUPPORT_VMDK_PARTS_H
+#ifndef TESTS_SUPPORT_VMDK_EXTENTS_H
+#define TESTS_SUPPORT_VMDK_EXTENTS_H
 
 #include "granted-files.h"
 #include "vmdk-image.h"
