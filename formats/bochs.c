@@ -3,9 +3,9 @@
  * bochs: growing disks of the Bochs emulator (Bochs, iodev/hdimage/hdimage.h, "redolog"). Little
  * endian.
  *
- * A header, a catalog with an entry for each extent of the disk, and the extents that were written,
- * each behind a bitmap of its sectors: what is not in the catalog, or not in the bitmap, was never
- * written and reads as zeros.
+ * A header, a catalog with an entry for each extent of the disk, and the allocated extents, each
+ * preceded by a bitmap of its written sectors. Extents that are not in the catalog, and sectors
+ * that are not in the bitmap, read as zeros.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -26,19 +26,19 @@ enum {
     HEADER_CATALOG = 72,
     HEADER_BITMAP = 76,
     HEADER_EXTENT = 80,
-    HEADER_DISK_V1 = 84, /* version 1 has no timestamp before it */
+    HEADER_DISK_V1 = 84, /* version 1 has no timestamp */
     HEADER_TIMESTAMP = 84,
     HEADER_DISK = 88,
     HEADER_BYTES = 512,
 
     SECTOR = 512,
-    WORD_BYTES = 16, /* of the type and the subtype */
+    WORD_BYTES = 16, /* of type and subtype */
 
-    /* Limits of qemu: what the largest disk that bximage makes needs, 8 TiB. */
+    /* qemu's limits: those of the largest disk that bximage makes, 8 TiB. */
     CATALOG_MAX = 1 << 20,
     EXTENT_MAX = 8 << 20,
 
-    /* Bitmaps that lie close together are read together, as long as that is not more than this. */
+    /* ours: bytes read at once, where bitmaps are close to each other */
     WINDOW_BYTES = 16 << 10,
 };
 
@@ -49,34 +49,34 @@ enum {
 
 struct bochs {
     uint64_t extent_size;
-    uint64_t bitmap_bytes; /* those that tell of sectors */
-    uint64_t bitmap_size;  /* before each extent: whole sectors */
-    uint64_t stride;       /* from one extent to the next in the file */
-    uint64_t data_offset;  /* of extent 0's bitmap */
-    uint64_t places;       /* extents whose bitmaps begin in the file */
-    bool counted;          /* the catalog was found not to name more of them */
+    uint64_t bitmap_bytes; /* of a bitmap that have bits of sectors */
+    uint64_t bitmap_size;  /* of a bitmap in the file: whole sectors */
+    uint64_t stride;       /* from one bitmap to the next in the file */
+    uint64_t data_offset;  /* file offset of the bitmap of extent 0 */
+    uint64_t room;         /* number of extents whose bitmaps begin in the file */
+    bool is_checked;       /* the catalog has no more allocated entries than that */
     struct image_table catalog;
     struct image_window bitmap;
-    uint64_t last_bitmap; /* where the one is that was looked at last */
+    uint64_t last_bitmap; /* file offset of the bitmap that was read last */
 };
 
-/* Whether a field of 16 bytes is just that word and its NUL. */
+/* Whether a field of 16 bytes is this word, terminated by a NUL. */
 static bool bochs_is_word(const uint8_t *field, const char *word)
 {
     return strnlen((const char *)field, WORD_BYTES) < WORD_BYTES &&
            strcmp((const char *)field, word) == 0;
 }
 
-/* Whether header is that of a growing disk; if not, why says why not. The magic is there. */
+/* Whether type, subtype and version are those of a growing disk; if not, why is set. */
 static bool bochs_is_growing(const uint8_t *header, struct reason *why)
 {
     uint32_t version = le32(header + HEADER_VERSION);
 
     if (!bochs_is_word(header + HEADER_TYPE, "Redolog"))
-        snprintf(why->words, sizeof why->words, "the type is not Redolog");
+        snprintf(why->words, sizeof why->words, "type is not \"Redolog\"");
     else if (!bochs_is_word(header + HEADER_SUBTYPE, "Growing"))
         snprintf(why->words, sizeof why->words,
-                 "the subtype is not Growing: changes to another disk, or none that is known");
+                 "subtype is not \"Growing\" (others hold changes to another disk)");
     else if (version != VERSION_1 && version != VERSION_2)
         snprintf(why->words, sizeof why->words, "version 0x%x is not 0x%x or 0x%x", version,
                  VERSION_1, VERSION_2);
@@ -99,13 +99,13 @@ static int bochs_open_magic(struct disk *disk, const uint8_t *header)
     struct reason why;
 
     if (memcmp(header, MAGIC, sizeof MAGIC) != 0)
-        return image_fail(disk->img, EUCLEAN, "bochs: no header (%s) at the start", MAGIC);
+        return image_fail(disk->img, EUCLEAN, "bochs: magic at offset 0 is not \"%s\"", MAGIC);
     if (!bochs_is_growing(header, &why))
         return image_fail(disk->img, EUCLEAN, "bochs: %s", why.words);
     return 0;
 }
 
-/* Extents and their bitmaps. */
+/* Sets the sizes of extents and bitmaps. */
 static int bochs_open_extents(struct disk *disk, struct bochs *b, const uint8_t *header)
 {
     uint32_t bitmap = le32(header + HEADER_BITMAP);
@@ -117,37 +117,38 @@ static int bochs_open_extents(struct disk *disk, struct bochs *b, const uint8_t 
                           (unsigned long long)b->extent_size, SECTOR, EXTENT_MAX);
     b->bitmap_bytes = div_up(b->extent_size / SECTOR, 8);
     b->bitmap_size = div_up(bitmap, SECTOR) * SECTOR;
-    /* Ours: qemu takes guest data for the bits that are missing. */
+    /* A rule of ours: qemu reads guest data in place of the missing bits. */
     if (b->bitmap_size < b->bitmap_bytes)
         return image_fail(disk->img, EUCLEAN,
-                          "bochs: bitmaps of %u bytes do not cover extents of %llu bytes", bitmap,
+                          "bochs: bitmap size %u does not cover an extent of %llu bytes", bitmap,
                           (unsigned long long)b->extent_size);
     b->stride = b->bitmap_size + b->extent_size;
     return image_window_begin(disk->img, &b->bitmap, WINDOW_BYTES);
 }
 
+/* Sets and checks the catalog. */
 static int bochs_open_catalog(struct disk *disk, struct bochs *b, const uint8_t *header)
 {
     struct image *img = disk->img;
     uint64_t offset = le32(header + HEADER_HEADER), entries = le32(header + HEADER_CATALOG);
 
     if (entries > CATALOG_MAX)
-        return image_fail(img, EFBIG, "bochs: a catalog of %llu entries is more than %d",
+        return image_fail(img, EFBIG, "bochs: catalog of %llu entries is larger than %d",
                           (unsigned long long)entries, CATALOG_MAX);
     if (entries * b->extent_size < disk->virtual_size)
         return image_fail(
             img, EUCLEAN,
-            "bochs: %llu catalog entries of %llu bytes do not cover the disk of %llu bytes",
+            "bochs: catalog of %llu extents of %llu bytes does not cover the disk of %llu bytes",
             (unsigned long long)entries, (unsigned long long)b->extent_size,
             (unsigned long long)disk->virtual_size);
     if (offset < HEADER_BYTES)
-        image_note(img, "bochs: header size %llu is less than %d: the catalog is in the header",
+        image_note(img, "bochs: header size %llu is less than %d: the catalog overlaps the header",
                    (unsigned long long)offset, HEADER_BYTES);
     b->catalog = (struct image_table){.offset = offset, .entries = entries, .entry_bytes = 4};
     b->data_offset = offset + 4 * entries;
     if (image_size(img) > b->data_offset)
-        b->places = div_up(image_size(img) - b->data_offset, b->stride);
-    /* Ours: zeros are no sign for "not there" in a catalog, they name extent 0. */
+        b->room = div_up(image_size(img) - b->data_offset, b->stride);
+    /* A rule of ours: the missing entries would read as zeros, that is as extent 0. */
     return image_require(img, offset, 4 * entries, "bochs: catalog");
 }
 
@@ -171,25 +172,24 @@ static int bochs_open(struct disk *disk)
     return error ? error : bochs_open_catalog(disk, b, header);
 }
 
-/* Whether the entry's extent was ever written: not if it is nowhere, nor if its bitmap is past the
- * end of the file, where it reads as zeros. */
+/* Whether the extent of this entry may have data. If its bitmap is past the end of the file, that
+ * reads as zeros. */
 static bool bochs_is_allocated(const struct bochs *b, uint32_t entry)
 {
-    return entry != UNALLOCATED && entry < b->places;
+    return entry != UNALLOCATED && entry < b->room;
 }
 
 /*
- * Extents do not share their place in the file, so there are not more of them than the file has
- * places for: a catalog that names one extent over and over would make any file a long walk.
- * Asked once.
+ * Checks, once, that the catalog does not allocate more extents than the file has room for. A
+ * catalog that repeats one extent would make the walk over a small file long.
  */
 static int bochs_check_catalog(struct disk *disk)
 {
     struct bochs *b = disk->state;
-    uint64_t extents = div_up(disk->virtual_size, b->extent_size), written = 0, n;
+    uint64_t extents = div_up(disk->virtual_size, b->extent_size), allocated = 0, n;
     const uint8_t *p;
 
-    if (b->counted)
+    if (b->is_checked)
         return 0;
     for (uint64_t i = 0; i < extents; i += n) {
         int error = image_table_at(disk->img, &b->catalog, i, &p, &n);
@@ -197,17 +197,17 @@ static int bochs_check_catalog(struct disk *disk)
         if (error)
             return error;
         for (uint64_t k = 0; k < n && i + k < extents; k++)
-            written += bochs_is_allocated(b, le32(p + 4 * k));
+            allocated += bochs_is_allocated(b, le32(p + 4 * k));
     }
-    if (written > b->places)
+    if (allocated > b->room)
         return image_fail(disk->img, EUCLEAN,
-                          "bochs: the catalog names %llu extents in a file with room for %llu",
-                          (unsigned long long)written, (unsigned long long)b->places);
-    b->counted = true;
+                          "bochs: catalog allocates %llu extents in a file with room for %llu",
+                          (unsigned long long)allocated, (unsigned long long)b->room);
+    b->is_checked = true;
     return 0;
 }
 
-/* Sectors from number sector (< sectors) on whose bits are alike. */
+/* Counts the sectors from sector on (< sectors) whose bits are equal. */
 static uint64_t bochs_bit_run(const uint8_t *bitmap, uint64_t sector, uint64_t sectors)
 {
     bool set = bitmap[sector / 8] >> sector % 8 & 1;
@@ -219,13 +219,13 @@ static uint64_t bochs_bit_run(const uint8_t *bitmap, uint64_t sector, uint64_t s
     return min_u64(n, sectors) - sector;
 }
 
-/* What lies at offset, in the extent whose bitmap is there. */
+/* Describes the guest bytes at offset, in the extent whose bitmap has this file offset. */
 static int bochs_extent_in_bitmap(struct disk *disk, uint64_t offset, uint64_t bitmap,
                                   struct extent *extent)
 {
     struct bochs *b = disk->state;
     uint64_t within = offset % b->extent_size, sector = within / SECTOR;
-    /* Bitmaps close to each other are read together, if they come in their order. */
+    /* Reads ahead if the walk meets bitmaps in the order of the file, close to each other. */
     bool in_order = bitmap >= b->last_bitmap && bitmap - b->last_bitmap <= 2 * b->stride;
     uint64_t ahead = in_order && b->stride < WINDOW_BYTES / 2 ? WINDOW_BYTES : 0, end;
     const uint8_t *bits;
@@ -273,7 +273,7 @@ static int bochs_extent_at(struct disk *disk, uint64_t offset, unsigned want, st
     return 0;
 }
 
-/* The fields behind the version, which says where they are: the part from there on is looked at. */
+/* Fields whose offset, or existence, depends on the version: bytes begin at the version. */
 static int bochs_print_timestamp(const struct field *f, const uint8_t *bytes, size_t length,
                                  char *out, size_t size)
 {
@@ -292,7 +292,7 @@ static int bochs_print_disk(const struct field *f, const uint8_t *bytes, size_t 
     return field_le(f, bytes + at - HEADER_VERSION, 8, out, size);
 }
 
-/* Under the names of Bochs' header file. */
+/* The names are those of Bochs' header file. */
 static const struct field header_fields[] = {
     {"magic", 0, 32, field_text, NULL},
     {"type", HEADER_TYPE, WORD_BYTES, field_text, NULL},
