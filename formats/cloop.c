@@ -2,8 +2,8 @@
 /*
  * cloop: the compressed loop device of Knoppix, format V2.0 (cloop, cloop.h). Big endian.
  *
- * A shell script in 128 bytes, the block size, the number of blocks, and the offsets of the blocks
- * and of where the last one ends; then the blocks, each a zlib stream.
+ * A shell script in 128 bytes, the block size, the number of blocks, and a table with the file
+ * offset of each block and of the end of the last one. The blocks follow, each a zlib stream.
  */
 #include <errno.h>
 
@@ -24,7 +24,7 @@ enum {
 
     SECTOR = 512,
 
-    /* Limits of qemu, which holds a block, its stream and all offsets in memory. */
+    /* qemu's limits: it keeps a block, its stream and all offsets in memory. */
     BLOCK_MAX = 64 << 20,
     STREAM_MAX = 2 * BLOCK_MAX,
     OFFSETS_BYTES_MAX = 512 << 20,
@@ -40,6 +40,7 @@ struct cloop {
     struct image_table offsets; /* one more than there are blocks */
 };
 
+/* Checks that the file holds the offset table, and reports a file that ends before its blocks. */
 static int cloop_open_offsets(struct disk *disk, struct cloop *c)
 {
     struct image *img = disk->img;
@@ -47,17 +48,16 @@ static int cloop_open_offsets(struct disk *disk, struct cloop *c)
     int error;
 
     if (c->offsets.entries * 8 > OFFSETS_BYTES_MAX)
-        return image_fail(img, EFBIG, "cloop: %llu blocks need more than %d bytes of offsets",
+        return image_fail(img, EFBIG,
+                          "cloop: num_blocks %llu needs an offset table of more than %d bytes",
                           (unsigned long long)c->blocks, OFFSETS_BYTES_MAX);
-    error =
-        image_require(img, c->offsets.offset, c->offsets.entries * 8, "cloop: table of offsets");
+    error = image_require(img, c->offsets.offset, c->offsets.entries * 8, "cloop: offset table");
     if (!error)
         error = image_get(img, c->offsets.offset + c->blocks * 8, 8, &last);
     if (!error && be64(last) > image_size(img))
         image_note(img,
-                   "cloop: the last block ends at offset %llu, past the end of the file: the file "
-                   "was cut off",
-                   (unsigned long long)be64(last));
+                   "cloop: the last block ends at offset %llu, past the end of the file at %llu",
+                   (unsigned long long)be64(last), (unsigned long long)image_size(img));
     return error;
 }
 
@@ -75,7 +75,8 @@ static int cloop_open(struct disk *disk)
     c->offsets =
         (struct image_table){.offset = HEADER_BYTES, .entries = c->blocks + 1, .entry_bytes = 8};
     if (c->block_size == 0 || c->block_size % SECTOR)
-        return image_fail(disk->img, EUCLEAN, "cloop: block_size %llu is not a multiple of %d",
+        return image_fail(disk->img, EUCLEAN,
+                          "cloop: block_size %llu is not a positive multiple of %d",
                           (unsigned long long)c->block_size, SECTOR);
     if (c->block_size > BLOCK_MAX)
         return image_fail(disk->img, EFBIG, "cloop: block_size %llu is more than %d",
@@ -92,8 +93,9 @@ static bool cloop_is_stream_valid(uint64_t offset, uint64_t end)
 }
 
 /*
- * Where a block's stream begins and ends; *run: of how many blocks from there on that is asked, and
- * then: of how many the streams are good, as far as the piece of the table tells that is at hand.
+ * Sets *offset and *end to where the stream of a block begins and ends in the file. *run: in, the
+ * maximum number of blocks of interest; out, the number of blocks from this one on, at least 1,
+ * whose streams are valid, as far as the piece of the table in memory covers them.
  */
 static int cloop_stream_at(struct disk *disk, uint64_t block, uint64_t *offset, uint64_t *end,
                            uint64_t *run)
@@ -109,7 +111,7 @@ static int cloop_stream_at(struct disk *disk, uint64_t block, uint64_t *offset, 
     for (*run = 1; *run < most && *run + 1 < n; ++*run)
         if (!cloop_is_stream_valid(be64(p + 8 * *run), be64(p + 8 * (*run + 1))))
             break;
-    /* Where the last block of a piece ends stands in the next one. */
+    /* The end of the last block of a piece is in the next piece. */
     if (n > 1)
         p += 8;
     else
@@ -119,14 +121,14 @@ static int cloop_stream_at(struct disk *disk, uint64_t block, uint64_t *offset, 
     *end = be64(p);
     if (cloop_is_stream_valid(*offset, *end))
         return 0;
-    return image_fail(disk->img, EUCLEAN,
-                      "cloop: block %llu begins at offset %llu and ends at %llu: not between 0 and "
-                      "%d bytes",
-                      (unsigned long long)block, (unsigned long long)*offset,
-                      (unsigned long long)*end, STREAM_MAX);
+    return image_fail(
+        disk->img, EUCLEAN,
+        "cloop: block %llu from offset %llu to %llu is not between 0 and %d bytes long",
+        (unsigned long long)block, (unsigned long long)*offset, (unsigned long long)*end,
+        STREAM_MAX);
 }
 
-/* Everything is data, and none of it stands plainly in the file. */
+/* All blocks are compressed data. */
 static int cloop_extent_at(struct disk *disk, uint64_t offset, unsigned want, struct extent *extent)
 {
     struct cloop *c = disk->state;
@@ -153,7 +155,7 @@ static int cloop_decode(struct disk *disk, uint64_t offset, uint8_t *bytes, size
     return unpack_at(disk->img, &stream, offset % c->block_size, bytes, length);
 }
 
-/* Under the names of cloop's header file. */
+/* The names are those of cloop's header file. */
 static const struct field header_fields[] = {
     {"preamble", 0, HEADER_PREAMBLE_BYTES, field_text, NULL},
     {"block_size", HEADER_BLOCK_SIZE, 4, field_be, NULL},

@@ -26,7 +26,7 @@ static void offset_is(uint64_t index, uint64_t offset)
     put_be(&s, OFFSETS_AT + 8 * index, 8, offset);
 }
 
-/* Block i holds its own number in each byte; returns where the last one ends. */
+/* Makes blocks of which block i is full of the byte i + 1. Returns the end of the last one. */
 static uint64_t make(uint32_t blocks)
 {
     uint64_t at = OFFSETS_AT + 8 * (blocks + UINT64_C(1));
@@ -58,7 +58,7 @@ static const struct format_driver *found(void)
     return d.driver;
 }
 
-/* All of the script counts, and nothing behind it. */
+/* The whole script is the signature; what follows it does not matter. */
 static void test_detection(void **state)
 {
     (void)state;
@@ -81,9 +81,9 @@ static void test_header_rules(void **state)
         {BLOCK_SIZE_AT, 4, 513, EUCLEAN, "block_size 513"},
         {BLOCK_SIZE_AT, 4, (64 << 20) + 512, EFBIG, "block_size 67109376"},
         {BLOCK_SIZE_AT, 4, UINT32_C(0xfffffe00), EFBIG, "block_size 4294966784"},
-        {BLOCKS_AT, 4, 64 << 20, EFBIG, "67108864 blocks need more than 536870912 bytes"},
-        {BLOCKS_AT, 4, UINT32_MAX, EFBIG, "4294967295 blocks"},
-        {BLOCKS_AT, 4, (64 << 20) - 1, EUCLEAN, "table of offsets (536870912 bytes"},
+        {BLOCKS_AT, 4, 64 << 20, EFBIG, "num_blocks 67108864"},
+        {BLOCKS_AT, 4, UINT32_MAX, EFBIG, "num_blocks 4294967295"},
+        {BLOCKS_AT, 4, (64 << 20) - 1, EUCLEAN, "offset table (536870912 bytes"},
     };
 
     (void)state;
@@ -95,12 +95,12 @@ static void test_header_rules(void **state)
     }
     make(3);
     set_size(&s, OFFSETS_AT + 31);
-    assert_refused(&s, &cloop_driver, EUCLEAN, "table of offsets");
+    assert_refused(&s, &cloop_driver, EUCLEAN, "offset table (32 bytes");
     set_size(&s, OFFSETS_AT + 32);
     assert_int_equal(sample_open(&s, &cloop_driver), 0);
 }
 
-/* The largest table and the largest blocks: 4 PiB, where 32 bits of sectors end at 2 TiB. */
+/* The largest table and the largest blocks: 4 PiB; 32 bits of sectors would end at 2 TiB. */
 static void test_largest(void **state)
 {
     (void)state;
@@ -148,7 +148,7 @@ static void test_content(void **state)
     assert_memory_equal(bytes, "\3\3\0\0", 4);
 }
 
-/* Blocks of several pieces, the last of which is not whole; what was read is kept. */
+/* A block that is decompressed in several pieces; the piece that was read last is kept. */
 static void test_pieces(void **state)
 {
     enum { LARGE = 1 << 20, REST = 512 };
@@ -182,7 +182,7 @@ static void test_pieces(void **state)
     assert_int_equal(image_bytes_read(s.img), before);
 }
 
-/* Blocks that cannot be read are data all the same: the tables are sound. */
+/* Blocks that cannot be decompressed are data: their table entries are valid. */
 static void test_bad_streams(void **state)
 {
     uint8_t bytes[512];
@@ -192,15 +192,15 @@ static void test_bad_streams(void **state)
     put_be(&s, OFFSETS_AT + 32, 4, UINT32_MAX);
     set_size(&s, last - 1);
     assert_int_equal(sample_open(&s, &cloop_driver), 0);
-    assert_said(s.img, "past the end of the file: the file was cut off");
+    assert_said(s.img, "last block ends at offset");
     ASSERT_EXTENTS(&s, 0, DATA(3 * BLOCK, 0));
     assert_int_equal(disk_read(&s.disk, 0, bytes, 512), -EUCLEAN);
-    assert_said(s.img, "block at offset 168 is not a whole deflate stream");
+    assert_said(s.img, "block at offset 168");
     before = image_bytes_read(s.img);
     assert_int_equal(disk_read(&s.disk, 512, bytes, 512), -EUCLEAN);
-    assert_int_equal(image_bytes_read(s.img), before); /* once is enough */
+    assert_int_equal(image_bytes_read(s.img), before); /* the failure is remembered */
     assert_int_equal(disk_read(&s.disk, BLOCK, bytes, 512), 0);
-    /* A block without bytes, and one past the end. */
+    /* An empty block, and one past the end of the file. */
     offset_is(1, 168);
     offset_is(2, last);
     offset_is(3, last + 1);
@@ -214,15 +214,15 @@ static void test_offset_rules(void **state)
 {
     static const struct {
         uint64_t index, offset;
-        const char *words; /* NULL: good */
+        const char *words; /* NULL: accepted */
     } cases[] = {
         {0, 0, NULL},
-        {0, UINT64_MAX, "block 0 begins at offset 18446744073709551615"},
-        {1, 167, "block 0 begins at offset 168 and ends at 167"},
+        {0, UINT64_MAX, "block 0 from offset 18446744073709551615"},
+        {1, 167, "block 0 from offset 168 to 167"},
         {1, 168, NULL},
-        {3, 0, "block 2 begins"},
+        {3, 0, "block 2 from offset"},
         {3, 168 + (128 << 20), NULL},
-        {3, UINT64_MAX, "and ends at 18446744073709551615"},
+        {3, UINT64_MAX, "to 18446744073709551615"},
     };
 
     (void)state;
@@ -244,10 +244,10 @@ static void test_offset_rules(void **state)
     ASSERT_EXTENTS(&s, 0, DATA(BLOCK, 0));
     offset_is(1, 153 + (128 << 20));
     assert_int_equal(sample_open(&s, &cloop_driver), 0);
-    assert_stream_fails(&s, 0, EUCLEAN, "not between 0 and 134217728 bytes");
+    assert_stream_fails(&s, 0, EUCLEAN, "block 0 from offset 152");
 }
 
-/* A table of three pieces; the offset that is bad is the first of the last piece. */
+/* A table of three pieces; the wrong offset is the first of the last piece. */
 static void test_long_table(void **state)
 {
     enum { PIECE = 128 << 10, BLOCKS = 2 * PIECE + 5 };
@@ -262,7 +262,7 @@ static void test_long_table(void **state)
     assert_true(image_bytes_read(s.img) < 5 * MIB);
     offset_is(2 * PIECE, 5);
     assert_int_equal(sample_open(&s, &cloop_driver), 0);
-    assert_stream_fails(&s, 0, EUCLEAN, "block 262144 begins at offset 5 and ends at 0");
+    assert_stream_fails(&s, 0, EUCLEAN, "block 262144 from offset 5 to 0");
 }
 
 static void test_fields(void **state)
