@@ -187,8 +187,7 @@ static int enter_sandbox(struct front *front, int monitor, int ready)
     int keep[SANDBOX_KEPT_MAX], error;
     unsigned count = layers_descriptors(&front->image.layers, keep);
 
-    _Static_assert(LAYERS_MAX + LAYERS_DATA_FILES_HELD + 5 <= SANDBOX_KEPT_MAX,
-                   "room for all of them");
+    _Static_assert(LAYERS_MAX + LAYERS_DATA_FILES_HELD + 5 <= SANDBOX_KEPT_MAX, "room for all of them");
     keep[count++] = fuse_session_fd(front->session);
     keep[count++] = monitor;
     keep[count++] = front->image.watch.fd;

@@ -217,7 +217,7 @@ static int run(struct front *front, struct options *o)
     if (status)
         return status;
     make_filter(front, SANDBOX_FRONT);
-    if (front->image.layers.has_parts_to_open)
+    if (front->image.layers.has_data_files_to_open)
         make_filter(front, SANDBOX_ASKING_JOB);
     monitor_block_signals();
     status = begin_session(front, &mount, o);

@@ -31,7 +31,7 @@ struct monitor {
     int front_status;    /* as of waitpid(2) */
     int signals, socket; /* socket: -1: the front said nonsense, or is gone */
     int news[2];         /* of files that were found: to read, and for those who look to write */
-    pid_t looker, askers[LAYERS_ASKED_MAX]; /* 0: none */
+    pid_t looker, askers[LAYERS_DEVICES_MAX]; /* 0: none */
     bool is_behind;                         /* the front takes no more answers now */
     int ready;                              /* the front's; -1: nobody waits */
     unsigned asked_to_end;
@@ -146,7 +146,7 @@ static void look(struct monitor *m)
 {
     struct layers *layers = &m->front->image.layers;
     struct stat st;
-    int fd = layers_look(layers, &st);
+    int fd = layers_recheck(layers, &st);
     struct wire_news news = {.status = fd < 0 ? fd : 0};
 
     if (fd >= 0) {
@@ -229,7 +229,7 @@ static int start_job(struct monitor *m, const struct wire_request *r, struct chi
     *child = children_room(&m->children);
     if (!*child)
         return -EAGAIN;
-    error = job_ends_open(&ends, m->front->image.layers.has_parts_to_open);
+    error = job_ends_open(&ends, m->front->image.layers.has_data_files_to_open);
     if (error)
         return error;
     pid = fork();
@@ -273,7 +273,7 @@ static bool fork_looker(struct monitor *m, pid_t *pid)
 static void take_look(struct monitor *m)
 {
     const struct layers *layers = &m->front->image.layers;
-    unsigned asked = layers_asked(layers);
+    unsigned asked = layers_devices(layers);
 
     if (!m->looker && fork_looker(m, &m->looker)) {
         look(m);
@@ -281,7 +281,7 @@ static void take_look(struct monitor *m)
     }
     for (unsigned n = 0; n < asked; n++)
         if (!m->askers[n] && fork_looker(m, &m->askers[n])) {
-            layers_ask(layers, n);
+            layers_refresh(layers, n);
             _exit(0);
         }
 }
@@ -377,7 +377,7 @@ static void take_end(struct monitor *m, pid_t pid, int status)
     }
     if (pid == m->looker)
         m->looker = 0;
-    for (unsigned n = 0; n < LAYERS_ASKED_MAX; n++)
+    for (unsigned n = 0; n < LAYERS_DEVICES_MAX; n++)
         if (pid == m->askers[n])
             m->askers[n] = 0;
     if (child)

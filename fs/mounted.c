@@ -25,7 +25,7 @@ const struct layer *mounted_layer(const struct mounted *m, uint32_t view)
     return &m->layers.items[view_layer(view)];
 }
 
-/* Reports that the file that is shown no longer has its name; error: of layers_look(). */
+/* Reports that the file that is shown no longer has its name; error: of layers_recheck(). */
 static void report_away(struct mounted *m, int error)
 {
     struct view *view = views_get(&m->views, view_named(VIEW_WHOLE, 0));
@@ -51,7 +51,7 @@ static void begin_generation(struct mounted *m)
         report_away(m, -ENOENT);
 }
 
-/* Whether an error of layers_look() means that no file that may be opened has the image's name. */
+/* Whether an error of layers_recheck() means that no file that may be opened has the image's name. */
 static bool means_away(int error)
 {
     static const int away[] = {-ENOENT, -ENOTDIR, -EPERM, -ELOOP, -EACCES};

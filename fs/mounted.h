@@ -48,7 +48,7 @@ void mounted_note_recheck(struct mounted *m, bool asked);
 bool mounted_is_rechecking(const struct mounted *m);
 
 /*
- * Takes the answer to a recheck: status as of layers_look(), the file and its storage. The
+ * Takes the answer to a recheck: status as of layers_recheck(), the file and its storage. The
  * descriptor is taken if it is one. Whether another file is the image now.
  */
 bool mounted_take_recheck(struct mounted *m, int status, int fd, unsigned storage);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Opening the layers below an image. */
+/* Opening of backing images, and of data files for the disks. */
 #include "chain.h"
 
 #include <errno.h>
@@ -33,7 +33,7 @@ static int open_data_file(void *context, size_t reference, int *fd, bool *takes_
     return *fd < 0 ? *fd : 0;
 }
 
-/* Gives an open disk the files that were granted to it. */
+/* Lets a disk open the data files that were granted to it. */
 static void give_files(struct chain_files *files, struct disk *disk, const struct layers *layers,
                        unsigned layer)
 {
@@ -49,7 +49,8 @@ static void give_files(struct chain_files *files, struct disk *disk, const struc
             disk->references[i].role == REFERENCE_BACKING && grant_is_lost(&files->grants[i]);
 }
 
-/* Opens layer number, which is below the disk. 0 or -errno, said. */
+/* Opens a layer as the backing image of the disk above it. Returns 0 or -errno, already reported.
+ */
 static int open_backing(struct image *top, struct disk *disk, struct disk *backing,
                         const struct layers *layers, unsigned number,
                         const struct open_options *options)
@@ -81,8 +82,8 @@ void chain_open(struct chain *chain, struct disk *top, const struct layers *laye
 
         if (!chain->files[chain->count - 1].grants) {
             disk->backing_error = image_fail(disk->img, EACCES,
-                                             "%s: the image names other files than when they were "
-                                             "granted: mount it again",
+                                             "%s: the references have changed since they were "
+                                             "granted: mount the image again",
                                              disk->driver->name);
             return;
         }

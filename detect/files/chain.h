@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The images below an image, opened for reading: what the extent stream goes down through. */
+/* A chain of disks: an image with its backing images, opened for reading. */
 #ifndef DETECT_FILES_CHAIN_H
 #define DETECT_FILES_CHAIN_H
 
@@ -8,7 +8,7 @@
 #include "formats/reference.h"
 #include "layers.h"
 
-/* How a disk comes to its parts. */
+/* Through which a disk opens its data files. */
 struct chain_files {
     const struct layers *layers;
     unsigned layer;
@@ -17,15 +17,15 @@ struct chain_files {
 };
 
 struct chain {
-    unsigned count;
-    struct disk disks[LAYERS_MAX]; /* those below: of layers 1 and on */
-    struct chain_files files[LAYERS_MAX];
+    unsigned count;                       /* of disks */
+    struct disk disks[LAYERS_MAX];        /* the backing images of top, nearest first */
+    struct chain_files files[LAYERS_MAX]; /* of top, and of each disk */
 };
 
 /*
- * Opens what is below top, which is open as the layer of that number, and gives it the parts that
- * were granted. What cannot be opened is what top says where it would be needed. Its sessions are
- * parts of top's. chain is filled in; alone: nothing is put below.
+ * Opens the backing images of top, which is open as that layer, unless it is to be read alone; and
+ * gives each disk the data files that were granted. An image that cannot be opened is an error only
+ * of reads that need it. The sessions belong to the session of top.
  */
 void chain_open(struct chain *chain, struct disk *top, const struct layers *layers, unsigned layer,
                 const struct open_options *options);

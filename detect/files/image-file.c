@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Opening the image. */
+/* Opening of image files. */
 #include "image-file.h"
 
 #include <errno.h>
@@ -25,18 +25,18 @@ static int check_type(mode_t mode, bool block_devices)
     return S_ISBLK(mode) ? -ENOTBLK : -ENODEV;
 }
 
-/* Opens what place is by its descriptor, so that no name can lead to another file meanwhile. */
-static int open_place(int place, bool block_devices, struct stat *st)
+/* Opens the file by its descriptor, not by its name, so that it is the file that was checked. */
+static int open_checked(int o_path_fd, bool block_devices, struct stat *st)
 {
     char link[64];
     int error, fd;
 
-    if (fstat(place, st) < 0)
+    if (fstat(o_path_fd, st) < 0)
         return -errno;
     error = check_type(st->st_mode, block_devices);
     if (error)
         return error;
-    snprintf(link, sizeof link, "/proc/self/fd/%d", place);
+    snprintf(link, sizeof link, "/proc/self/fd/%d", o_path_fd);
     fd = open(link, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0)
         return -errno;
@@ -48,19 +48,19 @@ static int open_place(int place, bool block_devices, struct stat *st)
     return fd;
 }
 
-int image_file_reopen(int place, bool block_devices, struct stat *st)
+int image_file_reopen(int o_path_fd, bool block_devices, struct stat *st)
 {
-    int fd = open_place(place, block_devices, st);
+    int fd = open_checked(o_path_fd, block_devices, st);
 
-    close(place);
+    close(o_path_fd);
     return fd;
 }
 
 int image_file_open(const char *path, bool block_devices, struct stat *st)
 {
-    int place = open(path, O_PATH | O_CLOEXEC);
+    int fd = open(path, O_PATH | O_CLOEXEC);
 
-    return place < 0 ? -errno : image_file_reopen(place, block_devices, st);
+    return fd < 0 ? -errno : image_file_reopen(fd, block_devices, st);
 }
 
 int image_file_stat(int fd, struct stat *st)
@@ -104,6 +104,11 @@ int image_file_known_stat(int fd, struct stat *st)
     return st->st_size < 0 ? -errno : 0;
 }
 
+bool image_file_is_same(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
 static bool is_same_time(struct timespec a, struct timespec b)
 {
     return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
@@ -144,7 +149,7 @@ const char *image_file_error(int error)
     case -EISDIR:
         return "it is a directory";
     case -ENOTBLK:
-        return "it is a block device (-o blockdev allows that)";
+        return "it is a block device (-o blockdev allows it)";
     case -ENODEV:
         return "it is not a regular file";
     default:
@@ -162,8 +167,7 @@ static bool is_locked(int fd, off_t byte)
 
 const char *image_file_use(int fd)
 {
-    /* Byte 100 and on: permissions in use. The first is to read what is consistent, the second to
-     * write. */
+    /* qemu's RAW_LOCK_PERM_BASE, and BLK_PERM_CONSISTENT_READ, BLK_PERM_WRITE from there on. */
     enum { CONSISTENT_READ = 100, WRITE };
 
     if (is_locked(fd, WRITE))

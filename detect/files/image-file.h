@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Files that are opened: the image that the user named, and those that it names and were granted.
- */
+/* Opening of image files, read-only, and what is known of open ones. */
 #ifndef DETECT_FILES_IMAGE_FILE_H
 #define DETECT_FILES_IMAGE_FILE_H
 
@@ -8,48 +7,49 @@
 #include <sys/stat.h>
 
 /*
- * Opens the image at path read-only, once it is known that it may be opened at all: opening a FIFO
- * would wait, opening a device may do something. Fills *st. Returns a descriptor, or -errno:
- * EISDIR, ENOTBLK (a block device, and these are not allowed), ENODEV (neither file nor block
- * device), open's.
+ * Opens the file at path read-only and sets *st. The type is checked first: open() waits for a
+ * FIFO, and may have side effects on a device. block_devices: these are allowed. Returns a
+ * descriptor or -errno: EISDIR, ENOTBLK (a block device, which is not allowed), ENODEV (neither a
+ * regular file nor a block device), or open's.
  */
 int image_file_open(const char *path, bool block_devices, struct stat *st);
 
-/*
- * The same for a file that place, opened with O_PATH, already is. It is closed in any case.
- */
-int image_file_reopen(int place, bool block_devices, struct stat *st);
+/* The same for a descriptor that was opened with O_PATH. Closes it in any case. */
+int image_file_reopen(int o_path_fd, bool block_devices, struct stat *st);
 
-/* The path that is none: of a descriptor alone. It is this string, not another one, that sandboxes
- * let through. */
+/* The empty path of statx(2) for a descriptor. Sandboxes allow only this address, not the string.
+ */
 extern const char image_file_no_path[];
 
-/* fstat(2), with the true size of a block device. Returns 0 or -errno. */
+/* fstat(2), with the size of a block device in st_size. Returns 0 or -errno. May wait for the file
+ * system. */
 int image_file_stat(int fd, struct stat *st);
 
-/* The same, as far as is known without asking another machine or program, which may take long. */
+/* The same from what the kernel has cached: never waits for another machine or process. */
 int image_file_known_stat(int fd, struct stat *st);
 
-/* Whether the file is no longer as st says, as far as image_file_known_stat() knows; *st is then
- * what it is now. */
+/* Whether size or times, by image_file_known_stat(), differ from *st. Then sets *st. */
 bool image_file_has_changed(int fd, struct stat *st);
 
-/* What the file system of a file may do; more than one. */
+/* Whether both are the same file. */
+bool image_file_is_same(const struct stat *a, const struct stat *b);
+
+/* Properties of a file system, as flags. */
 enum storage {
-    STORAGE_REMOTE = 1,   /* not know, without asking another machine or program, of a change */
-    STORAGE_ONE_USER = 2, /* answer no user but its own (FUSE) */
+    STORAGE_REMOTE = 1,   /* changes are seen only by asking another machine or process */
+    STORAGE_ONE_USER = 2, /* it answers only the user who mounted it (FUSE) */
     STORAGE_ANY = STORAGE_REMOTE | STORAGE_ONE_USER,
 };
 
-/* Asks that of the file system itself, which may take long. */
+/* Returns the flags of the file's file system. May wait for it. */
 unsigned image_file_storage(int fd);
 
-/* What such an error says, in words. */
+/* Returns the message for an error of image_file_open(). */
 const char *image_file_error(int error);
 
 /*
- * Who has the file open, as far as qemu's locks tell, none of which are taken: "write", "read" or
- * "no" (QEMU, docs/devel/... block/file-posix: a byte for each permission that is in use).
+ * Returns what qemu processes do with the file, by the locks that they hold: "write", "read" or
+ * "no" (qemu's block/file-posix.c locks a byte for each permission in use). Takes no lock.
  */
 const char *image_file_use(int fd);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The files of a chain: found, opened, held. */
+/* The files of a chain: decides on references, opens files and holds them open. */
 #include "layers.h"
 
 #include <errno.h>
@@ -14,7 +14,7 @@
 #include "formats/reference.h"
 #include "image-file.h"
 
-/* FNV-1a, on from hash; so many bytes, and that they were so many. */
+/* Continues an FNV-1a hash with the bytes and their number. */
 static uint64_t hash_bytes(uint64_t hash, const char *bytes, size_t length)
 {
     for (size_t i = 0; i < length; i++)
@@ -22,7 +22,7 @@ static uint64_t hash_bytes(uint64_t hash, const char *bytes, size_t length)
     return (hash ^ length) * UINT64_C(1099511628211);
 }
 
-/* What tells these references from others. */
+/* Returns a hash of what decisions depend on. */
 static uint64_t fingerprint_of(const struct reference *references, size_t count)
 {
     uint64_t hash = UINT64_C(14695981039346656037);
@@ -105,7 +105,7 @@ void layers_end(struct layers *layers)
     layers->count = 0;
 }
 
-/* Where an open file is, as the kernel has it; NULL: not known. */
+/* Returns the path of an open file, from the kernel; NULL: not known. */
 static char *path_of(int fd)
 {
     char link[64], path[PATH_MAX];
@@ -116,14 +116,15 @@ static char *path_of(int fd)
     return length > 0 && (size_t)length < sizeof path ? strndup(path, (size_t)length) : NULL;
 }
 
-static int refuse(struct grant *grant, const char *words)
+/* Sets the state of a reference that is not opened, and the reason. Returns 0 or -ENOMEM. */
+static int set_grant(struct grant *grant, enum grant_state state, const char *why)
 {
-    grant->state = GRANT_REFUSED;
-    grant->why = strdup(words);
+    grant->state = state;
+    grant->why = strdup(why);
     return grant->why ? 0 : -ENOMEM;
 }
 
-static enum grant_state state_of(enum policy_state state)
+static enum grant_state grant_state_of(enum policy_state state)
 {
     switch (state) {
     case POLICY_NOT_GRANTED:
@@ -137,45 +138,40 @@ static enum grant_state state_of(enum policy_state state)
     }
 }
 
-/* What was there is not any more: somebody renames on the way. */
-static int miss(struct grant *grant, int error)
+/* Sets the state of a file that was found but has been moved or removed since. */
+static int set_grant_error(struct grant *grant, int error)
 {
     struct reason why;
+    enum policy_state state = policy_error_state(&why, error);
 
-    grant->state = state_of(policy_say_error(&why, error));
-    grant->why = strdup(why.words);
-    return grant->why ? 0 : -ENOMEM;
+    return set_grant(grant, grant_state_of(state), why.words);
 }
 
-static bool is_same_file(const struct stat *a, const struct stat *b)
-{
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
-}
-
-/* Whether a file is the image, or one of those below it. */
+/* Whether a file is already a layer. */
 static bool is_layer(const struct layers *layers, const struct stat *st)
 {
     for (unsigned i = 0; i < layers->count; i++)
-        if (is_same_file(&layers->items[i].st, st))
+        if (image_file_is_same(&layers->items[i].st, st))
             return true;
     return false;
 }
 
-/* The number of a part's file: that of the first reference to the same one, found by a hash of its
- * identity: a disk in many pieces may name few files over and over. */
-static size_t number_of(struct layer *layer, size_t n, const struct stat *st)
+/* Returns the number of a data file: that of the first reference to the same file. It is found by a
+ * hash, since an image may have thousands of references to a few files. */
+static size_t file_number(struct layer *layer, size_t n, const struct stat *st)
 {
     uint64_t hash = ((uint64_t)st->st_dev ^ (uint64_t)st->st_ino) * UINT64_C(11400714819323198485);
     size_t slot = hash >> 32 & layer->numbers_mask;
 
     for (; layer->numbers[slot]; slot = (slot + 1) & layer->numbers_mask)
-        if (is_same_file(&layer->grants[layer->numbers[slot] - 1].st, st))
+        if (image_file_is_same(&layer->grants[layer->numbers[slot] - 1].st, st))
             return layer->numbers[slot] - 1;
     layer->numbers[slot] = (uint32_t)n + 1;
     return n;
 }
 
-/* Room for twice as many numbers as there are references. 0 or -ENOMEM. */
+/* Allocates the hash table, with room for twice as many numbers as there are references. Returns 0
+ * or -ENOMEM. */
 static int begin_numbers(struct layer *layer)
 {
     size_t room = 2;
@@ -187,8 +183,9 @@ static int begin_numbers(struct layer *layer)
     return layer->numbers ? 0 : -ENOMEM;
 }
 
-/* Keeps an open part, or how it is opened again. */
-static void keep_data_file(struct layers *layers, struct layer *layer, size_t n, int fd)
+/* Holds a data file open, if it is not held yet and there is room. Else it is opened when it is
+ * read. */
+static void hold_data_file(struct layers *layers, struct layer *layer, size_t n, int fd)
 {
     struct grant *grant = &layer->grants[n];
 
@@ -199,29 +196,29 @@ static void keep_data_file(struct layers *layers, struct layer *layer, size_t n,
     }
     close(fd);
     if (layer->grants[grant->number].fd < 0)
-        layers->has_parts_to_open = true;
+        layers->has_data_files_to_open = true;
 }
 
-/* Takes over a file that was found for reference n. */
+/* Takes over a data file that was found for reference n. */
 static int take_data_file(struct layers *layers, struct layer *layer, size_t n,
                           struct policy_file_found *found)
 {
     struct grant *grant = &layer->grants[n];
 
     grant->st = found->st;
-    grant->number = number_of(layer, n, &found->st);
+    grant->number = file_number(layer, n, &found->st);
     grant->base = found->base;
     grant->name = found->name;
     found->name = NULL;
     grant->resolved = path_of(found->fd);
     grant->state = GRANT_OPENED;
-    if (found->st.st_dev != layer->st.st_dev) /* of thousands of parts most are beside the image */
+    if (found->st.st_dev != layer->st.st_dev) /* of thousands, most are on the image's device */
         layers->storage |= image_file_storage(found->fd);
-    keep_data_file(layers, layer, n, found->fd);
+    hold_data_file(layers, layer, n, found->fd);
     return 0;
 }
 
-/* The format that the image below has: never found out by looking at it. NULL, why says why. */
+/* Returns the format of a backing image, which is never detected. NULL: *why is the reason. */
 static const struct format_driver *format_of(const struct policy *policy,
                                              const struct reference *reference, const char **why)
 {
@@ -229,14 +226,14 @@ static const struct format_driver *format_of(const struct policy *policy,
         reference->format ? format_by_name(reference->format) : policy->backing_format;
 
     if (!format && reference->format)
-        *why = "the format that the image tells for it is not known";
+        *why = "the image names a format that is not known";
     else if (!format)
-        *why = "the image does not tell its format (-o backing-format=FMT says it)";
+        *why = "the image does not name its format (-o backing-format=FMT sets it)";
     return format;
 }
 
-/* Fills in the layer that the file is. What it names is looked for in the directory in which its
- * name is, which a link may have led out of, as in qemu. 0 or -errno. */
+/* Fills in the layer of a backing image. As in qemu, its relative references are resolved in the
+ * directory of its name, also if the name is a link to another directory. Returns 0 or -errno. */
 static int begin_layer(const struct policy *policy, struct layer *layer,
                        const struct policy_file_found *found)
 {
@@ -249,7 +246,7 @@ static int begin_layer(const struct policy *policy, struct layer *layer,
     return layer->path && layer->directory ? 0 : -ENOMEM;
 }
 
-/* Makes a file that was found the next layer. 0 or -errno. */
+/* Makes a file that was found the next layer. Returns 0 or -errno. */
 static int take_layer(struct layers *layers, struct layer *layer, size_t n,
                       const struct reference *reference, struct policy_file_found *found)
 {
@@ -261,15 +258,15 @@ static int take_layer(struct layers *layers, struct layer *layer, size_t n,
     int error;
 
     if (!why && layers->count >= depth)
-        why = "it is one image more below each other than allowed (-o depth=N)";
+        why = "the chain has more images than allowed (-o depth=N)";
     if (why) {
         close(found->fd);
-        return refuse(grant, why);
+        return set_grant(grant, GRANT_REFUSED, why);
     }
     error = begin_layer(&layers->policy, next, found);
     if (error) {
         layer_end(next);
-        return error == -ENOMEM ? error : miss(grant, error);
+        return error == -ENOMEM ? error : set_grant_error(grant, error);
     }
     layers->count++;
     note_storage(layers, next);
@@ -279,9 +276,10 @@ static int take_layer(struct layers *layers, struct layer *layer, size_t n,
     return 0;
 }
 
-/* Asks the policy for reference n. 0 or -ENOMEM. */
-static int ask_policy(struct layers *layers, struct layer *layer, size_t n,
-                      const struct reference *reference)
+/* Decides on reference n by the policy, and takes over the file that is found. Returns 0 or
+ * -ENOMEM. */
+static int apply_policy(struct layers *layers, struct layer *layer, size_t n,
+                        const struct reference *reference)
 {
     const struct policy_referrer from = {(unsigned)(layer - layers->items), layer->directory,
                                          layer->directory_fd, layers->items[0].st.st_uid};
@@ -290,12 +288,10 @@ static int ask_policy(struct layers *layers, struct layer *layer, size_t n,
     int error = policy_find(&layers->policy, &from, n, reference, &found);
 
     if (!error && found.state != POLICY_GRANTED) {
-        grant->state = state_of(found.state);
-        grant->why = strdup(found.why.words);
-        error = grant->why ? 0 : -ENOMEM;
+        error = set_grant(grant, grant_state_of(found.state), found.why.words);
     } else if (!error && is_layer(layers, &found.st)) {
         close(found.fd);
-        error = refuse(grant, "it is the image itself, or one above it");
+        error = set_grant(grant, GRANT_REFUSED, "it is the image itself, or an image above it");
     } else if (!error && reference->role == REFERENCE_DATA) {
         error = take_data_file(layers, layer, n, &found);
     } else if (!error) {
@@ -305,14 +301,7 @@ static int ask_policy(struct layers *layers, struct layer *layer, size_t n,
     return error;
 }
 
-static int leave_unused(struct grant *grant, const char *words)
-{
-    grant->state = GRANT_UNUSED;
-    grant->why = strdup(words);
-    return grant->why ? 0 : -ENOMEM;
-}
-
-/* Whether a path is relative, for those that lead to one image in several ways. */
+/* Whether the path of a reference is relative. */
 static bool is_relative(const struct reference *r)
 {
     if (r->is_windows && r->length > 1 && r->path[1] == ':')
@@ -320,7 +309,7 @@ static bool is_relative(const struct reference *r)
     return r->length > 0 && r->path[0] != '/' && r->path[0] != '\\';
 }
 
-/* In which order paths that lead to one image are tried. */
+/* The order in which several paths to one backing image are tried. */
 enum rank { RANK_NAMED, RANK_RELATIVE, RANK_OTHERS, RANKS };
 
 static enum rank rank_of(const struct layers *layers, const struct layer *layer, size_t n,
@@ -331,7 +320,7 @@ static enum rank rank_of(const struct layers *layers, const struct layer *layer,
     return is_relative(r) ? RANK_RELATIVE : RANK_OTHERS;
 }
 
-/* Goes through the paths of that rank to the image below, until one leads there: *done. */
+/* Tries the paths of that rank to the backing image, until one is opened: then *done is set. */
 static int try_backing(struct layers *layers, struct layer *layer,
                        const struct reference_list *references, enum rank rank, bool *done)
 {
@@ -343,9 +332,10 @@ static int try_backing(struct layers *layers, struct layer *layer,
         if (r->role != REFERENCE_BACKING || rank_of(layers, layer, n, r) != rank)
             continue;
         if (*done)
-            error = leave_unused(&layer->grants[n], "another path to the same image was taken");
+            error = set_grant(&layer->grants[n], GRANT_UNUSED,
+                              "another path to the same image was used");
         else
-            error = ask_policy(layers, layer, n, r);
+            error = apply_policy(layers, layer, n, r);
         *done |= layer->grants[n].state == GRANT_OPENED;
     }
     return error;
@@ -369,9 +359,9 @@ int layers_grant(struct layers *layers, unsigned number, const struct reference_
     error = begin_numbers(layer);
     for (size_t n = 0; n < references->count && !error; n++) {
         if (references->items[n].role == REFERENCE_DATA)
-            error = ask_policy(layers, layer, n, &references->items[n]);
+            error = apply_policy(layers, layer, n, &references->items[n]);
         else if (references->items[n].role == REFERENCE_OTHER)
-            error = leave_unused(&layer->grants[n], "no byte of the disk comes from it");
+            error = set_grant(&layer->grants[n], GRANT_UNUSED, "it holds no guest data");
     }
     for (enum rank rank = RANK_NAMED; rank < RANKS && !error; rank++)
         error = try_backing(layers, layer, references, rank, &done);
@@ -404,9 +394,8 @@ int layers_open_data_file(const struct layers *layers, unsigned number, size_t r
     if (!grant || grant->state != GRANT_OPENED || !grant->name)
         return -EACCES;
     fd = policy_reopen(&layers->policy, grant->base, grant->name, &st);
-    /* The number of a file that is gone may be another's by now, but not so its owner, on which was
-     * decided. */
-    if (fd >= 0 && (!is_same_file(&st, &grant->st) || st.st_uid != grant->st.st_uid)) {
+    /* Inode numbers are reused, so compare the owner too: the decision depends on it. */
+    if (fd >= 0 && (!image_file_is_same(&st, &grant->st) || st.st_uid != grant->st.st_uid)) {
         close(fd);
         return -ESTALE;
     }
@@ -434,7 +423,7 @@ bool layers_advise(const struct layers *layers, unsigned number,
     const struct layer *layer = &layers->items[number];
     size_t first = SIZE_MAX, lacking = 0;
     bool has_backing = false;
-    char path[256];
+    char path[256], count[32] = "";
 
     for (size_t n = 0; n < layer->grants_count && n < references->count; n++)
         has_backing |= layer->grants[n].state == GRANT_OPENED &&
@@ -449,8 +438,9 @@ bool layers_advise(const struct layers *layers, unsigned number,
     if (!lacking)
         return false;
     escape_text(path, sizeof path, references->items[first].path, references->items[first].length);
+    if (lacking > 1)
+        snprintf(count, sizeof count, " (one of %zu)", lacking);
     snprintf(out, size, "the %s \"%s\"%s is not opened (%s): %s", references->items[first].kind,
-             path, lacking > 1 ? ", one of several," : "",
-             grant_state_name(layer->grants[first].state), layer->grants[first].why);
+             path, count, grant_state_name(layer->grants[first].state), layer->grants[first].why);
     return true;
 }

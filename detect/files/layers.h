@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The files that an image consists of: itself, the images below it, and the parts of each, as far
- * as the policy grants them. Found and opened once, by the process that may open files; names are
- * not resolved again. Parses nothing: what an image names it is told.
+ * The files that a disk consists of, as far as the policy grants them: the image, its backing
+ * images, and the data files of each. The process that may open files finds and opens them once;
+ * names are not resolved again. Nothing is parsed here: callers pass the references of each image.
  */
 #ifndef DETECT_FILES_LAYERS_H
 #define DETECT_FILES_LAYERS_H
@@ -13,40 +13,42 @@
 #include "policy.h"
 
 enum {
-    LAYERS_DATA_FILES_HELD = 32, /* files of parts that stay open; others are opened when needed */
-    LAYERS_ASKED_MAX = LAYERS_MAX + LAYERS_DATA_FILES_HELD, /* file systems that there may be */
-    REFERENCES_BYTES_MAX = 16 << 20, /* of their paths: headers that name them are shorter */
+    LAYERS_DATA_FILES_HELD =
+        32, /* data files that stay open; others are opened when they are read */
+    LAYERS_DEVICES_MAX =
+        LAYERS_MAX + LAYERS_DATA_FILES_HELD, /* file systems of the files that are open */
+    REFERENCES_BYTES_MAX = 16 << 20, /* of all paths of an image: longer than any headers we read */
 };
 
-/* References, with all that they point to. */
+/* References, with copies of what they point to. */
 struct reference_list {
     struct reference *items;
-    size_t count, room, bytes;
+    size_t count, room, bytes; /* bytes: of all paths */
 };
 
-/* Adds a copy. 0, -ENOMEM or -EFBIG. */
+/* Adds a copy. Returns 0, -ENOMEM or -EFBIG. */
 int reference_list_add(struct reference_list *list, const struct reference *reference);
 void reference_list_end(struct reference_list *list);
 
 enum grant_state {
-    GRANT_NONE,       /* no option covers it */
+    GRANT_NONE,       /* no option grants it */
     GRANT_REFUSED,    /* a rule forbids it */
-    GRANT_MISSING,    /* it is covered, but there is none */
-    GRANT_UNREADABLE, /* it is covered, but cannot be opened */
-    GRANT_UNUSED,     /* no guest byte comes from it, or another path to the same image was taken */
+    GRANT_MISSING,    /* granted, but it does not exist */
+    GRANT_UNREADABLE, /* granted, but it cannot be opened */
+    GRANT_UNUSED,     /* it holds no guest data, or another path to the same image was used */
     GRANT_OPENED,
 };
 
-/* What became of a reference. */
+/* The decision on a reference. */
 struct grant {
     enum grant_state state;
-    char *why;      /* in words; NULL: nothing to say */
-    char *resolved; /* GRANT_OPENED: where the file is; NULL: not known */
-    int fd;         /* GRANT_OPENED, of a part: held open; -1: opened when needed */
-    int base;       /* below which it then is; -1: name is a path */
-    char *name;
-    struct stat st; /* as it was found; of those that are held, as they are */
-    size_t number;  /* of the file: that of the first reference to it */
+    char *why;      /* the reason for a state that is not GRANT_OPENED, else NULL */
+    char *resolved; /* GRANT_OPENED: the path of the file; NULL: not known */
+    int fd;         /* GRANT_OPENED, a data file: held open; -1: opened when it is read */
+    int base;       /* directory below which name was resolved; -1: name is a path */
+    char *name;     /* GRANT_OPENED, a data file */
+    struct stat st; /* when it was found; for held files, when it was last checked */
+    size_t number;  /* of a data file: that of the first reference to the same file */
 };
 
 /* An image of the chain. */
@@ -56,86 +58,89 @@ struct layer {
     struct stat st;
     unsigned storage;                   /* enum storage, of this file */
     char *path;                         /* absolute, without links */
-    char *directory;                    /* in which names are looked for */
-    const struct format_driver *format; /* as the one above tells it; NULL: it is detected */
-    struct grant *grants;               /* by number of its references */
+    char *directory;                    /* relative references are resolved in it */
+    const struct format_driver *format; /* from the image above; NULL: to be detected */
+    struct grant *grants;               /* one for each reference */
     size_t grants_count;
-    uint32_t *numbers; /* a hash table of its parts' files: 1 + number; 0: free */
+    uint32_t *numbers; /* hash table of its data files: 1 + number; 0: free */
     size_t numbers_mask;
-    uint64_t fingerprint; /* of the references on which was decided */
+    uint64_t fingerprint; /* of the references that the grants are for */
 };
 
 struct layers {
     struct policy policy;
     unsigned count;
-    unsigned storage;       /* enum storage, of all files, parts as well */
-    bool has_parts_to_open; /* some are opened when needed */
+    unsigned storage;            /* enum storage, of all files together */
+    bool has_data_files_to_open; /* there are data files that are not held */
     struct layer items[LAYERS_MAX];
     size_t held_count;
-    struct grant *held[LAYERS_DATA_FILES_HELD]; /* parts that are open */
+    struct grant *held[LAYERS_DATA_FILES_HELD]; /* data files that are held open */
 
-    /* How a part that is not held is opened; NULL: here. A descriptor or -errno. */
+    /* Opens a data file that is not held. Returns a descriptor or -errno. NULL:
+     * layers_open_data_file(). */
     int (*fetch)(const struct layers *layers, unsigned layer, size_t reference);
     int fetch_context;
 };
 
 /*
- * Begins with the image at path as layer 0, which may be a block device or not; the policy is in
- * layers->policy. 0 or -errno, as image_file_open(). layers_end() ends it in any case.
+ * Begins with the image at path as layer 0; block_devices: it may be a block device. layers->policy
+ * is already set. Returns 0 or -errno, as image_file_open(). Call layers_end() in any case.
  */
 int layers_begin(struct layers *layers, const char *path, bool block_devices);
 void layers_end(struct layers *layers);
 
 /*
- * Decides on the references of a layer, and opens what is granted; an image below becomes the next
- * layer. To be called for each layer once, from 0 to count - 1, which grows meanwhile. 0 or
+ * Decides on the references of a layer and opens the granted files; a backing image becomes the
+ * next layer. Call it once for each layer from 0 to count - 1; count grows meanwhile. Returns 0 or
  * -ENOMEM.
  */
 int layers_grant(struct layers *layers, unsigned layer, const struct reference_list *references);
 
-/* The grants of the layer, which has these references now, by their numbers; NULL: it was decided
- * on others than these, or on none. */
+/* Returns the grants of a layer, one for each of these references. NULL: the layer's decisions are
+ * for other references, or there are none. */
 const struct grant *layers_grants(const struct layers *layers, unsigned layer,
                                   const struct reference *references, size_t count);
 
-/* Whether a decision was made on such a reference. */
+/* Whether there is a decision on that reference. */
 bool layers_has_reference(const struct layers *layers, unsigned layer, size_t reference);
 
-/* Opens a part that is not held: it must still be the file that was found. A descriptor or -errno
- * (ESTALE: it is another). */
+/* Opens a data file that is not held. Returns a descriptor or -errno (ESTALE: another file has its
+ * name now). */
 int layers_open_data_file(const struct layers *layers, unsigned layer, size_t reference);
 
 /*
- * Opens what has the image's name now, if that is another file: a regular one of the same owner, by
- * no link. Asks no file system but the image's. A descriptor and its *st, or -errno: EALREADY: the
- * image has it; ENOENT: nothing has; EPERM, ELOOP, EACCES: what must not be opened.
+ * Opens the file that has the image's path now, if that is another file than the image: it must be
+ * a regular file with the same owner, and its path must contain no link. May wait for the image's
+ * file system. Returns a descriptor and sets *st, or -errno: EALREADY: it is the image; ENOENT:
+ * there is no file; EPERM, ELOOP, EACCES: it must not be opened.
  */
-int layers_look(const struct layers *layers, struct stat *st);
+int layers_recheck(const struct layers *layers, struct stat *st);
 
-/* How many file systems there are to be asked what has changed, each by itself, as it may take
- * long. */
-unsigned layers_asked(const struct layers *layers);
+/* Returns the number of file systems on which files may change without notice; 0 if all are
+ * local. */
+unsigned layers_devices(const struct layers *layers);
 
-/* Asks number n of them (< layers_asked()) anew what it knows of all files that are open. */
-void layers_ask(const struct layers *layers, unsigned n);
+/* Makes file system n (< layers_devices()) fetch the current attributes of its open files, for
+ * image_file_known_stat(). May wait long: use a process for each. */
+void layers_refresh(const struct layers *layers, unsigned n);
 
-/* Takes fd, which becomes the layers', for the image; asks its file system nothing, of which
- * storage is known. 0; -EALREADY: that is the image; -EPROTO: it is no file. */
+/* Makes fd, which it takes over, the image. storage: of its file system, which is not asked here.
+ * Returns 0, -EALREADY (it is the image) or -EPROTO (not a regular file). */
 int layers_replace(struct layers *layers, int fd, unsigned storage);
 
-/* The descriptors of all files that are open, at most LAYERS_MAX + LAYERS_DATA_FILES_HELD. Returns
- * how many. */
+/* Writes the descriptors of all open files to fds, at most LAYERS_MAX + LAYERS_DATA_FILES_HELD.
+ * Returns the number. */
 unsigned layers_descriptors(const struct layers *layers, int *fds);
 
-/* Whether an option covers it, and it is not there or cannot be opened. */
+/* Whether an option grants the file, but it does not exist or cannot be opened. */
 bool grant_is_lost(const struct grant *grant);
 
-/* What "refused" and so on are called. */
+/* Returns the state's name as references/N/state shows it. */
 const char *grant_state_name(enum grant_state state);
 
 /*
- * Says in one line what the image needs that is not granted, and which option would grant it.
- * false: it needs nothing more.
+ * Writes one line about a file that the image needs and that is not open, with the option that
+ * would grant it. Returns false if there is none.
  */
 bool layers_advise(const struct layers *layers, unsigned layer,
                    const struct reference_list *references, char *out, size_t size);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The options that grant files. */
+/* The options of the policy. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,7 +10,7 @@
 #include "formats/extents.h"
 #include "policy.h"
 
-/* The rest of option if it begins with key, else NULL. */
+/* Returns the rest of option if it begins with key, else NULL. */
 static const char *value_of(const char *option, const char *key)
 {
     size_t length = strlen(key);
@@ -17,13 +18,22 @@ static const char *value_of(const char *option, const char *key)
     return strncmp(option, key, length) == 0 ? option + length : NULL;
 }
 
-static int refuse(struct reason *why, const char *option, const char *words)
+static int refuse(struct reason *why, const char *option, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static int refuse(struct reason *why, const char *option, const char *format, ...)
 {
-    snprintf(why->words, sizeof why->words, "%s %s", option, words);
+    size_t length = (size_t)snprintf(why->words, sizeof why->words, "%s ", option);
+    va_list arguments;
+
+    va_start(arguments, format);
+    if (length < sizeof why->words)
+        vsnprintf(why->words + length, sizeof why->words - length, format, arguments);
+    va_end(arguments);
     return -EINVAL;
 }
 
-/* A path as an absolute one; NULL: out of memory. */
+/* Returns the path as an absolute one; NULL: out of memory. */
 static char *make_absolute(const char *path)
 {
     char *directory = path[0] == '/' ? NULL : getcwd(NULL, 0), *absolute = NULL;
@@ -44,7 +54,7 @@ static int take_under(struct policy *p, const char *option, const char *director
     if (!*directory)
         return refuse(why, option, "names no directory");
     if (p->under_count == POLICY_UNDER_MAX)
-        return refuse(why, option, "is one directory too many");
+        return refuse(why, option, "is one directory more than the limit of %d", POLICY_UNDER_MAX);
     *d = (struct policy_directory){
         .given = make_absolute(directory),
         .path = realpath(directory, NULL),
@@ -58,7 +68,7 @@ static int take_under(struct policy *p, const char *option, const char *director
     return 1;
 }
 
-/* A number up to most, of which *end is what follows. */
+/* Parses a decimal number of at most `most`, without sign or space. *end: behind it. */
 static bool take_number(const char *text, unsigned long most, unsigned long *value, char **end)
 {
     *value = strtoul(text, end, 10);
@@ -80,10 +90,10 @@ static int take_file(struct policy *p, const char *option, const char *value, st
     if (!good || *end != ':' || !end[1])
         return refuse(why, option, "is not ref=N:PATH or ref=LAYER/N:PATH");
     if (p->files_count == POLICY_FILES_MAX)
-        return refuse(why, option, "is one file too many");
+        return refuse(why, option, "is one file more than the limit of %d", POLICY_FILES_MAX);
     *file = (struct policy_file){(unsigned)layer, reference, make_absolute(end + 1)};
     p->files_count++;
-    return file->path ? 1 : refuse(why, option, "takes more memory than there is");
+    return file->path ? 1 : refuse(why, option, "could not be stored: out of memory");
 }
 
 static void close_directories(struct policy *p)
@@ -97,7 +107,7 @@ static void close_directories(struct policy *p)
     p->under_count = 0;
 }
 
-/* What is not to be followed is not, whatever was said before. */
+/* Cancels earlier follow= options. */
 static int take_none(struct policy *p)
 {
     p->beside = false;
@@ -122,7 +132,7 @@ static int take_follow(struct policy *p, const char *option, const char *value, 
 static int take_format(struct policy *p, const char *option, const char *value, struct reason *why)
 {
     p->backing_format = format_by_name(value);
-    return p->backing_format ? 1 : refuse(why, option, "is not a format that is known");
+    return p->backing_format ? 1 : refuse(why, option, "is not a known format");
 }
 
 static int take_depth(struct policy *p, const char *option, const char *value, struct reason *why)
@@ -131,12 +141,12 @@ static int take_depth(struct policy *p, const char *option, const char *value, s
     char *end;
 
     if (!take_number(value, LAYERS_MAX, &depth, &end) || *end || !depth)
-        return refuse(why, option, "is not a number from 1 to 64");
+        return refuse(why, option, "is not a number from 1 to %d", LAYERS_MAX);
     p->depth = (unsigned)depth;
     return 1;
 }
 
-/* Options that are on or off. */
+/* Returns the flag that an option without a value sets, or NULL. */
 static bool *flag_of(struct policy *p, const char *option)
 {
     if (strcmp(option, "follow-symlinks") == 0)
@@ -174,7 +184,7 @@ void policy_end(struct policy *policy)
     *policy = (struct policy){.depth = 0};
 }
 
-/* Writes a path as -o takes it. */
+/* Writes a path with the escapes that -o needs. */
 static void write_path(const char *path, FILE *out)
 {
     for (; *path; path++) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The policy's rules, and the resolution of names. The options: policy-options.c. */
+/* The rules of the policy, and the resolution of names. Its options: policy-options.c. */
 #include "policy.h"
 
 #include <errno.h>
@@ -17,22 +17,23 @@
 
 enum {
     RESOLVE_TRIES = 8,
-    DIRECTORY_SAID = 80, /* bytes: the rest of the sentence must fit in a struct reason */
+    DIRECTORY_BYTES = 80, /* of a directory in a message, which must fit in a struct reason */
 };
 
-/* Where a name leads: a directory, and the name below it. */
+/* A directory, and a name below it. */
 struct route {
-    int base;
+    int base; /* -1: none, name is a path */
     const char *name;
 };
 
-static enum policy_state say(struct reason *why, enum policy_state state, const char *words)
+/* Writes the reason and returns the state. */
+static enum policy_state because(struct reason *why, enum policy_state state, const char *words)
 {
     snprintf(why->words, sizeof why->words, "%s", words);
     return state;
 }
 
-/* Opens name below base, as a place; flags: O_DIRECTORY or 0. A descriptor or -errno. */
+/* Opens name below base with O_PATH; flags: O_DIRECTORY or 0. Returns a descriptor or -errno. */
 static int resolve(const struct policy *p, int base, const char *name, int flags)
 {
     const struct open_how how = {
@@ -42,7 +43,7 @@ static int resolve(const struct policy *p, int base, const char *name, int flags
     };
     long fd = -1;
 
-    /* EAGAIN: something was renamed on the way, just now. */
+    /* EAGAIN: a directory in the path was renamed meanwhile. */
     for (int i = 0; i < RESOLVE_TRIES; i++) {
         fd = syscall(SYS_openat2, base, name, &how, sizeof how);
         if (fd >= 0 || errno != EAGAIN)
@@ -51,19 +52,19 @@ static int resolve(const struct policy *p, int base, const char *name, int flags
     return fd < 0 ? -errno : (int)fd;
 }
 
-/* The place where a file is, which is not opened yet. A descriptor or -errno. */
-static int find_place(const struct policy *policy, int base, const char *name)
+/* Finds a file, and opens it with O_PATH. Returns a descriptor or -errno. */
+static int find_file(const struct policy *policy, int base, const char *name)
 {
-    int place = base < 0 ? open(name, O_PATH | O_CLOEXEC) : resolve(policy, base, name, 0);
+    int fd = base < 0 ? open(name, O_PATH | O_CLOEXEC) : resolve(policy, base, name, 0);
 
-    return place < 0 && base < 0 ? -errno : place;
+    return fd < 0 && base < 0 ? -errno : fd;
 }
 
 int policy_reopen(const struct policy *policy, int base, const char *name, struct stat *st)
 {
-    int place = find_place(policy, base, name);
+    int fd = find_file(policy, base, name);
 
-    return place < 0 ? place : image_file_reopen(place, policy->blockdev, st);
+    return fd < 0 ? fd : image_file_reopen(fd, policy->blockdev, st);
 }
 
 int policy_open_directory(const struct policy *policy, int base, const char *name)
@@ -85,30 +86,34 @@ int policy_open_directory(const struct policy *policy, int base, const char *nam
     return fd;
 }
 
-/* The name as a path of this system; what is not one is refused. The name's first use of a colon
- * decides as it does in qemu: before any slash it ends a protocol. */
-static enum policy_state take_name(const struct reference *r, char *name, struct reason *why)
+/* Sets name to the reference's path as a path of this system, or refuses it. As in qemu, a colon
+ * before the first slash ends a protocol. */
+static enum policy_state local_name(const struct reference *r, char *name, struct reason *why)
 {
     if (r->length == 0)
-        return say(why, POLICY_REFUSED, "the image does not tell a path");
-    if (r->length > POLICY_NAME_BYTES_MAX)
-        return say(why, POLICY_REFUSED, "the path is longer than 1023 bytes");
+        return because(why, POLICY_REFUSED, "the image gives no path");
+    if (r->length > POLICY_NAME_BYTES_MAX) {
+        snprintf(why->words, sizeof why->words, "the path is longer than %d bytes",
+                 POLICY_NAME_BYTES_MAX);
+        return POLICY_REFUSED;
+    }
     if (memchr(r->path, '\0', r->length))
-        return say(why, POLICY_REFUSED, "the path has a NUL in it");
+        return because(why, POLICY_REFUSED, "the path contains a NUL byte");
     memcpy(name, r->path, r->length);
     name[r->length] = '\0';
     if (r->is_windows)
         for (char *c = name; *c; c++)
             *c = *c == '\\' ? '/' : *c;
     if (r->is_windows && ((name[0] && name[1] == ':') || name[0] == '/'))
-        return say(why, POLICY_REFUSED, "the path is an absolute one of Windows");
+        return because(why, POLICY_REFUSED, "the path is an absolute Windows path");
     if (strcspn(name, ":") < strcspn(name, "/"))
-        return say(why, POLICY_REFUSED,
-                   "the path begins with a protocol (json:, nbd:...), which is never followed");
+        return because(why, POLICY_REFUSED,
+                       "the path begins with a protocol (json:, nbd:...), which is never followed");
     return POLICY_GRANTED;
 }
 
-/* What of path is below directory: both absolute, compared part by part. NULL: nothing. */
+/* Returns the rest of path below directory, NULL if it is not below. Both are absolute, and
+ * compared component by component. */
 static const char *below(const char *path, const char *directory)
 {
     size_t length = strlen(directory);
@@ -124,8 +129,9 @@ static const char *below(const char *path, const char *directory)
 }
 
 /*
- * The directory of policy->under that the path is below, by its names alone; what they lead to the
- * kernel says, which does not let it out of there. Returns whether there is one.
+ * Finds the granted directory that the path is below, by comparing strings: it only chooses the
+ * directory, and the kernel ensures that the name does not lead out of it. Returns whether there is
+ * one.
  */
 static bool route_under(const struct policy *p, const char *path, struct route *route)
 {
@@ -144,8 +150,9 @@ static bool route_under(const struct policy *p, const char *path, struct route *
 }
 
 /*
- * A name as an absolute one; to be freed. The directory has no links in it, so that the parts with
- * which a name leads up at once can be taken off both; then *leads_up. NULL: out of memory.
+ * Returns a name as an absolute path; the caller frees it. Leading "../" components are removed
+ * together with the last components of the directory, which contains no links; then *leads_up is
+ * set. NULL: out of memory.
  */
 static char *make_path(const struct policy_referrer *from, const char *name, bool *leads_up)
 {
@@ -172,26 +179,26 @@ static char *make_path(const struct policy_referrer *from, const char *name, boo
     return asprintf(&path, "%.*s/%s", (int)length, directory, name) < 0 ? NULL : path;
 }
 
-/* The directory of path as it can be said and typed: "DIR" where it is long, or is of bytes that
- * would have to be escaped. out has DIRECTORY_SAID. */
-static const char *say_directory(const char *path, char *out)
+/* Returns the directory of path for a message that suggests it as an option: in out, which has
+ * DIRECTORY_BYTES, or "DIR" if it is too long or would have to be escaped. */
+static const char *shown_directory(const char *path, char *out)
 {
     const char *slash = strrchr(path, '/');
     size_t length = slash > path ? (size_t)(slash - path) : 1;
 
-    if (length >= DIRECTORY_SAID || escape_text(out, DIRECTORY_SAID, path, length) != length)
+    if (length >= DIRECTORY_BYTES || escape_text(out, DIRECTORY_BYTES, path, length) != length)
         return "DIR";
     return out;
 }
 
-/* Finds the option that covers name; path has the absolute name then. Beside its referrer is
- * nothing whose name leads up: that is left to the other options, if they cover it. */
+/* Finds the option that grants name; path is name as an absolute path. follow=beside does not grant
+ * a name that leads up, but another option may. */
 static enum policy_state find_route(const struct policy *p, const struct policy_referrer *from,
                                     size_t n, const char *name, const char *path, bool leads_up,
                                     struct route *route, struct reason *why)
 {
     bool is_absolute = name[0] == '/';
-    char number[32], directory[DIRECTORY_SAID];
+    char number[32], directory[DIRECTORY_BYTES];
 
     if ((leads_up || is_absolute || !p->beside) && route_under(p, path, route))
         return POLICY_GRANTED;
@@ -202,76 +209,77 @@ static enum policy_state find_route(const struct policy *p, const struct policy_
     snprintf(number, sizeof number, from->layer ? "%u/%zu" : "%.0u%zu", from->layer, n);
     if (is_absolute || leads_up)
         snprintf(why->words, sizeof why->words, "-o follow=under:%s or -o ref=%s:PATH grants it",
-                 is_absolute ? say_directory(path, directory) : "DIR", number);
+                 is_absolute ? shown_directory(path, directory) : "DIR", number);
     else
         snprintf(why->words, sizeof why->words, "-o follow=beside or -o ref=%s:PATH grants it",
                  number);
     return POLICY_NOT_GRANTED;
 }
 
-/* What keeps the file that is at place from being taken, in words; NULL: nothing. */
-static const char *find_fault(const struct policy *p, const struct policy_referrer *from, int place)
+/* Checks the owner of a file. Returns the reason why it is refused; NULL: it is not. */
+static const char *check_owner(const struct policy *p, const struct policy_referrer *from, int fd)
 {
     struct stat st;
 
     if (p->any_owner)
         return NULL;
-    if (fstat(place, &st) < 0)
+    if (fstat(fd, &st) < 0)
         return strerror(errno);
     if (st.st_uid == from->owner || st.st_uid == 0 || st.st_uid == p->caller)
         return NULL;
-    return "it belongs to another user than the image (-o any-owner takes it all the same)";
+    return "its owner is not the owner of the image, the user or root (-o any-owner allows it)";
 }
 
-enum policy_state policy_say_error(struct reason *why, int error)
+enum policy_state policy_error_state(struct reason *why, int error)
 {
     switch (error) {
     case -EXDEV:
-        return say(why, POLICY_REFUSED, "the path leads out of the directory that was granted");
+        return because(why, POLICY_REFUSED, "the path leads out of the granted directory");
     case -ELOOP:
-        return say(why, POLICY_REFUSED,
-                   "there is a symbolic link in the path (-o follow-symlinks allows those that "
-                   "stay in the directory)");
+        return because(
+            why, POLICY_REFUSED,
+            "the path contains a symbolic link (-o follow-symlinks allows links that stay "
+            "in the directory)");
     case -ENOSYS:
-        return say(why, POLICY_REFUSED, "this kernel cannot resolve names safely (openat2)");
+        return because(why, POLICY_REFUSED, "this kernel does not have openat2(2)");
     case -EISDIR:
     case -ENODEV:
     case -ENOTBLK:
-        return say(why, POLICY_REFUSED, image_file_error(error));
+        return because(why, POLICY_REFUSED, image_file_error(error));
     case -ENOENT:
     case -ENOTDIR:
     case -ENAMETOOLONG:
-        return say(why, POLICY_MISSING, strerror(-error));
+        return because(why, POLICY_MISSING, strerror(-error));
     default:
-        return say(why, POLICY_UNREADABLE, strerror(-error));
+        return because(why, POLICY_UNREADABLE, strerror(-error));
     }
 }
 
-/* Opens what the route leads to. Who names a file with ref= means that one, whoever's it is. 0 or
- * -ENOMEM. */
+/* Opens the file at the end of the route. For a file that the user named by ref=, links and owner
+ * do not matter. Returns 0 or -ENOMEM. */
 static int open_route(const struct policy *p, const struct policy_referrer *from,
                       const struct route *route, struct policy_file_found *found)
 {
-    int place = find_place(p, route->base, route->name);
-    const char *fault = place < 0 || route->base < 0 ? NULL : find_fault(p, from, place);
+    int fd = find_file(p, route->base, route->name);
+    const char *refusal = fd < 0 || route->base < 0 ? NULL : check_owner(p, from, fd);
 
     found->name = strdup(route->name);
     found->base = route->base;
-    if (fault || !found->name) {
-        if (place >= 0)
-            close(place);
-        found->state = fault ? say(&found->why, POLICY_REFUSED, fault) : POLICY_MISSING;
+    if (refusal || !found->name) {
+        if (fd >= 0)
+            close(fd);
+        found->state = refusal ? because(&found->why, POLICY_REFUSED, refusal) : POLICY_MISSING;
         return found->name ? 0 : -ENOMEM;
     }
-    found->fd = place < 0 ? place : image_file_reopen(place, p->blockdev, &found->st);
+    found->fd = fd < 0 ? fd : image_file_reopen(fd, p->blockdev, &found->st);
     if (found->fd < 0) {
-        found->state = policy_say_error(&found->why, found->fd);
+        found->state = policy_error_state(&found->why, found->fd);
         found->fd = -1;
     }
     return 0;
 }
 
-/* The file that ref= names for the reference, or NULL. */
+/* Returns the path that a ref= option gives for the reference, or NULL. */
 static const char *named_file(const struct policy *p, unsigned layer, size_t n)
 {
     for (size_t i = 0; i < p->files_count; i++)
@@ -296,7 +304,7 @@ int policy_find(const struct policy *policy, const struct policy_referrer *from,
 
     *found = (struct policy_file_found){.fd = -1, .base = -1, .state = POLICY_GRANTED};
     if (!file) {
-        found->state = take_name(reference, name, &found->why);
+        found->state = local_name(reference, name, &found->why);
         if (found->state != POLICY_GRANTED)
             return 0;
         path = make_path(from, name, &leads_up);

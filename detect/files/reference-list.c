@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/* References, with all that they point to. */
+/* Lists of references that own what the references point to. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "layers.h"
 
-/* A copy of length bytes with a NUL behind; NULL stays it. */
+/* Returns a copy with a NUL at its end; NULL for NULL, and without memory. */
 static char *copy_bytes(const char *bytes, size_t length)
 {
     char *copy = bytes ? malloc(length + 1) : NULL;

@@ -43,7 +43,7 @@ enum wire_answer_kind {
     WIRE_STARTED = 1,
     WIRE_ENDED,
     WIRE_GONE,      /* the last process of a job whose end was told */
-    WIRE_RECHECKED, /* status: as layers_look(); 0: the descriptor that comes with it is the image
+    WIRE_RECHECKED, /* status: as layers_recheck(); 0: the descriptor that comes with it is the image
                      */
 };
 

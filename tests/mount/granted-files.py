@@ -275,7 +275,7 @@ def test_cycles():
         image = make_chain(length, 0)
         view = "" if length == 1 else f"layers/{length - 1}/"
         out = cat(image, "follow=beside", f"{view}references/0/state", f"{view}references/0/reason", "content")
-        check(out.startswith("refused\nit is the image itself, or one above it\n"), f"cycle of {length}:", out)
+        check(out.startswith("refused\n") and "the image itself" in out, f"cycle of {length}:", out)
         check("content: Permission denied" in out, f"cycle of {length}:", out)
     return "of 1, 2 and 3 images"
 
@@ -285,7 +285,7 @@ def test_depth():
     check(out == "qcow2\ngranted\nempty\n", "16 images:", out)
     image = make_chain(17, None)
     out = cat(image, "follow=beside", "layers/15/references/0/state", "layers/15/references/0/reason", "content")
-    check(out.startswith("refused\nit is one image more below each other than allowed (-o depth=N)\n"), "17:", out)
+    check(out.startswith("refused\n") and "-o depth=N" in out, "17:", out)
     check("content: Permission denied" in out, "17 images:", out)
     check("layers/16" in cat(image, "follow=beside", "layers/16/format"), "17 images")
     check(cat(image, "follow=beside,depth=17", "content") == "empty\n", "17 images with depth=17")

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Files that are granted to a disk under test, by the numbers of its references. */
+/* Files that are granted to a disk under test, by index of its references. */
 #ifndef TESTS_SUPPORT_GRANTED_FILES_H
 #define TESTS_SUPPORT_GRANTED_FILES_H
 
@@ -13,12 +13,12 @@ enum { GRANTED_MAX = 32768 };
 static struct granted_files {
     struct granted_file {
         int fd;        /* -1: not granted */
-        bool is_own;   /* to be closed */
-        size_t number; /* the first reference that is the same file */
-        int error;     /* of opening it */
+        bool is_own;   /* closed by grant_nothing() */
+        size_t number; /* of the first reference to the same file */
+        int error;     /* with which it fails to open */
     } file[GRANTED_MAX];
-    size_t count;    /* up to the last that was granted */
-    unsigned opened; /* how often a file was */
+    size_t count;    /* 1 + index of the last that was granted */
+    unsigned opened; /* calls of granted_open() */
 } granted_files;
 
 static inline int granted_find(void *context, size_t reference, size_t *number)
@@ -46,7 +46,7 @@ static inline int granted_open(void *context, size_t reference, int *fd, bool *t
 
 static const struct granted granted = {&granted_files, granted_find, granted_open};
 
-/* Nothing is granted any more. */
+/* Takes all grants back. */
 static inline void grant_nothing(void)
 {
     for (size_t i = 0; i < granted_files.count; i++)
@@ -64,33 +64,33 @@ static inline struct granted_file *granted_file(size_t reference)
     return &granted_files.file[reference];
 }
 
-/* The reference is this file, which is then not the caller's any more. */
+/* Grants this file to the reference; takes fd over. */
 static inline void grant(size_t reference, int fd)
 {
     *granted_file(reference) = (struct granted_file){.fd = fd, .is_own = true, .number = reference};
 }
 
-/* The reference is the same file as another that was granted. */
+/* Grants to the reference the file of another one. */
 static inline void grant_same(size_t reference, size_t other)
 {
     *granted_file(reference) = granted_files.file[other];
     granted_files.file[reference].is_own = false;
 }
 
-/* The reference is another file, with the same bytes. */
+/* Grants to the reference another file with the same bytes. */
 static inline void grant_copy(size_t reference, size_t other)
 {
     grant_same(reference, other);
     granted_files.file[reference].number = reference;
 }
 
-/* What cannot be opened, although it is granted. */
+/* Grants a file that fails to open. */
 static inline void grant_broken(size_t reference, int error)
 {
     *granted_file(reference) = (struct granted_file){.fd = 0, .number = reference, .error = error};
 }
 
-/* The file of a sample, whose bytes are written, for grant(). */
+/* Ends a sample and returns its file, for grant(). */
 static inline int sample_take(struct sample *sample)
 {
     int fd = sample->fd;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Layers of small files, on lists of references that a test gives. */
+/* Layers of small files, with references that the test makes up. */
 #ifndef TESTS_SUPPORT_LAYERS_GRANT_H
 #define TESTS_SUPPORT_LAYERS_GRANT_H
 
@@ -29,7 +29,7 @@ static inline struct reference data_file(const char *path)
                               .length = strlen(path)};
 }
 
-/* Decides on a list. */
+/* Decides on the references of a layer. */
 static inline void grant_all(unsigned layer, const struct reference *references, size_t count)
 {
     struct reference_list list = {.items = NULL};

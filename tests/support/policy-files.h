@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A tree of files for tests of what may be opened: made once, taken away at the end. */
+/* A tree of files for tests of which files may be opened: made once, removed at the end. */
 #ifndef TESTS_SUPPORT_POLICY_FILES_H
 #define TESTS_SUPPORT_POLICY_FILES_H
 
@@ -15,7 +15,7 @@
 
 static char top[] = "/tmp/test_policy-XXXXXX";
 
-/* A path in the tree: of the last eight that were asked for. */
+/* Returns a path in the tree, valid for the next eight calls. */
 static inline const char *in_top(const char *name)
 {
     static char paths[8][PATH_MAX];

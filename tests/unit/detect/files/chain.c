@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The layers below an image, opened: which are read, and what is said of those that cannot be. */
+/* Chains of disks: which layers are read, and the errors of those that cannot be opened. */
 #include "detect/files/chain.h"
 
 #include <errno.h>
@@ -7,7 +7,7 @@
 #include "tests/support/policy-files.h"
 #include "tests/support/qcow2-image.h"
 
-/* The image in the sample, and what was opened below it. */
+/* The image in the sample, and its chain. */
 static struct sample s = {.fd = -1};
 static struct layers layers;
 static struct chain chain;
@@ -141,7 +141,7 @@ static int begin(void **state)
     make_file("over-empty", "<empty");
     make_file("empty", "");
     make_file("over-nothing", "<nothing");
-    make_file("parts", "+bottom");
+    make_file("files", "+bottom");
     return 0;
 }
 
@@ -223,7 +223,7 @@ static void test_below_is_another(void **state)
     assert_ptr_equal(disk_layer(&disk, 2), &chain.disks[1]);
 }
 
-/* The image names another file now: what was granted is not for that one. */
+/* The image names another file now, which was not granted. */
 static void test_changed_references(void **state)
 {
     (void)state;
@@ -235,8 +235,9 @@ static void test_changed_references(void **state)
     open_chain(0, NULL);
     assert_null(disk.backing);
     assert_null(chain.files[0].grants);
-    assert_read(-EACCES, "the image names other files than when they were granted");
-    /* The same in a layer below. */
+    assert_read(-EACCES,
+                "the references have changed since they were granted: mount the image again");
+    /* The same in a backing image. */
     make_file("changing", "<bottom");
     BEGIN("top", "changing", "bottom");
     make_file("top", "<changing");
@@ -247,7 +248,7 @@ static void test_changed_references(void **state)
     open_chain(0, &(const struct open_options){.any_parent = true});
     assert_non_null(disk.backing);
     assert_null(disk.backing->backing);
-    assert_read(-EACCES, "the image names other files");
+    assert_read(-EACCES, "the references have changed");
     make_file("top", "<middle");
 }
 
@@ -265,18 +266,18 @@ static void test_changed_data_files(void **state)
     void **kept;
 
     (void)state;
-    BEGIN("parts");
+    BEGIN("files");
     reference_list_add(&list, &data_file);
     assert_int_equal(layers_grant(&layers, 0, &list), 0);
     reference_list_end(&list);
     open_chain(0, NULL);
     assert_int_equal(disk_data_file(&disk, 0, &session, &kept), 0);
     assert_int_equal(image_size(session), 1);
-    make_file("parts", "+secret");
+    make_file("files", "+secret");
     open_chain(0, NULL);
     assert_null(chain.files[0].grants);
     assert_int_equal(disk_data_file(&disk, 0, &session, &kept), -EACCES);
-    make_file("parts", "+bottom");
+    make_file("files", "+bottom");
 }
 
 static int fetched;
@@ -289,7 +290,7 @@ static int fetch(const struct layers *l, unsigned layer, size_t reference)
     return l->fetch_context ? -l->fetch_context : layers_open_data_file(l, layer, reference);
 }
 
-/* A part that is not held is fetched, and closed at the end. */
+/* A data file that is not held is fetched, and closed at the end. */
 static void test_fetched_data_files(void **state)
 {
     struct reference_list list = {.items = NULL};
@@ -298,12 +299,12 @@ static void test_fetched_data_files(void **state)
     void **kept;
 
     (void)state;
-    BEGIN("parts");
+    BEGIN("files");
     layers.held_count = LAYERS_DATA_FILES_HELD;
     reference_list_add(&list, &data_file);
     assert_int_equal(layers_grant(&layers, 0, &list), 0);
     reference_list_end(&list);
-    assert_true(layers.has_parts_to_open);
+    assert_true(layers.has_data_files_to_open);
     before = open_descriptors();
     layers.fetch = fetch;
     open_chain(0, NULL);
@@ -318,7 +319,7 @@ static void test_fetched_data_files(void **state)
     layers.fetch_context = ESTALE;
     open_chain(0, NULL);
     assert_int_equal(disk_data_file(&disk, 0, &session, &kept), -EIO);
-    /* One that could not be opened before is another case than one that was not granted. */
+    /* A file that could not be opened when it was granted, and one that was not granted. */
     layers.items[0].grants[0].state = GRANT_UNREADABLE;
     open_chain(0, NULL);
     assert_int_equal(disk_data_file(&disk, 0, &session, &kept), -EIO);
@@ -328,7 +329,7 @@ static void test_fetched_data_files(void **state)
     assert_int_equal(disk_data_file(&disk, 0, &session, &kept), -EACCES);
 }
 
-/* Real images: the chain's bytes are those of its layers. */
+/* Real images: the bytes of the chain come from its layers. */
 static void test_qcow2_over_raw(void **state)
 {
     struct reason why;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The files of a chain: which are opened, which are held, and which are refused. */
+/* The files of a chain: which are opened, held open, and refused. */
 #include "tests/support/layers-grant.h"
 
 static void test_image_alone(void **state)
@@ -33,7 +33,7 @@ static void test_next_layer(void **state)
     assert_ptr_equal(layers.items[1].format, &qcow2_driver);
     assert_string_equal(layers.items[1].path, in_top("base/deep"));
     assert_string_equal(layers.items[1].directory, in_top("base"));
-    /* What it names is looked for in its own directory, and is not let out of there. */
+    /* Its references are resolved in its own directory, and must not lead out of it. */
     GRANT(1, backing("deeper", "raw"));
     assert_grant(1, 0, GRANT_OPENED, NULL);
     assert_int_equal(layers.count, 3);
@@ -42,7 +42,7 @@ static void test_next_layer(void **state)
     assert_int_equal(layers.count, 3);
 }
 
-/* A link is in its own directory, and that is where names count from. */
+/* References of a layer that was opened by a link are resolved in the directory of the link. */
 static void test_layer_by_a_link(void **state)
 {
     struct reason why;
@@ -65,7 +65,7 @@ static void test_formats(void **state)
     (void)state;
     begin_at("image", "follow=beside");
     GRANT(0, backing("second", NULL));
-    assert_grant(0, 0, GRANT_REFUSED, "-o backing-format=FMT says it");
+    assert_grant(0, 0, GRANT_REFUSED, "-o backing-format=FMT");
     begin_at("image", "follow=beside");
     GRANT(0, backing("second", "nonsense"));
     assert_grant(0, 0, GRANT_REFUSED, "not known");
@@ -74,7 +74,7 @@ static void test_formats(void **state)
     GRANT(0, backing("second", NULL));
     assert_grant(0, 0, GRANT_OPENED, NULL);
     assert_ptr_equal(layers.items[1].format, &vmdk_driver);
-    /* It is not for what the image tells. */
+    /* The option does not override the image. */
     GRANT(1, backing("third", "raw"));
     assert_ptr_equal(layers.items[2].format, &raw_driver);
     begin_at("image", "follow=beside");
@@ -89,7 +89,7 @@ static void test_cycles(void **state)
     (void)state;
     begin_at("image", "follow=beside");
     GRANT(0, backing("image", "qcow2"));
-    assert_grant(0, 0, GRANT_REFUSED, "the image itself, or one above it");
+    assert_grant(0, 0, GRANT_REFUSED, "the image itself");
     begin_at("image", "follow=beside");
     GRANT(0, backing("same", "qcow2")); /* another name of the same file */
     assert_grant(0, 0, GRANT_REFUSED, "the image itself");
@@ -101,7 +101,7 @@ static void test_cycles(void **state)
     GRANT(0, backing("second", "qcow2"));
     GRANT(1, backing("third", "qcow2"));
     GRANT(2, backing("second", "qcow2"));
-    assert_grant(2, 0, GRANT_REFUSED, "one above it");
+    assert_grant(2, 0, GRANT_REFUSED, "above it");
     begin_at("image", "follow=beside");
     GRANT(0, data_file("image"), data_file("second"));
     assert_grant(0, 0, GRANT_REFUSED, "the image itself");
@@ -146,7 +146,7 @@ static void test_several_ways_below(void **state)
     begin_at("image", "follow=under:/");
     GRANT(0, backing(in_top("second"), "vpc"), backing("no-such-file", "vpc"),
           backing("third", "vpc"), backing("base/deep", "vpc"));
-    assert_grant(0, 0, GRANT_UNUSED, "another path to the same image was taken");
+    assert_grant(0, 0, GRANT_UNUSED, "another path");
     assert_grant(0, 1, GRANT_MISSING, "No such file");
     assert_grant(0, 2, GRANT_OPENED, NULL);
     assert_grant(0, 3, GRANT_UNUSED, "another path");
@@ -156,12 +156,12 @@ static void test_several_ways_below(void **state)
     GRANT(0, backing(in_top("second"), "vpc"), backing("no-such-file", "vpc"));
     assert_grant(0, 0, GRANT_OPENED, NULL);
     assert_grant(0, 1, GRANT_MISSING, NULL);
-    /* One that leads back is no way, and the next one is tried. */
+    /* A path to the image itself is refused, and the next path is tried. */
     begin_at("image", "follow=beside");
     GRANT(0, backing("image", "vpc"), backing("second", "vpc"));
     assert_grant(0, 0, GRANT_REFUSED, "the image itself");
     assert_grant(0, 1, GRANT_OPENED, NULL);
-    /* What the user names goes first. */
+    /* A path that the user gives comes first. */
     snprintf(option, sizeof option, "ref=1:%s", in_top("third"));
     begin_at("image", option);
     GRANT(0, backing("second", "vpc"), backing("/no/such/file", "vpc"));
@@ -178,28 +178,28 @@ static void test_aside(void **state)
     aside.role = REFERENCE_OTHER;
     begin_at("image", "follow=beside");
     GRANT(0, aside, data_file("third"));
-    assert_grant(0, 0, GRANT_UNUSED, "no byte of the disk");
+    assert_grant(0, 0, GRANT_UNUSED, "no guest data");
     assert_grant(0, 1, GRANT_OPENED, NULL);
     assert_int_equal(layers_open_data_file(&layers, 0, 0), -EACCES);
 }
 
-static const char *data_file_name(size_t n)
+static const char *file_name(size_t n)
 {
     static char name[32];
 
-    snprintf(name, sizeof name, "part-%zu", n);
+    snprintf(name, sizeof name, "file-%zu", n);
     return name;
 }
 
 enum { FILES = 40 };
 
-static void grant_data_files(void)
+static void grant_files(void)
 {
     struct reference_list list = {.items = NULL};
 
     begin_at("image", "follow=beside");
     for (size_t i = 0; i < FILES; i++) {
-        struct reference r = data_file(data_file_name(i));
+        struct reference r = data_file(file_name(i));
 
         make_file(r.path, r.path);
         assert_int_equal(reference_list_add(&list, &r), 0);
@@ -208,17 +208,17 @@ static void grant_data_files(void)
     reference_list_end(&list);
 }
 
-static void test_parts_held(void **state)
+static void test_files_held(void **state)
 {
     unsigned before;
 
     (void)state;
     layers_end(&layers);
     before = open_descriptors();
-    grant_data_files();
-    /* The image, its directory, and as many parts. */
+    grant_files();
+    /* The image, its directory, and the held files. */
     assert_int_equal(open_descriptors() - before, 2 + LAYERS_DATA_FILES_HELD);
-    assert_true(layers.has_parts_to_open);
+    assert_true(layers.has_data_files_to_open);
     for (size_t i = 0; i < FILES; i++) {
         char bytes[32] = "";
         int fd = layers_open_data_file(&layers, 0, i);
@@ -228,7 +228,7 @@ static void test_parts_held(void **state)
         assert_int_equal(layers.items[0].grants[i].fd >= 0, i < LAYERS_DATA_FILES_HELD);
         assert_true(fd >= 0);
         assert_true(pread(fd, bytes, sizeof bytes - 1, 0) > 0);
-        assert_string_equal(bytes, data_file_name(i));
+        assert_string_equal(bytes, file_name(i));
         assert_int_equal(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDONLY);
         close(fd);
     }
@@ -238,34 +238,34 @@ static void test_parts_held(void **state)
 
 static void replace(size_t n, const char *by)
 {
-    assert_int_equal(rename(in_top(by), in_top(data_file_name(n))), 0);
+    assert_int_equal(rename(in_top(by), in_top(file_name(n))), 0);
 }
 
-static void test_parts_that_are_replaced(void **state)
+static void test_files_that_are_replaced(void **state)
 {
     (void)state;
-    grant_data_files();
+    grant_files();
     make_file("new", "another file");
     replace(35, "new");
     assert_int_equal(layers_open_data_file(&layers, 0, 35), -ESTALE);
-    unlink(in_top(data_file_name(36)));
+    unlink(in_top(file_name(36)));
     assert_int_equal(layers_open_data_file(&layers, 0, 36), -ENOENT);
-    make_link("new-link", "part-0");
+    make_link("new-link", "file-0");
     replace(37, "new-link");
     assert_int_equal(layers_open_data_file(&layers, 0, 37), -ELOOP);
-    unlink(in_top(data_file_name(38)));
-    assert_int_equal(mkfifo(in_top(data_file_name(38)), 0644), 0);
+    unlink(in_top(file_name(38)));
+    assert_int_equal(mkfifo(in_top(file_name(38)), 0644), 0);
     assert_int_equal(layers_open_data_file(&layers, 0, 38), -ENODEV);
     /* The same file, but its owner has changed. */
     if (runs_as_root()) {
-        assert_int_equal(chown(in_top(data_file_name(39)), 4242, 0), 0);
+        assert_int_equal(chown(in_top(file_name(39)), 4242, 0), 0);
         assert_int_equal(layers_open_data_file(&layers, 0, 39), -ESTALE);
     }
     assert_true(layers_open_data_file(&layers, 0, 34) >= 0);
 }
 
-/* Whoever asks for a part may ask for anything. */
-static void test_parts_that_are_none(void **state)
+/* Requests come from jobs and may be for any number. */
+static void test_invalid_requests(void **state)
 {
     (void)state;
     begin_at("image", "follow=beside");
@@ -296,12 +296,12 @@ static void test_one_file_many_times(void **state)
     for (size_t i = 0; i < 1000; i++)
         assert_int_equal(layers.items[0].grants[i].number, i % 3 == 2 ? 2 : 0);
     assert_int_equal(open_descriptors() - before, 2);
-    assert_false(layers.has_parts_to_open);
+    assert_false(layers.has_data_files_to_open);
     reference_list_end(&list);
 }
 
-/* However many others are named between: each file counts once. */
-static void test_files_in_turn(void **state)
+/* References to the same files again and again, with others between them. */
+static void test_repeated_files(void **state)
 {
     struct reference_list list = {.items = NULL};
     char name[16];
@@ -311,7 +311,7 @@ static void test_files_in_turn(void **state)
     for (size_t i = 0; i < 400; i++) {
         struct reference r;
 
-        snprintf(name, sizeof name, "turn%zu", i % 40);
+        snprintf(name, sizeof name, "file%zu", i % 40);
         if (i < 40)
             close(open(in_top(name), O_CREAT | O_WRONLY, 0600));
         r = data_file(name);
@@ -358,7 +358,7 @@ static void test_fingerprint(void **state)
         }
         assert_null(layers_grants(&layers, 0, others, 2));
     }
-    /* A boundary between two names is not moved unseen. */
+    /* A boundary between two names that has moved. */
     begin_at("image", NULL);
     GRANT(0, data_file("ab"), data_file("c"));
     others[0] = data_file("a");
@@ -366,6 +366,7 @@ static void test_fingerprint(void **state)
     assert_null(layers_grants(&layers, 0, others, 2));
 }
 
+/* Grants the references; expected: the advice, or NULL for none. */
 static void assert_advice(const char *expected, const struct reference *references, size_t count)
 {
     struct reference_list list = {.items = NULL};
@@ -393,7 +394,7 @@ static void test_advice(void **state)
            "ref=0:PATH grants it",
            backing("second", "raw"));
     begin_at("image", NULL);
-    ADVICE("the extent \"a\\x1b[2J\\x0ab\", one of several, is not opened (not-granted): -o "
+    ADVICE("the extent \"a\\x1b[2J\\x0ab\" (one of 2) is not opened (not-granted): -o "
            "follow=beside or -o ref=0:PATH grants it",
            data_file("a\x1b[2J\nb"), data_file("c"));
     begin_at("image", "follow=beside");
@@ -403,7 +404,7 @@ static void test_advice(void **state)
     ADVICE("the backing file \"json:{}\" is not opened (refused): the path begins with a protocol "
            "(json:, nbd:...), which is never followed",
            backing("json:{}", "raw"));
-    /* Another way to the same image is not lacking. */
+    /* A missing path to an image that was opened by another path does not matter. */
     begin_at("image", "follow=beside");
     ADVICE(NULL, backing("/no/such/file", "vpc"), backing("second", "vpc"));
 }
@@ -446,19 +447,19 @@ static void test_names_of_states(void **state)
                          i == GRANT_MISSING || i == GRANT_UNREADABLE);
 }
 
-/* Each device is asked by itself, and none if all are local. */
-static void test_asked(void **state)
+/* Each remote device counts once; none if all are local. */
+static void test_devices(void **state)
 {
     static struct layers many = {.count = 3};
 
     (void)state;
     for (unsigned i = 0; i < LAYERS_MAX; i++)
         many.items[i].st.st_dev = 1 + i / 2;
-    assert_int_equal(layers_asked(&many), 0);
+    assert_int_equal(layers_devices(&many), 0);
     many.storage = STORAGE_REMOTE;
-    assert_int_equal(layers_asked(&many), 2);
+    assert_int_equal(layers_devices(&many), 2);
     many.count = LAYERS_MAX;
-    assert_int_equal(layers_asked(&many), (LAYERS_MAX + 1) / 2);
+    assert_int_equal(layers_devices(&many), (LAYERS_MAX + 1) / 2);
 }
 
 int main(void)
@@ -472,16 +473,16 @@ int main(void)
         cmocka_unit_test(test_depths),
         cmocka_unit_test(test_several_ways_below),
         cmocka_unit_test(test_aside),
-        cmocka_unit_test(test_parts_held),
-        cmocka_unit_test(test_parts_that_are_replaced),
-        cmocka_unit_test(test_parts_that_are_none),
+        cmocka_unit_test(test_files_held),
+        cmocka_unit_test(test_files_that_are_replaced),
+        cmocka_unit_test(test_invalid_requests),
         cmocka_unit_test(test_one_file_many_times),
-        cmocka_unit_test(test_files_in_turn),
+        cmocka_unit_test(test_repeated_files),
         cmocka_unit_test(test_fingerprint),
         cmocka_unit_test(test_advice),
         cmocka_unit_test(test_list_limits),
         cmocka_unit_test(test_names_of_states),
-        cmocka_unit_test(test_asked),
+        cmocka_unit_test(test_devices),
     };
 
     return cmocka_run_group_tests(tests, begin, end);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Which names are followed: every rule of names and directories. */
-#include "tests/support/policy-ask.h"
+/* The policy: rules for names and directories. */
+#include "tests/support/policy-find.h"
 
 static void test_nothing_is_granted_by_default(void **state)
 {
@@ -25,24 +25,23 @@ static void test_nothing_is_granted_by_default(void **state)
     assert_state("good", POLICY_NOT_GRANTED, NULL);
 }
 
-/* What is said has no bytes of the image that a terminal would take for something else. */
-static void test_words(void **state)
+/* Messages contain no bytes of the image that a terminal could interpret. */
+static void test_messages(void **state)
 {
     char path[1024];
 
     (void)state;
     begin_policy(NULL);
-    assert_state("/a\x1b[2J/x", POLICY_NOT_GRANTED,
-                 "-o follow=under:DIR or -o ref=0:PATH grants it");
+    assert_state("/a\x1b[2J/x", POLICY_NOT_GRANTED, "-o follow=under:DIR or -o ref=0:PATH");
     assert_state("/a\nb/x", POLICY_NOT_GRANTED, "follow=under:DIR or");
     assert_state("/\xff/x", POLICY_NOT_GRANTED, "follow=under:DIR or");
     assert_state("/\xe2\x80\xae/x", POLICY_NOT_GRANTED, "follow=under:DIR or");
     memset(path, 'p', sizeof path);
     path[0] = path[1022] = '/';
-    ask_bytes(path, 1023, false);
-    assert_found("a long one", POLICY_NOT_GRANTED, "follow=under:DIR or -o ref=0:PATH grants it");
+    find_bytes(path, 1023, false);
+    assert_found("a long one", POLICY_NOT_GRANTED, "follow=under:DIR or -o ref=0:PATH");
     path[79] = '/';
-    ask_bytes(path, 110, false);
+    find_bytes(path, 110, false);
     path[79] = '\0';
     assert_found("a shorter one", POLICY_NOT_GRANTED, path);
 }
@@ -53,22 +52,22 @@ static void test_lengths(void **state)
 
     (void)state;
     begin_policy("follow=beside");
-    assert_state("", POLICY_REFUSED, "does not tell a path");
+    assert_state("", POLICY_REFUSED, "no path");
     for (size_t i = 0; i < sizeof path; i++)
         path[i] = i % 2 ? '/' : '.';
     memcpy(path + 1017, "//good", 6);
-    ask_bytes(path, 1023, false);
+    find_bytes(path, 1023, false);
     assert_found("1023 bytes", POLICY_GRANTED, "");
     memcpy(path + 1018, "//good", 6);
-    ask_bytes(path, 1024, false);
+    find_bytes(path, 1024, false);
     assert_found("1024 bytes", POLICY_REFUSED, "longer than 1023 bytes");
-    ask_bytes(path, SIZE_MAX / 2, false);
+    find_bytes(path, SIZE_MAX / 2, false);
     assert_found("without an end", POLICY_REFUSED, "longer than 1023 bytes");
-    ask_bytes("good\0", 5, false);
+    find_bytes("good\0", 5, false);
     assert_found("NUL at the end", POLICY_REFUSED, "NUL");
-    ask_bytes("good\0../secret", 14, false);
+    find_bytes("good\0../secret", 14, false);
     assert_found("NUL inside", POLICY_REFUSED, "NUL");
-    ask_bytes("\0", 1, false);
+    find_bytes("\0", 1, false);
     assert_found("NUL alone", POLICY_REFUSED, "NUL");
     assert_state("go\nod", POLICY_MISSING, "No such file");
     assert_state("\x1b[2Jgood", POLICY_MISSING, "No such file");
@@ -91,7 +90,7 @@ static void test_protocols(void **state)
     begin_policy("follow=beside");
     take_path("follow=under:", "images");
     for (size_t i = 0; i < COUNT(names); i++)
-        assert_state(names[i], POLICY_REFUSED, "begins with a protocol");
+        assert_state(names[i], POLICY_REFUSED, "protocol");
     assert_granted("sub/a:b", "good");
     assert_granted("./json:{}", "good");
     assert_granted("./C:/x", "good");
@@ -102,19 +101,19 @@ static void test_windows_paths(void **state)
 {
     (void)state;
     begin_policy("follow=beside");
-    assert_windows("C:\\x", POLICY_REFUSED, "absolute one of Windows");
-    assert_windows("C:x", POLICY_REFUSED, "absolute one of Windows");
-    assert_windows("\\\\server\\share\\x", POLICY_REFUSED, "absolute one of Windows");
-    assert_windows("\\\\?\\Volume{1}\\x", POLICY_REFUSED, "absolute one of Windows");
-    assert_windows("\\x", POLICY_REFUSED, "absolute one of Windows");
-    assert_windows("/etc/passwd", POLICY_REFUSED, "absolute one of Windows");
+    assert_windows("C:\\x", POLICY_REFUSED, "absolute Windows path");
+    assert_windows("C:x", POLICY_REFUSED, "absolute Windows path");
+    assert_windows("\\\\server\\share\\x", POLICY_REFUSED, "absolute Windows path");
+    assert_windows("\\\\?\\Volume{1}\\x", POLICY_REFUSED, "absolute Windows path");
+    assert_windows("\\x", POLICY_REFUSED, "absolute Windows path");
+    assert_windows("/etc/passwd", POLICY_REFUSED, "absolute Windows path");
     assert_windows("file://localhost/x", POLICY_REFUSED, "protocol");
     assert_windows("..\\secret", POLICY_REFUSED, "leads out");
     assert_windows("sub\\..\\..\\secret", POLICY_REFUSED, "leads out");
     assert_windows(".\\good", POLICY_GRANTED, "");
     assert_windows("sub\\good", POLICY_GRANTED, "");
     assert_windows("sub/good", POLICY_GRANTED, "");
-    /* Elsewhere a backslash is a character of a name. */
+    /* In other paths a backslash is an ordinary character. */
     assert_granted("back\\slash", "good");
     assert_state("sub\\good", POLICY_MISSING, NULL);
 }
@@ -185,7 +184,7 @@ static void test_several_directories(void **state)
     assert_int_equal(fchdir(before), 0);
     close(before);
     assert_granted(in_top("other/base"), "base");
-    /* By the name that the user gave, and by that without links. */
+    /* By the path that the user gave, and by the path without links. */
     assert_granted(in_top("link-to-images/good"), "good");
     assert_granted(in_top("images/good"), "good");
     assert_state(in_top("secret"), POLICY_NOT_GRANTED, NULL);
@@ -195,7 +194,7 @@ static void test_several_directories(void **state)
     assert_granted(in_top("images/../secret"), "secret");
 }
 
-/* A name that leads up from the referrer's directory counts from there. */
+/* Names that lead up from the directory of the image. */
 static void test_up_into_a_directory(void **state)
 {
     (void)state;
@@ -206,7 +205,7 @@ static void test_up_into_a_directory(void **state)
     assert_state("../other/../secret", POLICY_REFUSED, "leads out");
     assert_state("../secret", POLICY_NOT_GRANTED, NULL);
     assert_state("../../../../../../../../etc/passwd", POLICY_NOT_GRANTED, NULL);
-    /* What follow=beside would refuse is still granted by another option. */
+    /* A name that follow=beside would refuse may be granted by another option. */
     take("follow=beside");
     assert_granted("good", "good");
     assert_granted("../other/base", "base");
@@ -247,7 +246,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_is_granted_by_default),
-        cmocka_unit_test(test_words),
+        cmocka_unit_test(test_messages),
         cmocka_unit_test(test_lengths),
         cmocka_unit_test(test_protocols),
         cmocka_unit_test(test_windows_paths),

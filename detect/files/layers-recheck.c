@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Whether another file has the image's name by now. */
+/* What has changed since the files were opened: another file with the image's name, and attributes
+ * of files on remote file systems. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -12,26 +13,22 @@
 #include "image-file.h"
 #include "layers.h"
 
-static bool is_same_file(const struct stat *a, const struct stat *b)
-{
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
-}
-
-/* What has the image's name may have been put there by somebody else: it is not followed where a
- * link leads, and must be of the owner of the image, which was granted. */
+/* The user granted the image, not what another user puts in its place: the file must be a regular
+ * one with the same owner. */
 static int check_rules(int place, const struct stat *image)
 {
     struct stat st;
 
     if (fstat(place, &st) < 0)
         return -errno;
-    if (is_same_file(&st, image))
+    if (image_file_is_same(&st, image))
         return -EALREADY;
     return S_ISREG(st.st_mode) && st.st_uid == image->st_uid ? 0 : -EPERM;
 }
 
-/* What has that path, in which there were no links when it was found. A descriptor or -errno. */
-static int find_place(const char *path)
+/* Opens the path, which contained no link when the image was opened, with O_PATH. Returns a
+ * descriptor or -errno. */
+static int open_place(const char *path)
 {
     const struct open_how how = {
         .flags = O_PATH | O_CLOEXEC | O_NOFOLLOW,
@@ -39,12 +36,12 @@ static int find_place(const char *path)
     };
     long fd = syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
 
-    if (fd < 0 && errno == ENOSYS) /* then it is not looked for */
+    if (fd < 0 && errno == ENOSYS) /* links cannot be excluded: keep the image */
         return -EALREADY;
     return fd < 0 ? -errno : (int)fd;
 }
 
-int layers_look(const struct layers *layers, struct stat *st)
+int layers_recheck(const struct layers *layers, struct stat *st)
 {
     const struct layer *image = &layers->items[0];
     int place, error;
@@ -52,7 +49,7 @@ int layers_look(const struct layers *layers, struct stat *st)
     image_file_stat(image->fd, st);
     if (!S_ISREG(image->st.st_mode))
         return -EALREADY;
-    place = find_place(image->path);
+    place = open_place(image->path);
     if (place < 0)
         return place;
     error = check_rules(place, &image->st);
@@ -62,7 +59,7 @@ int layers_look(const struct layers *layers, struct stat *st)
     return error;
 }
 
-/* The device of number i of layers_descriptors(). */
+/* Returns the device of file i, in the order of layers_descriptors(). */
 static dev_t device_of(const struct layers *layers, unsigned i)
 {
     return i < layers->count ? layers->items[i].st.st_dev
@@ -77,8 +74,8 @@ static bool has_device(const dev_t *devices, unsigned count, dev_t device)
     return false;
 }
 
-/* The devices of all files, in the order in which they are met. Returns how many. */
-static unsigned list_devices(const struct layers *layers, dev_t devices[LAYERS_ASKED_MAX])
+/* Writes the different devices of the open files. Returns the number. */
+static unsigned list_devices(const struct layers *layers, dev_t devices[LAYERS_DEVICES_MAX])
 {
     unsigned count = 0;
 
@@ -88,18 +85,18 @@ static unsigned list_devices(const struct layers *layers, dev_t devices[LAYERS_A
     return count;
 }
 
-unsigned layers_asked(const struct layers *layers)
+unsigned layers_devices(const struct layers *layers)
 {
-    dev_t devices[LAYERS_ASKED_MAX];
+    dev_t devices[LAYERS_DEVICES_MAX];
 
     return layers->storage & STORAGE_REMOTE ? list_devices(layers, devices) : 0;
 }
 
-void layers_ask(const struct layers *layers, unsigned n)
+void layers_refresh(const struct layers *layers, unsigned n)
 {
     int fds[LAYERS_MAX + LAYERS_DATA_FILES_HELD];
     unsigned files = layers_descriptors(layers, fds);
-    dev_t devices[LAYERS_ASKED_MAX];
+    dev_t devices[LAYERS_DEVICES_MAX];
     struct stat st;
 
     list_devices(layers, devices);
@@ -116,7 +113,7 @@ int layers_replace(struct layers *layers, int fd, unsigned storage)
 
     if (!error && !S_ISREG(st.st_mode))
         error = -EPROTO;
-    if (!error && is_same_file(&st, &image->st)) /* others have found it, too */
+    if (!error && image_file_is_same(&st, &image->st)) /* reported twice */
         error = -EALREADY;
     if (error) {
         close(fd);

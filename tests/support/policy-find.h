@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Questions to the policy, from an image in the directory images/ of a tree with all kinds of
- * files. */
-#ifndef TESTS_SUPPORT_POLICY_ASK_H
-#define TESTS_SUPPORT_POLICY_ASK_H
+/* Calls of the policy for an image in the directory images/ of a tree with files of all types. */
+#ifndef TESTS_SUPPORT_POLICY_FIND_H
+#define TESTS_SUPPORT_POLICY_FIND_H
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -12,7 +11,7 @@
 #include "detect/files/policy.h"
 #include "policy-files.h"
 
-enum { SOMEBODY = 4242, SOMEBODY_ELSE = 4243, THE_CALLER = 4244 };
+enum { IMAGE_OWNER = 4242, OTHER_OWNER = 4243, CALLER = 4244 };
 
 static struct policy policy;
 static struct policy_referrer from = {.directory_fd = -1};
@@ -35,11 +34,11 @@ static inline void make_nodes(void)
     assert_int_equal(mknod(in_top("images/zero"), S_IFCHR | 0644, makedev(1, 5)), 0);
     assert_int_equal(mknod(in_top("images/block"), S_IFBLK | 0644, makedev(7, 0)), 0);
     make_file("images/theirs", "theirs");
-    assert_int_equal(chown(in_top("images/theirs"), SOMEBODY_ELSE, 0), 0);
+    assert_int_equal(chown(in_top("images/theirs"), OTHER_OWNER, 0), 0);
     make_file("images/callers", "callers");
-    assert_int_equal(chown(in_top("images/callers"), THE_CALLER, 0), 0);
+    assert_int_equal(chown(in_top("images/callers"), CALLER, 0), 0);
     make_file("images/own", "own");
-    assert_int_equal(chown(in_top("images/own"), SOMEBODY, 0), 0);
+    assert_int_equal(chown(in_top("images/own"), IMAGE_OWNER, 0), 0);
     make_file("images/closed", "closed");
     assert_int_equal(chmod(in_top("images/closed"), 0), 0);
 }
@@ -83,7 +82,7 @@ static inline int begin(void **state)
     from = (struct policy_referrer){
         .directory = strdup(in_top("images")),
         .directory_fd = open(in_top("images"), O_PATH | O_DIRECTORY | O_CLOEXEC),
-        .owner = SOMEBODY,
+        .owner = IMAGE_OWNER,
     };
     return 0;
 }
@@ -116,12 +115,12 @@ static inline void begin_policy(const char *option)
 {
     forget();
     policy_end(&policy);
-    policy.caller = THE_CALLER;
+    policy.caller = CALLER;
     if (option)
         take(option);
 }
 
-static inline void ask_bytes(const char *path, size_t length, bool is_windows)
+static inline void find_bytes(const char *path, size_t length, bool is_windows)
 {
     const struct reference reference = {.role = REFERENCE_BACKING,
                                         .kind = "backing file",
@@ -131,7 +130,7 @@ static inline void ask_bytes(const char *path, size_t length, bool is_windows)
 
     forget();
     assert_int_equal(policy_find(&policy, &from, 0, &reference, &found), 0);
-    /* A descriptor is there just where the file is granted, and it can only be read. */
+    /* There is a descriptor exactly if the file is granted, and it is read-only. */
     assert_int_equal(found.fd >= 0, found.state == POLICY_GRANTED);
     if (found.fd >= 0) {
         assert_int_equal(fcntl(found.fd, F_GETFL) & O_ACCMODE, O_RDONLY);
@@ -141,9 +140,9 @@ static inline void ask_bytes(const char *path, size_t length, bool is_windows)
     }
 }
 
-static inline void ask(const char *path)
+static inline void find(const char *path)
 {
-    ask_bytes(path, strlen(path), false);
+    find_bytes(path, strlen(path), false);
 }
 
 static inline void assert_found(const char *path, enum policy_state state, const char *words)
@@ -154,17 +153,17 @@ static inline void assert_found(const char *path, enum policy_state state, const
 
 static inline void assert_state(const char *path, enum policy_state state, const char *words)
 {
-    ask(path);
+    find(path);
     assert_found(path, state, words);
 }
 
 static inline void assert_windows(const char *path, enum policy_state state, const char *words)
 {
-    ask_bytes(path, strlen(path), true);
+    find_bytes(path, strlen(path), true);
     assert_found(path, state, words);
 }
 
-/* The file is granted, and is the one that holds the text. */
+/* The file is granted, and contains the text. */
 static inline void assert_granted(const char *path, const char *text)
 {
     char bytes[64] = "";
@@ -174,15 +173,15 @@ static inline void assert_granted(const char *path, const char *text)
     assert_string_equal(bytes, text);
 }
 
-/* Two names get the same answer, in state and words. */
-static inline void assert_alike(const char *one, const char *other)
+/* Two names have the same result, in state and message. */
+static inline void assert_same_result(const char *one, const char *other)
 {
     struct policy_file_found first;
 
-    ask(one);
+    find(one);
     first = found;
     assert_int_not_equal(first.state, POLICY_GRANTED);
-    ask(other);
+    find(other);
     assert_int_equal(found.state, first.state);
     assert_string_equal(found.why.words, first.why.words);
 }
