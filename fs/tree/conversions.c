@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "formats/image.h"
+#include "passes.h"
 
 /* The context of the walk over the data. */
 struct walk {

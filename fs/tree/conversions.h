@@ -8,9 +8,6 @@
 
 #include "findings.h"
 
-/* The data pass: computes its sizes in convert_size/. */
-void conversions_run(struct findings *findings, const struct pass_sink *sink);
-
 /*
  * Begin the conversions for the files of the pass in convert_size/; compute their sizes, after the
  * walk if the pass needs one (error: 0 or -errno of the walk); end all that were begun.

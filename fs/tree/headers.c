@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The header and content passes. */
-#include "headers.h"
-
 #include "conversions.h"
 #include "measures.h"
+#include "passes.h"
 
 /* Done also if the driver could not open the image: header/ shows the fields that there are. */
 static void find_sections(struct findings *f)

@@ -3,6 +3,7 @@
 #include "measures.h"
 
 #include "formats/image.h"
+#include "passes.h"
 
 enum {
     /* Progress is reported each so many extents, and each so many parts of the disk. The sink reads
@@ -152,11 +153,13 @@ static void run(struct findings *f, const struct pass_sink *sink, bool is_full)
     compute(f, PASS_BIT(PASS_SCAN), scan_error, &w.counts);
 }
 
+/* Walks over the extents, as far as measure/ depends on them. */
 void measures_run(struct findings *f, const struct pass_sink *sink)
 {
     run(f, sink, false);
 }
 
+/* Walks over all extents. */
 void measures_run_all(struct findings *f, const struct pass_sink *sink)
 {
     run(f, sink, true);

@@ -14,12 +14,6 @@
  */
 enum { MEASURED_UNIT = 65536 };
 
-/* The measure pass: skips extents that do not change any size in measure/. */
-void measures_run(struct findings *findings, const struct pass_sink *sink);
-
-/* The scan pass: visits all extents. */
-void measures_run_all(struct findings *findings, const struct pass_sink *sink);
-
 /* Computes the sizes in measure/ that do not depend on the data, for the pass; error: of opening
  * the image, which becomes theirs. */
 void measures_compute(struct findings *findings, enum pass_id pass, int error);

@@ -31,14 +31,12 @@ struct place {
     const struct node *node;
 };
 
-/* What has to be read to compute a file. passes[] has a row for each. */
+/* The passes that compute files: the rows of passes.def. */
 enum pass_id {
-    PASS_NONE,    /* nothing */
-    PASS_HEADER,  /* detection and the headers */
-    PASS_CONTENT, /* the guest's first bytes */
-    PASS_MEASURE, /* the allocation scan, as far as measure/ depends on it */
-    PASS_SCAN,    /* the allocation scan over every extent */
-    PASS_DATA,    /* all guest data */
+    PASS_NONE, /* a file that needs none, or a directory */
+#define PASS(name, ...) PASS_##name,
+#include "passes.def"
+#undef PASS
     PASSES,
 };
 
@@ -86,8 +84,8 @@ struct node {
     bool is_numbered;          /* "#" is in the path */
 };
 
-/* The rows of table.c; end with a NULL path. The templates are rows without a path, for the fields
- * of headers, whose names come from the formats' tables. */
+/* The rows of table.def; end with a NULL path. The templates are rows without a path, for the
+ * fields of headers, whose names come from the formats' tables. */
 extern const struct node node_table[];
 extern const struct node header_field_template, content_field_template;
 

@@ -2,47 +2,20 @@
 /* The table of passes. */
 #include "passes.h"
 
-#include "conversions.h"
-#include "headers.h"
-#include "measures.h"
-
+/* A bit per pass, for the sets of passes in the table. */
 enum {
-    HEADER = PASS_BIT(PASS_HEADER),
-    CONTENT = PASS_BIT(PASS_CONTENT),
-    MEASURE = PASS_BIT(PASS_MEASURE),
-    SCAN = PASS_BIT(PASS_SCAN),
-    DATA = PASS_BIT(PASS_DATA),
+#define PASS(name, ...) name = PASS_BIT(PASS_##name),
+#include "passes.def"
+#undef PASS
 };
 
+#define PASS(name, function, ...) [PASS_##name] = {.run = (function), __VA_ARGS__},
+/* clang-format off */
 const struct pass passes[PASSES] = {
-    [PASS_HEADER] = {.name = "header",
-                     .cpu_seconds = 60,
-                     .shapes_listings = true,
-                     .yields = HEADER,
-                     .run = headers_run},
-    [PASS_CONTENT] = {.name = "content",
-                      .cpu_seconds = 60,
-                      .needs = HEADER,
-                      .yields = HEADER | CONTENT,
-                      .run = content_run},
-    [PASS_MEASURE] = {.name = "measure",
-                      .cpu_seconds = 600,
-                      .takes_slot = true,
-                      .yields = MEASURE | SCAN, /* SCAN only if it skipped no extent */
-                      .joins = SCAN,
-                      .run = measures_run},
-    [PASS_SCAN] = {.name = "scan",
-                   .cpu_seconds = 600,
-                   .takes_slot = true,
-                   .yields = MEASURE | SCAN,
-                   .with_options = PASS_MEASURE, /* options may allow it to skip extents */
-                   .run = measures_run_all},
-    [PASS_DATA] = {.name = "data",
-                   .cpu_seconds = 6 * 3600, /* some terabytes of compressed data */
-                   .takes_slot = true,
-                   .yields = DATA,
-                   .run = conversions_run},
+#include "passes.def"
 };
+/* clang-format on */
+#undef PASS
 
 bool pass_exists(uint32_t pass)
 {

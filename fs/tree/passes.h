@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The table of passes. A pass computes, in one job, the files that depend on the same bytes of the
- * image. A new pass is a row in passes.c, its function, and the rows of its files in table.c.
+ * image. passes.def has the rows.
  */
 #ifndef FS_TREE_PASSES_H
 #define FS_TREE_PASSES_H
@@ -40,6 +40,12 @@ struct pass {
 };
 
 extern const struct pass passes[PASSES];
+
+/* Their functions. */
+#define PASS(name, function, ...)                                                                  \
+    void function(struct findings *findings, const struct pass_sink *sink);
+#include "passes.def"
+#undef PASS
 
 /* Whether the number is that of a pass that jobs run. It may come from an untrusted process. */
 bool pass_exists(uint32_t pass);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The text of files that need no pass. */
-#include "render-status.h"
+#include "render.h"
 
 #include <errno.h>
 #include <string.h>

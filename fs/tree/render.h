@@ -1,44 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Render functions: the text of each file that a pass computes. Contract: struct node. */
+/* The functions that table.def names, and those for fields of headers. Contract: struct node. */
 #ifndef FS_TREE_RENDER_H
 #define FS_TREE_RENDER_H
 
 #include "nodes.h"
 
-int render_allocated_size(const struct findings *findings, const struct place *place,
-                          struct text *text);
-int render_content(const struct findings *findings, const struct place *place, struct text *text);
+#define DIRECTORY(...)
+#define PASS_FILE(path, pass, kind, render, ...)                                                   \
+    int render(const struct findings *findings, const struct place *place, struct text *text);
+#define STATUS_FILE(path, kind, show, ...)                                                         \
+    int show(const struct status *status, const struct place *place, struct text *text);
+#define TARGET_FILES(path, target, pass, kind, render)                                             \
+    PASS_FILE(path, pass, kind, render)                                                            \
+    PASS_FILE(path, pass, kind, render##_json)
+#include "table.def"
+#undef DIRECTORY
+#undef PASS_FILE
+#undef STATUS_FILE
+#undef TARGET_FILES
+
 int render_header_field(const struct findings *findings, const struct place *place,
                         struct text *text);
 int render_content_field(const struct findings *findings, const struct place *place,
                          struct text *text);
-int render_candidates(const struct findings *findings, const struct place *place,
-                      struct text *text);
-int render_convert_size(const struct findings *findings, const struct place *place,
-                        struct text *text);
-int render_convert_size_json(const struct findings *findings, const struct place *place,
-                             struct text *text);
-int render_format(const struct findings *findings, const struct place *place, struct text *text);
-int render_measure(const struct findings *findings, const struct place *place, struct text *text);
-int render_measure_json(const struct findings *findings, const struct place *place,
-                        struct text *text);
-int render_reference_kind(const struct findings *findings, const struct place *place,
-                          struct text *text);
-int render_reference_source(const struct findings *findings, const struct place *place,
-                            struct text *text);
-int render_reference_path(const struct findings *findings, const struct place *place,
-                          struct text *text);
-int render_reference_format(const struct findings *findings, const struct place *place,
-                            struct text *text);
-int render_reference_state(const struct findings *findings, const struct place *place,
-                           struct text *text);
-int render_reference_reason(const struct findings *findings, const struct place *place,
-                            struct text *text);
-int render_reference_resolved(const struct findings *findings, const struct place *place,
-                              struct text *text);
-int render_subformat(const struct findings *findings, const struct place *place, struct text *text);
-int render_virtual_size(const struct findings *findings, const struct place *place,
-                        struct text *text);
 
 /* The number of entries of references/. */
 size_t count_references(const struct findings *findings);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "fs/tree/passes.h"
 #include "fs/tree/render.h"
 #include "tests/support/support.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Files that need no pass, from a status made by hand. */
-#include "fs/tree/render-status.h"
+#include "fs/tree/render.h"
 
 #include <errno.h>
 
