@@ -330,52 +330,57 @@ char *options_describe(const struct options *o)
     return text;
 }
 
+/* The help, before and after the names of the formats. */
+static const char help_begin[] =
+    "usage: mount.instar IMAGE DIR [-f] [-d] [-v] [-o OPTIONS]\n"
+    "Mounts a disk image on DIR; the files there describe the image. Unmount with umount "
+    "DIR\n"
+    "or fusermount3 -u DIR.\n"
+    "\n"
+    "  -f, --foreground  stay in the foreground\n"
+    "  -d, --debug       print each FUSE request; implies -f\n"
+    "      --progress    draw a progress bar on the terminal; implies -f\n"
+    "  -v, --verbose     print the image and the directory when mounted\n"
+    "  -h, --help        print this text\n"
+    "  -V, --version     print the version\n"
+    "\n"
+    "Format of the image\n"
+    "  -o format=FMT     do not detect the format:";
+static const char help_rest[] =
+    "\n"
+    "  -o qemu=VERSION   print the sizes that this version of qemu prints: 7.2, 10.0 ...\n"
+    "\n"
+    "Other files that the image names (backing file, parent, extents ...)\n"
+    "  -o follow=none    open none of them (default)\n"
+    "  -o follow=beside  open those with a relative path, below the image's directory\n"
+    "  -o follow=under:DIR\n"
+    "                    open those below DIR; may be repeated\n"
+    "  -o ref=N:PATH     open PATH for reference N, instead of the path in the image\n"
+    "  -o backing-format=FMT\n"
+    "                    format of a backing image where the overlay does not name it\n"
+    "  -o backing=none   ignore backing images: count only what this image stores\n"
+    "  -o depth=N        maximum length of the backing chain (default 16)\n"
+    "  -o follow-symlinks, any-owner, any-parent\n"
+    "                    lift one rule for these files: see the manual\n"
+    "  -o blockdev       allow block devices\n"
+    "\n"
+    "Mount\n"
+    "  -o uid=N,gid=N    owner of the files (default: the user who mounts)\n"
+    "  -o umask=OCTAL    permission bits to remove from 0555 and 0444\n"
+    "  -o allow_other    allow access by other users\n"
+    "  -o nonempty       allow a directory that is not empty\n"
+    "  -o sandbox=MODE   sandbox of the processes: default, require, best-effort or off\n"
+    "  -o cpu-limit=N    processor seconds for one pass over the image; its elapsed time may\n"
+    "                    be 16 times as long; 0: no limit\n"
+    "  -o stall-limit=N  seconds without progress after which a pass is stopped; 0: no limit\n"
+    "                    (default 60)\n"
+    "\n"
+    "See mount.instar(8).\n";
+
 void options_help(void)
 {
-    printf("usage: mount.instar IMAGE DIR [-f] [-d] [-v] [-o OPTIONS]\n"
-           "Mounts a disk image on DIR; the files there describe the image. Unmount with umount "
-           "DIR\n"
-           "or fusermount3 -u DIR.\n"
-           "\n"
-           "  -f, --foreground  stay in the foreground\n"
-           "  -d, --debug       print each FUSE request; implies -f\n"
-           "      --progress    draw a progress bar on the terminal; implies -f\n"
-           "  -v, --verbose     print the image and the directory when mounted\n"
-           "  -h, --help        print this text\n"
-           "  -V, --version     print the version\n"
-           "\n"
-           "Format of the image\n"
-           "  -o format=FMT     do not detect the format:");
+    fputs(help_begin, stdout);
     for (const struct format_driver *const *f = formats; *f; f++)
         printf(" %s", (*f)->name);
-    printf(
-        "\n"
-        "  -o qemu=VERSION   print the sizes that this version of qemu prints: 7.2, 10.0 ...\n"
-        "\n"
-        "Other files that the image names (backing file, parent, extents ...)\n"
-        "  -o follow=none    open none of them (default)\n"
-        "  -o follow=beside  open those with a relative path, below the image's directory\n"
-        "  -o follow=under:DIR\n"
-        "                    open those below DIR; may be repeated\n"
-        "  -o ref=N:PATH     open PATH for reference N, instead of the path in the image\n"
-        "  -o backing-format=FMT\n"
-        "                    format of a backing image where the overlay does not name it\n"
-        "  -o backing=none   ignore backing images: count only what this image stores\n"
-        "  -o depth=N        maximum length of the backing chain (default 16)\n"
-        "  -o follow-symlinks, any-owner, any-parent\n"
-        "                    lift one rule for these files: see the manual\n"
-        "  -o blockdev       allow block devices\n"
-        "\n"
-        "Mount\n"
-        "  -o uid=N,gid=N    owner of the files (default: the user who mounts)\n"
-        "  -o umask=OCTAL    permission bits to remove from 0555 and 0444\n"
-        "  -o allow_other    allow access by other users\n"
-        "  -o nonempty       allow a directory that is not empty\n"
-        "  -o sandbox=MODE   sandbox of the processes: default, require, best-effort or off\n"
-        "  -o cpu-limit=N    processor seconds for one pass over the image; its elapsed time may\n"
-        "                    be 16 times as long; 0: no limit\n"
-        "  -o stall-limit=N  seconds without progress after which a pass is stopped; 0: no limit\n"
-        "                    (default 60)\n"
-        "\n"
-        "See mount.instar(8).\n");
+    fputs(help_rest, stdout);
 }
