@@ -41,11 +41,11 @@ static bool vhd_is_fixed_disk(const struct image *img, const uint8_t *footer, st
     uint64_t room = image_size(img) - FOOTER_BYTES;
 
     if (!vhd_is_checksum_valid(footer))
-        snprintf(why->words, sizeof why->words, "footer checksum is 0x%08x, its bytes make 0x%08x",
+        snprintf(why->words, sizeof why->words, "footer checksum 0x%08x is wrong: computed 0x%08x",
                  be32(footer + FOOTER_CHECKSUM), vhd_footer_checksum(footer));
     else if (type != TYPE_FIXED)
         snprintf(why->words, sizeof why->words,
-                 "disk type is %u, a footer alone must be that of a fixed disk (2)", type);
+                 "disk type %u is not fixed (2), but there is no leading footer", type);
     else if (size > room)
         snprintf(why->words, sizeof why->words,
                  "current size %llu is more than the %llu bytes before the footer",
@@ -91,7 +91,7 @@ int vhd_probe(struct image *img, const struct signature *signature, struct reaso
     fixed = vhd_ends_as_fixed_disk(img, &ignored);
     if (fixed == 1)
         snprintf(why->words, sizeof why->words,
-                 "the first sector of the fixed disk whose footer ends the file");
+                 "it is in the first sector of a fixed disk, whose footer ends the file");
     return fixed < 0 ? fixed : !fixed;
 }
 

@@ -174,7 +174,7 @@ static int vhd_add_locator(struct disk *disk, unsigned n, const uint8_t *entry)
     if (error)
         return error;
     if (fault)
-        image_note(disk->img, "vpc: the path of %s (%u bytes at offset %llu) cannot be told: %s",
+        image_note(disk->img, "vpc: the path of %s (%u bytes at offset %llu) cannot be read: %s",
                    reference.source, length, (unsigned long long)offset, fault);
     return disk_add_reference(disk, &reference);
 }
@@ -244,8 +244,8 @@ static int vhd_check_time(struct disk *disk, struct disk *parent, const uint8_t 
     vhd_write_time(times[1], stored);
     vhd_write_time(times[2], stamp);
     return image_fail(disk->img, EUCLEAN,
-                      "vpc: the parent was modified at %s (its footer says %s), not at %s, which "
-                      "parent_time_stamp says; -o any-parent takes it all the same",
+                      "vpc: the parent was modified at %s, its footer has time stamp %s, but "
+                      "parent_time_stamp is %s; -o any-parent accepts it anyway",
                       times[0], times[1], times[2]);
 }
 
@@ -263,7 +263,7 @@ int vhd_check_parent(struct disk *disk, struct disk *parent)
 
     if (parent->driver != disk->driver)
         return image_fail(disk->img, EUCLEAN,
-                          "vpc: the parent is %s, not vpc; -o any-parent takes it all the same",
+                          "vpc: the parent is %s, not vpc; -o any-parent accepts it anyway",
                           parent->driver->name);
     error = vhd_find_footer(parent->img, &footer);
     if (error)
@@ -272,8 +272,9 @@ int vhd_check_parent(struct disk *disk, struct disk *parent)
         return vhd_check_time(disk, parent, footer.bytes);
     vhd_write_uuid(ids[0], footer.bytes + FOOTER_UNIQUE_ID);
     vhd_write_uuid(ids[1], vhd->parent_unique_id);
-    return image_fail(disk->img, EUCLEAN,
-                      "vpc: unique_id of the parent is %s, not %s, which parent_unique_id says; "
-                      "-o any-parent takes it all the same",
-                      ids[0], ids[1]);
+    return image_fail(
+        disk->img, EUCLEAN,
+        "vpc: unique_id of the parent is %s, but parent_unique_id is %s; -o any-parent "
+        "accepts it anyway",
+        ids[0], ids[1]);
 }

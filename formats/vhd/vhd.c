@@ -43,11 +43,11 @@ static int vhd_open_dynamic_header(struct disk *disk, struct vhd *vhd, uint64_t 
     vhd->bat.entries = be32(header + DYNAMIC_MAX_TABLE_ENTRIES);
     vhd->bat.entry_bytes = 4;
     if (vhd->bat.entries * vhd->block_size < disk->virtual_size)
-        return image_fail(
-            img, EUCLEAN,
-            "vpc: %llu table entries of %llu bytes do not cover the disk of %llu bytes",
-            (unsigned long long)vhd->bat.entries, (unsigned long long)vhd->block_size,
-            (unsigned long long)disk->virtual_size);
+        return image_fail(img, EUCLEAN,
+                          "vpc: max_table_entries %llu is too small: blocks of %llu bytes do not "
+                          "cover the disk of %llu bytes",
+                          (unsigned long long)vhd->bat.entries, (unsigned long long)vhd->block_size,
+                          (unsigned long long)disk->virtual_size);
     error = is_differencing ? vhd_read_parent(disk, vhd, header) : 0;
     return error ? error : vhd_open_blocks(disk, vhd);
 }
@@ -62,8 +62,8 @@ static int vhd_open_dynamic(struct disk *disk, const uint8_t *footer)
     disk->state = vhd;
     disk->subformat = type == TYPE_DIFFERENCING ? "differencing" : "dynamic";
     if (type != TYPE_DYNAMIC && type != TYPE_DIFFERENCING)
-        image_note(disk->img,
-                   "vpc: disk type is %u in the leading footer; read as a dynamic disk (3)", type);
+        image_note(disk->img, "vpc: disk type %u of the leading footer is read as dynamic (3)",
+                   type);
     return vhd_open_dynamic_header(disk, vhd, be64(footer + FOOTER_DATA_OFFSET),
                                    type == TYPE_DIFFERENCING);
 }
@@ -78,10 +78,9 @@ static int vhd_open_fixed(struct disk *disk, const uint8_t *footer)
                           "vpc: no footer (%s) at the start or in the last 512 bytes",
                           FOOTER_COOKIE);
     if (type != TYPE_FIXED)
-        return image_fail(
-            disk->img, EUCLEAN,
-            "vpc: disk type is %u in the only footer, the last one: not that of a fixed disk (2)",
-            type);
+        return image_fail(disk->img, EUCLEAN,
+                          "vpc: disk type %u is not fixed (2), but there is no leading footer",
+                          type);
     disk->subformat = "fixed";
     return 0;
 }
@@ -100,14 +99,13 @@ static int vhd_open(struct disk *disk)
     checksum = vhd_footer_checksum(footer.bytes);
     if (be32(footer.bytes + FOOTER_CHECKSUM) != checksum)
         return image_fail(
-            disk->img, EUCLEAN, "vpc: checksum of the %s footer is 0x%08x, its bytes make 0x%08x",
-            footer.is_leading ? "leading" : "last", be32(footer.bytes + FOOTER_CHECKSUM), checksum);
+            disk->img, EUCLEAN, "vpc: checksum 0x%08x of the %s footer is wrong: computed 0x%08x",
+            be32(footer.bytes + FOOTER_CHECKSUM), footer.is_leading ? "leading" : "last", checksum);
     sectors = vhd_footer_sectors(footer.bytes, disk->qemu);
     if (sectors > VHD_SECTORS_MAX)
-        return image_fail(
-            disk->img, EFBIG,
-            "vpc: the disk has %llu sectors, more than the %llu (2040 GiB) of the format",
-            (unsigned long long)sectors, (unsigned long long)VHD_SECTORS_MAX);
+        return image_fail(disk->img, EFBIG,
+                          "vpc: the disk has %llu sectors, more than %llu (2040 GiB)",
+                          (unsigned long long)sectors, (unsigned long long)VHD_SECTORS_MAX);
     disk->virtual_size = sectors * VHD_SECTOR;
     return footer.is_leading ? vhd_open_dynamic(disk, footer.bytes) : 0;
 }

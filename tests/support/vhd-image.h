@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* VHD images for tests: footers and dynamic headers in a sparse file. A footer is sealed (its
- * checksum made) as it is put. */
+/* VHD images for tests: footers and dynamic headers in a sparse file. Footers get a valid
+ * checksum. */
 #ifndef TESTS_SUPPORT_VHD_IMAGE_H
 #define TESTS_SUPPORT_VHD_IMAGE_H
 
@@ -37,7 +37,7 @@ struct footer {
     uint64_t size;
     uint32_t geometry; /* cylinders, heads, sectors per track: 16, 8 and 8 bits */
     uint32_t type;
-    uint64_t data_offset; /* 0: as its type has it */
+    uint64_t data_offset; /* 0: the usual one of the type */
 };
 
 static inline void footer_number(uint8_t *bytes, uint32_t at, unsigned width, uint64_t value)
@@ -58,7 +58,7 @@ static inline void put_footer(struct sample *s, uint64_t at, const struct footer
                   : f->type == FIXED ? UINT64_MAX
                                      : DYNAMIC_AT);
     memcpy(bytes + VHD_CREATOR, f->creator, 4);
-    footer_number(bytes, 40, 8, 12345); /* the original size, which nobody means */
+    footer_number(bytes, 40, 8, 12345); /* the original size, which is ignored */
     footer_number(bytes, VHD_CURRENT_SIZE, 8, f->size);
     footer_number(bytes, VHD_GEOMETRY, 4, f->geometry);
     footer_number(bytes, VHD_TYPE, 4, f->type);
@@ -69,7 +69,7 @@ static inline void put_footer(struct sample *s, uint64_t at, const struct footer
     put(s, at, bytes, sizeof bytes);
 }
 
-/* Changes a number in the footer at that offset, and seals it again. */
+/* Changes a number in the footer at that offset, and updates its checksum. */
 static inline void change_footer(struct sample *s, uint64_t at, uint32_t field, unsigned width,
                                  uint64_t value)
 {
@@ -92,10 +92,8 @@ static inline void make_fixed(struct sample *s, uint64_t size)
     put_footer(s, size, &(struct footer){"win ", size, 0, FIXED, 0});
 }
 
-/*
- * A dynamic disk: copy of the footer, header, BAT of as many entries as the size needs, all
- * unallocated; the file ends with the BAT's last sector.
- */
+/* A dynamic disk without a last footer: no block is allocated, and the file ends with the last
+ * sector of the BAT. */
 static inline void make_dynamic(struct sample *s, uint64_t size, uint32_t block_size, uint32_t type)
 {
     uint64_t entries = (size + block_size - 1) / block_size;

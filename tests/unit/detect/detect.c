@@ -188,7 +188,7 @@ static void test_tail_only(void **state)
     detect_format(NULL);
     assert_ptr_equal(d.driver, &raw_driver);
     assert_int_equal(d.count, 2);
-    assert_candidate(0, &vhd_driver, MIB, "checksum is 0x00000001");
+    assert_candidate(0, &vhd_driver, MIB, "checksum 0x00000001");
     assert_candidate(1, &raw_driver, 0, NULL);
     assert_said(s.img, "vpc signature at offset 1048576");
     assert_said(s.img, d.candidates[0].why.words);
@@ -211,7 +211,7 @@ static void test_looks_like(void **state)
     put(&s, 0, "QFI\xfb\0\0\0\3", 8);
     detect_format(NULL);
     assert_ptr_equal(d.driver, &qcow2_driver);
-    assert_candidate(1, &vhd_driver, MIB, "checksum is 0x00000001");
+    assert_candidate(1, &vhd_driver, MIB, "checksum 0x00000001");
     assert_string_equal(image_problems(s.img), "");
 }
 

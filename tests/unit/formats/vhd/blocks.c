@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* vpc: the sector bitmaps of differencing disks. What the table alone tells, test_vhd-dynamic.c
- * has. */
+/* vpc: the sector bitmaps of differencing disks. dynamic.c tests the block allocation table. */
 #include "tests/support/vhd-image.h"
 
 #include <errno.h>
@@ -16,8 +15,7 @@ static int end(void **state)
     return 0;
 }
 
-/* Block index stands at that sector, with a bitmap of these bytes at its start, the rest is of that
- * byte. */
+/* Puts a block at that sector. Its bitmap begins with these bytes and is filled with rest. */
 static void put_block(uint64_t index, uint32_t sector, uint32_t block_size, uint8_t rest,
                       const uint8_t *bits, size_t count)
 {
@@ -32,7 +30,7 @@ static void put_block(uint64_t index, uint32_t sector, uint32_t block_size, uint
     put_block(index, sector, block_size, rest, (const uint8_t[]){__VA_ARGS__},                     \
               COUNT(((const uint8_t[]){__VA_ARGS__})))
 
-/* Opens the disk as one that shows what it does not have as holes, which nobody fills. */
+/* Opens the disk without its parent: holes stay holes. */
 static void open_alone(void)
 {
     sample_session(&s);
@@ -40,8 +38,7 @@ static void open_alone(void)
                      0);
 }
 
-/* What the driver says of offset. */
-static struct extent ask(uint64_t offset, unsigned want)
+static struct extent extent_at(uint64_t offset, unsigned want)
 {
     struct extent e = {.offset = offset, .host = EXTENT_NO_HOST};
 
@@ -49,10 +46,10 @@ static struct extent ask(uint64_t offset, unsigned want)
     return e;
 }
 
-static void assert_asked(uint64_t offset, unsigned want, enum extent_kind kind, uint64_t length,
-                         uint64_t host)
+static void assert_extent_at(uint64_t offset, unsigned want, enum extent_kind kind, uint64_t length,
+                             uint64_t host)
 {
-    struct extent e = ask(offset, want);
+    struct extent e = extent_at(offset, want);
 
     assert_int_equal(e.kind, kind);
     assert_int_equal(e.length, length);
@@ -60,7 +57,7 @@ static void assert_asked(uint64_t offset, unsigned want, enum extent_kind kind, 
     assert_int_equal(e.flags, 0);
 }
 
-/* The most significant bit is the first sector; 1 is here, 0 is the parent's. */
+/* The most significant bit is the first sector. Set: in this file, clear: in the parent. */
 static void test_bits(void **state)
 {
     (void)state;
@@ -71,14 +68,14 @@ static void test_bits(void **state)
     ASSERT_EXTENTS(&s, 0, DATA(512, 0), HOLE(6 * 512), DATA(512, 0), HOLE(512), DATA(512, 0),
                    HOLE(14 * 512), DATA(8 * 512, 0), HOLE(BLOCK - 32 * 512));
     for (unsigned want = 0; want < 2; want++) {
-        assert_asked(0, want, EXTENT_DATA, 512, 6 * 512);
-        assert_asked(512, want, EXTENT_HOLE, 6 * 512, EXTENT_NO_HOST);
-        assert_asked(7 * 512, want, EXTENT_DATA, 512, 13 * 512);
-        assert_asked(9 * 512, want, EXTENT_DATA, 512, 15 * 512);
-        assert_asked(24 * 512, want, EXTENT_DATA, 8 * 512, 30 * 512);
-        /* From the middle of a sector on. */
-        assert_asked(7 * 512 + 100, want, EXTENT_DATA, 412, 13 * 512 + 100);
-        assert_asked(512 + 511, want, EXTENT_HOLE, 5 * 512 + 1, EXTENT_NO_HOST);
+        assert_extent_at(0, want, EXTENT_DATA, 512, 6 * 512);
+        assert_extent_at(512, want, EXTENT_HOLE, 6 * 512, EXTENT_NO_HOST);
+        assert_extent_at(7 * 512, want, EXTENT_DATA, 512, 13 * 512);
+        assert_extent_at(9 * 512, want, EXTENT_DATA, 512, 15 * 512);
+        assert_extent_at(24 * 512, want, EXTENT_DATA, 8 * 512, 30 * 512);
+        /* Extents that begin within a sector. */
+        assert_extent_at(7 * 512 + 100, want, EXTENT_DATA, 412, 13 * 512 + 100);
+        assert_extent_at(512 + 511, want, EXTENT_HOLE, 5 * 512 + 1, EXTENT_NO_HOST);
     }
 }
 
@@ -91,18 +88,18 @@ static void test_whole_blocks(void **state)
     PUT_BLOCK(2, 5000, BLOCK, 0, 0);
     open_alone();
     ASSERT_EXTENTS(&s, 0, HOLE(BLOCK), DATA(BLOCK, 0), HOLE(2 * BLOCK));
-    assert_asked(BLOCK, EXTENTS_WANT_HOST, EXTENT_DATA, BLOCK, 6 * 512);
-    assert_asked(2 * BLOCK, EXTENTS_WANT_HOST, EXTENT_HOLE, BLOCK, EXTENT_NO_HOST);
-    /* The first and the last sector alone. */
+    assert_extent_at(BLOCK, EXTENTS_WANT_HOST, EXTENT_DATA, BLOCK, 6 * 512);
+    assert_extent_at(2 * BLOCK, EXTENTS_WANT_HOST, EXTENT_HOLE, BLOCK, EXTENT_NO_HOST);
+    /* Only the first and the last sector. */
     PUT_BLOCK(1, 5, BLOCK, 0, 0x80);
     put_be(&s, 5 * 512 + 511, 1, 1);
     open_alone();
     ASSERT_EXTENTS(&s, 0, HOLE(BLOCK), DATA(512, 0), HOLE(BLOCK - 1024), DATA(512, 0),
                    HOLE(2 * BLOCK));
-    assert_asked(2 * BLOCK - 512, EXTENTS_WANT_HOST, EXTENT_DATA, 512, 6 * 512 + BLOCK - 512);
+    assert_extent_at(2 * BLOCK - 512, EXTENTS_WANT_HOST, EXTENT_DATA, 512, 6 * 512 + BLOCK - 512);
 }
 
-/* Without host offsets runs go on from block to block; with them they do not. */
+/* Runs cross blocks only if host offsets are not requested. */
 static void test_joined(void **state)
 {
     (void)state;
@@ -114,20 +111,20 @@ static void test_joined(void **state)
     PUT_BLOCK(4, 14000, BLOCK, 0, 0);
     PUT_BLOCK(5, 14000, BLOCK, 0, 0);
     open_alone();
-    assert_asked(512, 0, EXTENT_DATA, 2 * BLOCK - 512 + 9 * 512, 7 * 512);
-    assert_asked(512, EXTENTS_WANT_HOST, EXTENT_DATA, BLOCK - 512, 7 * 512);
-    assert_asked(BLOCK, EXTENTS_WANT_HOST, EXTENT_DATA, BLOCK, 9001 * 512);
-    assert_asked(2 * BLOCK + 9 * 512, EXTENTS_WANT_HOST, EXTENT_HOLE, BLOCK - 9 * 512,
-                 EXTENT_NO_HOST);
+    assert_extent_at(512, 0, EXTENT_DATA, 2 * BLOCK - 512 + 9 * 512, 7 * 512);
+    assert_extent_at(512, EXTENTS_WANT_HOST, EXTENT_DATA, BLOCK - 512, 7 * 512);
+    assert_extent_at(BLOCK, EXTENTS_WANT_HOST, EXTENT_DATA, BLOCK, 9001 * 512);
+    assert_extent_at(2 * BLOCK + 9 * 512, EXTENTS_WANT_HOST, EXTENT_HOLE, BLOCK - 9 * 512,
+                     EXTENT_NO_HOST);
     ASSERT_EXTENTS(&s, 0, HOLE(512), DATA(2 * BLOCK + 8 * 512, 0), HOLE(4 * BLOCK - 9 * 512));
-    /* Each bitmap was read once for each walk, but for what came between. */
+    /* A walk reads each bitmap once. */
     open_alone();
     ASSERT_EXTENTS(&s, EXTENTS_WANT_JOINED, HOLE(512), DATA(2 * BLOCK + 8 * 512, 0),
                    HOLE(4 * BLOCK - 9 * 512));
     assert_true(image_bytes_read(s.img) < 5000 + 4 * 512);
 }
 
-/* A bad block ends the run before it, which is told. */
+/* A bad block ends the run before it, which is returned. */
 static void test_joined_to_a_bad_block(void **state)
 {
     (void)state;
@@ -136,12 +133,11 @@ static void test_joined_to_a_bad_block(void **state)
     PUT_BLOCK(0, 5, BLOCK, 0xff, 0xff);
     put_be(&s, BAT_AT + 4, 4, 1 << 20);
     open_alone();
-    assert_asked(0, 0, EXTENT_DATA, BLOCK, 6 * 512);
-    assert_stream_fails(&s, 0, EUCLEAN, "block 1 at sector 1048576 ends past the end");
+    assert_extent_at(0, 0, EXTENT_DATA, BLOCK, 6 * 512);
+    assert_stream_fails(&s, 0, EUCLEAN, "block 1 at sector 1048576");
 }
 
-/* The end of the disk is in the middle of a block: what its bitmap says behind that matters to
- * nobody. */
+/* The disk ends within a block: bits of the bitmap behind the end are ignored. */
 static void test_partial_last_block(void **state)
 {
     (void)state;
@@ -155,7 +151,7 @@ static void test_partial_last_block(void **state)
     ASSERT_EXTENTS(&s, 0, HOLE(BLOCK + 512), DATA(2 * 512, 0));
 }
 
-/* Blocks of less than 4 KiB have a bitmap of a sector, too, of which a byte counts. */
+/* Blocks of up to 4 KiB have a bitmap of one sector, too, of which one byte is used. */
 static void test_small_blocks(void **state)
 {
     static const uint32_t sizes[] = {512, 1024, 2048, 4096, 8192};
@@ -174,12 +170,12 @@ static void test_small_blocks(void **state)
         else
             ASSERT_EXTENTS(&s, EXTENTS_WANT_JOINED, HOLE(size), DATA(512, 0), HOLE(size - 512),
                            DATA(size, 0), HOLE(size));
-        assert_asked(size, EXTENTS_WANT_HOST, EXTENT_DATA, 512, 6 * 512);
-        assert_asked(2 * size, EXTENTS_WANT_HOST, EXTENT_DATA, size, 101 * 512);
+        assert_extent_at(size, EXTENTS_WANT_HOST, EXTENT_DATA, 512, 6 * 512);
+        assert_extent_at(2 * size, EXTENTS_WANT_HOST, EXTENT_DATA, size, 101 * 512);
     }
 }
 
-/* A bitmap of 512 KiB is read in pieces; a run over their borders is one where the stream joins. */
+/* A bitmap of 512 KiB is read in pieces. The stream joins runs across pieces. */
 static void test_long_bitmap(void **state)
 {
     const uint64_t block = UINT64_C(1) << 31;
@@ -194,10 +190,10 @@ static void test_long_bitmap(void **state)
     image_share_windows(s.img, LAYERS_MAX);
     ASSERT_EXTENTS(&s, 0, HOLE(UINT64_C(524284) * 512), DATA(20 * 512, 0),
                    HOLE(block - UINT64_C(524304) * 512));
-    assert_asked(UINT64_C(524284) * 512, EXTENTS_WANT_HOST, EXTENT_DATA, 4 * 512,
-                 5 * 512 + 524288 + UINT64_C(524284) * 512);
-    assert_asked(UINT64_C(524288) * 512, EXTENTS_WANT_HOST, EXTENT_DATA, 16 * 512,
-                 5 * 512 + 524288 + UINT64_C(524288) * 512);
+    assert_extent_at(UINT64_C(524284) * 512, EXTENTS_WANT_HOST, EXTENT_DATA, 4 * 512,
+                     5 * 512 + 524288 + UINT64_C(524284) * 512);
+    assert_extent_at(UINT64_C(524288) * 512, EXTENTS_WANT_HOST, EXTENT_DATA, 16 * 512,
+                     5 * 512 + 524288 + UINT64_C(524288) * 512);
 }
 
 /* A block must end in the file, with its bitmap. */
@@ -212,14 +208,14 @@ static void test_past_end(void **state)
     for (unsigned want = 0; want < 2; want++) {
         put_be(&s, BAT_AT + 4, 4, 11);
         open_alone();
-        assert_stream_fails(&s, want, EUCLEAN, "block 1 at sector 11 ends past the end");
+        assert_stream_fails(&s, want, EUCLEAN, "block 1 at sector 11");
         put_be(&s, BAT_AT + 4, 4, UINT32_MAX - 1);
         open_alone();
         assert_stream_fails(&s, want, EUCLEAN, "block 1 at sector 4294967294");
     }
 }
 
-/* The file ends where it did not when it was opened. */
+/* The file is truncated while it is open. */
 static void test_shortened(void **state)
 {
     struct extent e = {.offset = BLOCK};
@@ -229,13 +225,13 @@ static void test_shortened(void **state)
     set_size(&s, 8 * MIB);
     PUT_BLOCK(1, 5000, BLOCK, 0xff, 0xff);
     open_alone();
-    ask(0, EXTENTS_WANT_HOST);
+    extent_at(0, EXTENTS_WANT_HOST);
     set_size(&s, 5000 * 512);
     assert_int_equal(vhd_driver.extent_at(&s.disk, BLOCK, EXTENTS_WANT_HOST, &e), -EIO);
-    assert_said(s.img, "has become shorter");
+    assert_said(s.img, "shorter");
 }
 
-/* What the bitmaps leave to the parent needs it; what they have does not. */
+/* Sectors in this file can be read without the parent, the others cannot. */
 static void test_not_granted(void **state)
 {
     uint8_t bytes[1024];
@@ -250,10 +246,10 @@ static void test_not_granted(void **state)
     assert_memory_equal(bytes, "data", 5);
     assert_string_equal(image_problems(s.img), "");
     assert_int_equal(disk_read(&s.disk, 0, bytes, 513), -EACCES);
-    assert_said(s.img, "the parent, whose path parent_unicode_name does not tell");
+    assert_said(s.img, "parent_unicode_name");
 }
 
-/* A dynamic disk does not look at its bitmaps. */
+/* The bitmaps of a dynamic disk are ignored. */
 static void test_dynamic(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* vpc: the rules of the dynamic header, and the edges of the block allocation table. */
+/* vpc: the rules of the dynamic header and of the block allocation table. */
 #include "tests/support/vhd-image.h"
 
 #include <errno.h>
@@ -18,19 +18,19 @@ static int end(void **state)
 static void test_header_rules(void **state)
 {
     static const struct defect defects[] = {
-        {DYNAMIC_AT, 1, 'C', EUCLEAN, "no dynamic disk header"},
+        {DYNAMIC_AT, 1, 'C', EUCLEAN, "dynamic disk header"},
         {DYNAMIC_BLOCK_SIZE, 4, 0, EUCLEAN, "block size 0"},
         {DYNAMIC_BLOCK_SIZE, 4, 256, EUCLEAN, "block size 256"},
         {DYNAMIC_BLOCK_SIZE, 4, 3 << 20, EUCLEAN, "block size 3145728"},
         {DYNAMIC_BLOCK_SIZE, 4, UINT32_MAX, EUCLEAN, "block size 4294967295"},
-        {DYNAMIC_BLOCK_SIZE, 4, 1 << 20, EUCLEAN, "4 table entries of 1048576 bytes do not cover"},
-        {DYNAMIC_ENTRIES, 4, 3, EUCLEAN, "3 table entries"},
-        {DYNAMIC_ENTRIES, 4, 0, EUCLEAN, "0 table entries"},
-        {DYNAMIC_ENTRIES, 4, 129, EUCLEAN, "129 entries at offset 2048 is past the end"},
+        {DYNAMIC_BLOCK_SIZE, 4, 1 << 20, EUCLEAN, "blocks of 1048576 bytes"},
+        {DYNAMIC_ENTRIES, 4, 3, EUCLEAN, "max_table_entries 3"},
+        {DYNAMIC_ENTRIES, 4, 0, EUCLEAN, "max_table_entries 0"},
+        {DYNAMIC_ENTRIES, 4, 129, EUCLEAN, "129 entries"},
         {DYNAMIC_ENTRIES, 4, UINT32_MAX, EUCLEAN, "4294967295 entries"},
-        {DYNAMIC_TABLE_OFFSET, 8, 2545, EUCLEAN, "past the end"},
-        {DYNAMIC_TABLE_OFFSET, 8, UINT64_MAX, EUCLEAN, "past the end"},
-        {DYNAMIC_TABLE_OFFSET, 8, UINT64_MAX - 15, EUCLEAN, "past the end"},
+        {DYNAMIC_TABLE_OFFSET, 8, 2545, EUCLEAN, "offset 2545"},
+        {DYNAMIC_TABLE_OFFSET, 8, UINT64_MAX, EUCLEAN, "offset 18446744073709551615"},
+        {DYNAMIC_TABLE_OFFSET, 8, UINT64_MAX - 15, EUCLEAN, "offset 18446744073709551600"},
     };
 
     (void)state;
@@ -49,7 +49,7 @@ static void test_header_edges(void **state)
     make_dynamic(&s, 4 * BLOCK, BLOCK, DYNAMIC);
     put_be(&s, DYNAMIC_TABLE_OFFSET, 8, 2544);
     assert_int_equal(sample_open(&s, &vhd_driver), 0);
-    /* The table's end may lie in the file's last sector, of which the rest is not there. */
+    /* The table may end in the last sector of the file, which may be incomplete. */
     set_size(&s, 2545);
     assert_int_equal(sample_open(&s, &vhd_driver), 0);
     set_size(&s, DYNAMIC_AT + 1024);
@@ -62,7 +62,7 @@ static void test_header_edges(void **state)
     put_be(&s, DYNAMIC_BLOCK_SIZE, 4, UINT64_C(1) << 31);
     assert_int_equal(sample_open(&s, &vhd_driver), 0);
     ASSERT_EXTENTS(&s, 0, ZERO(4 * BLOCK));
-    /* The dynamic header's checksum means nothing, as to others. */
+    /* The checksum of the dynamic header is ignored, as in qemu. */
     put_be(&s, DYNAMIC_AT + 36, 4, 1);
     assert_int_equal(sample_open(&s, &vhd_driver), 0);
 }
@@ -75,7 +75,7 @@ static void entry(uint64_t index, uint32_t sector)
 static void test_blocks(void **state)
 {
     (void)state;
-    /* The last block is not whole. Each is behind a bitmap of a sector. */
+    /* The last block is partial. The bitmap of a block takes one sector. */
     make_dynamic(&s, 6 * BLOCK + 512, BLOCK, DYNAMIC);
     set_size(&s, 16 * MIB);
     entry(0, 8);
@@ -91,7 +91,7 @@ static void test_blocks(void **state)
                    DATA(512, 0));
 }
 
-/* From the middle of a block on. */
+/* Extents that begin within a block. */
 static void test_extent_within(void **state)
 {
     struct extent e = {.offset = BLOCK + 1000, .host = EXTENT_NO_HOST};
@@ -109,7 +109,7 @@ static void test_extent_within(void **state)
     assert_int_equal(e.length, 2 * BLOCK - 1000);
 }
 
-/* A block may end with the file, in its last sector; it must not end one sector later. */
+/* A block may end in the last sector of the file, but not one sector later. */
 static void test_block_at_the_end(void **state)
 {
     (void)state;
@@ -120,18 +120,18 @@ static void test_block_at_the_end(void **state)
     ASSERT_EXTENTS(&s, EXTENTS_WANT_HOST, ZERO(BLOCK), DATA(BLOCK, 11 * 512));
     entry(1, 11);
     assert_int_equal(sample_open(&s, &vhd_driver), 0);
-    assert_stream_fails(&s, 0, EUCLEAN, "block 1 at sector 11 ends past the end");
+    assert_stream_fails(&s, 0, EUCLEAN, "block 1 at sector 11");
     entry(1, UINT32_MAX - 1);
     assert_int_equal(sample_open(&s, &vhd_driver), 0);
     assert_stream_fails(&s, EXTENTS_WANT_HOST, EUCLEAN, "block 1 at sector 4294967294");
-    /* A file that has no room for any block. */
+    /* The file is too short for any block. */
     set_size(&s, BLOCK);
     entry(0, 0);
     assert_int_equal(sample_open(&s, &vhd_driver), 0);
     assert_stream_fails(&s, 0, EUCLEAN, "block 0 at sector 0");
 }
 
-/* A bad entry ends the run before it; what comes before is told. */
+/* A bad entry ends the run before it, which is returned. */
 static void test_bad_entry_in_a_run(void **state)
 {
     struct extents stream;
@@ -150,8 +150,7 @@ static void test_bad_entry_in_a_run(void **state)
     assert_said(s.img, "block 2 at sector 1048576");
 }
 
-/* Bitmaps are whole sectors: of the smallest block, of the largest with a bitmap of one, and of
- * larger ones. */
+/* Bitmaps are whole sectors. 2 MiB is the largest block with a bitmap of one sector. */
 static void test_bitmap_sizes(void **state)
 {
     static const struct {
@@ -169,7 +168,7 @@ static void test_bitmap_sizes(void **state)
     }
 }
 
-/* More entries than are read at once: 256 Ki. */
+/* A table that is longer than what is read at once, 256 Ki entries. */
 static void test_long_table(void **state)
 {
     enum { PIECE = 256 << 10, ENTRIES = 2 * PIECE + 7 };
@@ -189,7 +188,7 @@ static void test_long_table(void **state)
     assert_true(image_bytes_read(s.img) < 3 * MIB);
 }
 
-/* The file becomes shorter while it is read. */
+/* The file is truncated while it is open. */
 static void test_shortened(void **state)
 {
     struct extent e = {.offset = 5 * BLOCK};
@@ -199,7 +198,7 @@ static void test_shortened(void **state)
     assert_int_equal(sample_open(&s, &vhd_driver), 0);
     set_size(&s, 2048);
     assert_int_equal(vhd_driver.extent_at(&s.disk, e.offset, 0, &e), -EIO);
-    assert_said(s.img, "has become shorter");
+    assert_said(s.img, "shorter");
 }
 
 int main(void)
