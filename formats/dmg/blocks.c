@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The block tables of a DMG ("mish"), each with entries that say where chunks of the disk are. Big
- * endian. All tables are read once when the disk is opened, as in qemu, and then followed from
- * place to place: they are never held as a whole.
+ * The block tables of a DMG ("mish"): each has entries that map sectors of the disk to chunks. Big
+ * endian. All tables are read once when the disk is opened, as in qemu. They are never kept in
+ * memory as a whole: later reads start at a checkpoint.
  */
 #include "blocks.h"
 
@@ -28,12 +28,12 @@ enum {
     ENTRY_COMPRESSED_LENGTH = 32,
     ENTRY_BYTES = 40,
 
-    /* Limits of qemu, which holds a chunk as a whole. */
+    /* qemu's limits: it keeps a whole chunk in memory. */
     CHUNK_BYTES_MAX = 64 << 20,
     CHUNK_SECTORS_MAX = CHUNK_BYTES_MAX / DMG_SECTOR,
 
     WINDOW_BYTES = 64 << 10,
-    CHECKPOINT_BYTES = 64 << 10, /* of the list between two checkpoints */
+    CHECKPOINT_BYTES = 64 << 10, /* bytes of the list between checkpoints, at least */
 };
 
 #define TABLE_SIGNATURE "mish"
@@ -54,23 +54,24 @@ static int dmg_cursor_read(struct dmg_cursor *c, uint8_t *bytes, size_t wanted, 
                       : dmg_plist_read(&c->plist, bytes, wanted, got);
 }
 
-/* Goes to the next byte string that may be a table. must: it is to be one. */
-static int dmg_next_string(struct dmg_cursor *c, bool *must)
+/* Moves to the next byte string. *must_be_table: anything else is an error. Returns 1, 0 or -errno.
+ */
+static int dmg_next_string(struct dmg_cursor *c, bool *must_be_table)
 {
-    *must = false;
-    return c->is_fork ? dmg_fork_next(&c->fork) : dmg_plist_next(&c->plist, must);
+    *must_be_table = false;
+    return c->is_fork ? dmg_fork_next(&c->fork) : dmg_plist_next(&c->plist, must_be_table);
 }
 
-/* The next table's header. 1; 0: there are no more; -errno, said. */
+/* Moves to the next table and reads its header. Returns 1; 0 at the end; -errno, reported. */
 static int dmg_next_table(struct dmg_cursor *c)
 {
     uint8_t header[TABLE_BYTES];
-    bool is_table = false, must;
+    bool is_table = false, must_be_table;
     size_t got, more;
     int error;
 
     while (!is_table) {
-        int found = dmg_next_string(c, &must);
+        int found = dmg_next_string(c, &must_be_table);
 
         if (found != 1)
             return found;
@@ -78,12 +79,14 @@ static int dmg_next_table(struct dmg_cursor *c)
         if (error)
             return error;
         is_table = got == TABLE_SIGNATURE_BYTES && memcmp(header, TABLE_SIGNATURE, got) == 0;
-        /* qemu takes a table wherever it is. */
-        if (!c->is_fork && is_table != must)
+        /* qemu accepts a table anywhere in the property list. */
+        if (!c->is_fork && is_table != must_be_table)
             return image_fail(
                 dmg_cursor_image(c), EUCLEAN,
-                must ? "dmg: an entry of blkx is no block table, before offset %" PRIu64
-                     : "dmg: a block table that is not in blkx, before offset %" PRIu64,
+                must_be_table
+                    ? "dmg: property list: an entry of blkx is not a block table, before offset "
+                      "%" PRIu64
+                    : "dmg: property list: a block table is not in blkx, before offset %" PRIu64,
                 dmg_cursor_position(c));
     }
     error = dmg_cursor_read(c, header + got, sizeof header - got, &more);
@@ -100,7 +103,7 @@ static int dmg_next_table(struct dmg_cursor *c)
     return 1;
 }
 
-/* Behind the last entry that the table's header tells of there must be none: qemu would take it. */
+/* Checks that no entry follows those that the table's header counts: qemu would use it. */
 static int dmg_end_table(struct dmg_cursor *c)
 {
     uint8_t entry[ENTRY_BYTES];
@@ -110,12 +113,11 @@ static int dmg_end_table(struct dmg_cursor *c)
     if (error || got < sizeof entry)
         return error;
     return image_fail(dmg_cursor_image(c), EUCLEAN,
-                      "dmg: more entries in a block table than its NumberOfBlockChunks, before "
-                      "entry %" PRIu64,
+                      "dmg: entry %" PRIu64 " is more than its block table's NumberOfBlockChunks",
                       c->number);
 }
 
-/* The next entry of any type. 1; 0: there are no more; -errno, said. */
+/* Reads the next entry, of any type. Returns 1; 0 at the end; -errno, reported. */
 static int dmg_next_entry(struct dmg_cursor *c, uint8_t *entry)
 {
     size_t got;
@@ -135,7 +137,7 @@ static int dmg_next_entry(struct dmg_cursor *c, uint8_t *entry)
     if (got < ENTRY_BYTES)
         return image_fail(dmg_cursor_image(c), EUCLEAN,
                           "dmg: block table ends before entry %" PRIu64
-                          ", its NumberOfBlockChunks has %" PRIu32 " more",
+                          "; NumberOfBlockChunks counts %" PRIu32 " more",
                           c->number, c->entries);
     c->entries--;
     c->number++;
@@ -147,7 +149,8 @@ static bool dmg_has_data(uint32_t type)
     return type != DMG_ZERO && type != DMG_IGNORE;
 }
 
-/* An entry that is a chunk: sectors and bytes, from the table's own beginnings. */
+/* Decodes and checks an entry that is a chunk. The table's own start is added to its sector and its
+ * offset. */
 static int dmg_decode_chunk(const struct dmg_cursor *c, uint64_t data_fork_offset,
                             const uint8_t *entry, struct dmg_chunk *chunk)
 {
@@ -160,26 +163,32 @@ static int dmg_decode_chunk(const struct dmg_cursor *c, uint64_t data_fork_offse
                                 .length = be64(entry + ENTRY_COMPRESSED_LENGTH)};
     if (dmg_has_data(chunk->type) && chunk->sectors > CHUNK_SECTORS_MAX)
         return image_fail(img, EFBIG,
-                          "dmg: chunk %" PRIu64 " of %" PRIu64 " sectors has more than %d",
+                          "dmg: chunk %" PRIu64 ": SectorCount %" PRIu64 " is more than %d",
                           chunk->number, chunk->sectors, CHUNK_SECTORS_MAX);
     if (chunk->length > CHUNK_BYTES_MAX)
         return image_fail(img, EFBIG,
-                          "dmg: chunk %" PRIu64 " of %" PRIu64 " compressed bytes has more than %d",
+                          "dmg: chunk %" PRIu64 ": CompressedLength %" PRIu64 " is more than %d",
                           chunk->number, chunk->length, CHUNK_BYTES_MAX);
     if (!checked_add(c->sector, be64(entry + ENTRY_SECTOR_NUMBER), &chunk->sector) ||
         !checked_add(chunk->sector, chunk->sectors, &end) || end > INT64_MAX / DMG_SECTOR)
-        return image_fail(img, EUCLEAN, "dmg: sectors of chunk %" PRIu64 " are beyond 2^63 bytes",
-                          chunk->number);
+        return image_fail(img, EUCLEAN,
+                          "dmg: chunk %" PRIu64 ": table sector %" PRIu64 " + SectorNumber %" PRIu64
+                          " + SectorCount %" PRIu64 " is beyond 2^63 bytes",
+                          chunk->number, c->sector, be64(entry + ENTRY_SECTOR_NUMBER),
+                          chunk->sectors);
     if (dmg_has_data(chunk->type) &&
         (!checked_add(offset, c->data_offset, &offset) ||
          !checked_add(offset, data_fork_offset, &offset) || offset > INT64_MAX - CHUNK_BYTES_MAX))
-        return image_fail(img, EUCLEAN, "dmg: data of chunk %" PRIu64 " is beyond 2^63 bytes",
-                          chunk->number);
+        return image_fail(
+            img, EUCLEAN,
+            "dmg: chunk %" PRIu64 ": DataForkOffset %" PRIu64 " + table DataOffset %" PRIu64
+            " + CompressedOffset %" PRIu64 " is beyond 2^63 bytes",
+            chunk->number, data_fork_offset, c->data_offset, be64(entry + ENTRY_COMPRESSED_OFFSET));
     chunk->offset = offset;
     return 0;
 }
 
-/* The next chunk that has sectors. 1; 0: there are no more; -errno, said. */
+/* Reads the next chunk that has sectors. Returns 1; 0 at the end; -errno, reported. */
 static int dmg_next_chunk(const struct dmg *d, struct dmg_cursor *c, struct dmg_chunk *chunk)
 {
     uint8_t entry[ENTRY_BYTES];
@@ -191,7 +200,7 @@ static int dmg_next_chunk(const struct dmg *d, struct dmg_cursor *c, struct dmg_
             return found;
         if (c->is_terminated)
             return image_fail(dmg_cursor_image(c), EUCLEAN,
-                              "dmg: entry %" PRIu64 " is behind the terminator of its block table",
+                              "dmg: entry %" PRIu64 " follows the terminator of its block table",
                               c->number - 1);
         c->is_terminated = be32(entry) == DMG_TERMINATOR;
         if (c->is_terminated || be32(entry) == DMG_COMMENT)
@@ -215,7 +224,7 @@ static int dmg_cursor_begin(struct disk *disk, struct dmg_cursor *c, bool is_for
     return 0;
 }
 
-/* What is wrong with the place of a chunk on the disk; end: where the one before it ends. */
+/* Checks the position of a chunk on the disk; end: the sector at which the chunk before it ends. */
 static int dmg_check_geometry(struct disk *disk, const struct dmg_chunk *chunk, uint64_t end)
 {
     uint64_t size = disk->virtual_size / DMG_SECTOR;
@@ -223,18 +232,18 @@ static int dmg_check_geometry(struct disk *disk, const struct dmg_chunk *chunk, 
     if (chunk->sector < end)
         return image_fail(disk->img, EUCLEAN,
                           "dmg: chunk %" PRIu64 " begins at sector %" PRIu64
-                          ", before the end of the one before it, %" PRIu64,
+                          ", before the end of the previous chunk at sector %" PRIu64,
                           chunk->number, chunk->sector, end);
     if (chunk->sector + chunk->sectors > size)
         return image_fail(disk->img, EUCLEAN,
                           "dmg: chunk %" PRIu64 " ends at sector %" PRIu64
-                          ", behind the SectorCount %" PRIu64,
+                          ", past SectorCount %" PRIu64,
                           chunk->number, chunk->sector + chunk->sectors, size);
     return 0;
 }
 
-/* What hdiutil calls images that are compressed in one way. How the others are called does not
- * depend on their chunks. */
+/* hdiutil's names for images with one kind of compression. Its other names do not depend on the
+ * types of chunks. */
 static const struct {
     uint32_t type;
     const char *name;
@@ -243,7 +252,8 @@ static const struct {
     {DMG_LZFSE, "ULFO"}, {DMG_LZMA, "ULMO"},
 };
 
-/* The name that goes with a further chunk: known is that of the ones before it. "": several. */
+/* The name of an image after one more chunk, known being the name before it: NULL if nothing is
+ * compressed so far, "" if there are several kinds of compression. */
 static const char *dmg_add_subformat(const char *known, uint32_t type)
 {
     for (size_t i = 0; i < sizeof subformats / sizeof *subformats; i++)
@@ -252,7 +262,7 @@ static const char *dmg_add_subformat(const char *known, uint32_t type)
     return known;
 }
 
-/* Reads all chunks from d->cursor on. */
+/* Reads and checks all chunks from d->cursor on, and fills in subformat and checkpoints. */
 static int dmg_read_chunks(struct disk *disk, size_t checkpoints_max)
 {
     struct dmg *d = disk->state;
@@ -298,7 +308,7 @@ int dmg_blocks_open(struct disk *disk, bool is_fork)
     return error ? error : dmg_read_chunks(disk, most);
 }
 
-/* Goes to where the chunk of that sector is found soonest. */
+/* Moves the cursor to the nearest known position before the chunk of this sector. */
 static void dmg_seek(struct dmg *d, uint64_t sector)
 {
     size_t low = 0, high = d->checkpoint_count;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * DMG, the Universal Disk Image Format (UDIF). Big endian. Known by its trailer ("koly") of 512
- * bytes at the end of the file, whatever the file is called; qemu goes by the name. The trailer
- * names a property list, or in older images a resource fork, which holds tables of chunks.
+ * DMG, the Universal Disk Image Format (UDIF). Big endian. Recognised by its trailer ("koly") of
+ * 512 bytes at the end of the file; qemu recognises it by the file name instead. The trailer
+ * locates a property list, or in older images a resource fork, which holds the block tables.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -30,8 +30,7 @@ enum {
     TRAILER_XML_LENGTH = 224,
     TRAILER_SECTOR_COUNT = 492,
 
-    /* Largest property list that qemu reads, and largest resource fork that the fork's own offsets
-     * of 24 bits allow. */
+    /* qemu's limit for property lists, and that of resource forks, whose offsets have 24 bits. */
     LIST_BYTES_MAX = 16 << 20,
 
     FLAGS_FLATTENED = 1 << 0,
@@ -41,25 +40,25 @@ enum {
 #define SIGNATURE "koly"
 
 /*
- * Where the trailer is. As in qemu: the first place that has its mark, from 1023 to 512 bytes
- * before the end of the file, which is rounded up to whole sectors; but one whose HeaderSize is
- * right is preferred, as the mark may stand in what precedes the trailer. 1, *sure: its HeaderSize
- * is right and all of it is there; 0: there is none; -errno, said.
+ * Finds the trailer. As in qemu, it is the first signature that begins 1023 to 512 bytes before the
+ * end of the file, rounded up to sectors. But one with the right HeaderSize is preferred: the bytes
+ * before the trailer may contain the signature, too. Returns 1 with *offset set, *is_valid if
+ * HeaderSize is right and the file holds the whole trailer; 0; -errno, reported.
  */
-static int dmg_find_trailer(struct image *img, uint64_t *offset, bool *sure)
+static int dmg_find_trailer(struct image *img, uint64_t *offset, bool *is_valid)
 {
     uint64_t size = image_size(img), end;
     const uint8_t *tail;
     int found = 0, error = image_tail(img, &tail);
 
-    *sure = false;
+    *is_valid = false;
     if (error)
         return error;
     if (size < TRAILER_BYTES || !checked_round_up(size, DMG_SECTOR, &end))
         return 0;
     end -= TRAILER_BYTES;
-    for (uint64_t at = end < DMG_SECTOR ? 0 : end - DMG_SECTOR + 1; !*sure && at <= end; at++) {
-        /* The last 1024 bytes, of which a trailer that is cut off lacks some. */
+    for (uint64_t at = end < DMG_SECTOR ? 0 : end - DMG_SECTOR + 1; !*is_valid && at <= end; at++) {
+        /* Within the tail; the end of a truncated trailer is past it. */
         const uint8_t *p = tail + (IMAGE_TAIL_BYTES - (size - at));
         bool is_whole = size - at >= TRAILER_BYTES;
 
@@ -67,8 +66,8 @@ static int dmg_find_trailer(struct image *img, uint64_t *offset, bool *sure)
             break;
         if (memcmp(p, SIGNATURE, SIGNATURE_BYTES) != 0)
             continue;
-        *sure = is_whole && be32(p + TRAILER_HEADER_SIZE) == TRAILER_BYTES;
-        if (*sure || !found)
+        *is_valid = is_whole && be32(p + TRAILER_HEADER_SIZE) == TRAILER_BYTES;
+        if (*is_valid || !found)
             *offset = at;
         found = 1;
     }
@@ -78,26 +77,26 @@ static int dmg_find_trailer(struct image *img, uint64_t *offset, bool *sure)
 static int dmg_probe(struct image *img, const struct signature *signature, struct reason *why)
 {
     uint64_t offset;
-    bool sure;
-    int found = dmg_find_trailer(img, &offset, &sure);
+    bool is_valid;
+    int found = dmg_find_trailer(img, &offset, &is_valid);
 
     (void)signature;
     if (found != 1)
         return found;
-    if (!sure)
-        strcpy(why->words, "HeaderSize is not 512, or the trailer is cut off");
-    return sure;
+    if (!is_valid)
+        strcpy(why->words, "HeaderSize is not 512, or the file ends inside the trailer");
+    return is_valid;
 }
 
 static int dmg_locate(struct image *img, uint64_t *offset)
 {
-    bool sure;
-    int found = dmg_find_trailer(img, offset, &sure);
+    bool is_valid;
+    int found = dmg_find_trailer(img, offset, &is_valid);
 
     return found < 0 ? found : 0;
 }
 
-/* The place of a list, which must end before the trailer. */
+/* Checks the offset and length of a list: it must end before the trailer. */
 static int dmg_check_list(struct disk *disk, const char *what, uint64_t offset, uint64_t length,
                           uint64_t trailer)
 {
@@ -112,7 +111,7 @@ static int dmg_check_list(struct disk *disk, const char *what, uint64_t offset, 
     return 0;
 }
 
-/* The trailer's fields, in the order in which qemu looks at them. */
+/* Checks the trailer's fields, in the same order as qemu, and sets the list. */
 static int dmg_open_trailer(struct disk *disk, const uint8_t *trailer, uint64_t offset,
                             bool *is_fork)
 {
@@ -125,14 +124,13 @@ static int dmg_open_trailer(struct disk *disk, const uint8_t *trailer, uint64_t 
     if (!checked_mul(sectors, DMG_SECTOR, &disk->virtual_size) ||
         disk->virtual_size > DISK_BYTES_MAX) {
         disk->virtual_size = 0;
-        return image_fail(disk->img, EFBIG, "dmg: SectorCount %" PRIu64 " is beyond 2^63 bytes",
-                          sectors);
+        return image_fail(disk->img, EFBIG, "dmg: SectorCount %" PRIu64 " is more than %" PRIu64,
+                          sectors, DISK_BYTES_MAX / DMG_SECTOR);
     }
     d->data_fork_offset = be64(trailer + TRAILER_DATA_FORK_OFFSET);
     if (d->data_fork_offset > offset)
         return image_fail(disk->img, EUCLEAN,
-                          "dmg: DataForkOffset %" PRIu64
-                          " is behind the trailer at offset %" PRIu64,
+                          "dmg: DataForkOffset %" PRIu64 " is past the trailer at offset %" PRIu64,
                           d->data_fork_offset, offset);
     d->list_offset = be64(trailer + TRAILER_RSRC_FORK_OFFSET);
     d->list_length = fork_length;
@@ -148,11 +146,14 @@ static int dmg_open_trailer(struct disk *disk, const uint8_t *trailer, uint64_t 
     if (error)
         return error;
     if (!d->list_length)
-        return image_fail(disk->img, EUCLEAN, "dmg: neither a property list nor a resource fork");
-    /* Chunks of an image in several files are counted from the beginning of the first one. */
+        return image_fail(
+            disk->img, EUCLEAN,
+            "dmg: neither property list (XMLLength 0) nor resource fork (RsrcForkLength 0)");
+    /* Data offsets of an image in several files count from the start of the first one. */
     if (segment > 1)
-        return image_fail(disk->img, ENOTSUP, "dmg: the file is segment %" PRIu32 " of an image",
-                          segment);
+        return image_fail(
+            disk->img, ENOTSUP,
+            "dmg: SegmentNumber %" PRIu32 ": images in several files are not supported", segment);
     return 0;
 }
 
@@ -161,8 +162,8 @@ static int dmg_open(struct disk *disk)
     struct dmg *d = image_alloc(disk->img, sizeof *d);
     const uint8_t *trailer;
     uint64_t offset;
-    bool sure, is_fork = false;
-    int found = d ? dmg_find_trailer(disk->img, &offset, &sure) : -ENOMEM;
+    bool is_valid, is_fork = false;
+    int found = d ? dmg_find_trailer(disk->img, &offset, &is_valid) : -ENOMEM;
     int error = found < 0 ? found : 0;
 
     if (found == 0)
@@ -202,9 +203,9 @@ static int dmg_extent_at(struct disk *disk, uint64_t offset, unsigned want, stru
     case DMG_RAW:
         if (chunk->length < chunk->sectors * DMG_SECTOR)
             return image_fail(disk->img, EUCLEAN,
-                              "dmg: raw chunk %" PRIu64 " of %" PRIu64 " sectors has %" PRIu64
-                              " bytes",
-                              chunk->number, chunk->sectors, chunk->length);
+                              "dmg: raw chunk %" PRIu64 ": CompressedLength %" PRIu64
+                              " is too small for %" PRIu64 " sectors",
+                              chunk->number, chunk->length, chunk->sectors);
         extent->host = chunk->offset + within;
         extent->flags = 0;
         break;
@@ -215,9 +216,8 @@ static int dmg_extent_at(struct disk *disk, uint64_t offset, unsigned want, stru
     case DMG_LZMA:
         break;
     default:
-        return image_fail(disk->img, ENOTSUP,
-                          "dmg: chunk %" PRIu64 " is of unknown type 0x%" PRIx32, chunk->number,
-                          chunk->type);
+        return image_fail(disk->img, ENOTSUP, "dmg: chunk %" PRIu64 " has unknown type 0x%" PRIx32,
+                          chunk->number, chunk->type);
     }
     return 0;
 }
@@ -233,7 +233,8 @@ static int dmg_decode(struct disk *disk, uint64_t offset, uint8_t *bytes, size_t
         return error;
     if (chunk->type != DMG_ZLIB)
         return image_fail(disk->img, ENOTSUP,
-                          "dmg: chunk %" PRIu64 " of type 0x%" PRIx32 ": only zlib can be inflated",
+                          "dmg: chunk %" PRIu64 " has type 0x%" PRIx32
+                          ": only zlib can be decompressed",
                           chunk->number, chunk->type);
     stream.offset = chunk->offset;
     stream.length = chunk->length;
@@ -247,7 +248,7 @@ static const struct field_word flags_words[] = {
     {0, NULL},
 };
 
-/* The trailer, under the names of Apple's UDIFResourceFile. */
+/* The names are those of Apple's UDIFResourceFile. */
 static const struct field trailer_fields[] = {
     {"Signature", 0, 4, field_text, NULL},
     {"Version", 4, 4, field_be, NULL},
@@ -275,10 +276,10 @@ static const struct field trailer_fields[] = {
 
 static int dmg_find_header(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
-    bool sure;
+    bool is_valid;
 
     *length = TRAILER_BYTES;
-    return dmg_find_trailer(disk->img, offset, &sure);
+    return dmg_find_trailer(disk->img, offset, &is_valid);
 }
 
 static const struct header_section dmg_sections[] = {

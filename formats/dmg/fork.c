@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The resource fork in which older DMGs list their chunks (Apple, Inside Macintosh: More Macintosh
- * Toolbox, 1-121). Big endian. As qemu has it, the resources are read one after the other, without
- * the map that tells their types: those that begin as block tables do are block tables.
+ * Toolbox, 1-121). Big endian. As in qemu, the resources are read one after the other, without the
+ * resource map, which has their types: those that begin like a block table are block tables.
  */
 #include "fork.h"
 
@@ -45,7 +45,8 @@ int dmg_fork_next(struct dmg_fork *f)
     if (f->at == f->end)
         return 0;
     if (f->end - f->at < LENGTH_BYTES)
-        return image_fail(f->img, EUCLEAN, "dmg: %llu bytes behind the last resource",
+        return image_fail(f->img, EUCLEAN,
+                          "dmg: %llu bytes after the last resource are too few for another",
                           (unsigned long long)(f->end - f->at));
     error = image_window_ahead(f->img, f->window, f->at, LENGTH_BYTES, f->end - f->at, &bytes);
     if (error)
@@ -54,7 +55,7 @@ int dmg_fork_next(struct dmg_fork *f)
     f->left = be32(bytes);
     if (f->left == 0 || f->left > f->end - f->at)
         return image_fail(f->img, EUCLEAN,
-                          "dmg: resource of %llu bytes at offset %llu is empty or ends behind the "
+                          "dmg: resource of %llu bytes at offset %llu is empty or ends past the "
                           "resource data",
                           (unsigned long long)f->left, (unsigned long long)f->at);
     return 1;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The XML property list of a DMG (Apple, PropertyList-1.0.dtd), as far as it is needed to find the
- * data elements in it, which are base64. Strict: what two readers could understand differently
- * (declarations, comments, character data sections, a second root) is refused, so that every data
- * element is one to qemu, too, which searches the text for them. Entities are never replaced: names
- * that are of interest have none.
+ * The XML property list of a DMG (Apple, PropertyList-1.0.dtd), parsed as far as it takes to find
+ * its data elements, which are base64. Strict: what two readers could understand differently
+ * (declarations, comments, CDATA sections, a second root) is refused, so that qemu, which searches
+ * the text for data elements, finds the same ones. Entities are not replaced: the names of interest
+ * contain none.
  */
 #include "plist.h"
 
@@ -13,7 +13,7 @@
 
 #include "formats/checked.h"
 
-enum { WORD_BYTES = 16 }; /* longer than any name that is of interest */
+enum { WORD_BYTES = 16 }; /* longer than any known name */
 
 enum plist_element {
     NONE,
@@ -38,7 +38,7 @@ enum plist_key { KEY_NONE, KEY_RESOURCE_FORK, KEY_BLKX, KEY_DATA, KEY_OTHER };
 static const char *const key_names[] = {"", "resource-fork", "blkx", "Data"};
 
 struct plist_tag {
-    enum plist_element element; /* NONE: a declaration */
+    enum plist_element element; /* NONE: a declaration or instruction */
     bool is_end, is_empty;
 };
 
@@ -54,8 +54,8 @@ static int dmg_plist_fail(const struct dmg_plist *p, const char *what)
                       (unsigned long long)p->at);
 }
 
-/* Bytes of the list that can be looked at without reading: at least one, or *count is 0 at its end.
- */
+/* Sets *bytes to the next bytes of the list, without taking them: at least one; *count is 0 at the
+ * end of the list. */
 static int dmg_plist_peek(struct dmg_plist *p, const uint8_t **bytes, size_t *count)
 {
     uint64_t left = p->end - p->at;
@@ -69,7 +69,7 @@ static int dmg_plist_peek(struct dmg_plist *p, const uint8_t **bytes, size_t *co
     return error;
 }
 
-/* The next byte; there must be one. */
+/* Takes the next byte. The end of the list is an error. */
 static int dmg_plist_take(struct dmg_plist *p, uint8_t *c)
 {
     const struct image_window *w = p->window;
@@ -77,7 +77,7 @@ static int dmg_plist_take(struct dmg_plist *p, uint8_t *c)
     size_t count = 1;
     int error = 0;
 
-    /* Nearly always it is at hand. */
+    /* Fast path: the byte is in the window. */
     if (p->at < p->end && p->at >= w->offset && p->at - w->offset < w->length)
         bytes = w->bytes + (p->at - w->offset);
     else
@@ -85,7 +85,7 @@ static int dmg_plist_take(struct dmg_plist *p, uint8_t *c)
     if (error)
         return error;
     if (!count)
-        return dmg_plist_fail(p, "it ends too early");
+        return dmg_plist_fail(p, "an unexpected end");
     *c = *bytes;
     p->at++;
     return 0;
@@ -96,8 +96,7 @@ static bool dmg_plist_is_space(uint8_t c)
     return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
-/* Takes what is up to the next '<', and that. The first bytes of it are kept in word (WORD_BYTES).
- */
+/* Takes the text up to and including the next '<'. word (WORD_BYTES) gets its first bytes. */
 static int dmg_plist_take_text(struct dmg_plist *p, char *word)
 {
     size_t used = 0;
@@ -112,14 +111,14 @@ static int dmg_plist_take_text(struct dmg_plist *p, char *word)
         if (c == '<')
             return 0;
         if (c == '\0')
-            return dmg_plist_fail(p, "a NUL");
+            return dmg_plist_fail(p, "a NUL character");
         if (used < WORD_BYTES - 1)
             word[used++] = (char)c;
     }
 }
 
-/* The rest of a declaration or of a tag with attributes, up to its '>': neither tags nor
- * definitions may be in it. */
+/* Takes the rest of a declaration, or of a tag with attributes, up to its '>'. Tags and definitions
+ * inside it are errors. */
 static int dmg_plist_skip_tag(struct dmg_plist *p)
 {
     uint8_t c;
@@ -130,18 +129,18 @@ static int dmg_plist_skip_tag(struct dmg_plist *p)
         if (error)
             return error;
         if (c == '<' || c == '[' || c == '\0')
-            return dmg_plist_fail(p, "a declaration with something in it");
+            return dmg_plist_fail(p, "markup inside a declaration or tag");
     } while (c != '>');
     return 0;
 }
 
-/* <?xml ...?> and <!DOCTYPE ...>, of which c is the second byte. */
+/* Takes <?xml ...?> or <!DOCTYPE ...>; c is its second byte. */
 static int dmg_plist_take_declaration(struct dmg_plist *p, uint8_t c)
 {
     static const char doctype[] = "DOCTYPE";
 
     if (p->is_begun)
-        return dmg_plist_fail(p, "a comment, declaration or instruction within it");
+        return dmg_plist_fail(p, "a comment, declaration or instruction in or after the root");
     for (const char *d = doctype; c != '?' && *d; d++) {
         uint8_t letter;
         int error = dmg_plist_take(p, &letter);
@@ -149,12 +148,12 @@ static int dmg_plist_take_declaration(struct dmg_plist *p, uint8_t c)
         if (error)
             return error;
         if (letter != (uint8_t)*d)
-            return dmg_plist_fail(p, "a declaration that is not DOCTYPE");
+            return dmg_plist_fail(p, "a comment, or a declaration other than DOCTYPE");
     }
     return dmg_plist_skip_tag(p);
 }
 
-/* The name of an element, of which *c is the first byte; *c is then the byte behind it. */
+/* Takes the name of an element. *c: in, its first byte; out, the byte after it. */
 static int dmg_plist_take_name(struct dmg_plist *p, uint8_t *c, enum plist_element *element)
 {
     char word[WORD_BYTES] = "";
@@ -176,7 +175,7 @@ static int dmg_plist_take_name(struct dmg_plist *p, uint8_t *c, enum plist_eleme
     return dmg_plist_fail(p, "an unknown element");
 }
 
-/* A tag, behind its '<'. */
+/* Takes a tag whose '<' was taken. */
 static int dmg_plist_take_tag(struct dmg_plist *p, struct plist_tag *tag)
 {
     uint8_t c;
@@ -204,7 +203,7 @@ static int dmg_plist_take_tag(struct dmg_plist *p, struct plist_tag *tag)
     return c == '>' ? 0 : dmg_plist_fail(p, "an element with attributes");
 }
 
-/* The end tag of that element, behind its '<'. */
+/* Takes the end tag of this element; its '<' was taken. */
 static int dmg_plist_take_end_tag(struct dmg_plist *p, enum plist_element element)
 {
     struct plist_tag tag;
@@ -212,14 +211,14 @@ static int dmg_plist_take_end_tag(struct dmg_plist *p, enum plist_element elemen
 
     if (error)
         return error;
-    return tag.is_end && tag.element == element ? 0 : dmg_plist_fail(p, "an element is not ended");
+    return tag.is_end && tag.element == element ? 0 : dmg_plist_fail(p, "a missing end tag");
 }
 
-/* Where in the dictionary or array that is open a value may begin. */
+/* Checks that a value, or the root, may begin here. */
 static int dmg_plist_begin_value(struct dmg_plist *p, enum plist_element element)
 {
     if ((p->depth == 0) != (element == PLIST) || (p->depth == 0 && p->is_begun))
-        return dmg_plist_fail(p, "an element outside the one that holds them all");
+        return dmg_plist_fail(p, "an element outside the root, plist");
     if (p->depth && p->elements[p->depth - 1] == DICT && !p->keys[p->depth - 1])
         return dmg_plist_fail(p, "a value without a key");
     p->is_begun = true;
@@ -232,6 +231,7 @@ static void dmg_plist_end_value(struct dmg_plist *p)
         p->keys[p->depth - 1] = KEY_NONE;
 }
 
+/* Takes the text and the end tag of a key. */
 static int dmg_plist_take_key(struct dmg_plist *p)
 {
     char word[WORD_BYTES];
@@ -241,7 +241,7 @@ static int dmg_plist_take_key(struct dmg_plist *p)
     if (error)
         return error;
     if (!p->depth || p->elements[p->depth - 1] != DICT || p->keys[p->depth - 1])
-        return dmg_plist_fail(p, "a key that is out of place");
+        return dmg_plist_fail(p, "a misplaced key");
     for (int k = KEY_RESOURCE_FORK; k < KEY_OTHER; k++)
         if (strcmp(word, key_names[k]) == 0)
             key = (enum plist_key)k;
@@ -252,7 +252,7 @@ static int dmg_plist_take_key(struct dmg_plist *p)
 static int dmg_plist_open_container(struct dmg_plist *p, enum plist_element element)
 {
     if (p->depth == DMG_PLIST_DEPTH_MAX)
-        return image_fail(p->img, EFBIG, "dmg: property list: more than %d elements deep",
+        return image_fail(p->img, EFBIG, "dmg: property list: more than %d nested elements",
                           DMG_PLIST_DEPTH_MAX);
     p->elements[p->depth] = (uint8_t)element;
     p->keys[p->depth++] = KEY_NONE;
@@ -262,7 +262,7 @@ static int dmg_plist_open_container(struct dmg_plist *p, enum plist_element elem
 static int dmg_plist_close_container(struct dmg_plist *p, enum plist_element element)
 {
     if (!p->depth || p->elements[p->depth - 1] != element)
-        return dmg_plist_fail(p, "an end without a beginning");
+        return dmg_plist_fail(p, "an end tag without a start tag");
     if (element == DICT && p->keys[p->depth - 1])
         return dmg_plist_fail(p, "a key without a value");
     p->depth--;
@@ -270,7 +270,8 @@ static int dmg_plist_close_container(struct dmg_plist *p, enum plist_element ele
     return 0;
 }
 
-/* Anything but a data element that has text: all of it. */
+/* Takes the rest of the element of a tag: all of it, but only the tag of plist, dict and array. Not
+ * for data elements with text. */
 static int dmg_plist_take_element(struct dmg_plist *p, const struct plist_tag *tag)
 {
     char word[WORD_BYTES];
@@ -296,7 +297,8 @@ static int dmg_plist_take_element(struct dmg_plist *p, const struct plist_tag *t
     return error;
 }
 
-/* plist / dict / resource-fork: dict / blkx: array / dict / Data */
+/* Whether the open elements are plist, dict, resource-fork: dict, blkx: array, dict, and the key is
+ * Data. */
 static bool dmg_plist_is_in_blkx(const struct dmg_plist *p)
 {
     static const uint8_t elements[] = {PLIST, DICT, DICT, ARRAY, DICT};
@@ -305,7 +307,7 @@ static bool dmg_plist_is_in_blkx(const struct dmg_plist *p)
            p->keys[1] == KEY_RESOURCE_FORK && p->keys[2] == KEY_BLKX && p->keys[4] == KEY_DATA;
 }
 
-/* Blanks up to a tag or the list's end: then *c is 0. */
+/* Takes white space and the '<' of a tag. At the end of the list *c is 0. */
 static int dmg_plist_skip_space(struct dmg_plist *p, uint8_t *c)
 {
     do {
@@ -313,7 +315,7 @@ static int dmg_plist_skip_space(struct dmg_plist *p, uint8_t *c)
 
         *c = 0;
         if (p->at == p->end)
-            return p->depth || !p->is_begun ? dmg_plist_fail(p, "it ends too early") : 0;
+            return p->depth || !p->is_begun ? dmg_plist_fail(p, "an unexpected end") : 0;
         error = dmg_plist_take(p, c);
         if (error)
             return error;
@@ -350,7 +352,7 @@ int dmg_plist_next(struct dmg_plist *p, bool *is_blkx)
     return error ? error : 1;
 }
 
-/* The value of a base64 digit (RFC 4648, section 4); 64: it is none. */
+/* The value of a base64 digit (RFC 4648, section 4); 64 for any other byte. */
 static uint8_t dmg_plist_digit_value(uint8_t c)
 {
     if (c >= 'A' && c <= 'Z')
@@ -362,7 +364,8 @@ static uint8_t dmg_plist_digit_value(uint8_t c)
     return c == '+' ? 62 : c == '/' ? 63 : 64;
 }
 
-/* A byte of base64. 1: *made is a byte of data; 0: not yet; -errno. */
+/* Decodes one byte of base64 text. Returns 1 if that completes a byte, *made; 0; -errno, reported.
+ */
 static int dmg_plist_decode_digit(struct dmg_plist *p, uint8_t c, uint8_t *made)
 {
     uint8_t value = dmg_plist_digit_value(c);
@@ -385,12 +388,12 @@ static int dmg_plist_decode_digit(struct dmg_plist *p, uint8_t c, uint8_t *made)
     return 1;
 }
 
-/* The end of a data element, behind the '<'. */
+/* Takes the end tag of a data element; its '<' was taken. */
 static int dmg_plist_end_data(struct dmg_plist *p)
 {
     p->is_in_data = false;
     if (p->digits && p->digits + p->padding != 4)
-        return dmg_plist_fail(p, "base64 that ends within a group of digits");
+        return dmg_plist_fail(p, "base64 that ends inside a group of 4 digits");
     dmg_plist_end_value(p);
     return dmg_plist_take_end_tag(p, DATA);
 }
@@ -404,7 +407,7 @@ int dmg_plist_read(struct dmg_plist *p, uint8_t *bytes, size_t wanted, size_t *g
         int error = dmg_plist_peek(p, &text, &count);
 
         if (!error && !count)
-            error = dmg_plist_fail(p, "it ends too early");
+            error = dmg_plist_fail(p, "an unexpected end");
         for (i = 0; !error && i < count && *got < wanted && text[i] != '<'; i++) {
             int made = dmg_plist_decode_digit(p, text[i], &bytes[*got]);
 

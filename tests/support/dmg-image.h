@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* DMG images for tests: a list of chunks as text or as a fork, and the trailer. */
+/* DMG images for tests: block tables, the property list that holds them, and the trailer. */
 #ifndef TESTS_SUPPORT_DMG_IMAGE_H
 #define TESTS_SUPPORT_DMG_IMAGE_H
 
@@ -10,7 +10,7 @@
 #include "support.h"
 
 enum {
-    DMG_LIST_AT = 4096, /* what is before is data fork */
+    DMG_LIST_AT = 4096, /* the data fork is before it */
 
     KOLY_BYTES = 512,
     KOLY_HEADER_SIZE = 8,
@@ -40,7 +40,7 @@ static inline void number_be(uint8_t *bytes, unsigned width, uint64_t value)
         bytes[i] = (uint8_t)(value >> 8 * (width - 1 - i));
 }
 
-/* A trailer at that offset, with a property list of that place. */
+/* Writes a trailer at offset at, with the property list of length bytes at offset list. */
 static inline void put_koly(struct sample *s, uint64_t at, uint64_t list, uint64_t length,
                             uint64_t sectors)
 {
@@ -54,7 +54,7 @@ static inline void put_koly(struct sample *s, uint64_t at, uint64_t list, uint64
     put(s, at, koly, sizeof koly);
 }
 
-/* A table of these entries; free() it. */
+/* Makes a block table of these entries; free() it. */
 static inline uint8_t *mish_of(const struct dmg_entry *entries, size_t count, size_t *length)
 {
     uint8_t *mish, *p;
@@ -75,7 +75,7 @@ static inline uint8_t *mish_of(const struct dmg_entry *entries, size_t count, si
     return mish;
 }
 
-/* Bytes as base64, a line's end after each 44 digits; free() it. */
+/* Encodes bytes as base64, in lines of 44 digits; free() it. */
 static inline char *base64_of(const uint8_t *bytes, size_t length)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -104,14 +104,14 @@ static inline char *base64_of(const uint8_t *bytes, size_t length)
 #define BLKX_HEAD "<dict><key>resource-fork</key><dict><key>blkx</key><array>"
 #define BLKX_TAIL "</array></dict></dict></plist>\n"
 
-/* Text as the list of an image of that many sectors: the trailer follows it. */
+/* Writes the text as the property list of a disk of this many sectors, then the trailer. */
 static inline void put_list(struct sample *s, const char *text, uint64_t sectors)
 {
     put_text(s, DMG_LIST_AT, text);
     put_koly(s, DMG_LIST_AT + strlen(text), DMG_LIST_AT, strlen(text), sectors);
 }
 
-/* An image with one table. */
+/* Makes an image with one block table. */
 static inline void make_dmg(struct sample *s, uint64_t sectors, const struct dmg_entry *entries,
                             size_t count)
 {
@@ -134,7 +134,7 @@ static inline void make_dmg(struct sample *s, uint64_t sectors, const struct dmg
     make_dmg(s, sectors, (const struct dmg_entry[]){__VA_ARGS__},                                  \
              COUNT(((const struct dmg_entry[]){__VA_ARGS__})))
 
-/* Where the trailer is that put_list() wrote. */
+/* File offset of the trailer that put_list() wrote. */
 static inline uint64_t koly_of(const struct sample *s)
 {
     return image_size(s->img) - KOLY_BYTES;

@@ -54,7 +54,7 @@ static void test_resources(void **state)
     assert_int_equal(dmg_fork_read(&f, bytes, 8, &got), 0);
     assert_int_equal(got, 0);
     assert_int_equal(dmg_fork_next(&f), 1);
-    /* Not read. */
+    /* A resource that is not read is skipped. */
     assert_int_equal(dmg_fork_next(&f), 0);
     assert_int_equal(dmg_fork_next(&f), 0);
 }
@@ -94,7 +94,7 @@ static void test_lengths(void **state)
     assert_int_equal(begin(FORK_BYTES), 0);
     assert_int_equal(dmg_fork_next(&f), 1);
     assert_int_equal(dmg_fork_next(&f), -EUCLEAN);
-    assert_said(s.img, "3 bytes behind the last resource");
+    assert_said(s.img, "dmg: 3 bytes after the last resource are too few for another");
 }
 
 int main(void)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* dmg: the property list: which data elements are found, and what is refused. */
+/* dmg: the property list: data elements that are found, and lists that are refused. */
 #include <errno.h>
 
 #include "tests/support/dmg-image.h"
@@ -13,7 +13,8 @@ static int end(void **state)
     return 0;
 }
 
-/* All data of the list, each followed by '!' if it is in blkx, else by '.'; or -errno. */
+/* Writes all data of the list to out, each followed by '!' if it is in blkx, else by '.'. Returns 0
+ * or -errno. */
 static int read_list(const char *list, size_t length, size_t window_bytes, size_t step, char *out)
 {
     struct image_window window;
@@ -65,7 +66,7 @@ static void test_data(void **state)
          "<dict><key>Data</key><data>aQ==</data></dict><dict><key>ID</key>"
          "<string>-1</string><key>Data</key><data>ag==</data></dict>" BLKX_TAIL,
          "i!j!"},
-        /* Not there: a level too deep, not deep enough, under other keys. */
+        /* Data that is not in blkx: a level too deep, not deep enough, under other keys. */
         {PLIST_HEAD BLKX_HEAD
          "<array><dict><key>Data</key><data>aQ==</data></dict></array>" BLKX_TAIL,
          "i."},
@@ -106,37 +107,37 @@ static void test_refused(void **state)
     static const struct {
         const char *list, *words;
     } lists[] = {
-        {"", "ends too early"},
-        {" \n", "ends too early"},
+        {"", "unexpected end"},
+        {" \n", "unexpected end"},
         {"x", "text between elements"},
         {"\xef\xbb\xbf<plist></plist>", "text between elements"},
-        {"<", "ends too early"},
-        {"<?xml", "ends too early"},
-        {"<!DOCTYPE", "ends too early"},
-        {"<!DOCTYPE plist [<!ENTITY a \"b\">]><plist/>", "something in it"},
-        {"<!DOCTYPE plist <><plist/>", "something in it"},
-        {"<?xml <data>aQ==</data> ?><plist/>", "something in it"},
-        {"<!-- a --><plist/>", "not DOCTYPE"},
-        {"<!doctype a><plist/>", "not DOCTYPE"},
-        {"<plist><!-- a --></plist>", "within it"},
-        {"<plist><![CDATA[a]]></plist>", "within it"},
-        {"<plist><?a?></plist>", "within it"},
-        {"<plist></plist><!-- a -->", "within it"},
-        {"<plist", "ends too early"},
-        {"<plist>", "ends too early"},
-        {"<plist><dict>", "ends too early"},
-        {"<plist a=\"<\"></plist>", "something in it"},
-        {"<plist></dict>", "without a beginning"},
-        {"</plist>", "without a beginning"},
-        {"<plist><dict></plist></dict>", "without a beginning"},
+        {"<", "unexpected end"},
+        {"<?xml", "unexpected end"},
+        {"<!DOCTYPE", "unexpected end"},
+        {"<!DOCTYPE plist [<!ENTITY a \"b\">]><plist/>", "markup"},
+        {"<!DOCTYPE plist <><plist/>", "markup"},
+        {"<?xml <data>aQ==</data> ?><plist/>", "markup"},
+        {"<!-- a --><plist/>", "DOCTYPE"},
+        {"<!doctype a><plist/>", "DOCTYPE"},
+        {"<plist><!-- a --></plist>", "comment, declaration"},
+        {"<plist><![CDATA[a]]></plist>", "comment, declaration"},
+        {"<plist><?a?></plist>", "comment, declaration"},
+        {"<plist></plist><!-- a -->", "comment, declaration"},
+        {"<plist", "unexpected end"},
+        {"<plist>", "unexpected end"},
+        {"<plist><dict>", "unexpected end"},
+        {"<plist a=\"<\"></plist>", "markup"},
+        {"<plist></dict>", "without a start tag"},
+        {"</plist>", "without a start tag"},
+        {"<plist><dict></plist></dict>", "without a start tag"},
         {"<plist></plist a>", "attributes"},
-        {"<plist></plist></plist>", "without a beginning"},
-        {"<plist></plist><plist></plist>", "outside the one"},
-        {"<plist/><dict/>", "outside the one"},
+        {"<plist></plist></plist>", "without a start tag"},
+        {"<plist></plist><plist></plist>", "outside the root"},
+        {"<plist/><dict/>", "outside the root"},
         {"<plist></plist>x", "text between elements"},
-        {"<dict></dict>", "outside the one"},
-        {"<data>aQ==</data>", "outside the one"},
-        {"<plist><plist></plist></plist>", "outside the one"},
+        {"<dict></dict>", "outside the root"},
+        {"<data>aQ==</data>", "outside the root"},
+        {"<plist><plist></plist></plist>", "outside the root"},
         {"<plist><array a=\"b\"></array></plist>", "attributes"},
         {"<plist><data >aQ==</data></plist>", "attributes"},
         {"<plist><data/ ></plist>", "attributes"},
@@ -144,23 +145,23 @@ static void test_refused(void **state)
         {"<plist><dictionarydictionary/></plist>", "unknown element"},
         {"<plist>< dict/></plist>", "unknown element"},
         {"<plist><></plist>", "unknown element"},
-        {"<plist><true></false></plist>", "not ended"},
+        {"<plist><true></false></plist>", "missing end tag"},
         {"<plist><string>a<b/></string></plist>", "unknown element"},
-        {"<plist><string>a<true/></string></plist>", "not ended"},
-        {"<plist><string>a", "ends too early"},
+        {"<plist><string>a<true/></string></plist>", "missing end tag"},
+        {"<plist><string>a", "unexpected end"},
         {"<plist><dict><data>aQ==</data></dict></plist>", "without a key"},
         {"<plist><dict><key>a</key><true/><true/></dict></plist>", "without a key"},
-        {"<plist><dict><key>a</key></dict></plist>", "a key without a value"},
-        {"<plist><dict><key>a</key><key>b</key><true/></dict></plist>", "out of place"},
-        {"<plist><array><key>a</key></array></plist>", "out of place"},
-        {"<plist><key>a</key></plist>", "out of place"},
-        {"<key>a</key>", "out of place"},
+        {"<plist><dict><key>a</key></dict></plist>", "without a value"},
+        {"<plist><dict><key>a</key><key>b</key><true/></dict></plist>", "misplaced key"},
+        {"<plist><array><key>a</key></array></plist>", "misplaced key"},
+        {"<plist><key>a</key></plist>", "misplaced key"},
+        {"<key>a</key>", "misplaced key"},
         {"<plist><dict><key/><true/></dict></plist>", "empty key"},
-        {"<plist><dict><key>a</string></dict></plist>", "not ended"},
-        {"<plist><data>a</data></plist>", "within a group"},
-        {"<plist><data>aa</data></plist>", "within a group"},
-        {"<plist><data>aaa</data></plist>", "within a group"},
-        {"<plist><data>aa=</data></plist>", "within a group"},
+        {"<plist><dict><key>a</string></dict></plist>", "missing end tag"},
+        {"<plist><data>a</data></plist>", "group of 4 digits"},
+        {"<plist><data>aa</data></plist>", "group of 4 digits"},
+        {"<plist><data>aaa</data></plist>", "group of 4 digits"},
+        {"<plist><data>aa=</data></plist>", "group of 4 digits"},
         {"<plist><data>aa==a</data></plist>", "not base64"},
         {"<plist><data>aa===</data></plist>", "not base64"},
         {"<plist><data>aaa==</data></plist>", "not base64"},
@@ -169,10 +170,10 @@ static void test_refused(void **state)
         {"<plist><data>aa-_</data></plist>", "not base64"},
         {"<plist><data>aa&#65;a</data></plist>", "not base64"},
         {"<plist><data>aaaa\x80</data></plist>", "not base64"},
-        {"<plist><data>aaaa", "ends too early"},
-        {"<plist><data>aaaa</dat", "ends too early"},
-        {"<plist><data>aaaa</date></plist>", "not ended"},
-        {"<plist><data>aaaa<true/></data></plist>", "not ended"},
+        {"<plist><data>aaaa", "unexpected end"},
+        {"<plist><data>aaaa</dat", "unexpected end"},
+        {"<plist><data>aaaa</date></plist>", "missing end tag"},
+        {"<plist><data>aaaa<true/></data></plist>", "missing end tag"},
     };
     char out[256];
 
@@ -184,7 +185,7 @@ static void test_refused(void **state)
     }
 }
 
-/* qemu's search for elements ends at a NUL. */
+/* A NUL, where qemu's search for elements ends. */
 static void test_nul(void **state)
 {
     static const char in_text[] = "<plist><string>a\0</string></plist>";
@@ -194,7 +195,7 @@ static void test_nul(void **state)
 
     (void)state;
     assert_int_equal(read_list(in_text, sizeof in_text - 1, 16, 1, out), -EUCLEAN);
-    assert_said(s.img, "a NUL");
+    assert_said(s.img, "NUL");
     assert_int_equal(read_list(between, sizeof between - 1, 16, 1, out), -EUCLEAN);
     assert_int_equal(read_list(in_data, sizeof in_data - 1, 16, 1, out), -EUCLEAN);
 }
@@ -214,11 +215,11 @@ static void test_depth(void **state)
         out[0] = '\0';
         assert_int_equal(read_list(list, strlen(list), 64, 1, out), depth == 32 ? -EFBIG : 0);
     }
-    assert_said(s.img, "more than 32 elements deep");
+    assert_said(s.img, "more than 32 nested");
 }
 
-/* What is not read of an element is passed over, and checked all the same; a copy of a place leads
- * back to it. */
+/* Bytes of an element that are not read are skipped, but checked. A copy of a position returns to
+ * it. */
 static void test_places(void **state)
 {
     static const char list[] =
@@ -252,7 +253,7 @@ static void test_places(void **state)
     assert_memory_equal(bytes, "llo", 3);
 }
 
-/* All digits. */
+/* All base64 digits. */
 static void test_digits(void **state)
 {
     uint8_t bytes[256];
