@@ -3,8 +3,9 @@
  * luks: Linux Unified Key Setup, version 1 (LUKS On-Disk Format Specification 1.2.3) and version 2
  * (luks2.c), as containers. Big endian.
  *
- * A header, key material, and the encrypted disk up to the end of the file: no key is asked for, so
- * all of it is data that cannot be read. qemu knows version 1 alone and takes version 2 for raw.
+ * A header, key material, and the payload: the encrypted disk, up to the end of the file. Keys are
+ * never requested, so the whole disk is data that cannot be read. qemu supports only version 1 and
+ * treats version 2 as raw.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -23,7 +24,7 @@ enum {
     CIPHER_NAME = 8,
     CIPHER_MODE = 40,
     HASH_SPEC = 72,
-    WORD_BYTES = 32, /* of these three */
+    WORD_BYTES = 32, /* of each of these three */
     PAYLOAD_OFFSET = 104,
     KEY_BYTES = 108,
     MK_DIGEST_ITER = 164,
@@ -38,9 +39,9 @@ enum {
     SLOT_KEY_MATERIAL_OFFSET = 40,
     SLOT_STRIPES = 44,
 
-    STRIPES = 4000, /* no other number was ever written */
+    STRIPES = 4000, /* no other number is in use */
 
-    /* The header and each key material take whole multiples of this. */
+    /* The sizes of the header and of the key material of a slot are multiples of this. */
     AREA_SECTORS = 8,
 };
 
@@ -52,29 +53,30 @@ static bool luks1_is_terminated(const uint8_t *word)
     return memchr(word, '\0', WORD_BYTES) != NULL;
 }
 
-/* The rules of the fields but for the key slots: those of qemu. */
+/* Checks the fields other than key slots, by qemu's rules. */
 static int luks1_check_header(struct image *img, const uint8_t *header)
 {
     uint32_t payload = be32(header + PAYLOAD_OFFSET);
 
     if (!luks1_is_terminated(header + CIPHER_NAME))
-        return image_fail(img, EUCLEAN, "luks: cipher-name has no end");
+        return image_fail(img, EUCLEAN, "luks: cipher-name is not NUL-terminated");
     if (!luks1_is_terminated(header + CIPHER_MODE))
-        return image_fail(img, EUCLEAN, "luks: cipher-mode has no end");
+        return image_fail(img, EUCLEAN, "luks: cipher-mode is not NUL-terminated");
     if (!luks1_is_terminated(header + HASH_SPEC))
-        return image_fail(img, EUCLEAN, "luks: hash-spec has no end");
+        return image_fail(img, EUCLEAN, "luks: hash-spec is not NUL-terminated");
     if (payload == 0)
-        return image_fail(img, ENOTSUP, "luks: the header is detached: payload-offset is 0");
+        return image_fail(img, ENOTSUP,
+                          "luks: payload-offset 0: the header is detached from its payload");
     if (payload < AREA_SECTORS)
         return image_fail(img, EUCLEAN,
-                          "luks: payload-offset %u is in the header, which has %d sectors", payload,
+                          "luks: payload-offset %u is inside the header of %d sectors", payload,
                           AREA_SECTORS);
     if (be32(header + MK_DIGEST_ITER) == 0)
-        return image_fail(img, EUCLEAN, "luks: mk-digest-iter is 0");
+        return image_fail(img, EUCLEAN, "luks: mk-digest-iter 0 is less than 1");
     return 0;
 }
 
-/* The sectors of a key slot's material, the same for all slots. */
+/* Number of sectors of the key material of each slot. */
 static uint64_t luks1_material_sectors(const uint8_t *header)
 {
     uint64_t sectors = div_up((uint64_t)be32(header + KEY_BYTES) * STRIPES, LUKS_SECTOR);
@@ -87,7 +89,7 @@ static const uint8_t *luks1_key_slot(const uint8_t *header, unsigned number)
     return header + KEY_SLOTS + number * KEY_SLOT_BYTES;
 }
 
-/* The rules of the key slot of that number, from 0: those of qemu, for slots in use or not. */
+/* Checks a key slot, numbered from 0, by qemu's rules, whether or not it is enabled. */
 static int luks1_check_key_slot(struct image *img, const uint8_t *header, unsigned number)
 {
     const uint8_t *slot = luks1_key_slot(header, number);
@@ -96,26 +98,32 @@ static int luks1_check_key_slot(struct image *img, const uint8_t *header, unsign
     uint32_t active = be32(slot + SLOT_ACTIVE), payload = be32(header + PAYLOAD_OFFSET);
 
     if (be32(slot + SLOT_STRIPES) != STRIPES)
-        return image_fail(img, EUCLEAN, "luks: key slot %u has %u stripes, not %d", number + 1,
+        return image_fail(img, EUCLEAN, "luks: key slot %u: stripes %u is not %d", number + 1,
                           be32(slot + SLOT_STRIPES), STRIPES);
     if (active != KEY_ENABLED && active != KEY_DISABLED)
-        return image_fail(img, EUCLEAN, "luks: key slot %u is neither enabled nor disabled: 0x%x",
-                          number + 1, active);
-    if (active == KEY_ENABLED && be32(slot + SLOT_ITERATIONS) == 0)
-        return image_fail(img, EUCLEAN, "luks: key slot %u has 0 iterations", number + 1);
-    if (begin < AREA_SECTORS)
-        return image_fail(img, EUCLEAN, "luks: key slot %u has its material in the header",
-                          number + 1);
-    if (begin + sectors > payload)
         return image_fail(img, EUCLEAN,
-                          "luks: key slot %u has its material up to sector %llu, over the payload",
-                          number + 1, (unsigned long long)(begin + sectors));
+                          "luks: key slot %u: active 0x%08x is neither 0x%08x nor 0x%08x",
+                          number + 1, active, KEY_ENABLED, KEY_DISABLED);
+    if (active == KEY_ENABLED && be32(slot + SLOT_ITERATIONS) == 0)
+        return image_fail(img, EUCLEAN, "luks: key slot %u: iterations 0 is less than 1",
+                          number + 1);
+    if (begin < AREA_SECTORS)
+        return image_fail(
+            img, EUCLEAN,
+            "luks: key slot %u: key-material-offset %llu is inside the header of %d sectors",
+            number + 1, (unsigned long long)begin, AREA_SECTORS);
+    if (begin + sectors > payload)
+        return image_fail(
+            img, EUCLEAN,
+            "luks: key slot %u: key material up to sector %llu overlaps the payload at sector %u",
+            number + 1, (unsigned long long)(begin + sectors), payload);
     for (unsigned other = number + 1; other < KEY_SLOT_COUNT; other++) {
         uint64_t place = be32(luks1_key_slot(header, other) + SLOT_KEY_MATERIAL_OFFSET);
 
         if (begin + sectors > place && place + sectors > begin)
-            return image_fail(img, EUCLEAN, "luks: the material of key slots %u and %u overlaps",
-                              number + 1, other + 1);
+            return image_fail(img, EUCLEAN,
+                              "luks: the key material of key slots %u and %u overlaps", number + 1,
+                              other + 1);
     }
     return 0;
 }
@@ -136,8 +144,8 @@ static int luks1_open(struct disk *disk, struct luks_payload *payload)
     return 0;
 }
 
-/* The disk is what the file has behind the payload's offset, its last sector filled up as qemu has
- * it, or what the header says. */
+/* Sets the virtual size: the size of the payload or, if that is dynamic, the rest of the file,
+ * rounded up to sectors as in qemu. */
 static int luks_open_payload(struct disk *disk, const struct luks_payload *payload)
 {
     uint64_t end;
@@ -148,9 +156,9 @@ static int luks_open_payload(struct disk *disk, const struct luks_payload *paylo
                           (unsigned long long)payload->offset);
     disk->virtual_size = payload->size == LUKS_SIZE_DYNAMIC ? end - payload->offset : payload->size;
     if (disk->virtual_size > DISK_BYTES_MAX)
-        return image_fail(disk->img, EFBIG,
-                          "luks: a disk of %llu bytes is more than the 2^63 - 2^30 of a disk",
-                          (unsigned long long)disk->virtual_size);
+        return image_fail(disk->img, EFBIG, "luks: payload of %llu bytes is larger than %llu",
+                          (unsigned long long)disk->virtual_size,
+                          (unsigned long long)DISK_BYTES_MAX);
     return 0;
 }
 
@@ -165,7 +173,7 @@ static int luks_open(struct disk *disk)
         return error;
     version = be16(header + LUKS_VERSION);
     if (memcmp(header, LUKS_MAGIC, LUKS_MAGIC_BYTES) != 0)
-        return image_fail(disk->img, EUCLEAN, "luks: no header (%s) at the start", "LUKS");
+        return image_fail(disk->img, EUCLEAN, "luks: magic at offset 0 is not LUKS\\xba\\xbe");
     if (version != 1 && version != 2)
         return image_fail(disk->img, ENOTSUP, "luks: version %u is not 1 or 2", version);
     disk->subformat = version == 1 ? "luks1" : "luks2";
@@ -190,7 +198,7 @@ static int luks_probe(struct image *img, const struct signature *signature, stru
     return 0;
 }
 
-/* Holes of the host file are no holes of the disk: zeros, decrypted, are anything. */
+/* Holes of the host file are data, too: zeros decrypt to arbitrary bytes. */
 static int luks_extent_at(struct disk *disk, uint64_t offset, unsigned want, struct extent *extent)
 {
     (void)want;
@@ -210,14 +218,14 @@ static int luks1_print_active(const struct field *f, const uint8_t *bytes, size_
     return 0;
 }
 
-/* What both versions have at one place. */
+/* Fields that have the same offset in both versions. */
 static const struct field common_fields[] = {
     {"magic", 0, LUKS_MAGIC_BYTES, field_hex, NULL},
     {"version", LUKS_VERSION, 2, field_be, NULL},
     {"uuid", UUID, 40, field_text, NULL},
 };
 
-/* Under the names of the specification of version 1. */
+/* The names are those of the specification of version 1. */
 static const struct field luks1_fields[] = {
     {"cipher-name", CIPHER_NAME, WORD_BYTES, field_text, NULL},
     {"cipher-mode", CIPHER_MODE, WORD_BYTES, field_text, NULL},
@@ -231,7 +239,7 @@ static const struct field luks1_fields[] = {
 
 enum { KEY_SLOT_FIELDS = 5 };
 
-/* The fields of the slot that begins at, in the header. */
+/* The fields of the slot at offset at of the header. */
 #define KEY_SLOT(at)                                                                               \
     {                                                                                              \
         {"active", (at) + SLOT_ACTIVE, 4, luks1_print_active, NULL},                               \
@@ -252,7 +260,7 @@ static const struct field key_slot_fields[KEY_SLOT_COUNT][KEY_SLOT_FIELDS] = {
     KEY_SLOT(KEY_SLOTS + 7 * KEY_SLOT_BYTES),
 };
 
-/* Under the names of the specification of version 2. */
+/* The names are those of the specification of version 2. */
 static const struct field luks2_fields[] = {
     {"hdr_size", LUKS2_HDR_SIZE, 8, field_be, NULL},
     {"seqid", 16, 8, field_be, NULL},
@@ -264,7 +272,7 @@ static const struct field luks2_fields[] = {
     {"csum", 448, 64, field_hex, NULL},
 };
 
-/* JSON as it stands, its own escapes included. */
+/* Prints JSON as it is in the file, with its own escapes. */
 static int luks2_print_json(const struct field *f, const uint8_t *bytes, size_t length, char *out,
                             size_t size)
 {
@@ -275,7 +283,7 @@ static int luks2_print_json(const struct field *f, const uint8_t *bytes, size_t 
 
 static const struct field json_fields[] = {{"json_area", 0, 0, luks2_print_json, NULL}};
 
-/* The structure of one version at the start of the file, if it is of that version. */
+/* Finds the header at the start of the file, if it is of this version. */
 static int luks_find_version(struct disk *disk, unsigned version, uint64_t *offset,
                              uint64_t *length)
 {
@@ -314,7 +322,7 @@ static int luks2_find_copy_header(struct disk *disk, uint64_t *offset, uint64_t 
     return found == 1 ? luks2_find_copy(disk->img, offset) : found;
 }
 
-/* The JSON area of the header that find tells. */
+/* Finds the JSON area that follows the header that find() finds. */
 static int luks2_find_json_after(struct disk *disk, uint64_t *offset, uint64_t *length,
                                  int (*find)(struct disk *disk, uint64_t *offset, uint64_t *length))
 {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The JSON area of LUKS version 2 (LUKS2 On-Disk Format Specification 1.1, section 3), read as
- * RFC 8259 has it: all of it must be well-formed. Of what it says, segments.0 is taken: where the
- * payload is. Numbers of 64 bits are strings there. Objects within objects are followed with a
- * depth and no recursion; the area's length and a count of values end it.
+ * The JSON area of LUKS version 2 (LUKS2 On-Disk Format Specification 1.1, section 3). All of it
+ * must be well-formed JSON (RFC 8259). Only segments.0 is used, which locates the payload; its
+ * 64-bit numbers are strings. Nested objects are counted by depth, without recursion. The scan ends
+ * because the length of the area and the number of values are limited.
  */
 #include "luks2-json.h"
 
@@ -15,28 +15,28 @@
 enum {
     DEPTH_MAX = 16,
     VALUES_MAX = 64 << 10,
-    TEXT_BYTES = 40, /* longer ones are cut: none of them means anything here */
+    TEXT_BYTES = 40, /* of a key or string that are kept; no known one is longer */
     KEYS = 3,        /* levels whose keys are kept */
     WINDOW_BYTES = 64 << 10,
 };
 
-/* What comes next. */
+/* What may come next. */
 enum expected { VALUE, VALUE_OR_END, KEY, KEY_OR_END, COMMA_OR_END, END_OF_TEXT };
 
 struct segment {
     char type[TEXT_BYTES], offset[TEXT_BYTES], size[TEXT_BYTES];
     bool has_integrity;
-    bool has_others; /* there are more segments than the first */
+    bool has_others; /* there are segments other than 0 */
 };
 
 struct scanner {
     struct image *img;
     struct image_window window;
-    uint64_t begin, offset, end; /* offset: of the next byte, in the file */
+    uint64_t begin, offset, end; /* file offsets; offset: of the next byte */
     unsigned depth;              /* objects and arrays that are open */
     unsigned values;
     bool is_object[DEPTH_MAX];
-    char keys[KEYS][TEXT_BYTES]; /* of the outermost; "" in an array */
+    char keys[KEYS][TEXT_BYTES]; /* latest keys of the outermost objects; "" for an array */
     struct segment segment;
 };
 
@@ -46,14 +46,14 @@ static int luks2_json_fail(struct scanner *s, const char *what)
                       (unsigned long long)(s->offset - s->begin), what);
 }
 
-/* The next byte, which stays there. */
+/* Reads the next byte without taking it. */
 static int luks2_json_peek(struct scanner *s, char *c)
 {
     const uint8_t *p;
     int error;
 
     if (s->offset == s->end)
-        return luks2_json_fail(s, "the area ends in the middle");
+        return luks2_json_fail(s, "unexpected end of the area");
     error = image_window_ahead(s->img, &s->window, s->offset, 1,
                                min_u64(s->end - s->offset, WINDOW_BYTES), &p);
     if (!error)
@@ -70,7 +70,7 @@ static int luks2_json_take(struct scanner *s, char *c)
     return error;
 }
 
-/* The next byte that is not white space. */
+/* Takes white space and the next byte after it. */
 static int luks2_json_take_visible(struct scanner *s, char *c)
 {
     int error;
@@ -81,7 +81,8 @@ static int luks2_json_take_visible(struct scanner *s, char *c)
     return error;
 }
 
-/* The string whose first quote was taken, as it is written. */
+/* Takes the rest of a string after its first quote. text gets its first bytes, escapes as written.
+ */
 static int luks2_json_take_string(struct scanner *s, char *text)
 {
     size_t n = 0;
@@ -91,9 +92,9 @@ static int luks2_json_take_string(struct scanner *s, char *text)
 
     while (!(error = luks2_json_take(s, &c)) && (c != '"' || escaped)) {
         if ((unsigned char)c < ' ')
-            return luks2_json_fail(s, "a control character in a string");
+            return luks2_json_fail(s, "control character in a string");
         if (escaped && !strchr("\"\\/bfnrtu", c))
-            return luks2_json_fail(s, "an escape that JSON does not have");
+            return luks2_json_fail(s, "unknown escape in a string");
         escaped = c == '\\' && !escaped;
         if (n + 1 < TEXT_BYTES)
             text[n++] = c;
@@ -102,7 +103,7 @@ static int luks2_json_take_string(struct scanner *s, char *text)
     return error;
 }
 
-/* Skips digits, of which there must be some. */
+/* Skips digits; false if there are none. */
 static bool luks2_json_skip_digits(const char **p)
 {
     size_t n = strspn(*p, "0123456789");
@@ -129,7 +130,7 @@ static bool luks2_json_is_number(const char *p)
     return *p == '\0';
 }
 
-/* The number, true, false or null that begins with first. */
+/* Takes a number, true, false or null; its first byte was taken. */
 static int luks2_json_take_literal(struct scanner *s, char first)
 {
     char text[TEXT_BYTES] = {first}, c = 0;
@@ -139,7 +140,7 @@ static int luks2_json_take_literal(struct scanner *s, char first)
     while (!(error = luks2_json_peek(s, &c)) && c &&
            strchr("abcdefghijklmnopqrstuvwxyzE0123456789+-.", c)) {
         if (n + 1 == TEXT_BYTES)
-            return luks2_json_fail(s, "a number of more than 39 characters");
+            return luks2_json_fail(s, "value of more than 39 characters");
         text[n++] = c;
         s->offset++;
     }
@@ -148,17 +149,16 @@ static int luks2_json_take_literal(struct scanner *s, char first)
     if (luks2_json_is_number(text) || strcmp(text, "true") == 0 || strcmp(text, "false") == 0 ||
         strcmp(text, "null") == 0)
         return 0;
-    return luks2_json_fail(s, "no value");
+    return luks2_json_fail(s, "expected a value");
 }
 
-/* Whether what is read now is a value of an object in the object "segments", and which key that
- * object has there. */
+/* Whether the current value is a member of the segment of this number. */
 static bool luks2_json_is_in_segment(const struct scanner *s, const char *number)
 {
     return s->depth == 3 && strcmp(s->keys[0], "segments") == 0 && strcmp(s->keys[1], number) == 0;
 }
 
-/* A string, the value of the innermost key. */
+/* Keeps a string, the value of the latest key, if it is a known member of segment 0. */
 static int luks2_json_keep_string(struct scanner *s, const char *text)
 {
     struct segment *segment = &s->segment;
@@ -176,16 +176,16 @@ static int luks2_json_keep_string(struct scanner *s, const char *text)
     else
         return 0;
     if (*place)
-        return luks2_json_fail(s, "this stands in the segment twice");
+        return luks2_json_fail(s, "duplicate key in segment 0");
     memcpy(place, text, TEXT_BYTES);
     return 0;
 }
 
-/* An object or array begins, the value of the innermost key. */
+/* Begins an object or array, the value of the latest key. */
 static int luks2_json_push(struct scanner *s, bool is_object)
 {
     if (s->depth == DEPTH_MAX)
-        return luks2_json_fail(s, "more than 16 objects or arrays in one another");
+        return luks2_json_fail(s, "more than 16 nested objects or arrays");
     if (s->depth == 2 && strcmp(s->keys[0], "segments") == 0 && strcmp(s->keys[1], "0") != 0)
         s->segment.has_others = true;
     if (luks2_json_is_in_segment(s, "0") && strcmp(s->keys[2], "integrity") == 0)
@@ -196,17 +196,17 @@ static int luks2_json_push(struct scanner *s, bool is_object)
     return 0;
 }
 
-/* The innermost object or array ends with c. */
+/* Ends the innermost object or array, which must end with c. */
 static int luks2_json_pop(struct scanner *s, char c, enum expected *next)
 {
     if (c != (s->is_object[s->depth - 1] ? '}' : ']'))
-        return luks2_json_fail(s, "a comma or the end of an object or array was expected");
+        return luks2_json_fail(s, "expected a comma, or the end of an object or array");
     s->depth--;
     *next = s->depth ? COMMA_OR_END : END_OF_TEXT;
     return 0;
 }
 
-/* A value that begins with c. */
+/* Takes a value whose first byte is c. */
 static int luks2_json_scan_value(struct scanner *s, char c, enum expected *next)
 {
     char text[TEXT_BYTES] = "";
@@ -225,27 +225,28 @@ static int luks2_json_scan_value(struct scanner *s, char c, enum expected *next)
     return error ? error : luks2_json_keep_string(s, text);
 }
 
-/* A key, whose quote c must be, and its colon. */
+/* Takes a key and its colon; c, its first byte, must be a quote. */
 static int luks2_json_scan_key(struct scanner *s, char c, enum expected *next)
 {
     char text[TEXT_BYTES] = "";
     int error;
 
     if (c != '"')
-        return luks2_json_fail(s, "a key was expected");
+        return luks2_json_fail(s, "expected a key");
     error = luks2_json_take_string(s, text);
     if (!error)
         error = luks2_json_take_visible(s, &c);
     if (error)
         return error;
     if (c != ':')
-        return luks2_json_fail(s, "a colon was expected");
+        return luks2_json_fail(s, "expected a colon");
     if (s->depth <= KEYS)
         memcpy(s->keys[s->depth - 1], text, TEXT_BYTES);
     *next = VALUE;
     return 0;
 }
 
+/* Takes one token, key or scalar, where *next may come, and sets *next. */
 static int luks2_json_scan_step(struct scanner *s, enum expected *next)
 {
     enum expected now = *next;
@@ -265,7 +266,7 @@ static int luks2_json_scan_step(struct scanner *s, enum expected *next)
     return luks2_json_scan_value(s, c, next);
 }
 
-/* The area: an object, then zeros. */
+/* Scans the area: an object, then a NUL. */
 static int luks2_json_scan(struct scanner *s)
 {
     enum expected next = KEY_OR_END;
@@ -273,7 +274,7 @@ static int luks2_json_scan(struct scanner *s)
     int error = luks2_json_take_visible(s, &c);
 
     if (!error && c != '{')
-        return luks2_json_fail(s, "it does not begin with an object");
+        return luks2_json_fail(s, "expected an object");
     if (!error)
         error = luks2_json_push(s, true);
     while (!error && next != END_OF_TEXT)
@@ -281,11 +282,11 @@ static int luks2_json_scan(struct scanner *s)
     if (!error)
         error = luks2_json_take_visible(s, &c);
     if (!error && c != '\0')
-        return luks2_json_fail(s, "no zeros behind the object");
+        return luks2_json_fail(s, "expected a NUL after the object");
     return error;
 }
 
-/* Digits alone. */
+/* Parses a decimal number, which must consist of digits. */
 static bool luks2_json_parse_number(const char *text, uint64_t *value)
 {
     *value = 0;
@@ -296,31 +297,35 @@ static bool luks2_json_parse_number(const char *text, uint64_t *value)
     return *text != '\0';
 }
 
-/* The rules of the one segment that is understood. */
+/* Checks segment 0, which must be the only one, and sets the payload. */
 static int luks2_json_check_segment(struct image *img, const struct segment *g,
                                     struct luks_payload *payload)
 {
     if (!*g->type)
-        return image_fail(img, EUCLEAN, "luks: the JSON area has no segment 0 with a type");
+        return image_fail(img, EUCLEAN, "luks: JSON area: segment 0 has no type");
     if (g->has_others)
         return image_fail(img, ENOTSUP,
-                          "luks: more than one segment: its encryption is being changed");
+                          "luks: JSON area has more than one segment: reencryption is in progress");
     if (strcmp(g->type, "crypt") != 0)
-        return image_fail(img, ENOTSUP, "luks: segment of type \"%s\", not \"crypt\"", g->type);
+        return image_fail(img, ENOTSUP, "luks: segment type \"%s\" is not \"crypt\"", g->type);
     if (g->has_integrity)
-        return image_fail(img, ENOTSUP, "luks: a segment with integrity tags among its sectors");
+        return image_fail(
+            img, ENOTSUP,
+            "luks: segment with integrity: tags between its sectors are not supported");
     if (!luks2_json_parse_number(g->offset, &payload->offset) || payload->offset % LUKS_SECTOR)
-        return image_fail(img, EUCLEAN,
-                          "luks: segment offset \"%s\" is no number of bytes that %d divides",
-                          g->offset, LUKS_SECTOR);
+        return image_fail(
+            img, EUCLEAN,
+            "luks: segment offset \"%s\" is not a 64-bit number that is a multiple of %d",
+            g->offset, LUKS_SECTOR);
     if (payload->offset == 0)
-        return image_fail(img, ENOTSUP, "luks: the header is detached: its segment is elsewhere");
+        return image_fail(img, ENOTSUP,
+                          "luks: segment offset \"0\": the header is detached from its payload");
     payload->size = LUKS_SIZE_DYNAMIC;
     if (strcmp(g->size, "dynamic") == 0)
         return 0;
     if (!luks2_json_parse_number(g->size, &payload->size) || payload->size % LUKS_SECTOR)
         return image_fail(img, EUCLEAN,
-                          "luks: segment size \"%s\" is neither dynamic nor a multiple of %d",
+                          "luks: segment size \"%s\" is neither \"dynamic\" nor a multiple of %d",
                           g->size, LUKS_SECTOR);
     return 0;
 }

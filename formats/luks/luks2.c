@@ -2,9 +2,9 @@
 /*
  * The headers of LUKS version 2 (LUKS2 On-Disk Format Specification 1.1). Big endian.
  *
- * A binary header with its JSON area, and a copy of both behind them. The first counts unless it is
- * damaged. Which of two good copies is newer, and the checksums (any hash of the system's) are not
- * looked at: what is told here changes with neither.
+ * A binary header with its JSON area, followed by a copy of both. The first header is used unless
+ * it is damaged. Sequence numbers and checksums (by any hash that the system has) are not checked:
+ * keyslots change with them, but not the payload.
  */
 #include "luks2.h"
 
@@ -40,6 +40,7 @@ int luks2_find_copy(struct image *img, uint64_t *offset)
     return 0;
 }
 
+/* Checks the header at offset at, and finds the payload in its JSON area. */
 static int luks2_read_header(struct disk *disk, uint64_t at, const char *magic,
                              struct luks_payload *payload)
 {
@@ -52,20 +53,22 @@ static int luks2_read_header(struct disk *disk, uint64_t at, const char *magic,
         return error;
     size = be64(header + LUKS2_HDR_SIZE);
     if (memcmp(header, magic, LUKS_MAGIC_BYTES) != 0 || be16(header + LUKS_VERSION) != 2)
-        return image_fail(img, EUCLEAN, "luks: no header of version 2 at offset %llu",
+        return image_fail(img, EUCLEAN,
+                          "luks: header at offset %llu: magic or version is not that of LUKS2",
                           (unsigned long long)at);
     if (!luks2_is_hdr_size(size))
         return image_fail(img, EUCLEAN,
                           "luks: hdr_size %llu is not a power of two between %d and %d",
                           (unsigned long long)size, HDR_SIZE_MIN, HDR_SIZE_MAX);
     if (be64(header + LUKS2_HDR_OFFSET) != at)
-        return image_fail(img, EUCLEAN, "luks: hdr_offset is %llu in the header at offset %llu",
-                          (unsigned long long)be64(header + LUKS2_HDR_OFFSET),
-                          (unsigned long long)at);
+        return image_fail(
+            img, EUCLEAN, "luks: hdr_offset %llu is not the offset of its header, %llu",
+            (unsigned long long)be64(header + LUKS2_HDR_OFFSET), (unsigned long long)at);
     error = luks2_read_segment(img, at + LUKS2_BINARY_BYTES, size - LUKS2_BINARY_BYTES, payload);
     if (!error && payload->offset < 2 * size)
-        return image_fail(img, EUCLEAN, "luks: the segment at offset %llu lies over the headers",
-                          (unsigned long long)payload->offset);
+        return image_fail(img, EUCLEAN,
+                          "luks: segment offset %llu is inside the headers of %llu bytes",
+                          (unsigned long long)payload->offset, (unsigned long long)(2 * size));
     return error;
 }
 
@@ -81,7 +84,7 @@ int luks2_open(struct disk *disk, struct luks_payload *payload)
         return found ? found : error;
     error = luks2_read_header(disk, copy, LUKS2_COPY_MAGIC, payload);
     if (!error)
-        image_note(disk->img, "luks: the first header is damaged: read by its copy at offset %llu",
+        image_note(disk->img, "luks: the first header is damaged; the copy at offset %llu is used",
                    (unsigned long long)copy);
     return error;
 }

@@ -8,7 +8,7 @@
 #include "formats/fields.h"
 #include "support.h"
 
-/* The field of the open sample has that value; NULL: the image has no such field. */
+/* Asserts the value of a header field of the open sample; NULL: the image has no such field. */
 static inline void assert_header(struct sample *s, const char *directory, const char *name,
                                  const char *value)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LUKS2 images for tests: two headers of 16 KiB, JSON areas as given, and 1 MiB behind 1 MiB. */
+/* LUKS2 images for tests: two headers of 16 KiB with a given JSON area, and a payload of 1 MiB at
+ * 1 MiB. */
 #ifndef TESTS_SUPPORT_LUKS2_IMAGE_H
 #define TESTS_SUPPORT_LUKS2_IMAGE_H
 

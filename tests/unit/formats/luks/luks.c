@@ -24,7 +24,7 @@ enum {
 #define DISABLED UINT32_C(0x0000dead)
 #define SECTOR   512
 #define FIRST                                                                                      \
-    1032 /* sector of the payload: keys of 16 bytes take 125 sectors, 128 with the gap             \
+    1032 /* sector of the payload: keys of 16 bytes take 125 sectors, rounded up to 128            \
           */
 
 static struct sample s = {.fd = -1};
@@ -36,7 +36,7 @@ static int end(void **state)
     return 0;
 }
 
-/* Where the field of the slot, from 0, stands. */
+/* File offset of a field of a key slot, numbered from 0. */
 #define SLOT(number, field) (208 + 48 * (number) + (field))
 
 static void make(uint64_t payload)
@@ -75,11 +75,11 @@ static void test_detection(void **state)
         put_be(&s, VERSION_AT, 2, version);
         assert_ptr_equal(found(), version == 1 || version == 2 ? &luks_driver : &raw_driver);
     }
-    assert_said(s.img, "version 3 is not 1 or 2");
-    assert_refused(&s, &luks_driver, ENOTSUP, "version 3 is not 1 or 2");
+    assert_said(s.img, "version 3");
+    assert_refused(&s, &luks_driver, ENOTSUP, "version 3");
     put_text(&s, 3, "s");
     assert_ptr_equal(found(), &raw_driver);
-    assert_refused(&s, &luks_driver, EUCLEAN, "no header");
+    assert_refused(&s, &luks_driver, EUCLEAN, "magic at offset 0");
 }
 
 static void test_sizes(void **state)
@@ -94,14 +94,14 @@ static void test_sizes(void **state)
         assert_int_equal(s.disk.virtual_size, sizes[i][1]);
         assert_string_equal(s.disk.subformat, "luks1");
     }
-    set_size(&s, FIRST * SECTOR - 511); /* the last sector is filled up */
+    set_size(&s, FIRST * SECTOR - 511); /* rounded up to a sector */
     assert_int_equal(sample_open(&s, &luks_driver), 0);
     assert_int_equal(s.disk.virtual_size, 0);
     set_size(&s, FIRST * SECTOR - 512);
-    assert_refused(&s, &luks_driver, EUCLEAN, "payload at offset 528384 is past the end");
+    assert_refused(&s, &luks_driver, EUCLEAN, "payload at offset 528384");
 }
 
-/* All is data, whatever the host file has, and none of it can be read. */
+/* All is data, even holes of the host file, and none of it can be read. */
 static void test_payload(void **state)
 {
     struct extent e = {.offset = 1000};
@@ -121,24 +121,25 @@ static void test_payload(void **state)
 static void test_rules(void **state)
 {
     static const struct defect defects[] = {
-        {PAYLOAD, 4, 0, ENOTSUP, "detached"},
-        {PAYLOAD, 4, 7, EUCLEAN, "payload-offset 7 is in the header"},
-        {PAYLOAD, 4, FIRST - 1, EUCLEAN, "key slot 8 has its material up to sector 1032"},
-        {PAYLOAD, 4, UINT32_MAX, EUCLEAN, "past the end"},
-        {ITERATIONS, 4, 0, EUCLEAN, "mk-digest-iter is 0"},
-        {KEY_BYTES, 4, 17, EUCLEAN, "material of key slots 1 and 2 overlaps"},
-        {KEY_BYTES, 4, UINT32_MAX, EUCLEAN, "key slot 1 has its material up to sector 33554432008"},
-        {SLOT(0, STRIPES), 4, 3999, EUCLEAN, "key slot 1 has 3999 stripes"},
-        {SLOT(7, STRIPES), 4, 0, EUCLEAN, "key slot 8 has 0 stripes"},
-        {SLOT(7, ACTIVE), 4, 0, EUCLEAN, "key slot 8 is neither enabled nor disabled: 0x0"},
-        {SLOT(3, ACTIVE), 4, ENABLED, EUCLEAN, "key slot 4 has 0 iterations"},
-        {SLOT(0, SLOT_ITERATIONS), 4, 0, EUCLEAN, "key slot 1 has 0 iterations"},
-        {SLOT(0, MATERIAL), 4, 7, EUCLEAN, "key slot 1 has its material in the header"},
-        {SLOT(7, MATERIAL), 4, 905, EUCLEAN, "key slot 8 has its material up to sector 1033"},
+        {PAYLOAD, 4, 0, ENOTSUP, "payload-offset 0"},
+        {PAYLOAD, 4, 7, EUCLEAN, "payload-offset 7"},
+        {PAYLOAD, 4, FIRST - 1, EUCLEAN, "key slot 8: key material up to sector 1032"},
+        {PAYLOAD, 4, UINT32_MAX, EUCLEAN, "payload at offset 2199023255040"},
+        {ITERATIONS, 4, 0, EUCLEAN, "mk-digest-iter 0"},
+        {KEY_BYTES, 4, 17, EUCLEAN, "key slots 1 and 2"},
+        {KEY_BYTES, 4, UINT32_MAX, EUCLEAN, "key slot 1: key material up to sector 33554432008"},
+        {SLOT(0, STRIPES), 4, 3999, EUCLEAN, "key slot 1: stripes 3999"},
+        {SLOT(7, STRIPES), 4, 0, EUCLEAN, "key slot 8: stripes 0"},
+        {SLOT(7, ACTIVE), 4, 0, EUCLEAN, "key slot 8: active 0x00000000"},
+        {SLOT(3, ACTIVE), 4, ENABLED, EUCLEAN, "key slot 4: iterations 0"},
+        {SLOT(0, SLOT_ITERATIONS), 4, 0, EUCLEAN, "key slot 1: iterations 0"},
+        {SLOT(0, MATERIAL), 4, 7, EUCLEAN,
+         "luks: key slot 1: key-material-offset 7 is inside the header of 8 sectors"},
+        {SLOT(7, MATERIAL), 4, 905, EUCLEAN, "key slot 8: key material up to sector 1033"},
         {SLOT(7, MATERIAL), 4, UINT32_MAX, EUCLEAN, "up to sector 4294967423"},
-        {SLOT(6, MATERIAL), 4, 904, EUCLEAN, "key slots 7 and 8 overlaps"},
-        {SLOT(6, MATERIAL), 4, 777, EUCLEAN, "key slots 7 and 8 overlaps"},
-        {SLOT(0, MATERIAL), 4, 9, EUCLEAN, "key slots 1 and 2 overlaps"},
+        {SLOT(6, MATERIAL), 4, 904, EUCLEAN, "key slots 7 and 8"},
+        {SLOT(6, MATERIAL), 4, 777, EUCLEAN, "key slots 7 and 8"},
+        {SLOT(0, MATERIAL), 4, 9, EUCLEAN, "key slots 1 and 2"},
     };
 
     (void)state;
@@ -151,15 +152,14 @@ static void test_rules(void **state)
     }
 }
 
-/* Words of 31 characters have room for their end, words of 32 have not. */
+/* Fields of 32 bytes have room for 31 characters and a NUL. */
 static void test_words(void **state)
 {
     static const struct {
         uint64_t at;
         const char *words;
-    } fields[] = {{CIPHER_NAME, "cipher-name has no end"},
-                  {CIPHER_MODE, "cipher-mode has no end"},
-                  {HASH_SPEC, "hash-spec has no end"}};
+    } fields[] = {
+        {CIPHER_NAME, "cipher-name"}, {CIPHER_MODE, "cipher-mode"}, {HASH_SPEC, "hash-spec"}};
 
     (void)state;
     for (size_t i = 0; i < COUNT(fields); i++) {
@@ -171,19 +171,19 @@ static void test_words(void **state)
     }
 }
 
-/* What is allowed although it is odd. */
+/* Unusual values that are accepted. */
 static void test_edges(void **state)
 {
     (void)state;
     make(MIB);
-    put_be(&s, SLOT(6, MATERIAL), 4, 904); /* two slots change places */
+    put_be(&s, SLOT(6, MATERIAL), 4, 904); /* the material of two slots is swapped */
     put_be(&s, SLOT(7, MATERIAL), 4, 776);
     assert_int_equal(sample_open(&s, &luks_driver), 0);
-    put_be(&s, SLOT(6, MATERIAL), 4, 905); /* no multiple of 8 sectors */
+    put_be(&s, SLOT(6, MATERIAL), 4, 905); /* not a multiple of 8 sectors */
     put_be(&s, PAYLOAD, 4, 1033);
     assert_int_equal(sample_open(&s, &luks_driver), 0);
     assert_int_equal(s.disk.virtual_size, MIB - 512);
-    put_be(&s, SLOT(0, ACTIVE), 4, DISABLED); /* nobody can open it */
+    put_be(&s, SLOT(0, ACTIVE), 4, DISABLED); /* no key can open it */
     assert_int_equal(sample_open(&s, &luks_driver), 0);
     put_be(&s, KEY_BYTES, 4, 0);
     assert_int_equal(sample_open(&s, &luks_driver), 0);

@@ -13,7 +13,7 @@ static int end(void **state)
     return 0;
 }
 
-/* Both headers have this JSON area. */
+/* Both headers have this JSON area, which is accepted. */
 static void assert_good(const char *json)
 {
     make_luks2(&s, json);
@@ -30,7 +30,7 @@ static void assert_bad(const char *json, int error, const char *words)
     assert_said(s.img, words);
 }
 
-/* A value of any kind beside the segments. */
+/* A JSON area with a value of any kind beside the segments. */
 #define WITH(value) "{\"x\":" value ",\"segments\":{\"0\":" SEGMENT "}}"
 #define IN(segment) "{\"segments\":{\"0\":" segment "}}"
 
@@ -75,35 +75,35 @@ static void test_bad_grammar(void **state)
     static const struct {
         const char *value, *words;
     } bad[] = {
-        {"", "no value"},
-        {"01", "no value"},
-        {"-", "no value"},
-        {"1.", "no value"},
-        {".5", "no value"},
-        {"+1", "no value"},
-        {"1e", "no value"},
-        {"1e+", "no value"},
-        {"0x1", "no value"},
-        {"tru", "no value"},
-        {"truex", "no value"},
-        {"True", "no value"},
-        {"'a'", "no value"},
-        {"\\", "no value"},
+        {"", "expected a value"},
+        {"01", "expected a value"},
+        {"-", "expected a value"},
+        {"1.", "expected a value"},
+        {".5", "expected a value"},
+        {"+1", "expected a value"},
+        {"1e", "expected a value"},
+        {"1e+", "expected a value"},
+        {"0x1", "expected a value"},
+        {"tru", "expected a value"},
+        {"truex", "expected a value"},
+        {"True", "expected a value"},
+        {"'a'", "expected a value"},
+        {"\\", "expected a value"},
         {"1234567890123456789012345678901234567890", "more than 39 characters"},
-        {"\"\\x\"", "an escape"},
+        {"\"\\x\"", "escape"},
         {"\"a\nb\"", "control character"},
-        {"[1,]", "no value"},
-        {"[,1]", "no value"},
-        {"[1 2]", "a comma or the end"},
-        {"[1}", "a comma or the end"},
-        {"{]", "a key was expected"},
-        {"{\"a\"}", "a colon"},
-        {"{\"a\":}", "no value"},
-        {"{\"a\":1,}", "a key was expected"},
-        {"{1:2}", "a key was expected"},
-        {"{\"a\":1", "a comma or the end"},
-        {"[", "no value"},
-        {"1]", "a comma or the end"},
+        {"[1,]", "expected a value"},
+        {"[,1]", "expected a value"},
+        {"[1 2]", "comma"},
+        {"[1}", "comma"},
+        {"{]", "expected a key"},
+        {"{\"a\"}", "colon"},
+        {"{\"a\":}", "expected a value"},
+        {"{\"a\":1,}", "expected a key"},
+        {"{1:2}", "expected a key"},
+        {"{\"a\":1", "comma"},
+        {"[", "expected a value"},
+        {"1]", "comma"},
     };
     char json[512];
 
@@ -114,26 +114,26 @@ static void test_bad_grammar(void **state)
     }
 }
 
-/* The area: an object alone, with zeros behind it. */
+/* The area has one object, and a NUL after it. */
 static void test_area(void **state)
 {
     static char full[12 * 1024 + 1];
 
     (void)state;
     assert_good(" \n" JSON " \n");
-    assert_bad("", EUCLEAN, "byte 1: it does not begin with an object");
-    assert_bad("[]", EUCLEAN, "does not begin with an object");
-    assert_bad("{}", EUCLEAN, "no segment 0");
-    assert_bad(JSON "x", EUCLEAN, "no zeros behind the object");
-    assert_bad(JSON "{}", EUCLEAN, "no zeros behind the object");
+    assert_bad("", EUCLEAN, "byte 1: expected an object");
+    assert_bad("[]", EUCLEAN, "expected an object");
+    assert_bad("{}", EUCLEAN, "segment 0 has no type");
+    assert_bad(JSON "x", EUCLEAN, "NUL");
+    assert_bad(JSON "{}", EUCLEAN, "NUL");
     memset(full, ' ', sizeof full - 1);
     memcpy(full, JSON, strlen(JSON));
-    assert_bad(full, EUCLEAN, "byte 12288: the area ends in the middle");
+    assert_bad(full, EUCLEAN, "byte 12288: unexpected end");
     full[sizeof full - 2] = '\0';
     assert_good(full);
     memset(full, 'a', sizeof full - 1);
     memcpy(full, "{\"", 2);
-    assert_bad(full, EUCLEAN, "byte 12288: the area ends in the middle");
+    assert_bad(full, EUCLEAN, "byte 12288: unexpected end");
 }
 
 static void nest(char *json, unsigned depth)
@@ -153,9 +153,9 @@ static void test_limits(void **state)
     nest(json, 15);
     assert_good(json);
     nest(json, 16);
-    assert_bad(json, EUCLEAN, "more than 16 objects");
+    assert_bad(json, EUCLEAN, "more than 16 nested");
     for (unsigned more = 0; more < 2; more++) {
-        /* The values that are there besides: x, segments, 0, type, offset, size. */
+        /* Six other values: x, segments, 0, type, offset, size. */
         used = (size_t)sprintf(json, "{\"x\":[1");
         for (unsigned i = 1; i < 65536 - 6 + more; i++)
             used += (size_t)sprintf(json + used, ",1");
@@ -170,7 +170,7 @@ static void test_limits(void **state)
     }
 }
 
-/* segments.0 and its own members, nothing that is only called like them. */
+/* Only members of segments.0 count, no others of the same names. */
 static void test_place(void **state)
 {
     (void)state;
@@ -179,12 +179,13 @@ static void test_place(void **state)
     assert_good(
         IN("{\"type\":\"crypt\",\"x\":{\"offset\":\"1\",\"size\":\"2\"},\"y\":[{\"type\":\"z\"}],"
            "\"offset\":\"1048576\",\"size\":\"dynamic\"}"));
-    assert_bad("{\"segments\":[" SEGMENT "]}", EUCLEAN, "no segment 0");
-    assert_bad("{\"segments\":{\"00\":" SEGMENT "}}", EUCLEAN, "no segment 0");
-    assert_bad("{\"segments\":{\"0\":[" SEGMENT "]}}", EUCLEAN, "no segment 0");
-    assert_bad("{\"segments\":\"0\"}", EUCLEAN, "no segment 0");
-    assert_bad("{\"segments\":{\"0\":" SEGMENT ",\"1\":" SEGMENT "}}", ENOTSUP, "one segment");
-    assert_bad("{\"segments\":{\"0\":" SEGMENT ",\"0\":" SEGMENT "}}", EUCLEAN, "twice");
+    assert_bad("{\"segments\":[" SEGMENT "]}", EUCLEAN, "segment 0 has no type");
+    assert_bad("{\"segments\":{\"00\":" SEGMENT "}}", EUCLEAN, "segment 0 has no type");
+    assert_bad("{\"segments\":{\"0\":[" SEGMENT "]}}", EUCLEAN, "segment 0 has no type");
+    assert_bad("{\"segments\":\"0\"}", EUCLEAN, "segment 0 has no type");
+    assert_bad("{\"segments\":{\"0\":" SEGMENT ",\"1\":" SEGMENT "}}", ENOTSUP,
+               "more than one segment");
+    assert_bad("{\"segments\":{\"0\":" SEGMENT ",\"0\":" SEGMENT "}}", EUCLEAN, "duplicate key");
 }
 
 static void test_segment_rules(void **state)
@@ -194,9 +195,9 @@ static void test_segment_rules(void **state)
         int error;
         const char *words;
     } bad[] = {
-        {"{}", EUCLEAN, "no segment 0 with a type"},
-        {"{\"type\":1}", EUCLEAN, "no segment 0 with a type"},
-        {"{\"type\":\"linear\"}", ENOTSUP, "type \"linear\""},
+        {"{}", EUCLEAN, "segment 0 has no type"},
+        {"{\"type\":1}", EUCLEAN, "segment 0 has no type"},
+        {"{\"type\":\"linear\"}", ENOTSUP, "segment type \"linear\""},
         {"{\"type\":\"crypt\",\"integrity\":{}}", ENOTSUP, "integrity"},
         {"{\"type\":\"crypt\"}", EUCLEAN, "segment offset \"\""},
         {"{\"type\":\"crypt\",\"offset\":1048576}", EUCLEAN, "segment offset \"\""},
@@ -205,16 +206,16 @@ static void test_segment_rules(void **state)
         {"{\"type\":\"crypt\",\"offset\":\"0x200\"}", EUCLEAN, "segment offset \"0x200\""},
         {"{\"type\":\"crypt\",\"offset\":\" 512\"}", EUCLEAN, "segment offset \" 512\""},
         {"{\"type\":\"crypt\",\"offset\":\"18446744073709551616\"}", EUCLEAN, "09551616\""},
-        {"{\"type\":\"crypt\",\"offset\":\"0\"}", ENOTSUP, "detached"},
+        {"{\"type\":\"crypt\",\"offset\":\"0\"}", ENOTSUP, "segment offset \"0\""},
         {"{\"type\":\"crypt\",\"offset\":\"1048576\"}", EUCLEAN, "segment size \"\""},
         {"{\"type\":\"crypt\",\"offset\":\"1048576\",\"size\":\"all\"}", EUCLEAN, "size \"all\""},
         {"{\"type\":\"crypt\",\"offset\":\"1048576\",\"size\":\"1\"}", EUCLEAN, "size \"1\""},
         {"{\"type\":\"crypt\",\"offset\":\"32256\",\"size\":\"dynamic\"}", EUCLEAN,
-         "segment at offset 32256 lies over the headers"},
+         "segment offset 32256"},
         {"{\"type\":\"crypt\",\"offset\":\"18446744073709551104\",\"size\":\"dynamic\"}", EUCLEAN,
-         "past the end of the file"},
+         "payload at offset 18446744073709551104"},
         {"{\"type\":\"crypt\",\"offset\":\"1048576\",\"size\":\"9223372036854775296\"}", EFBIG,
-         "more than the 2^63 - 2^30"},
+         "payload of 9223372036854775296 bytes"},
     };
     char json[512];
 
