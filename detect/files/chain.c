@@ -49,8 +49,7 @@ static void give_files(struct chain_files *files, struct disk *disk, const struc
             disk->references[i].role == REFERENCE_BACKING && grant_is_lost(&files->grants[i]);
 }
 
-/* Opens a layer as the backing image of the disk above it. Returns 0 or -errno, already reported.
- */
+/* Opens a layer as the backing image of disk. Returns 0 or -errno, already reported. */
 static int open_backing(struct image *top, struct disk *disk, struct disk *backing,
                         const struct layers *layers, unsigned number,
                         const struct open_options *options)

@@ -17,8 +17,7 @@ int image_file_open(const char *path, bool block_devices, struct stat *st);
 /* The same for a descriptor that was opened with O_PATH. Closes it in any case. */
 int image_file_reopen(int o_path_fd, bool block_devices, struct stat *st);
 
-/* The empty path of statx(2) for a descriptor. Sandboxes allow only this address, not the string.
- */
+/* The empty path of statx(2) for a descriptor. Sandboxes compare its address, not the string. */
 extern const char image_file_no_path[];
 
 /* fstat(2), with the size of a block device in st_size. Returns 0 or -errno. May wait for the file

@@ -13,10 +13,8 @@
 #include "policy.h"
 
 enum {
-    LAYERS_DATA_FILES_HELD =
-        32, /* data files that stay open; others are opened when they are read */
-    LAYERS_DEVICES_MAX =
-        LAYERS_MAX + LAYERS_DATA_FILES_HELD, /* file systems of the files that are open */
+    LAYERS_DATA_FILES_HELD = 32, /* that stay open; others are opened when they are read */
+    LAYERS_DEVICES_MAX = LAYERS_MAX + LAYERS_DATA_FILES_HELD, /* of files that are open */
     REFERENCES_BYTES_MAX = 16 << 20, /* of all paths of an image: longer than any headers we read */
 };
 

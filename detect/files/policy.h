@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The policy: which of the files that images name may be opened. Only those that the user grants,
- * and read-only. They must lie below a granted directory, with no link in the path; the kernel
- * ensures that when it resolves the name (openat2(2), RESOLVE_BENEATH).
+ * and read-only: a file named by ref=, or a file below a granted directory. In a directory, the
+ * kernel resolves the name (openat2(2), RESOLVE_BENEATH), so that it cannot lead out; links are
+ * refused, unless follow-symlinks is given.
  */
 #ifndef DETECT_FILES_POLICY_H
 #define DETECT_FILES_POLICY_H

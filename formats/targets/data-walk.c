@@ -21,8 +21,9 @@
 
 enum {
     PROGRESS_EXTENTS = 64, /* a few milliseconds, even if each needs a table to be read */
-    RUNS_MAX =
-        DATA_WALK_SLAB / DATA_WALK_BLOCK, /* runs in one read: only whole blocks are joined */
+
+    /* Runs in one read: only whole blocks are joined. */
+    RUNS_MAX = DATA_WALK_SLAB / DATA_WALK_BLOCK,
 };
 
 /* Compressed data may expand to so many times the bytes of all files, and this many bytes more, if
@@ -191,8 +192,7 @@ static bool can_join(const struct walk *w, const struct extent *e)
            e->offset % DATA_WALK_BLOCK == 0;
 }
 
-/* Adds an extent that lies in one slab: joins it to the pending one, or makes it the pending one.
- */
+/* Adds an extent that lies in one slab: joins it to the pending one, or replaces that. */
 static int add_extent(struct walk *w, const struct extent *e, uint64_t run)
 {
     uint64_t slab = e->offset - e->offset % DATA_WALK_SLAB;

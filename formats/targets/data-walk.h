@@ -40,7 +40,7 @@ struct data_walk_sink {
      * the next one or to the end of the disk. Called after written() for its bytes.
      */
     int (*slab)(void *context, uint64_t offset, const uint8_t *bytes, size_t length);
-    /* Everything before offset is done. Called every few milliseconds, and at the end. */
+    /* Everything before offset is done. Called now and then, and at the end. */
     int (*progress)(void *context, uint64_t offset);
 };
 

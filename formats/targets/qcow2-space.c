@@ -4,7 +4,7 @@
  * refcount block is missing, qemu allocates it at once, behind the clusters that it had found, and
  * repeats the search for these. A run of free clusters that is too short is skipped. When the
  * refcount table is full, qemu writes a larger one, with the blocks that cover it, from the first
- * cluster on that no block covers, frees the old table, and continues the search there.
+ * cluster on that no block covers, and frees the old table, where the next search begins.
  */
 #include "qcow2-space.h"
 

@@ -19,7 +19,7 @@ enum {
     NO_CLUSTER = 0, /* the header's cluster never holds data */
 };
 
-#define REQUEST_MAX (UINT64_C(1) << 31) /* bytes that qemu preallocates at once, plus a cluster */
+#define REQUEST_MAX (UINT64_C(1) << 31) /* bytes; qemu preallocates fewer at once */
 
 void qcow2_writer_need_table(struct qcow2_writer *w, uint64_t offset)
 {
@@ -115,9 +115,7 @@ static void writer_preallocate_data(struct qcow2_writer *w, uint64_t virtual_siz
         qcow2_writer_need_table(w, at * w->cluster);
 }
 
-/* Writes what qemu writes before the first data: the L1 table, preallocated clusters, a LUKS
- * header.
- */
+/* Writes what comes before the first data: L1 table, preallocated clusters, LUKS header. */
 static void writer_create(struct qcow2_writer *w, const struct target_options *o,
                           uint64_t virtual_size)
 {

@@ -39,8 +39,7 @@ static int qcow2_check_clusters(struct target_options *o, struct reason *why)
     return 0;
 }
 
-/* newer: the option for a version that has other widths. measure and convert call it differently.
- */
+/* newer: the option for a version that has other widths, as measure or convert calls it. */
 static int qcow2_check_refcounts(const struct target_options *o, const char *newer,
                                  struct reason *why)
 {
@@ -55,8 +54,8 @@ static int qcow2_check_refcounts(const struct target_options *o, const char *new
     return 0;
 }
 
-/* qemu checks the L1 table for the option `size`, although the source's size overrides it. It takes
- * a size that wraps around at 64 bits when rounded up to whole clusters. */
+/* qemu checks the L1 table for the option `size`, although the source's size overrides it. It
+ * accepts a size that wraps around at 64 bits when rounded up to whole clusters. */
 static int qcow2_check_size(const struct target_values *v, const struct target_options *o,
                             struct reason *why)
 {

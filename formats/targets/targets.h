@@ -53,8 +53,7 @@ struct target {
     const char *name;
     struct target_options defaults;
 
-    /* The keys behind -o, besides those that every target has. Ends with a NULL name. NULL: none.
-     */
+    /* The keys behind -o, besides those of every target. Ends with a NULL name. NULL: none. */
     const struct target_key *keys;
 
     /* Sets options from the values of the keys. Returns 0 or -EINVAL, with a message in why in

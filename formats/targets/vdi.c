@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The size of the file that `qemu-img convert -O vdi` writes: header, block map, blocks of 1 MiB.
- */
+/* The size of the file that `qemu-img convert -O vdi` writes: header, block map, blocks. */
 #include <errno.h>
 
 #include "formats/checked.h"
@@ -9,9 +8,8 @@
 
 enum { BLOCK = 1 << 20, HEADER = 512 };
 
-#define DISK_MAX                                                                                   \
-    UINT64_C(0x1fffff8000000) /* bytes; the largest disk that qemu creates and opens               \
-                               */
+/* Bytes; the largest disk that qemu creates and opens. */
+#define DISK_MAX UINT64_C(0x1fffff8000000)
 
 enum subformat { DYNAMIC, STATIC };
 

@@ -14,7 +14,8 @@ static struct chain chain;
 static struct disk disk;
 static struct image *img;
 
-/* A fake format: one reference, to the path in its file; what is below must say "parent". */
+/* A fake format: its file holds a character for the kind of reference, and the path: '<' a backing
+ * file, '+' a data file, '-' none, '!' the image is broken. A parent must be a file with '-'. */
 static int fake_open(struct disk *d)
 {
     const uint8_t *text;
@@ -33,7 +34,7 @@ static int fake_open(struct disk *d)
         return 0;
     return disk_add_reference(
         d, &(struct reference){.role = text[0] == '+' ? REFERENCE_DATA : REFERENCE_BACKING,
-                               .kind = "below",
+                               .kind = "backing file",
                                .source = "text",
                                .format = "qcow2",
                                .path = (const char *)text + 1,
@@ -59,7 +60,7 @@ static int fake_check_parent(struct disk *d, struct disk *parent)
         return error;
     return parent->driver == d->driver && *text == '-'
                ? 0
-               : image_fail(d->img, EUCLEAN, "fake: the image below is another one");
+               : image_fail(d->img, EUCLEAN, "fake: wrong parent");
 }
 
 static const struct format_driver fake_driver = {.name = "fake",
@@ -77,8 +78,7 @@ static int end(void **state)
     return 0;
 }
 
-/* Grants each of the named files as the layer below the one before: what they name is as
- * fake_open() has it. */
+/* Grants each of the named files as the backing image of the one before. */
 static void begin_chain(const char *const *names, size_t count)
 {
     struct reason why;
@@ -90,7 +90,7 @@ static void begin_chain(const char *const *names, size_t count)
         struct reference_list list = {.items = NULL};
 
         assert_int_equal(reference_list_add(&list, &(struct reference){.role = REFERENCE_BACKING,
-                                                                       .kind = "below",
+                                                                       .kind = "backing file",
                                                                        .source = "text",
                                                                        .format = "qcow2",
                                                                        .path = names[i],
@@ -216,7 +216,7 @@ static void test_below_is_another(void **state)
     open_chain(0, NULL);
     assert_null(disk.backing);
     assert_int_equal(disk.backing_error, -EUCLEAN);
-    assert_read(-EUCLEAN, "fake: the image below is another one");
+    assert_read(-EUCLEAN, "fake: wrong parent");
     open_chain(0, &any);
     assert_int_equal(chain.count, 2);
     assert_read(0, NULL);
@@ -253,7 +253,7 @@ static void test_changed_references(void **state)
 }
 
 static const struct reference data_file = {.role = REFERENCE_DATA,
-                                           .kind = "below",
+                                           .kind = "backing file",
                                            .source = "text",
                                            .format = "qcow2",
                                            .path = "bottom",
