@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The image changes while it is mounted; and nothing is left when all is over."""
+"""The image, its name and its storage change while it is mounted; and nothing is left at the end."""
 import errno
 import itertools
 import os
@@ -20,39 +20,39 @@ def write(path, offset, data):
 
 
 def read(m, name, text):
-    """Reads a file: its text, or the error that is due."""
+    """Reads a file. Returns its text; for an expected error the line of that error, which must occur."""
     if not text.startswith("error: "):
         return m.read(name)
     fails(getattr(errno, text.split()[1]), lambda: m.read(name), name)
     return text
 
 
-def check_truth(m, image):
-    """What the image says, without what the program says of itself."""
+def check_current(m, image):
+    """All files that depend on the image are those of instar-cat now."""
     texts = {n: t for n, t in expected(image).items() if not n.startswith("status/")}
-    equal({n: read(m, n, t) for n, t in texts.items()}, texts, "what the files say")
+    equal({n: read(m, n, t) for n, t in texts.items()}, texts, "texts of the files")
     for name, text in texts.items():
         if not text.startswith("error: "):
             equal(m.size(name), len(text), f"size of {name}")
 
 
 @test
-def the_next_read_shows_the_new_truth():
+def the_next_read_shows_a_change():
     image = images.raw()
     with Mount(image) as m:
-        check_truth(m, image)
+        check_current(m, image)
         write(image, 4 << 20, b"x" * (1 << 20))
-        check_truth(m, image)
+        check_current(m, image)
         write(image, 8 << 20, b"x" * (3 << 20))
-        check_truth(m, image)
+        check_current(m, image)
         os.truncate(image, 1 << 20)
-        check_truth(m, image)
+        check_current(m, image)
         write(image, 0, images.contents(images.qcow2()))
         equal(m.read("format"), "qcow2\n", "format")
-        check_truth(m, image)
-        equal(m.read("subformat"), "v3\n", "a file that did not apply before")
+        check_current(m, image)
+        equal(m.read("subformat"), "v3\n", "subformat, which did not apply before")
         os.truncate(image, 0)
-        check_truth(m, image)
+        check_current(m, image)
 
 
 @test
@@ -83,20 +83,20 @@ def an_open_file_keeps_its_text():
 
 
 @test
-def a_handle_opened_before_a_change_reads_on():
-    """Nothing of the text is in the page cache when the image changes."""
+def a_handle_opened_before_a_change_keeps_its_text():
+    """The text is not in the page cache when the image changes."""
     image = images.raw()
     with Mount(image) as m:
         text = m.read(COLD).encode()
         fd = os.open(m.path(COLD), os.O_RDONLY)
         write(image, 2 << 20, b"x" * (1 << 20))
-        check(m.read(COLD).encode() != text, "the new text is another")
+        check(m.read(COLD).encode() != text, "the text has changed")
         equal(os.read(fd, 4096), text, "text of the open file")
         os.close(fd)
 
 
 @test
-def a_change_while_a_job_runs_gives_the_new_truth():
+def a_change_while_a_job_runs_restarts_it():
     image = images.slow()
     with Mount(image) as m:
         m.read("format")
@@ -105,7 +105,7 @@ def a_change_while_a_job_runs_gives_the_new_truth():
         job = m.stop_job()
         write(image, 24, (1 << 40).to_bytes(8, "big"))
         equal(m.read("virtual_size"), f"{1 << 40}\n", "virtual_size")
-        wait_until(lambda: state(job) is None, "the job that knows the old image is gone")
+        wait_until(lambda: state(job) is None, "the job of the old image has ended")
         status, out, err = finish(reader)
         equal((status, out), (0, expected(image)[COLD]), f"reader ({err.strip()})")
     os.unlink(image)
@@ -115,7 +115,7 @@ GONE = "no longer exists under its name"
 
 
 @test
-def a_change_that_nobody_looks_for_while_a_job_runs_gives_the_new_truth():
+def a_change_while_a_job_runs_is_seen_without_a_lookup():
     image = images.slow()
     with Mount(image) as m:
         before = m.read("status/generation")
@@ -125,12 +125,12 @@ def a_change_that_nobody_looks_for_while_a_job_runs_gives_the_new_truth():
             file.truncate(0)
             file.write(images.contents(images.qcow2()))
         os.kill(job, signal.SIGCONT)
-        equal(finish(reader), (0, expected(image)[COLD], ""), "what the reader gets")
-        check(m.read("status/generation") != before, "another generation")
+        equal(finish(reader), (0, expected(image)[COLD], ""), "the reader's text")
+        check(m.read("status/generation") != before, "the generation has changed")
 
 
 @test
-def a_deleted_image_still_answers_and_heals_when_it_is_back():
+def a_deleted_image_is_served_until_its_name_is_back():
     image = images.qcow2()
     texts = expected(image)
     with Mount(image) as m:
@@ -139,23 +139,23 @@ def a_deleted_image_still_answers_and_heals_when_it_is_back():
         equal(m.read(COLD), texts[COLD], COLD)
         equal(m.read("file_size"), texts["file_size"], "file_size")
         check(image in m.read("status/image"), "status/image")
-        check(GONE in m.read("problems"), "problems say that it is deleted")
+        check(GONE in m.read("problems"), "problems has that it is deleted")
         os.rename(images.raw(), image)
         time.sleep(0.6)
         equal(m.read("format"), "raw\n", "format of the new file")
-        check_truth(m, image)
+        check_current(m, image)
         equal(m.read("problems"), "", "problems")
 
 
 @test
-def of_an_image_that_is_back_no_old_number_is_told():
-    """Whatever is asked first."""
+def an_image_that_is_back_has_no_old_values():
+    """Whichever file is read first."""
     image = images.qcow2()
     with Mount(image) as m:
         names = ("virtual_size", COLD, "file_size", "measure/qcow2,cluster_size=4k", "candidates")
         for make, name in zip(itertools.cycle((images.fixed_vhd, images.qcow2)), names):
-            for known in names:
-                m.read(known)
+            for computed in names:
+                m.read(computed)
             os.unlink(image)
             m.read("format")
             os.rename(make(), image)
@@ -169,7 +169,7 @@ def of_an_image_that_is_back_no_old_number_is_told():
 
 
 @test
-def to_look_at_a_file_of_an_image_that_is_gone_computes_nothing():
+def lookups_of_a_deleted_image_compute_nothing():
     image = images.qcow2()
     with Mount(image) as m:
         os.unlink(image)
@@ -182,14 +182,14 @@ def to_look_at_a_file_of_an_image_that_is_gone_computes_nothing():
 
 
 @test
-def who_waits_for_a_look_keeps_its_options():
-    """Others need so many that what nobody waits for is forgotten."""
+def option_sets_of_waiting_lookups_are_kept():
+    """So many option sets are used that the others are dropped."""
     image = images.qcow2()
     first, second = "measure/qcow2,cluster_size=4k", "measure/qcow2,cluster_size=2M"
     text = good(Place.cat, image, first)
-    check(good(Place.cat, image, second) != text, "they are not alike")
+    check(good(Place.cat, image, second) != text, "the texts differ")
     with Mount(image) as m:
-        os.stat(m.path(first + ".json"))  # the first set, and no inode of what will be read
+        os.stat(m.path(first + ".json"))  # makes the first set, but not the inode of the file that is read below
         for i in range(16384 - 1):
             os.stat(m.path(f"measure/vhdx,block_size={1 << i // 4000}M,log_size={i % 4000 + 3}M"))
         os.unlink(image)
@@ -200,14 +200,14 @@ def who_waits_for_a_look_keeps_its_options():
         time.sleep(0.2)
         other = start("cat", m.path(second))
         time.sleep(0.2)
-        equal((reader.poll(), other.poll()), (None, None), "they wait")
+        equal((reader.poll(), other.poll()), (None, None), "lookups wait")
         os.kill(m.monitor, signal.SIGCONT)
         equal(finish(reader), (0, text, ""), first)
         finish(other)
 
 
 @test
-def who_waits_for_a_look_can_be_interrupted():
+def a_waiting_lookup_can_be_interrupted():
     image = images.qcow2()
     with Mount(image) as m:
         m.read("format")
@@ -221,7 +221,7 @@ def who_waits_for_a_look_can_be_interrupted():
             equal((reader.poll(), patient.poll()), (None, None), "readers wait")
             reader.terminate()
             finish(reader, 0.5)
-            # Whatever is asked meanwhile, it waits no longer than a second; and nobody after it.
+            # Other readers wait a second at most, and later ones not at all.
             for _ in range(4):
                 check(good("cat", m.path("status/generation"), timeout=0.5), "status/generation")
                 time.sleep(0.3)
@@ -232,13 +232,13 @@ def who_waits_for_a_look_can_be_interrupted():
 
 
 @test
-def an_image_that_is_moved_away_and_written_anew_is_found():
+def a_new_image_under_the_name_of_a_renamed_one_is_found():
     image, old = images.qcow2(), Place.new("old")
     with Mount(image) as m:
         m.read("format")
         os.rename(image, old)
-        equal(m.read("format"), "qcow2\n", "format, in between")
-        wait_until(lambda: GONE in m.read("problems"), "problems say that it is away", 2)
+        equal(m.read("format"), "qcow2\n", "format, before")
+        wait_until(lambda: GONE in m.read("problems"), "problems has that the name is gone", 2)
         os.link(images.raw(), image)
         time.sleep(0.6)
         equal(m.read("format"), "raw\n", "format of the new file")
@@ -247,11 +247,11 @@ def an_image_that_is_moved_away_and_written_anew_is_found():
 
 @test
 def one_replacement_is_one_generation_or_two():
-    """However many jobs run that find the other file."""
+    """However many jobs notice it."""
     image, new = images.slow(), images.qcow2()
     with Mount(image) as m:
         readers = [start("cat", m.path(f"measure/qcow2,cluster_size={size}")) for size in ("4k", "8k", "16k", "32k")]
-        wait_until(lambda: m.read("status/jobs").count("running") == 4, "they wait")
+        wait_until(lambda: m.read("status/jobs").count("running") == 4, "jobs run")
         os.replace(new, image)
         m.read("format")
         for reader in readers:
@@ -262,7 +262,7 @@ def one_replacement_is_one_generation_or_two():
 
 
 @test
-def an_image_that_is_replaced_is_seen_at_the_next_look():
+def a_replaced_image_is_seen_at_the_next_lookup():
     image = images.qcow2()
     with Mount(image) as m:
         fd = os.open(m.path(COLD), os.O_RDONLY)
@@ -271,18 +271,18 @@ def an_image_that_is_replaced_is_seen_at_the_next_look():
             os.replace(make(), image)
             wanted = good(Place.cat, image, "format")
             equal(m.read("format"), wanted, "format, at once")
-            check_truth(m, image)
+            check_current(m, image)
         equal(os.pread(fd, 4096, 0).decode(), text, "text of a file that was open")
         os.close(fd)
-        # What is read first may as well be what takes a walk.
+        # The first file that is read may need a scan.
         os.replace(images.raw(), image)
-        check_truth(m, image)
+        check_current(m, image)
         write(image, 4 << 20, b"x" * (1 << 20))
-        check_truth(m, image)
+        check_current(m, image)
 
 
 @test
-def what_has_the_name_but_may_not_be_opened_is_not_followed():
+def replacements_that_must_not_be_opened_are_not():
     image = images.raw()
     secret = images.qcow2()
     fifo, stranger = Place.new("fifo"), images.qcow2()
@@ -301,12 +301,12 @@ def what_has_the_name_but_may_not_be_opened_is_not_followed():
             m.read("virtual_size")
             m.settle()
             equal(m.read("format"), "raw\n", "format, later")
-            check(GONE in m.read("problems"), "problems say that the image is gone")
+            check(GONE in m.read("problems"), "problems has that the image is gone")
             check("which is not opened" in m.read("problems"), m.read("problems"))
 
 
 @test
-def a_reader_that_waits_gets_the_truth_of_the_new_image():
+def a_waiting_reader_gets_the_text_of_the_new_image():
     image = images.slow()
     new = images.qcow2()
     with Mount(image) as m:
@@ -321,7 +321,7 @@ def a_reader_that_waits_gets_the_truth_of_the_new_image():
 
 
 @test
-def storage_that_hangs_holds_up_only_those_who_need_it():
+def hanging_storage_delays_only_readers_that_need_it():
     with Storage() as storage, Mount(storage.image) as m:
         text = m.read("candidates")
         os.listdir(m.path("measure"))
@@ -331,7 +331,7 @@ def storage_that_hangs_holds_up_only_those_who_need_it():
         for name in ("format", "virtual_size", "status/progress", "problems", "candidates"):
             began = time.monotonic()
             m.read(name)
-            check(time.monotonic() - began < 1, f"{name} comes at once")
+            check(time.monotonic() - began < 1, f"{name} is read at once")
         equal(m.read("candidates"), text, "text")
         good("ls", "-l", m.path("measure"), timeout=2)
         os.statvfs(m.path())
@@ -345,15 +345,15 @@ def storage_that_hangs_holds_up_only_those_who_need_it():
 
 
 @test
-def a_new_image_with_parts_on_storage_that_hangs_holds_up_nobody_else():
+def a_new_image_with_extents_on_hanging_storage_delays_no_other_reader():
     with Storage() as storage:
-        image, new = Place.new("parts.vmdk"), Place.new("new.vmdk")
+        image, new = Place.new("extents.vmdk"), Place.new("new.vmdk")
         for path, sectors in ((image, 1), (new, 2)):
             with open(path, "w") as file:
                 file.write(f'# Disk DescriptorFile\nversion=1\nCID=fffffffe\nparentCID=ffffffff\n'
-                           f'createType="monolithicFlat"\nRW {sectors} FLAT "part" 0\n')
+                           f'createType="monolithicFlat"\nRW {sectors} FLAT "extent" 0\n')
         with Mount(image, "-o", f"ref=0:{storage.image}") as m:
-            known = m.read("file_size")
+            size = m.read("file_size")
             version = good("cat", m.path("status/version"))
             storage.stop()
             os.rename(new, image)
@@ -362,19 +362,19 @@ def a_new_image_with_parts_on_storage_that_hangs_holds_up_nobody_else():
                 equal(good("cat", m.path("status/version"), timeout=5), version, "status/version")
             storage.go_on()
             m.read("format")
-            check(int(m.read("status/generation")) > 1, "another generation")
-            equal(m.read("file_size"), known, "file_size")
+            check(int(m.read("status/generation")) > 1, "the generation has changed")
+            equal(m.read("file_size"), size, "file_size")
 
 
 def overlay(storage):
-    """A mount of an image on the one that is there."""
+    """A mount of an overlay whose backing image is on the storage."""
     image = Place.new("overlay.qcow2")
     good("qemu-img", "create", "-qf", "qcow2", "-b", storage.image, "-F", "raw", image)
     return Mount(image, "-o", f"ref=0:{storage.image}")
 
 
 @test
-def storage_that_hangs_holds_up_no_job_of_another_layer():
+def hanging_storage_delays_no_job_of_another_layer():
     with Storage() as storage:
         with overlay(storage) as m:
             text = m.read("layers/1/virtual_size")
@@ -382,14 +382,14 @@ def storage_that_hangs_holds_up_no_job_of_another_layer():
             equal(good("cat", m.path("layers/0/allocated_size"), timeout=3), "0\n", "allocated_size of the overlay")
             reader = start("cat", m.path("layers/1/content"))
             time.sleep(0.5)
-            equal(reader.poll(), None, "the reader of the layer below waits")
+            equal(reader.poll(), None, "the reader of the backing layer waits")
             storage.go_on()
             finish(reader)
             equal(m.read("layers/1/virtual_size"), text, "text")
 
 
 @test
-def storage_that_hangs_does_not_hide_a_new_image_of_another_layer():
+def hanging_storage_does_not_hide_a_new_image_of_another_layer():
     with Storage() as storage, overlay(storage) as m:
         image = m.read("status/image").strip()
         m.read("layers/0/virtual_size")
@@ -404,15 +404,15 @@ def storage_that_hangs_does_not_hide_a_new_image_of_another_layer():
 
 
 @test
-def storage_that_hangs_does_not_keep_other_storage_from_being_asked():
-    """Each by a process of its own, of which there is one at a time."""
+def hanging_storage_does_not_stop_rechecks_on_other_storage():
+    """There is one process per storage, and at most one at a time."""
     image = Place.new("two-storages.vmdk")
     with open(image, "w") as file:
         file.write('# Disk DescriptorFile\nversion=1\nCID=fffffffe\nparentCID=ffffffff\n'
                    'createType="monolithicFlat"\nRW 1 FLAT "a" 0\nRW 1 FLAT "b" 0\n')
     with Storage() as a, Storage() as b, Mount(image, "-o", f"ref=0:{a.image},ref=1:{b.image}") as m:
-        def askers():
-            """Those who wait: others are gone at once."""
+        def rechecks():
+            """The processes that hang: others end at once."""
             m.read("status/generation")
             time.sleep(0.3)
             found = {*children(m.monitor)} - {m.front}
@@ -421,18 +421,18 @@ def storage_that_hangs_does_not_keep_other_storage_from_being_asked():
 
         m.read("format")
         a.stop()
-        wait_until(lambda: len(askers()) == 1, "one is asked in vain", 5)
+        wait_until(lambda: len(rechecks()) == 1, "one hangs", 5)
         b.stop()
-        wait_until(lambda: len(askers()) == 2, "another is asked, too", 5)
+        wait_until(lambda: len(rechecks()) == 2, "another hangs", 5)
         time.sleep(1.2)
-        equal(len(askers()), 2, "those who ask")
+        equal(len(rechecks()), 2, "processes")
         a.go_on()
         b.go_on()
-        wait_until(lambda: not askers(), "they are done", 5)
+        wait_until(lambda: not rechecks(), "they have ended", 5)
 
 
 @test
-def storage_that_hangs_holds_up_no_listing_for_long():
+def hanging_storage_delays_listings_for_a_limited_time():
     with Storage() as storage:
         with overlay(storage) as m:
             storage.stop()
@@ -441,22 +441,22 @@ def storage_that_hangs_holds_up_no_listing_for_long():
             began = time.monotonic()
             good("ls", "-l", m.path("layers/1"), timeout=3)
             equal(m.read("layers/1/problems"), "", "problems of the layer")
-            check(time.monotonic() - began < 3, "what is asked later waits no more")
+            check(time.monotonic() - began < 3, "later lookups do not wait")
             reader = start("cat", m.path("layers/1/format"))
             time.sleep(0.5)
             equal(reader.poll(), None, "a reader waits")
             storage.go_on()
-            equal(finish(reader)[:2], (0, "raw\n"), "what the reader gets")
+            equal(finish(reader)[:2], (0, "raw\n"), "the reader's text")
 
 
 @test
-def storage_that_may_hang_is_not_asked_for_locks():
+def locks_of_storage_that_may_hang_are_not_queried():
     with Storage() as storage, Mount(storage.image) as m:
         fails(errno.EOPNOTSUPP, lambda: m.read("status/in_use"), "status/in_use")
 
 
 @test
-def storage_that_comes_back_is_read_on():
+def a_read_goes_on_when_storage_is_back():
     with Storage() as storage, Mount(storage.image) as m:
         text = good(Place.cat, storage.image, COLD)
         storage.stop()
@@ -469,19 +469,19 @@ def storage_that_comes_back_is_read_on():
 
 
 @test
-def storage_that_dies_is_an_error_and_heals_when_it_is_back():
+def dead_storage_is_an_error_until_it_is_back():
     with Storage() as storage, Mount(storage.image) as m:
         text = good(Place.cat, storage.image, COLD)
         m.read("format")
         storage.forget()
         os.kill(storage.server, signal.SIGKILL)
-        reap(storage.server, "the file system below")
-        fails((errno.EIO, errno.ENOTCONN), lambda: m.read(COLD), "what has to be read")
-        equal(m.read("format"), "raw\n", "what is known")
-        check(m.read("problems"), "problems say why")
+        reap(storage.server, "the storage")
+        fails((errno.EIO, errno.ENOTCONN), lambda: m.read(COLD), "a file that needs a read")
+        equal(m.read("format"), "raw\n", "a computed file")
+        check(m.read("problems"), "problems has the reason")
         good("umount", "-l", storage.directory)
         storage.begin()
-        wait_until(lambda: run("cat", m.path(COLD)).stdout == text, "it heals", 5)
+        wait_until(lambda: run("cat", m.path(COLD)).stdout == text, "it is read again", 5)
 
 
 @test
@@ -521,21 +521,21 @@ def a_long_scan_of_an_image_that_keeps_changing_ends():
             time.sleep(0.05)
         status, out, _ = finish(reader)
         equal(status, 0, "status of cat")
-        check(out.startswith("required size: "), "what it read")
+        check(out.startswith("required size: "), "the reader's text")
         m.settle()
-        text = m.read(COLD)  # the image is at rest now
-        equal(text, expected(image)[COLD], "what a later reader gets")
+        text = m.read(COLD)  # the image no longer changes
+        equal(text, expected(image)[COLD], "a later reader's text")
 
 
 @test
 def twenty_mounts_side_by_side():
     image = images.qcow2()
     text = expected(image)[COLD]
-    held = [Mount(image) for _ in range(20)]
-    equal({m.read(COLD) for m in held}, {text}, "what they say")
-    for m in held:
+    mounted = [Mount(image) for _ in range(20)]
+    equal({m.read(COLD) for m in mounted}, {text}, "their texts")
+    for m in mounted:
         good("umount", m.directory)
-    for m in held:
+    for m in mounted:
         m.check_gone("umount")
 
 
@@ -547,4 +547,4 @@ def nothing_is_left():
     links = [f"/proc/self/fd/{fd}" for fd in os.listdir("/proc/self/fd")]
     open_files = [os.readlink(link) for link in links if os.path.exists(link)]
     equal([name for name in open_files if name.startswith(Place.work)], [], "our own open files")
-    equal(Place.reports(), [], "what the sanitizers say")
+    equal(Place.reports(), [], "reports of sanitizers")

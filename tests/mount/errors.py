@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Errors: nothing can be written, damaged images mount and say what is wrong, nothing that an image names is opened."""
+"""Errors: nothing can be written, damaged images mount and report their problems, no file that an image names is opened."""
 import ctypes
 import errno
 import os
@@ -10,7 +10,7 @@ import mount.images as images
 from mount.harness import Mount, Place, check, equal, expected, fails, run, test, test_each
 from mount.tree import OF_PROCESSES, TREE, listing
 
-# What may go wrong with an image, in the order of the manual.
+# Errors of files, in the order of the manual.
 ERRORS = {errno.EUCLEAN, errno.ENOTSUP, errno.EFBIG, errno.EACCES, errno.EIO}
 ALWAYS = ("format", "candidates", "problems", "file_size", "disk_size", "status/version", "status/bytes_read")
 
@@ -47,17 +47,17 @@ def nothing_can_be_written():
 
 
 def read_quickly(m, name):
-    """The file's text, or the name of the error that opening it says, as instar-cat has it."""
+    """The file's text, or the line that instar-cat prints for its error. A file must not take a second."""
     began = time.monotonic()
     try:
-        said = m.read(name)
+        text = m.read(name)
     except OSError as e:
-        check(e.errno in ERRORS, f"{name}: {errno.errorcode.get(e.errno)} is none of our errors")
-        # ENOTSUP and EOPNOTSUPP are one number
-        said = f"error: {'ENOTSUP' if e.errno == errno.ENOTSUP else errno.errorcode[e.errno]}\n"
+        check(e.errno in ERRORS, f"{name}: {errno.errorcode.get(e.errno)} is not an error of the contract")
+        # ENOTSUP and EOPNOTSUPP are the same number.
+        text = f"error: {'ENOTSUP' if e.errno == errno.ENOTSUP else errno.errorcode[e.errno]}\n"
     took = time.monotonic() - began
     check(took < 1, f"{name} took {took:.2f} s")
-    return said
+    return text
 
 
 def check_damaged(image):
@@ -67,17 +67,16 @@ def check_damaged(image):
         equal(sorted(names), sorted(texts), "names")
         for name, text in texts.items():
             os.stat(m.path(name))
-            said = read_quickly(m, name)
-            equal(said, text, name)
+            equal(read_quickly(m, name), text, name)
         for name in ALWAYS:
-            check(not texts[name].startswith("error:"), f"{name} always answers: {texts[name]!r}")
+            check(not texts[name].startswith("error:"), f"{name} is never an error: {texts[name]!r}")
         failed = [n for n, t in texts.items() if t.startswith("error:")]
-        check(not failed or m.read("problems"), f"problems says why {failed} cannot be read")
+        check(not failed or m.read("problems"), f"problems has the reason why {failed} cannot be read")
         for name in TREE:
-            check(name in names or name in OF_PROCESSES or not os.path.exists(m.path(name)), name, "is not listed but there")
+            check(name in names or name in OF_PROCESSES or not os.path.exists(m.path(name)), name, "exists but is not listed")
 
 
-@test_each("damaged images mount and say what is wrong:", images.DAMAGED)
+@test_each("damaged images mount and report their problems:", images.DAMAGED)
 def damaged(make):
     wrong = []
     count = 0
@@ -85,17 +84,17 @@ def damaged(make):
         count += 1
         try:
             check_damaged(image)
-        except Exception as e:  # one image must not hide the others
+        except Exception as e:  # the other images are tried all the same
             wrong.append(f"{name}: {e}")
     check(not wrong, f"{len(wrong)} of {count} images:", "; ".join(wrong))
 
 
 @test
-def a_size_of_two_to_the_63_is_no_trouble():
+def huge_images_are_quick():
     image = Place.new("huge.raw")
     try:
         with open(image, "wb") as file:
-            file.truncate((1 << 44) - 4096)  # as much as ext4 allows
+            file.truncate((1 << 44) - 4096)  # the largest file of ext4
     except OSError:
         os.truncate(image, 1 << 40)
     with Mount(image) as m:
@@ -104,7 +103,7 @@ def a_size_of_two_to_the_63_is_no_trouble():
 
 
 class Inotify:
-    """Hears of whatever is done to files."""
+    """Counts accesses to files."""
 
     OPEN_READ_ATTRIB_CLOSE = 0x20 | 0x1 | 0x4 | 0x8 | 0x10
 
@@ -115,8 +114,8 @@ class Inotify:
         for path in paths:
             check(libc.inotify_add_watch(self.fd, os.fsencode(path), self.OPEN_READ_ATTRIB_CLOSE) >= 0, "inotify", path)
 
-    def heard(self):
-        """How many events there were since the last call."""
+    def events(self):
+        """The number of accesses since the last call."""
         try:
             data = os.read(self.fd, 1 << 16)
         except BlockingIOError:
@@ -129,7 +128,7 @@ class Inotify:
 
 
 def check_reference(image, name):
-    """Checks that the image answers without what it names."""
+    """Checks that an image is served without its backing file."""
     with Mount(image) as m:
         equal(m.read("format"), "qcow2\n", "format")
         equal(m.read("virtual_size"), f"{64 << 20}\n", "virtual_size")
@@ -143,25 +142,25 @@ def check_reference(image, name):
 def a_backing_file_is_not_opened():
     backing = images.raw(name="backing.raw")
     image = images.overlay(backing)
-    ears = Inotify(backing)
-    equal(ears.heard(), 0, "events before")
+    watch = Inotify(backing)
+    equal(watch.events(), 0, "events before")
     images.contents(backing)
-    check(ears.heard() > 0, "opening is heard")
+    check(watch.events() > 0, "opening is an event")
     before = os.stat(backing).st_atime_ns
     check_reference(image, backing)
-    equal(ears.heard(), 0, "events while mounted")
+    equal(watch.events(), 0, "events while mounted")
     equal(os.stat(backing).st_atime_ns, before, "atime")
-    os.close(ears.fd)
+    os.close(watch.fd)
 
 
 @test
 def a_fifo_as_backing_file_does_not_hang():
     fifo = Place.new("fifo")
     os.mkfifo(fifo)
-    ears = Inotify(fifo)
+    watch = Inotify(fifo)
     check_reference(images.overlay(fifo), fifo)
-    equal(ears.heard(), 0, "events")
-    os.close(ears.fd)
+    equal(watch.events(), 0, "events")
+    os.close(watch.fd)
 
 
 BACKINGS = ["/dev/zero", "/etc/shadow", "missing.raw", "json:{}", "nbd://localhost/x", "file:///etc/passwd"]
@@ -182,7 +181,7 @@ def backings(backing):
 
 
 @test
-def a_wrong_format_is_an_error_in_words():
+def a_wrong_format_is_an_error_with_a_reason():
     for kind in ("qcow2", "vpc", "vhdx", "vmdk"):
         with Mount(images.raw(), "-o", f"format={kind}") as m:
             equal(m.read("format"), f"{kind}\n", "format")
@@ -191,7 +190,7 @@ def a_wrong_format_is_an_error_in_words():
 
 
 @test
-def instar_cat_says_what_the_mount_says_of_an_error():
+def instar_cat_prints_the_problems_of_an_error():
     image = images.variant(images.contents(images.qcow2()), [(20, struct.pack(">I", 99))])
     done = run(Place.cat, image, "virtual_size")
     equal((done.returncode, done.stdout), (1, ""), "status and standard output")
@@ -202,7 +201,7 @@ def instar_cat_says_what_the_mount_says_of_an_error():
 
 
 @test
-def problems_tells_what_is_wrong_when_it_is_read_first():
+def problems_is_complete_when_it_is_read_first():
     image = images.qcow2()
     with open(image, "r+b") as file:
         file.seek(20)

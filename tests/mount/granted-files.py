@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-Tests that images lead to no file that was not granted, whatever they name: every name of support.names.py in every
-kind of reference under every policy, with strace(1) as the witness; chains; and names that change while they are
-looked for. Needs root, strace and /dev/fuse.
+Tests that no file is opened without a grant, whatever an image names. strace(1) records what is opened for every name of
+support/names.py in every kind of reference under every policy; chains; and names that change between check and open. Needs root,
+strace and /dev/fuse.
 
     tests/mount/granted-files.py [--build DIR] [--only WORDS]
 
-Each line is a group of cases; the last one says "N passed, M failed".
+Prints a line per group of cases, and "N passed, M failed" at the end.
 """
 import argparse
 import collections
@@ -32,9 +32,9 @@ NODES = ["references/0/state", "references/0/path", "references/0/reason", "form
          "measure/qcow2", "layers/1/file_size", "problems"]
 SECONDS = 5.0  # a run that takes longer hangs
 RACE_RUNS = 300
-PAUSE = 50e-6  # seconds between two swaps, so that those who look get a turn
+PAUSE = 50e-6  # seconds between two swaps, so that the program makes progress
 
-# What the loader, the sanitizers and libfuse open for themselves, before the image or never for it.
+# Files that the loader, the sanitizers and libfuse open, before the image or independently of it.
 OWN = re.compile(r"/(usr/)?lib(64)?/.*|/etc/ld\.so\.(cache|preload)|/proc/\d+/(maps|cmdline|status|environ|stat|"
                  r"mountinfo|mounts|oom_score_adj)|/sys/devices/system/cpu/.*|/proc/sys/(vm|fs/fuse)/.*|"
                  r"/proc/filesystems|/etc/mtab|/dev/null|/dev/fuse")
@@ -46,12 +46,12 @@ class Place:
 
 
 def program_of(case):
-    """Sanitizers take longer to start than all that is asked here: some of the cases are theirs."""
+    """One case in sixteen runs with sanitizers, which take longer to start than the case itself."""
     number, _, _, policy = case
     return Place.build if (number + len(policy)) % 16 == 0 else Place.plain
 
 
-# What strace saw
+# The log of strace
 
 
 def is_below(path, directory):
@@ -59,7 +59,7 @@ def is_below(path, directory):
 
 
 def check_opened(process, image, policy, state, mounts=()):
-    """Checks that what was opened is the image, places that the policy covers, and the file that was granted."""
+    """Checks that only the image, directories that the policy covers and the granted file were opened."""
     directory = os.path.dirname(image)
     granted = names.granted_files(Place.top) if state in ("granted", "unfit") else ()
     places = [directory] if policy != "under" else [directory, os.fsencode(Place.top) + b"/under"]
@@ -73,7 +73,7 @@ def check_opened(process, image, policy, state, mounts=()):
             covered = path in places or (policy == "beside" and is_below(path, directory)) or \
                 (policy == "under" and is_below(path, places[-1])) or \
                 (policy == "ref" and path in (names.named_file(Place.top), os.fsencode(Place.top)))
-            check(covered or path in mounts, "a place that is not granted:", call, path)
+            check(covered or path in mounts, "a directory without grant:", call, path)
         elif path not in mounts and path not in granted:
             check(OWN.fullmatch(os.fsdecode(path)), "opened:", call, path)
             check(not seen_image or not re.search(rb"environ|maps|passwd", path) or mounts,
@@ -85,7 +85,7 @@ def check_opened(process, image, policy, state, mounts=()):
 
 
 def expected_state(kind, row, policy):
-    """What the table says of a name."""
+    """The state that the table has for a name."""
     if policy == "ref":
         code = "G"
     else:
@@ -101,7 +101,7 @@ def options_of(policy):
 
 
 def make_cases():
-    """All images. Returns [(number, kind, row, policy)]."""
+    """Writes all images. Returns [(number, kind, row, policy)]."""
     cases = []
     number = 0
     for k, kind in enumerate(names.KINDS):
@@ -147,10 +147,10 @@ def run_cases(share, cases):
 
 
 def check_output(kind, row, policy, out):
-    """Checks what instar-cat said. Returns the state."""
+    """Checks the output of instar-cat. Returns the state."""
     wanted = expected_state(kind, row, policy)
     state = out.split(b"\n")[0].decode("ascii", "replace")
-    check(state == wanted, f"state {state!r}, {wanted!r} was due")
+    check(state == wanted, f"state {state!r} instead of {wanted!r}")
     check(not re.search(rb"[\0-\x09\x0b-\x1f\x7f]", out), "control characters in", out)
     check(b"Sanitizer" not in out and b"runtime error" not in out, out)
     shows = b"\niso9660" in out
@@ -159,7 +159,7 @@ def check_output(kind, row, policy, out):
     if state != "granted":
         check(not shows, "the content of a file that is not granted is shown:", out)
     for mark in names.SECRETS:
-        check(mark not in out, "told:", mark, out)
+        check(mark not in out, "output has:", mark, out)
     return state
 
 
@@ -171,7 +171,7 @@ def check_case(found, case):
             out += file.read()
     state = check_output(kind, row, policy, out)
     process = found.get((number, options_of(policy)))
-    check(process, "strace has not seen it")
+    check(process, "not in the log of strace")
     check(process.ended - process.began < SECONDS, f"took {process.ended - process.began:.1f} s")
     check_opened(process, os.fsencode(f"{Place.top}/images/{number}.img"), policy, state)
 
@@ -220,7 +220,7 @@ def mount_case(number, row, policy):
             subprocess.run(["umount", directory], check=False, stderr=subprocess.DEVNULL)
             words = mount.communicate(timeout=SECONDS)[1]
     state = check_output(kind, row, policy, out)
-    check(words.count(b"\n") == (state != "granted"), "said:", words)
+    check(words.count(b"\n") == (state != "granted"), "messages:", words)
     every = Process()
     for process in processes_of(log):
         if "mount.instar" in process.arguments or not process.arguments:
@@ -260,11 +260,11 @@ def cat(image, options, *nodes, build=None):
 
 
 def make_chain(count, back_to):
-    """Images 0 to count - 1, each on the next; the last on number back_to, or on none. The path of the first."""
+    """Makes images 0 to count - 1. Each has the next as its backing image; the last has number back_to, or none. Returns the first."""
     directory = tempfile.mkdtemp(dir=Place.top)
     for i in range(count):
-        below = i + 1 if i + 1 < count else back_to
-        name = b"" if below is None else b"%d.qcow2" % below
+        backing = i + 1 if i + 1 < count else back_to
+        name = b"" if backing is None else b"%d.qcow2" % backing
         with open(f"{directory}/{i}.qcow2", "wb") as file:
             file.write(names.qcow2_image(name, b"qcow2") if name else names.qcow2_image(None, None))
     return f"{directory}/0.qcow2"
@@ -285,7 +285,7 @@ def test_depth():
     check(out == "qcow2\ngranted\nempty\n", "16 images:", out)
     image = make_chain(17, None)
     out = cat(image, "follow=beside", "layers/15/references/0/state", "layers/15/references/0/reason", "content")
-    check(out.startswith("refused\n") and "-o depth=N" in out, "17:", out)
+    check(out.startswith("refused\n") and "-o depth=N" in out, "17 images:", out)
     check("content: Permission denied" in out, "17 images:", out)
     check("layers/16" in cat(image, "follow=beside", "layers/16/format"), "17 images")
     check(cat(image, "follow=beside,depth=17", "content") == "empty\n", "17 images with depth=17")
@@ -298,7 +298,7 @@ def test_depth():
 
 
 class Swapper(threading.Thread):
-    """Makes a name by turns a good file and a link to a secret one, as fast as it can."""
+    """Makes a name alternately a good file and a link to a secret one."""
 
     def __init__(self, swaps):
         super().__init__(daemon=True)
@@ -340,9 +340,9 @@ def race_directory():
     names.write_disk(f"{top}/images/good", names.GOOD_BYTES)
     names.write_disk(f"{top}/images/real/base", names.GOOD_BYTES)
     names.write_disk(f"{top}/outside/base", names.SECRET_BYTES)
-    for image, below in (("file", b"base"), ("directory", b"sub/base"), ("both", b"sub/../base")):
+    for image, backing in (("file", b"base"), ("directory", b"sub/base"), ("both", b"sub/../base")):
         with open(f"{top}/images/{image}.qcow2", "wb") as file:
-            file.write(names.qcow2_image(below, b"raw"))
+            file.write(names.qcow2_image(backing, b"raw"))
     os.rename(f"{top}/images/real", f"{top}/images/sub")
 
     def swap_directory():
@@ -360,7 +360,7 @@ def race_directory():
 
 def check_race(out, seen):
     for mark in names.SECRETS:
-        check(os.fsdecode(mark) not in out, "told:", out)
+        check(os.fsdecode(mark) not in out, "output has:", out)
     state = out.split("\n")[0]
     check(state in ("granted", "refused", "missing", "unreadable"), "state:", out)
     seen[state] += 1
@@ -378,7 +378,7 @@ def test_races():
     with Swapper(swaps) as swapper, concurrent.futures.ThreadPoolExecutor(2) as pool:
         for out in pool.map(lambda job: cat(*job[:2], *nodes, build=job[2]), jobs):
             check_race(out, seen)
-    check(seen["granted"] and seen["refused"], "nothing was raced:", seen)
+    check(seen["granted"] and seen["refused"], "no race happened:", seen)
     return f"{RACE_RUNS} runs, {swapper.count} swaps, {dict(seen)}, {time.monotonic() - begin:.0f} s"
 
 

@@ -2,9 +2,9 @@
 """
 Mounts, processes and checks for the mount tests.
 
-The test process is the "subreaper" of all that it starts: a daemon whose caller is gone becomes its child, so that
-exit statuses can be asked for and nothing can stay behind unseen. Whether a job ran is asked of the kernel, without
-sampling: the page faults of children that a process has reaped (cminflt, proc(5)) grow with every one of them.
+The test process is the subreaper of all that it starts: a daemon whose parent has ended becomes its child, so that its exit
+status is seen and no process can stay unnoticed. Whether a job ran is found without sampling: the page faults of reaped children
+(cminflt, proc(5)) of the monitor grow with every job.
 """
 import contextlib
 import ctypes
@@ -31,7 +31,7 @@ TESTS = []  # (name, function, module)
 
 
 def test(function):
-    """Takes a function as a test; its name says what it proves."""
+    """Registers a test; the name of the function is that of the test."""
     TESTS.append((function.__name__.replace("_", " "), function, function.__module__))
     return function
 
@@ -39,12 +39,12 @@ def test(function):
 def test_each(prefix, cases):
     """As test(), once for each (name, argument)."""
 
-    def take(function):
+    def register(function):
         for name, argument in cases:
             TESTS.append((f"{prefix} {name}", lambda argument=argument: function(argument), function.__module__))
         return function
 
-    return take
+    return register
 
 
 class Failure(Exception):
@@ -73,7 +73,7 @@ def fails(number, action, what):
 
 
 def wait_until(condition, what, seconds=5.0):
-    """Returns what condition() gives as soon as it is true."""
+    """Waits until condition() is true, and returns its result."""
     end = time.monotonic() + seconds
     while True:
         found = condition()
@@ -84,14 +84,14 @@ def wait_until(condition, what, seconds=5.0):
 
 
 class Place:
-    """Where the programs and the scratch files are; begin() fills it in."""
+    """Paths of the programs and of temporary files; set by begin()."""
 
     program = cat = hello = faults = work = None
     count = 0
 
     @classmethod
     def begin(cls, build):
-        # mount(8) and users need an absolute path, and users a directory that they may enter
+        # mount(8) and users need an absolute path, and users need access to the directory.
         cls.work = os.path.realpath(tempfile.mkdtemp(prefix="instar-mount-"))
         os.chmod(cls.work, 0o755)
         os.mkdir(cls.work + "/logs")
@@ -101,7 +101,7 @@ class Place:
         cls.hello = shutil.copy(os.path.join(build, "hello-ll"), cls.work)
         cls.faults = shutil.copy(os.path.join(build, "tests", "faults", "faults.so"), cls.work)
         log = f"log_path={cls.work}/logs/sanitizer"
-        # What is freed is not kept long, so that memory can be looked at.
+        # A small quarantine: some tests measure memory.
         os.environ["ASAN_OPTIONS"] = f"{log}:quarantine_size_mb=4"
         os.environ["UBSAN_OPTIONS"] = log
         os.environ["LC_ALL"] = "C"
@@ -123,7 +123,7 @@ class Place:
 
     @classmethod
     def reports(cls):
-        """The errors that the sanitizers have found so far. (A leak check that is killed says something, too.)"""
+        """The errors that sanitizers have reported so far. (A leak check that is killed writes other lines.)"""
         texts = []
         for name in sorted(os.listdir(cls.work + "/logs")):
             with open(f"{cls.work}/logs/{name}", errors="replace") as file:
@@ -208,7 +208,7 @@ def command_line(pid):
 
 
 def reap(pid, what, seconds=5.0):
-    """Waits for the end of a process that has become our child. Returns its exit status, negative: the signal."""
+    """Waits for the end of a process that has become our child. Returns its exit status, or minus its signal."""
     end = time.monotonic() + seconds
     while True:
         got, status = os.waitpid(pid, os.WNOHANG)
@@ -219,7 +219,7 @@ def reap(pid, what, seconds=5.0):
 
 
 def kill_all_started():
-    """Kills whatever this run has started, and takes its mounts away."""
+    """Kills all processes of this run, and unmounts its mounts."""
     for pid in descendants(os.getpid()):
         try:
             os.kill(pid, signal.SIGKILL)
@@ -232,7 +232,7 @@ def kill_all_started():
 
 
 def left_running():
-    """What still runs of all that was started, in words. The dead are buried: a killed leak check leaves one."""
+    """Descriptions of processes of this run that still run. Reaps those that have ended: a killed leak check leaves one."""
 
     def running():
         for pid in children(os.getpid()):
@@ -247,11 +247,11 @@ def left_running():
 
 
 class Watchdog:
-    """Ends a test that hangs: without its processes a mount answers everything with an error."""
+    """Ends a test that hangs, by killing its processes: all accesses to its mounts then fail."""
 
     def __init__(self):
         self.fired = False
-        # Some tests mount dozens of images, and those of mount/soak.py go on for as long as they are told to.
+        # Some tests mount dozens of images, and those of mount/soak.py take SOAK_SECONDS.
         self.timer = threading.Timer(6 * HANG + 10 * float(os.environ.get("SOAK_SECONDS", "0")), self.fire)
         self.timer.daemon = True
 
@@ -288,7 +288,7 @@ def mounted(directory):
 
 
 class Device:
-    """/dev/fuse open to users, for a with statement: on most systems it always is. One run at a time changes it."""
+    """/dev/fuse accessible to users, as on most systems; for a with statement. One run at a time changes it."""
 
     def __enter__(self):
         self.lock = os.open("/dev", os.O_RDONLY)
@@ -302,13 +302,13 @@ class Device:
 
 
 def monitors_of(directory):
-    """The monitors of mounts on a directory: leaders of a session, as what a leak check forks is not."""
+    """The monitors of mounts on a directory. They lead a session; processes that a leak check forks do not."""
     found = [p for p in children(os.getpid()) if os.fsencode(directory) in command_line(p)]
     return [p for p in found if int((process_fields(p) or [0] * 4)[3]) == p]
 
 
 class Mount:
-    """A mount, for a with statement: at its end it is unmounted, and its processes must have ended well."""
+    """A mount, for a with statement: at its end it is unmounted, and its processes must end with status 0."""
 
     def __init__(self, image, *arguments, foreground=False, user=None, directory=None, cwd=None, env=None):
         self.user = user
@@ -357,22 +357,22 @@ class Mount:
         return int(self.read("status/bytes_read"))
 
     def jobs(self):
-        """Jobs that run, and those that have not been reaped yet."""
+        """The pids of jobs that are not reaped yet."""
         return [p for p in children(self.monitor) if p != self.front]
 
     def settle(self):
-        """Waits until no job is left. Returns a number that changes with each job that ends."""
+        """Waits until there is no job. Returns a number that grows with each job that has ended."""
         wait_until(lambda: not self.jobs(), "all jobs have ended")
         return int(process_fields(self.monitor)[8])
 
     def job(self):
-        """The one job, as soon as it is there."""
-        found = wait_until(self.jobs, "there is a job")
+        """Waits for a job, which must be the only one. Returns its pid."""
+        found = wait_until(self.jobs, "a job runs")
         equal(len(found), 1, "jobs")
         return found[0]
 
     def stop_job(self):
-        """Stops the job that somebody waits for."""
+        """Stops the only job. Returns its pid."""
         pid = self.job()
         os.kill(pid, signal.SIGSTOP)
         wait_until(lambda: state(pid) == "T", "the job has stopped")
@@ -415,7 +415,7 @@ class Mount:
             raise
 
     def clear_away(self):
-        """After a failure: takes away whatever is left."""
+        """After a failure: unmounts, and kills the processes."""
         run("umount", "-l", "--", self.directory)
         for pid in (self.monitor, self.front):
             if pid and state(pid):
@@ -435,10 +435,10 @@ class Mount:
 
 
 class Storage:
-    """Another file system in user space, for a with statement, with the image on it; it can be stopped."""
+    """Another FUSE file system that holds the image and can be stopped; for a with statement."""
 
     def __enter__(self):
-        self.directory = Place.new_directory("below")
+        self.directory = Place.new_directory("storage")
         self.image = f"{self.directory}/hello"
         self.begin()
         return self
@@ -448,12 +448,12 @@ class Storage:
         self.server = next(p for p in children(os.getpid()) if os.fsencode(self.directory) in command_line(p))
 
     def forget(self):
-        """What the kernel has of the file is gone."""
+        """Drops the file from the page cache."""
         with open(self.image, "rb") as file:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
     def stop(self):
-        """What the kernel knows of the file is then gone, or too old."""
+        """Drops the file from the page cache, and waits until its cached attributes have expired."""
         self.forget()
         os.kill(self.server, signal.SIGSTOP)
         time.sleep(1.2)
@@ -466,11 +466,11 @@ class Storage:
         self.go_on()
         (run if kind else good)("umount", self.directory)
         if not kind:
-            reap(self.server, "the file system below")
+            reap(self.server, "the storage")
 
 
 def expected(image, *arguments):
-    """What instar-cat says of every file, in its order: text, or the name of an error."""
+    """What instar-cat prints for every file, in its order: text, or "error: ERRNO"."""
     output = good(Place.cat, "-a", *arguments, image)
     texts = {}
     for part in re.split(r"^== ", output, flags=re.M)[1:]:

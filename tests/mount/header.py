@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What images say of themselves and of their content: header/, content, and the options that say how to take an image."""
+"""header/ and content, and the options qemu= and format= of the image."""
 import errno
 import os
 import struct
@@ -92,7 +92,7 @@ def gpt(sector):
 
 
 @test
-def header_directories_of_other_images_are_not_there_in_a_fresh_mount():
+def header_directories_of_other_images_do_not_exist_in_a_new_mount():
     for image in (images.raw(), images.qcow2(), images.fixed_vhd()):
         with Mount(image) as m:
             fails(errno.ENOENT, lambda m=m: os.stat(m.path("header/gpt")), f"{os.path.basename(image)}: header/gpt")
@@ -107,7 +107,7 @@ def content_is_computed_by_open_and_not_by_stat():
     with Mount(gpt_disk()) as m:
         m.read("format")
         read, jobs = m.bytes_read(), m.settle()
-        equal(m.size("content"), 0, "size before it was opened")
+        equal(m.size("content"), 0, "size before the first open")
         good("ls", "-l", m.path())
         equal((m.bytes_read(), m.settle()), (read, jobs), "bytes read and jobs")
         equal(m.read("content"), "gpt\n", "content")
@@ -116,7 +116,7 @@ def content_is_computed_by_open_and_not_by_stat():
 
 
 @test
-def content_that_another_file_holds_is_not_told():
+def content_of_a_file_that_is_not_granted_is_an_error():
     with Mount(images.overlay("/nowhere/base.raw")) as m:
         fails(errno.EACCES, lambda: m.read("content"), "content")
         check("not granted" in m.read("problems"), "problems", m.read("problems"))
@@ -151,7 +151,7 @@ def header_follows_the_image():
 
 
 @test
-def header_of_a_damaged_image_says_what_stands_there():
+def header_of_a_damaged_image_has_the_stored_values():
     with open(images.create("qcow2"), "r+b") as file:
         file.seek(20)
         file.write(struct.pack(">I", 77))
@@ -163,14 +163,14 @@ def header_of_a_damaged_image_says_what_stands_there():
 
 
 @test
-def df_counts_the_files_that_are_there():
+def df_counts_the_files_that_exist():
     with Mount(images.raw()) as m:
         listing(m.path())
         equal(os.statvfs(m.path()).f_files, len(listing(m.path())) + 1, "files and directories")
 
 
 @test
-def the_numbers_of_a_version_of_qemu_can_be_asked_for():
+def numbers_follow_the_version_of_qemu():
     image = images.create("vhdx")
     with Mount(image, "-o", "qemu=7.2") as m:
         equal(m.read("status/options"), "ro,format=auto,qemu=7.2\n", "status/options")
@@ -181,7 +181,7 @@ def the_numbers_of_a_version_of_qemu_can_be_asked_for():
         equal(m.read("status/options"), "ro,format=raw,qemu=10.0\n", "status/options")
 
 
-@test_each("a version is refused in one sentence:", [(v, v) for v in ("7", "7.2.1", "latest", "0.1", "7.x", "-7.2", "")])
+@test_each("a bad version is refused with one line:", [(v, v) for v in ("7", "7.2.1", "latest", "0.1", "7.x", "-7.2", "")])
 def bad_version(version):
     directory = Place.new_directory()
     done = run(Place.program, images.raw(), directory, "-o", f"qemu={version}")

@@ -36,7 +36,7 @@ def raw(pieces=((0, 4096), (1 << 20, 65536)), size=8 << 20, name="raw.img"):
 
 
 def fixed_vhd(name="disk.vhd"):
-    """A fixed VHD with some data: format, subformat and a scan all have something to say."""
+    """A fixed VHD with some data: format, subformat and allocated_size are not trivial."""
     path = create("vpc", options="subformat=fixed,force_size=on", name=name)
     with open(path, "r+b") as file:
         file.seek(5 << 20)
@@ -54,7 +54,7 @@ def qcow2(name="disk.qcow2"):
 
 
 def overlay(backing, name="overlay.qcow2"):
-    """A qcow2 image over a backing file that need not exist."""
+    """A qcow2 image with a backing file that need not exist."""
     path = Place.new(name)
     good("qemu-img", "create", "-q", "-u", "-f", "qcow2", "-b", backing, "-F", "raw", path, "64M")
     return path
@@ -62,8 +62,8 @@ def overlay(backing, name="overlay.qcow2"):
 
 def slow(tables=4096, name="slow.qcow2"):
     """
-    A qcow2 image whose scan lasts some tenths of a second: 256 MiB of L2 tables. They are holes of the file, so it
-    costs no space, and map nothing.
+    A qcow2 image whose scan takes some tenths of a second: 256 MiB of L2 tables. They are holes of the file, so they take
+    no space, and all their entries are 0.
     """
     path = Place.new(name)
     start = CLUSTER * (3 + -(-tables * 8 // CLUSTER))
@@ -98,14 +98,14 @@ def variant(data, changes=(), length=None):
 
 
 def vhd_sum(block, at):
-    """A VHD block with the checksum (at that offset) that belongs to it: ones' complement of the sum of all bytes."""
+    """A VHD footer or header with its checksum at that offset: ones' complement of the sum of all bytes."""
     block = bytearray(block)
     block[at:at + 4] = bytes(4)
     block[at:at + 4] = struct.pack(">I", ~sum(block) & 0xFFFFFFFF)
     return bytes(block)
 
 
-# Each of these yields (name, path) of images that break rules, one rule each where they are made from good ones.
+# Each of these yields (name, path) of damaged images. Those that are made from good images violate one rule each.
 
 
 def damaged_short():
@@ -150,7 +150,7 @@ def damaged_head(kind):
 
 
 def damaged_vhd():
-    """Dynamic VHDs whose checksums are right all the same."""
+    """Dynamic VHDs with bad fields but valid checksums."""
     image = contents(create("vpc", "8M"))
     for length in (8, 511, 512, 1024, 1536, len(image) - 1):
         yield f"vpc cut to {length}", variant(image, length=length)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Jobs: one for all who wait, none twice, killed when nobody waits; whatever they do, the mount answers."""
+"""Jobs: all readers share one, no work is done twice, a job without readers is killed; the mount answers whatever jobs do."""
 import errno
 import os
 import signal
@@ -13,7 +13,7 @@ COLD = "measure/qcow2"
 
 
 class Slow:
-    """An image whose scan lasts, and what its files say."""
+    """An image whose scan takes a while, and its texts."""
 
     image = texts = None
 
@@ -50,16 +50,16 @@ def a_second_read_costs_no_job():
         for name, text in first.items():
             equal(good("cat", m.path(name)), text, name)
             equal(m.jobs(), [], f"jobs for {name}")
-        equal((m.settle(), m.bytes_read()), (jobs, read), "faults of jobs, status/bytes_read")
+        equal((m.settle(), m.bytes_read()), (jobs, read), "page faults of jobs, status/bytes_read")
 
 
 @test
-def a_scan_is_run_once_for_all_that_it_yields():
+def one_scan_computes_all_its_files():
     with Slow.mount() as m:
         m.read(COLD)
         jobs, read = m.settle(), m.bytes_read()
         equal(m.read("measure/qcow2.json"), Slow.texts["measure/qcow2.json"], "measure/qcow2.json")
-        equal((m.settle(), m.bytes_read()), (jobs, read), "faults of jobs, status/bytes_read")
+        equal((m.settle(), m.bytes_read()), (jobs, read), "page faults of jobs, status/bytes_read")
 
 
 @test
@@ -86,20 +86,20 @@ def two_readers_share_one_job():
 
 
 @test
-def everything_else_answers_while_a_job_stands_still():
+def other_files_are_served_while_a_job_is_stopped():
     with Slow.mount() as m:
         m.read("format")
         m.settle()
         reader = start("cat", m.path(COLD))
         job = m.stop_job()
         quickly(lambda: good("ls", "-lR", m.path()), "ls")
-        quickly(lambda: os.stat(m.path(COLD)), "stat of what is computed")
+        quickly(lambda: os.stat(m.path(COLD)), "stat of the file that is computed")
         quickly(lambda: os.statvfs(m.path()), "statfs")
         for name in ("format", "virtual_size", "problems", "status/bytes_read", "measure/raw"):
             equal(quickly(lambda name=name: good("cat", m.path(name)), name) != "", name != "problems", name)
-        equal(m.size(COLD), 0, "size of what is computed")
+        equal(m.size(COLD), 0, "size of the file that is computed")
         check(reader.poll() is None, "the reader still waits")
-        wait_until(lambda: m.jobs() == [job], "the other jobs, which have ended, are gone")
+        wait_until(lambda: m.jobs() == [job], "the other jobs are reaped")
         os.kill(job, signal.SIGCONT)
         Slow.check_reader(reader)
 
@@ -115,12 +115,12 @@ def a_job_ends_when_its_readers_are_gone():
         readers[0].kill()
         finish(readers[0])
         time.sleep(0.8)
-        equal(m.jobs(), [job], "jobs while some still wait")
+        equal(m.jobs(), [job], "jobs while there are readers")
         for reader in readers[1:]:
             reader.kill()
             finish(reader)
-        wait_until(lambda: state(job) is None, "the job is gone", 1.2)
-        equal(m.jobs(), [], "jobs when nobody waits")
+        wait_until(lambda: state(job) is None, "the job has ended", 1.2)
+        equal(m.jobs(), [], "jobs without readers")
         Slow.check_reader(start("cat", m.path(COLD)))
 
 
@@ -132,7 +132,7 @@ def readers_can_be_killed_at_once():
             job = m.stop_job()
             reader.send_signal(number)
             quickly(lambda reader=reader: finish(reader), f"ending by {number.name}")
-            wait_until(lambda job=job: state(job) is None, "the job is gone", 1.2)
+            wait_until(lambda job=job: state(job) is None, "the job has ended", 1.2)
 
 
 INTERRUPTED = """
@@ -147,11 +147,11 @@ print(os.read(fd, 4096).decode(), end="")
 
 
 @test
-def a_reader_that_is_interrupted_and_tries_again_gets_its_result():
+def a_reader_that_is_interrupted_and_retries_gets_its_text():
     with Slow.mount() as m:
         reader = start(PYTHON, "-c", INTERRUPTED, m.path(COLD), "0")
         job = m.stop_job()
-        equal(reader.stdout.readline(), "interrupted\n", "the reader says")
+        equal(reader.stdout.readline(), "interrupted\n", "output of the reader")
         time.sleep(0.1)
         equal(m.jobs(), [job], "jobs after the interruption")
         os.kill(job, signal.SIGCONT)
@@ -159,7 +159,7 @@ def a_reader_that_is_interrupted_and_tries_again_gets_its_result():
 
 
 @test
-def a_reader_that_is_interrupted_all_the_time_gets_its_result():
+def a_reader_that_is_interrupted_many_times_gets_its_text():
     with Slow.mount() as m:
         m.read("format")
         m.settle()
@@ -174,7 +174,7 @@ def a_reader_that_is_interrupted_all_the_time_gets_its_result():
 
 
 @test
-def a_job_that_is_killed_is_an_error_once():
+def a_killed_job_is_an_error_once():
     with Slow.mount() as m:
         m.read("format")
         m.settle()
@@ -188,17 +188,17 @@ def a_job_that_is_killed_is_an_error_once():
             equal((status, out, "Input/output error" in err), (1, "", True), f"reader ({err.strip()})")
         problems = m.read("problems")
         equal(len(problems.splitlines()), 1, f"lines of problems ({problems!r})")
-        check("killed" in problems and "9" in problems, f"problems says by what: {problems!r}")
+        check("killed" in problems and "9" in problems, f"problems has the signal: {problems!r}")
         equal(m.size("problems"), len(problems), "size of problems")
         Slow.check_reader(start("cat", m.path(COLD)))
 
 
 @test
-def a_header_job_that_is_killed_is_an_error_once():
+def a_killed_header_job_is_an_error_once():
     with Slow.mount() as m:
         reader = start("cat", m.path("format"))
         found = []
-        # It lasts for some milliseconds only, so it may well be gone before it can be killed.
+        # It takes some milliseconds only, and may end before it can be killed.
         while reader.poll() is None and not found:
             found = m.jobs()
         for job in found:
@@ -211,22 +211,22 @@ def a_header_job_that_is_killed_is_an_error_once():
 
 
 @test
-def jobs_of_a_killed_monitor_end_and_the_mount_can_be_taken_away():
+def without_its_monitor_jobs_end_and_the_mount_can_be_unmounted():
     with Slow.mount() as m:
         m.read("format")
         m.settle()
         reader = start("cat", m.path(COLD))
         job = m.job()
-        # Before that it has what the monitor has open.
-        wait_until(lambda: "Seccomp:\t2" in open(f"/proc/{job}/status").read(), "it is in its sandbox")
+        # Before, the job still has the descriptors of the monitor.
+        wait_until(lambda: "Seccomp:\t2" in open(f"/proc/{job}/status").read(), "the job is in its sandbox")
         equal(m.stop_job(), job, "jobs")
         os.kill(m.monitor, signal.SIGKILL)
         m.wait_end("kill -9")
         status, _, err = finish(reader)
         equal((status, "Input/output error" in err), (1, True), f"reader ({err.strip()})")
-        wait_until(lambda: state(job) in (None, "Z"), "the job is gone")
-        equal(m.read("format"), "qcow2\n", "what is known")
-        fails(errno.EIO, lambda: m.read(COLD), "what is not")
+        wait_until(lambda: state(job) in (None, "Z"), "the job has ended")
+        equal(m.read("format"), "qcow2\n", "a computed file")
+        fails(errno.EIO, lambda: m.read(COLD), "a file that needs a job")
         good("umount", m.directory)
         wait_until(lambda: state(m.front) in (None, "Z"), "the front has ended")
         for pid in (m.front, job):
@@ -241,7 +241,7 @@ def a_hundred_cold_readers_get_complete_text():
         out = Place.new("readers")
         good("sh", "-c", 'i=0; while [ $i -lt 100 ]; do cat "$0" >"$1.$i" & i=$((i+1)); done; wait', m.path(COLD), out)
         texts = {images.contents(f"{out}.{i}").decode() for i in range(100)}
-        equal(texts, {Slow.texts[COLD]}, "what they read")
+        equal(texts, {Slow.texts[COLD]}, "their texts")
         m.settle()
         read = m.bytes_read()
     with Slow.mount() as m:
@@ -269,11 +269,11 @@ def descriptors_do_not_leak():
         equal(descriptors(), first, "open descriptors of monitor and front")
         names = {os.readlink(f"/proc/{m.front}/fd/{fd}") for fd in os.listdir(f"/proc/{m.front}/fd")}
         known = (image, "/dev/null", "/dev/fuse", "socket:", "pipe:", "anon_inode:inotify")
-        equal([n for n in names if not n.startswith(known)], [], "what else the front holds open")
+        equal([n for n in names if not n.startswith(known)], [], "other open files of the front")
 
 
 @test
-def progress_tells_how_far_a_job_is():
+def status_progress_shows_how_far_a_job_is():
     with Slow.mount() as m:
         equal(m.read("status/progress"), "", "without a job")
         reader = start("cat", m.path("measure/qcow2,cluster_size=4k"))
@@ -285,5 +285,5 @@ def progress_tells_how_far_a_job_is():
         while reader.poll() is None:
             seen += [int(n) for n in m.read("status/progress").split()[:1] if n != "-"]
         equal(finish(reader)[0], 0, "status of the reader")
-        equal(seen, sorted(seen), "bytes, in the order in which they were told")
-        equal(m.read("status/progress"), "", "when all is done")
+        equal(seen, sorted(seen), "bytes, in the order of reading")
+        equal(m.read("status/progress"), "", "after the job")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The view .now/, in which looking computes: for programs that believe the size that they see first."""
+"""The view .now/, in which lookups compute: for programs that rely on the first size that they see."""
 import errno
 import os
 
@@ -11,21 +11,21 @@ COLD = "measure/qcow2"
 
 
 def texts_of(image, names):
-    """What the files say, without what the program says of itself."""
+    """The texts of those files that instar-cat prints, too."""
     texts = expected(image)
     return {name: texts[name] for name in names if name in texts}
 
 
 @test
-def now_is_not_listed_and_has_all_that_the_root_has():
+def now_is_not_listed_and_has_the_files_of_the_root():
     image = images.qcow2()
     with Mount(image) as m:
-        check(".now" not in os.listdir(m.path()), "it is not listed")
+        check(".now" not in os.listdir(m.path()), ".now is not listed")
         equal(sorted(os.listdir(m.path(".now"))), sorted(os.listdir(m.path())), "names")
         equal(sorted(os.listdir(m.path(".now/measure"))), sorted(os.listdir(m.path("measure"))), "names in measure/")
-        check(not os.path.exists(m.path(".now/.now")), "there is one only")
-        check(not os.path.exists(m.path("measure/.now")), "it is in the root only")
-        check(os.stat(m.path(".now")).st_ino != os.stat(m.path()).st_ino, "it is another directory")
+        check(not os.path.exists(m.path(".now/.now")), ".now is not in .now")
+        check(not os.path.exists(m.path("measure/.now")), ".now is in the root only")
+        check(os.stat(m.path(".now")).st_ino != os.stat(m.path()).st_ino, ".now is another directory")
         for name, text in expected(image).items():
             if not name.startswith("status/"):
                 with open(m.path(f".now/{name}")) as file:
@@ -33,21 +33,21 @@ def now_is_not_listed_and_has_all_that_the_root_has():
 
 
 @test
-def looking_below_now_computes():
+def lookups_in_now_compute():
     image = images.qcow2()
     text = good(Place.cat, image, COLD)
     with Mount(image) as m:
-        equal(m.size(COLD), 0, "size elsewhere")
-        equal(m.size(f".now/{COLD}"), len(text), "size below .now")
+        equal(m.size(COLD), 0, "size outside")
+        equal(m.size(f".now/{COLD}"), len(text), "size in .now")
         jobs = m.settle()
-        equal(m.size(COLD), len(text), "size elsewhere, now")
+        equal(m.size(COLD), len(text), "size outside, after that")
         equal(m.read(f".now/{COLD}"), text, "text")
-        equal(m.settle(), jobs, "faults of jobs: none more was run")
+        equal(m.settle(), jobs, "page faults of jobs: no other one ran")
         equal(m.size(".now/measure/vhdx,block_size=1M"), len(m.read("measure/vhdx,block_size=1M")), "with options")
 
 
 @test
-def numbers_of_files_are_those_that_are_listed():
+def inode_numbers_are_those_of_the_listing():
     with Mount(images.qcow2()) as m:
         for directory in ("", "measure", ".now", ".now/measure"):
             for entry in os.scandir(m.path(directory)):
@@ -55,7 +55,7 @@ def numbers_of_files_are_those_that_are_listed():
 
 
 @test
-def a_change_shows_below_now_too():
+def changes_are_seen_in_now():
     image = images.raw()
     with Mount(image) as m:
         for size in (9 << 20, 3 << 30):
@@ -66,29 +66,29 @@ def a_change_shows_below_now_too():
 
 
 @test
-def a_look_that_waits_can_be_interrupted():
+def a_waiting_lookup_in_now_can_be_interrupted():
     with Mount(images.slow()) as m:
-        looker = start("stat", m.path(f".now/{COLD}"))
+        client = start("stat", m.path(f".now/{COLD}"))
         pid = m.stop_job()
-        looker.terminate()
-        finish(looker)
+        client.terminate()
+        finish(client)
         wait_until(lambda: state(pid) is None, "the job is killed")
         equal(m.read("virtual_size").strip().isdigit(), True, "the mount answers")
 
 
 @test
-def a_look_does_not_wait_for_another():
+def lookups_in_now_do_not_wait_for_each_other():
     with Mount(images.slow()) as m:
-        known = m.read("virtual_size")
-        looker = start("stat", m.path(".now/allocated_size"))
+        size = m.read("virtual_size")
+        client = start("stat", m.path(".now/allocated_size"))
         m.stop_job()
-        equal(good("cat", m.path(".now/virtual_size")), known, "another file of the directory")
-        looker.terminate()
-        finish(looker)
+        equal(good("cat", m.path(".now/virtual_size")), size, "another file of the directory")
+        client.terminate()
+        finish(client)
 
 
 @test
-def what_fails_is_there_and_says_so_when_it_is_opened():
+def files_that_fail_exist_and_fail_when_opened():
     image = images.qcow2()
     with open(image, "r+b") as file:
         file.seek(40)
@@ -98,7 +98,7 @@ def what_fails_is_there_and_says_so_when_it_is_opened():
         fails(errno.EUCLEAN, lambda: m.read(f".now/{COLD}"), "reading")
 
 
-# Commands: $D is what to archive below .now, $O an empty directory, in which the files then are.
+# Commands: they archive files of $D, and unpack them to the empty directory $O.
 ARCHIVERS = [
     ("tar", 'tar -C "$D" -cf - measure format virtual_size | tar -C "$O" -xf -'),
     ("tar -S", 'tar -C "$D" -S -cf - measure format virtual_size | tar -C "$O" -xf -'),
@@ -122,7 +122,7 @@ ARCHIVERS = [
 ]
 
 
-@test_each("archived at first try by", ARCHIVERS)
+@test_each("archived at the first try by", ARCHIVERS)
 def archived(command):
     image = images.qcow2()
     out = Place.new_directory("out")
@@ -141,7 +141,7 @@ def requests(m):
 
 
 @test
-def names_that_are_not_there_are_asked_for_once():
+def missing_names_are_looked_up_once():
     with Mount(images.qcow2()) as m:
         for name in (".hidden", "measure/.Trash", "nope,a=b"):
             before = requests(m)
@@ -152,7 +152,7 @@ def names_that_are_not_there_are_asked_for_once():
 
 @test
 def the_kernel_keeps_texts_and_attributes_of_a_generation():
-    """A file that was read is read again without one READ, and without a GETATTR."""
+    """A file is read again without READ and GETATTR requests."""
     image = images.qcow2()
     with Mount(image) as m:
         text = m.read(COLD)
@@ -167,5 +167,5 @@ def the_kernel_keeps_texts_and_attributes_of_a_generation():
         before = requests(m)
         for _ in range(50):
             equal(m.read(COLD), text, "text")
-        # Of each: LOOKUP, OPEN and RELEASE, at most twice as many reads of the descriptor.
+        # Each needs LOOKUP, OPEN and RELEASE; the front reads its descriptor at most twice for each.
         check(requests(m) - before < 50 * 7, f"{requests(m) - before} requests")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The program: arguments, what it refuses, what it shows in /proc/mounts, and every way to end a mount."""
+"""The program: arguments, refusals, /proc/mounts, every way to end a mount, and use by mount(8)."""
 import contextlib
 import errno
 import os
@@ -51,7 +51,7 @@ def help_is_on_stdout():
     for option in ("-h", "--help"):
         done = run(Place.program, option)
         equal((done.returncode, done.stderr), (0, ""), option)
-        check("usage: mount.instar" in done.stdout and "format=" in done.stdout, option, "explains")
+        check("usage: mount.instar" in done.stdout and "format=" in done.stdout, option, "is complete")
 
 
 @test
@@ -63,14 +63,14 @@ def version_is_one_line():
 
 
 @test
-def verbose_says_what_was_mounted():
+def verbose_prints_the_mount():
     image = images.raw()
     with Mount(image, "-v") as m:
         equal(m.output, f"{image} mounted on {m.directory}\n", "standard output")
 
 
 @test
-def debug_stays_in_the_foreground_and_says_requests():
+def debug_stays_in_the_foreground_and_prints_requests():
     image, directory = images.raw(), Place.new_directory()
     log = Place.new("log")
     with open(log, "wb") as file:
@@ -81,11 +81,11 @@ def debug_stays_in_the_foreground_and_says_requests():
     check(state(pid) in ("S", "R"), "it stays in the foreground")
     good("umount", directory)
     equal(reap(pid, "the monitor"), 0, "exit status")
-    check(b"LOOKUP" in images.contents(log), "the log tells of requests")
+    check(b"LOOKUP" in images.contents(log), "requests are in the log")
 
 
 @test
-def a_vhd_can_be_taken_as_raw():
+def a_vhd_can_be_mounted_as_raw():
     image = images.fixed_vhd()
     texts = expected(image, "-o", "format=raw")
     with Mount(image, "-o", "format=raw") as m:
@@ -151,7 +151,7 @@ def check_refusal(arguments, status, **more):
     done = run(Place.program, *arguments, **more)
     equal((done.returncode, done.stdout), (status, ""), f"status and standard output ({done.stderr.strip()})")
     equal(len(done.stderr.splitlines()), 1, f"lines on stderr ({done.stderr!r})")
-    check(done.stderr.startswith("mount.instar: "), "who says it:", done.stderr)
+    check(done.stderr.startswith("mount.instar: "), "name of the program:", done.stderr)
     equal([a for a in arguments if mounted(a)], [], "mounted")
     equal(len(children(os.getpid())), before, "processes")
     return done.stderr
@@ -162,7 +162,7 @@ def wrong_usage(arguments):
     check_refusal(arguments(), 1)
 
 
-@test_each("what cannot be mounted is refused:", WRONG_PLACES)
+@test_each("a mount is refused:", WRONG_PLACES)
 def wrong_places(arguments):
     check_refusal(arguments(), 32)
 
@@ -179,10 +179,10 @@ def a_used_mount_point_is_refused():
 
 
 @test
-def nonempty_hides_what_is_there():
+def nonempty_hides_the_files_of_the_directory():
     with Mount(images.raw(), "-o", "nonempty", directory=file_in_the_way()) as m:
         equal(m.read("format"), "raw\n", "format")
-    check(os.path.exists(m.path("file")), "what is there is back")
+    check(os.path.exists(m.path("file")), "the file is back")
 
 
 # /proc/mounts
@@ -229,7 +229,7 @@ def the_source_is_absolute():
 
 @test
 def it_returns_when_the_mount_answers():
-    """Fifty times at once on one directory: each mount comes while the last one's processes may still be ending."""
+    """Fifty times on one directory: each mount begins while the last one's processes may still be ending."""
     image, directory = images.raw(), Place.new_directory()
     monitors = set()
     for i in range(50):
@@ -237,7 +237,7 @@ def it_returns_when_the_mount_answers():
         monitors |= set(monitors_of(directory))
         equal(os.stat(directory + "/format").st_size, 4, f"size of format in mount {i}")
         equal(mounted(directory)[2], "fuse.instar", f"type of mount {i}")
-        # The monitor of the mount before may look at the directory once, to see that this is not a dead one.
+        # The former monitor may open the directory once, to check that its mount is not a dead one.
         wait_until(lambda: run("umount", directory).returncode == 0, "it is unmounted", 1)
     equal(len(monitors), 50, "monitors")
     equal({reap(p, "a monitor") for p in monitors}, {0}, "exit statuses")
@@ -245,8 +245,8 @@ def it_returns_when_the_mount_answers():
 
 
 @test
-def an_ending_mount_leaves_the_next_one_alone():
-    """The next mount may get the device number of one that is gone, while that one's monitor is still ending."""
+def an_ending_mount_does_not_affect_the_next_one():
+    """The next mount may get the device number of the last one, whose monitor is still ending."""
     image, directory = images.raw(), Place.new_directory()
     for i in range(10):
         with Mount(image, directory=directory) as first:
@@ -263,7 +263,7 @@ def an_ending_mount_leaves_the_next_one_alone():
 
 @contextlib.contextmanager
 def opened(path):
-    """A descriptor of a file. When its file system is dead by then, closing says so; it is closed all the same."""
+    """A descriptor of a file. Closing it fails if its file system has died, but closes it."""
     file = os.open(path, os.O_RDONLY)
     try:
         yield file
@@ -306,7 +306,7 @@ def ends_in_foreground(end):
 
 
 @test
-def a_signal_leaves_open_files_usable_the_second_does_not():
+def open_files_are_usable_until_the_second_signal():
     for foreground in (False, True):
         with Mount(images.raw(), foreground=foreground) as m, opened(m.path("measure/qcow2")) as file:
             os.kill(m.monitor, signal.SIGTERM)
@@ -318,7 +318,7 @@ def a_signal_leaves_open_files_usable_the_second_does_not():
 
 
 @test
-def after_a_signal_all_ends_with_the_last_open_file():
+def after_a_signal_the_mount_ends_with_its_last_open_file():
     with Mount(images.raw()) as m:
         file = os.open(m.path("format"), os.O_RDONLY)
         os.kill(m.monitor, signal.SIGINT)
@@ -330,11 +330,11 @@ def after_a_signal_all_ends_with_the_last_open_file():
 
 
 @test
-def a_busy_mount_is_not_unmounted_but_lazily():
+def a_busy_mount_is_unmounted_only_lazily():
     with Mount(images.raw()) as m, open(m.path("format"), "rb", buffering=0) as file:
         done = run("umount", m.directory)
         check(done.returncode == 32 and "busy" in done.stderr, f"umount: {done.returncode} {done.stderr}")
-        equal(m.read("format"), "raw\n", "the mount is still there")
+        equal(m.read("format"), "raw\n", "format while mounted")
         good("umount", "-l", m.directory)
         equal(mounted(m.directory), None, "mounted")
         equal(file.read(), b"raw\n", "the open file")
@@ -343,7 +343,7 @@ def a_busy_mount_is_not_unmounted_but_lazily():
 
 
 @test
-def a_signal_while_somebody_waits_lets_him_have_his_result():
+def after_a_signal_waiting_readers_get_their_text():
     with Slow.mount() as m:
         reader = start("cat", m.path(COLD))
         job = m.stop_job()
@@ -355,7 +355,7 @@ def a_signal_while_somebody_waits_lets_him_have_his_result():
 
 
 @test
-def two_signals_end_a_mount_with_a_job_that_stands_still():
+def two_signals_end_a_mount_with_a_stopped_job():
     with Slow.mount() as m:
         reader = start("cat", m.path(COLD))
         job = m.stop_job()
@@ -393,15 +393,15 @@ def a_stale_mount_point_is_explained():
         m.read("format")
         os.kill(m.monitor, signal.SIGKILL)
         m.wait_end("kill -9")
-        equal(m.read("format"), "raw\n", "the front answers without a monitor")
+        equal(m.read("format"), "raw\n", "format without a monitor")
         os.kill(m.front, signal.SIGKILL)
         wait_until(lambda: state(m.front) == "Z", "the front has ended")
         os.waitpid(m.front, 0)
-        check(mounted(m.directory), "a stale mount is there")
+        check(mounted(m.directory), "the mount is stale")
         fails(errno.ENOTCONN, lambda: os.listdir(m.directory), "listing it")
         done = run(Place.program, images.raw(), m.directory)
         equal((done.returncode, len(done.stderr.splitlines())), (32, 1), f"status, lines ({done.stderr!r})")
-        check("umount" in done.stderr, f"what to do is said: {done.stderr!r}")
+        check("umount" in done.stderr, f"the remedy is in the message: {done.stderr!r}")
         good("umount", m.directory)
         with Mount(images.raw(), directory=m.directory) as again:
             equal(again.read("format"), "raw\n", "format")
@@ -410,13 +410,13 @@ def a_stale_mount_point_is_explained():
 # mount(8)
 
 class Helper:
-    """The program as mount(8)'s helper, for a with statement. What was there before is put back."""
+    """The program as mount(8)'s helper, for a with statement. A former helper is restored."""
 
     def __enter__(self):
         self.saved = None
         if os.path.lexists(HELPER):
             self.saved = HELPER + ".saved"
-            check(not os.path.lexists(self.saved), f"{self.saved} is in the way")
+            check(not os.path.lexists(self.saved), f"{self.saved} exists")
             os.rename(HELPER, self.saved)
         os.symlink(Place.program, HELPER)
 
@@ -450,15 +450,15 @@ def by_mount(options):
 
 
 @test
-def without_a_place_for_standard_output_nothing_is_mounted():
-    """It would be the image's descriptor then, and a job writes there."""
+def without_dev_null_and_standard_output_nothing_is_mounted():
+    """The image would get the descriptor of standard output, to which a job writes."""
     script = 'mount -t tmpfs none /dev && exec "$0" "$@" <&- >&-'
     done = run("unshare", "-m", "sh", "-c", script, Place.program, images.raw(), Place.new_directory())
-    equal((done.returncode, done.stderr), (2, "mount.instar: cannot open /dev/null: No such file or directory\n"), "end")
+    equal((done.returncode, done.stderr), (2, "mount.instar: cannot open /dev/null: No such file or directory\n"), "status and message")
 
 
 @test
-def mount_tells_what_the_program_says():
+def mount_passes_messages_on():
     with Helper():
         done = run("mount", "-t", "instar", Place.new("missing"), Place.new_directory())
         equal(done.returncode, 32, "status for a missing image")
@@ -469,7 +469,7 @@ def mount_tells_what_the_program_says():
 
 
 @test
-def mount_f_checks_all_and_mounts_nothing():
+def mount_f_checks_and_does_not_mount():
     directory = Place.new_directory()
     with Helper():
         for options in ([], ["-v"], ["-o", "ro,noexec"]):
@@ -481,7 +481,7 @@ def mount_f_checks_all_and_mounts_nothing():
 
 
 @test
-def a_mount_that_is_remounted_read_write_still_refuses():
+def a_mount_that_is_remounted_read_write_is_still_read_only():
     with Mount(images.raw()) as m:
         good("mount", "-i", "-o", "remount,rw", m.directory)
         refused = {

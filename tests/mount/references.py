@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the image names outside itself: as files of the mount, followed as granted, whatever happens to it meanwhile."""
+"""References: references/ and layers/, grants and their messages, and referenced files that change while mounted."""
 import errno
 import os
 import shutil
@@ -24,7 +24,7 @@ def write(path, data):
 
 
 def overlay(backing="base.raw", backing_format=b"raw"):
-    """A qcow2 image of 1 MiB of holes in a directory of its own, on the backing file of that name."""
+    """A qcow2 image of 1 MiB of holes with a backing file of that name, in a directory of its own."""
     directory = Place.new_directory("images")
     return write(f"{directory}/image.qcow2", names.qcow2_image(backing.encode(), backing_format))
 
@@ -35,8 +35,8 @@ def base_of(image, size=MIB, name="base.raw"):
     return path
 
 
-def mount_says(image, *arguments):
-    """What mounting says on standard error; it succeeds."""
+def mount_messages(image, *arguments):
+    """Mounts, and returns what was printed on standard error."""
     directory = Place.new_directory()
     done = run(Place.program, image, directory, *arguments)
     equal(done.returncode, 0, f"status of mounting ({done.stderr.strip()})")
@@ -46,40 +46,40 @@ def mount_says(image, *arguments):
 
 
 @test
-def a_grant_for_what_is_no_reference_is_said():
+def grants_for_missing_references_are_reported():
     image = overlay()
     base = base_of(image)
-    words = mount_says(image, "-o", f"ref=0:{base},ref=5:{base},ref=2/1:{base}")
+    words = mount_messages(image, "-o", f"ref=0:{base},ref=5:{base},ref=2/1:{base}")
     equal([line.split()[1] for line in words.splitlines()], ["ref=0/5", "ref=2/1"], "options, a line each")
-    equal(mount_says(image, "-o", f"ref=0:{base}"), "", "words, where all fits")
+    equal(mount_messages(image, "-o", f"ref=0:{base}"), "", "messages where all references exist")
 
 
 @test
-def a_reference_that_is_not_granted_is_told_in_one_line():
+def a_reference_without_grant_is_reported_in_one_line():
     image = overlay()
     base_of(image)
-    words = mount_says(image)
+    words = mount_messages(image)
     equal(words.count("\n"), 1, f"lines of {words!r}")
     for part in ('the backing file "base.raw" is not opened', "-o follow=beside", "-o ref=0:PATH"):
         check(part in words, part, "is not in", words)
     image = overlay("/no/such/directory/base.raw")
-    words = mount_says(image)
+    words = mount_messages(image)
     equal(words.count("\n"), 1, f"lines of {words!r}")
     check("-o follow=under:/no/such/directory" in words, words)
 
 
 @test
-def a_reference_that_is_granted_is_not_spoken_of():
+def a_granted_reference_is_not_reported():
     image = overlay()
     base = base_of(image)
     for option in ("follow=beside", f"follow=under:{os.path.dirname(image)}", f"ref=0:{base}"):
-        equal(mount_says(image, "-o", option), "", f"said with {option}")
-    equal(mount_says(image, "-o", "follow=beside,follow=none").count("\n"), 1, "said with follow=none at last")
+        equal(mount_messages(image, "-o", option), "", f"messages with {option}")
+    equal(mount_messages(image, "-o", "follow=beside,follow=none").count("\n"), 1, "messages with follow=none at the end")
 
 
 @test
-def a_name_with_control_characters_is_told_escaped():
-    words = mount_says(overlay("x\x1b[2Jy\nz"))
+def names_are_escaped_in_messages():
+    words = mount_messages(overlay("x\x1b[2Jy\nz"))
     equal(words.count("\n"), 1, f"lines of {words!r}")
     check("\x1b" not in words and "x\\x1b[2Jy\\x0az" in words, words)
 
@@ -105,7 +105,7 @@ def _(option):
             equal(m.read("content"), "iso9660\n", "content")
         else:
             fails(errno.EACCES, lambda: m.read("content"), "content")
-        equal(os.path.exists(m.path("layers")), is_granted, "layers is there")
+        equal(os.path.exists(m.path("layers")), is_granted, "layers exists")
         found = good("find", m.path("references"), "-type", "f").split()
         equal(len(found), len(shown), "files that find finds")
         good("cat", *found)
@@ -147,12 +147,12 @@ def numbers_that_do_not_exist():
         equal(m.read("layers/0/references/0/state"), "granted\n", "references below layers")
 
 
-def many_extents(line="RW 8 FLAT \"part-%d.raw\" 0", files=0):
+def many_extents(line="RW 8 FLAT \"extent-%d.raw\" 0", files=0):
     directory = Place.new_directory("images")
     text = "# Disk DescriptorFile\nversion=1\nCID=12345678\nparentCID=ffffffff\ncreateType=\"twoGbMaxExtentFlat\"\n"
     lines = [line % i if "%" in line else line for i in range(LINES)]
     for i in range(files):
-        write(f"{directory}/part-{i}.raw", b"\x5a" * 4096)
+        write(f"{directory}/extent-{i}.raw", b"\x5a" * 4096)
     return write(f"{directory}/image.vmdk", (text + "\n".join(lines) + "\n").encode())
 
 
@@ -164,7 +164,7 @@ def descriptors(pid):
 
 
 def peak_memory(pid):
-    """The most memory that a process has had, MiB."""
+    """Peak memory of a process, MiB."""
     try:
         with open(f"/proc/{pid}/status", encoding="ascii") as file:
             lines = [line.split() for line in file if line.startswith("VmHWM:")]
@@ -174,7 +174,7 @@ def peak_memory(pid):
 
 
 def check_job(m, image):
-    """Stops a job at its work, and looks at what it holds. One that has ended by then was too quick: another one."""
+    """Stops a job, and checks its descriptors and memory. A job may end before it is stopped: then tries another one."""
     for _ in range(50):
         os.utime(image)
         reader = start("cat", m.path("references/7/state"), m.path(COLD))
@@ -197,7 +197,7 @@ def check_job(m, image):
 
 
 class PlainProgram:
-    """The program without sanitizers, for a with statement: what it takes of memory and time is its own."""
+    """The program without sanitizers, which need memory and time of their own; for a with statement."""
 
     def __enter__(self):
         self.usual = Place.program
@@ -207,8 +207,8 @@ class PlainProgram:
         Place.program = self.usual
 
 
-@test_each("20000 extents", [("of files that are not granted", ("follow=none", 0)),
-                             ("of 40 files that are granted", ("follow=beside", 40))])
+@test_each("20000 extents", [("of files without grant", ("follow=none", 0)),
+                             ("of 40 granted files", ("follow=beside", 40))])
 def _(argument):
     option, files = argument
     image = many_extents(files=files)
@@ -220,10 +220,10 @@ def _(argument):
         check(took < 1, f"header files took {took:.2f} s")
         equal(len(os.listdir(m.path("references"))), LINES, "entries of references")
         for i in (0, 1, 39, 9999, LINES - 1):
-            equal(m.read(f"references/{i}/path"), f"part-{i}.raw\n", f"path {i}")
+            equal(m.read(f"references/{i}/path"), f"extent-{i}.raw\n", f"path {i}")
             state = "not-granted" if not files else "granted" if i < files else "missing"
             equal(m.read(f"references/{i}/state"), f"{state}\n", f"state {i}")
-        fails(errno.ENOENT, lambda: m.read(f"references/{LINES}/path"), "one more")
+        fails(errno.ENOENT, lambda: m.read(f"references/{LINES}/path"), "one past the end")
         try:
             m.read(COLD)
         except OSError as e:
@@ -235,7 +235,7 @@ def _(argument):
 
 
 @test
-def a_layer_that_changes_is_computed_anew():
+def a_changed_layer_is_computed_again():
     image = overlay()
     base = base_of(image)
     with Mount(image, "-o", "follow=beside") as m:
@@ -244,18 +244,18 @@ def a_layer_that_changes_is_computed_anew():
         with open(base, "r+b") as file:
             file.write(bytes(40000))
         equal(m.read("content"), expected(image, "-o", "follow=beside")["content"], "content after the change")
-        check(m.read("content") != "iso9660\n", "content is the old one")
+        check(m.read("content") != "iso9660\n", "content is that of the old layer")
         with open(base, "r+b") as file:
             file.write(os.urandom(MIB))
         now = m.read(COLD)
-        check(now != text or text == expected(image, "-o", "follow=beside")[COLD], f"{COLD} is the old one")
+        check(now != text or text == expected(image, "-o", "follow=beside")[COLD], f"{COLD} is that of the old layer")
         equal(now, expected(image, "-o", "follow=beside")[COLD], f"{COLD} after the change")
         os.truncate(base, MIB // 2)
         equal(m.read("layers/1/file_size"), f"{MIB // 2}\n", "file_size of the layer")
 
 
 @test
-def a_layer_that_is_deleted_still_answers():
+def a_deleted_layer_is_still_served():
     image = overlay()
     base = base_of(image)
     texts = expected(image, "-o", "follow=beside")
@@ -267,7 +267,7 @@ def a_layer_that_is_deleted_still_answers():
 
 
 @test
-def a_layer_that_is_replaced_is_not_mistaken():
+def a_replaced_layer_is_not_opened():
     image = overlay()
     base = base_of(image)
     with Mount(image, "-o", "follow=beside") as m:
@@ -280,7 +280,7 @@ def a_layer_that_is_replaced_is_not_mistaken():
 
 
 @test
-def an_image_that_names_another_file_while_mounted_gets_nothing():
+def a_reference_that_changes_while_mounted_is_not_granted():
     image = overlay()
     base = base_of(image)
     shutil.copy(base, os.path.dirname(image) + "/evil.raw")
@@ -295,4 +295,4 @@ def an_image_that_names_another_file_while_mounted_gets_nothing():
         check("mount it again" in m.read("problems"), "problems")
         with open(image, "r+b") as file:
             file.write(names.qcow2_image(b"base.raw", b"raw"))
-        equal(m.read("content"), "iso9660\n", "content of the image as it was")
+        equal(m.read("content"), "iso9660\n", "content after the change is undone")

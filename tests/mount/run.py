@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-Tests mount.instar as users use it: mounts, reads with many tools, signals, errors, changes. Needs root and /dev/fuse.
+Tests mount.instar as users use it. Needs root and /dev/fuse.
 
-    tests/mount/run.py [--build DIR] [--only WORDS] [--list]
+    tests/mount/run.py [--build DIR] [--only WORDS] [--module NAME] [--list]
 
-Each line is a test; the last one says "N passed, M failed". Nothing is skipped.
+Prints a line per test, and "N passed, M failed" at the end. A missing tool is a failure: nothing is skipped.
 """
 import argparse
 import os
@@ -25,7 +25,7 @@ NEEDED = ["qemu-img", "busybox", "rsync", "tar", "fusermount3", "umount", "mount
 
 
 def missing(build):
-    """What this run cannot do without."""
+    """The tools and programs that are missing."""
     found = [f"the program {tool} is missing" for tool in NEEDED if not shutil.which(tool)]
     found += [f"{build}/{name} is missing: build it first" for name in ("mount.instar", "instar-cat")
               if not os.access(os.path.join(build, name), os.X_OK)]
@@ -58,19 +58,19 @@ def load():
 def run_test(name, function):
     """Runs one test. Returns whether it passed."""
     began = time.monotonic()
-    said = len(harness.Place.reports())
+    before = len(harness.Place.reports())
     words = None
     with harness.Watchdog() as watchdog:
         try:
             function()
-        except Exception as e:  # a test that fails in any way has failed, the others run all the same
+        except Exception as e:  # whatever it is, the other tests run
             at = traceback.extract_tb(e.__traceback__)
             where = [f for f in at if os.path.basename(f.filename) != "harness.py"][-1]
             kind = "" if isinstance(e, harness.Failure) else f"{type(e).__name__} "
             words = f"{os.path.basename(where.filename)}:{where.lineno}: {kind}{e}"
     if watchdog.fired:
         words = f"hangs; then {words}"
-    reports = harness.Place.reports()[said:]
+    reports = harness.Place.reports()[before:]
     if reports:
         words = f"{words or ''}\n" + "\n".join(reports)
     left = harness.left_running()

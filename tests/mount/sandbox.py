@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sandbox of a mount as the kernel sees it; where a layer of it is lacking; jobs that crash, hang, or take too long."""
+"""The sandbox of a mount as the kernel shows it; kernels without one of its layers; jobs that crash, hang or take too long."""
 import errno
 import os
 import pathlib
@@ -14,10 +14,10 @@ from mount.harness import (NOBODY, Mount, Place, Storage, check, command_line, d
 
 COLD = "measure/qcow2"
 MIB = 1 << 20
-PARTS = 40  # more than a program holds open
-# By kind of process: bytes of memory, descriptors, system calls.
+EXTENT_FILES = 40  # extent files: more than stay open at a time
+# By kind of process: limits of memory (bytes) and descriptors, and how many system calls are allowed.
 HELD = {"job": (256 * MIB, 0, 13), "asking job": (256 * MIB, 192, 17), "front": (1024 * MIB, 320, 21)}
-LAYERS = {"landlock_create_ruleset": "landlock", "seccomp": "seccomp", "capset": "capabilities"}  # by a call that they need
+LAYERS = {"landlock_create_ruleset": "landlock", "seccomp": "seccomp", "capset": "capabilities"}  # by a system call that each needs
 
 
 def status(pid):
@@ -36,19 +36,19 @@ def open_files(pid):
 
 
 def fronts(directory):
-    """The processes of a mount that have become another user's: one, when all jobs have ended."""
+    """The processes of a mount that run as nobody: the front, and jobs."""
     marker = os.fsencode(directory)
     return [pid for pid in descendants(os.getpid()) if marker in command_line(pid) and status(pid)["Uid"].split()[0] == str(NOBODY)]
 
 
 def only_front(directory):
-    """None: there are jobs, or the monitor is just changing its parent, and is not found."""
+    """The front; None while jobs run, or while the monitor has no parent to be found by."""
     found = fronts(directory)
     return found[0] if len(found) == 1 else None
 
 
 def layers(m, process):
-    """What status/sandbox says of the process."""
+    """The lines of status/sandbox about a kind of process: {layer: value}."""
     lines = [line.split() for line in m.read("status/sandbox").splitlines()[1:]]
     return {layer: value for of, layer, value in lines if of == process}
 
@@ -60,7 +60,7 @@ def check_refused(done, code, words):
 
 
 def has_sanitizers():
-    """Whether the program was built with them, which need terabytes of addresses."""
+    """Programs with sanitizers map terabytes of address space."""
     return b"__asan_init" in images.contents(Place.program)
 
 
@@ -73,110 +73,110 @@ def check_limits(pid, kind):
         equal(limit(pid, name), [str(value)] * 2, f"{kind}: {name}")
 
 
-def check_held(pid, user, kind):
-    told = status(pid)
-    equal(told["Uid"].split(), [str(user)] * 4, "users")
-    equal(told["Gid"].split(), [str(user)] * 4, "groups")
-    equal(told["Groups"], "", "other groups")
+def check_confined(pid, user, kind):
+    fields = status(pid)
+    equal(fields["Uid"].split(), [str(user)] * 4, "users")
+    equal(fields["Gid"].split(), [str(user)] * 4, "groups")
+    equal(fields["Groups"], "", "other groups")
     for name in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
-        equal(int(told[name], 16), 0, name)
-    equal((told["NoNewPrivs"], told["Seccomp"], told["Threads"]), ("1", "2", "1"), "NoNewPrivs, Seccomp, Threads")
+        equal(int(fields[name], 16), 0, name)
+    equal((fields["NoNewPrivs"], fields["Seccomp"], fields["Threads"]), ("1", "2", "1"), "NoNewPrivs, Seccomp, Threads")
     check_limits(pid, kind)
 
 
 @test
-def what_reads_the_image_is_held():
+def jobs_are_confined():
     image = images.slow()
     with Mount(image) as m:
         reader = start("cat", m.path(COLD))
         job = m.job()
-        wait_until(lambda: status(job)["Seccomp"] == "2", "it is in its sandbox")
+        wait_until(lambda: status(job)["Seccomp"] == "2", "the job is in its sandbox")
         equal(m.stop_job(), job, "jobs")
-        check_held(job, NOBODY, "job")
+        check_confined(job, NOBODY, "job")
         equal(status(job)["CapBnd"], "0" * 16, "CapBnd")
         equal(limit(job, "Max cpu time"), ["600", "601"], "processor time")
         equal(open_files(job), [image], "open files")
-        equal(os.readlink(f"/proc/{job}/fd/0"), "/dev/null", "its standard input")
-        check(os.readlink(f"/proc/{job}/fd/1").startswith("pipe:"), "its standard output is a pipe")
+        equal(os.readlink(f"/proc/{job}/fd/0"), "/dev/null", "standard input")
+        check(os.readlink(f"/proc/{job}/fd/1").startswith("pipe:"), "standard output is a pipe")
         os.kill(job, signal.SIGCONT)
         equal(finish(reader)[0], 0, "the reader's status")
 
 
-def slow_over_parts():
-    """A slow image over one of more parts than stay open, in a directory of their own."""
+def slow_over_extents():
+    """A slow image whose backing image has more extent files than stay open, in a directory of their own."""
     directory = Place.new_directory("images")
     image = f"{directory}/slow.qcow2"
     lines = ""
-    for i in range(PARTS):
-        os.rename(images.raw(((0, 4096),), 4096), f"{directory}/part-{i}.raw")
-        lines += f'RW 8 FLAT "part-{i}.raw" 0\n'
-    pathlib.Path(directory, "parts.vmdk").write_text(oracle.vmdk.DESCRIPTOR.format("twoGbMaxExtentFlat", lines))
+    for i in range(EXTENT_FILES):
+        os.rename(images.raw(((0, 4096),), 4096), f"{directory}/extent-{i}.raw")
+        lines += f'RW 8 FLAT "extent-{i}.raw" 0\n'
+    pathlib.Path(directory, "extents.vmdk").write_text(oracle.vmdk.DESCRIPTOR.format("twoGbMaxExtentFlat", lines))
     os.rename(images.slow(), image)
-    good("qemu-img", "rebase", "-u", "-f", "qcow2", "-b", "parts.vmdk", "-F", "vmdk", image)
+    good("qemu-img", "rebase", "-u", "-f", "qcow2", "-b", "extents.vmdk", "-F", "vmdk", image)
     return image
 
 
 def stop_asking_job(m):
-    """Stops the job that somebody waits for, in its sandbox. Returns it, and the process that opens parts for it."""
-    job = wait_until(lambda: next((pid for pid in m.jobs() if status(pid)["Seccomp"] == "2"), None), "it is in its sandbox")
+    """Stops the job in its sandbox. Returns its pid, and that of the process that opens files for it."""
+    job = wait_until(lambda: next((pid for pid in m.jobs() if status(pid)["Seccomp"] == "2"), None), "the job is in its sandbox")
     os.kill(job, signal.SIGSTOP)
     wait_until(lambda: state(job) == "T", "the job has stopped")
-    openers = wait_until(lambda: [pid for pid in m.jobs() if pid != job], "there is what opens parts")
-    equal(len(openers), 1, "processes that open parts")
+    openers = wait_until(lambda: [pid for pid in m.jobs() if pid != job], "the opener runs")
+    equal(len(openers), 1, "openers")
     return job, openers[0]
 
 
 @test
-def what_reads_an_image_of_many_parts_is_held():
-    with Mount(slow_over_parts(), "-o", "follow=beside") as m:
+def jobs_that_ask_for_extent_files_are_confined():
+    with Mount(slow_over_extents(), "-o", "follow=beside") as m:
         m.settle()
         reader = start("cat", m.path(COLD))
         job, opener = stop_asking_job(m)
-        check_held(job, NOBODY, "asking job")
-        equal(status(opener)["Threads"], "1", "threads of what opens parts")
+        check_confined(job, NOBODY, "asking job")
+        equal(status(opener)["Threads"], "1", "threads of the opener")
         os.kill(job, signal.SIGCONT)
         equal(finish(reader)[0], 0, "the reader's status")
         equal(layers(m, "job")["seccomp"], str(HELD["asking job"][2]), "system calls")
 
 
 @test
-def what_answers_is_held():
+def the_front_is_confined():
     image = images.qcow2()
     with Mount(image) as m:
-        check_held(m.front, NOBODY, "front")
+        check_confined(m.front, NOBODY, "front")
         files = [name for name in open_files(m.front) if not name.startswith("socket:")]
         equal(files, sorted([image, "/dev/fuse", "anon_inode:inotify"]), "open files")
         equal(status(m.monitor)["Threads"], "1", "threads of the monitor")
 
 
 @test
-def status_tells_of_every_layer():
+def status_shows_every_layer():
     with Mount(images.qcow2(), "-o", "sandbox=require") as m:
         m.read(COLD)
         equal(m.read("status/sandbox").splitlines()[0], "mode require", "mode")
         for process in "job", "front":
-            told = layers(m, process)
-            check(1 <= int(told.pop("landlock")), "Landlock's version")
-            equal(told.pop("seccomp"), str(HELD[process][2]), f"{process}: system calls")
-            equal(told, {"user": str(NOBODY), "capabilities": "on", "undumpable": "on", "no_new_privs": "on", "limits": "on"}, process)
+            values = layers(m, process)
+            check(1 <= int(values.pop("landlock")), "version of Landlock")
+            equal(values.pop("seccomp"), str(HELD[process][2]), f"{process}: system calls")
+            equal(values, {"user": str(NOBODY), "capabilities": "on", "undumpable": "on", "no_new_privs": "on", "limits": "on"}, process)
 
 
 @test
-def a_users_mount_is_held():
+def a_users_mount_is_confined():
     image = images.qcow2()
     os.chmod(image, 0o644)
     with Mount(image, "-o", "sandbox=require", user=NOBODY) as m:
-        check_held(m.front, NOBODY, "front")
+        check_confined(m.front, NOBODY, "front")
         equal(run("cat", m.path(COLD), user=NOBODY).returncode, 0, "status of a reader")
         fails(errno.EACCES, lambda: m.read("format"), "another user")
 
 
 @test
 def without_a_sandbox_nothing_leaks():
-    """What the sanitizers find at the end of a process, which needs more than a sandbox allows."""
+    """LeakSanitizer runs at the end of a process, and needs more than the sandbox allows."""
     with Mount(images.qcow2(), "-o", "sandbox=off") as m:
-        told = status(m.front)
-        equal((told["Uid"].split()[0], told["NoNewPrivs"], told["Seccomp"]), ("0", "0", "0"), "Uid, NoNewPrivs, Seccomp")
+        fields = status(m.front)
+        equal((fields["Uid"].split()[0], fields["NoNewPrivs"], fields["Seccomp"]), ("0", "0", "0"), "Uid, NoNewPrivs, Seccomp")
         equal(m.read("status/sandbox").splitlines()[0], "mode off", "mode")
         equal(set(layers(m, "job").values()) | set(layers(m, "front").values()), {"off"}, "layers")
         texts = expected(m.read("status/image").strip())
@@ -197,37 +197,37 @@ def on_storage_that_answers_one_user_root_stays_root():
         with Mount(storage.image) as m:
             m.read(COLD)
             equal((layers(m, "job")["user"], layers(m, "front")["user"]), ("off", "off"), "user")
-            told = status(m.front)
-            equal((told["Uid"].split()[0], int(told["CapEff"], 16), told["Seccomp"]), ("0", 0, "2"), "Uid, CapEff, Seccomp")
+            fields = status(m.front)
+            equal((fields["Uid"].split()[0], int(fields["CapEff"], 16), fields["Seccomp"]), ("0", 0, "2"), "Uid, CapEff, Seccomp")
         check_refused(run(Place.program, storage.image, Place.new_directory(), "-o", "sandbox=require"), 2, "layer user: ")
 
 
 def without(call, *arguments):
-    """Starts the program where a system call fails as in a kernel that does not have it. (Leaks are not looked for under strace.)"""
+    """Starts the program with a system call that fails as if the kernel did not have it. LeakSanitizer does not run under strace."""
     return start("strace", "-f", "-qq", "-o", Place.new("trace"), "-e", f"trace={call}", "-e", f"inject={call}:error=ENOSYS",
                  Place.program, *arguments, env={**os.environ, "ASAN_OPTIONS": os.environ["ASAN_OPTIONS"] + ":detect_leaks=0"})
 
 
-@test_each("it mounts, and tells what is lacking:", [(f"{mode}, {call}", (mode, call)) for mode, call in (
+@test_each("it mounts, and shows the missing layer:", [(f"{mode}, {call}", (mode, call)) for mode, call in (
     ("default", "landlock_create_ruleset"), ("best-effort", "seccomp"), ("default", "capset"))])
-def lacking_what_is_not_required(case):
+def missing_layer_that_is_not_required(case):
     mode, call = case
     directory = Place.new_directory()
     process = without(call, images.qcow2(), directory, "-o", f"sandbox={mode}")
     try:
         wait_until(lambda: mounted(directory) or process.poll() is not None, "it is mounted")
-        told = pathlib.Path(directory, "status/sandbox").read_text()
-        check(f"\njob {LAYERS[call]} off\n" in told and f"\nfront {LAYERS[call]} off\n" in told, f"{call}: {told}")
-        equal(told.count(" off\n"), 2, "layers that are off")
+        text = pathlib.Path(directory, "status/sandbox").read_text()
+        check(f"\njob {LAYERS[call]} off\n" in text and f"\nfront {LAYERS[call]} off\n" in text, f"{call}: {text}")
+        equal(text.count(" off\n"), 2, "layers that are off")
         equal(pathlib.Path(directory, "format").read_text(), "qcow2\n", "format")
     finally:
         run("umount", directory)
     equal(finish(process)[0], 0, "status")
 
 
-@test_each("a sandbox that is required and not there:", [(f"{mode}, {call}", (mode, call)) for mode, call in (
+@test_each("it does not mount without a required layer:", [(f"{mode}, {call}", (mode, call)) for mode, call in (
     ("require", "landlock_create_ruleset"), ("require", "seccomp"), ("default", "seccomp"), ("require", "capset"))])
-def lacking(case):
+def missing_layer_that_is_required(case):
     mode, call = case
     directory = Place.new_directory()
     process = without(call, images.qcow2(), directory, "-o", f"sandbox={mode}")
@@ -238,7 +238,7 @@ def lacking(case):
 
 
 @test
-def descriptors_are_closed_one_by_one_where_need_be():
+def descriptors_are_closed_without_close_range():
     image, directory = images.qcow2(), Place.new_directory()
     process = without("close_range", image, directory)
     try:
@@ -249,17 +249,17 @@ def descriptors_are_closed_one_by_one_where_need_be():
               sorted([image, "/dev/fuse", "anon_inode:inotify"]), "open files")
     finally:
         run("umount", directory)
-    equal(finish(process), (0, "", ""), "status and words")
+    equal(finish(process), (0, "", ""), "status and output")
 
 
-def has_words(process):
-    """Whether there is something to read on the standard error."""
+def has_output(process):
+    """Whether standard error has something to read."""
     return select.select([process.stderr], [], [], 0)[0] != []
 
 
-@test_each("an answer that the kernel does not take ends no mount:", [("the first look", 3), ("a later one", 20)])
-def answer_that_is_not_taken(number):
-    """libfuse says so on the standard error, which the sandbox must let it do."""
+@test_each("a reply that the kernel refuses ends no mount:", [("to the first lookup", 3), ("to a later one", 20)])
+def refused_reply(number):
+    """libfuse reports it on standard error: the sandbox must allow that."""
     directory = Place.new_directory()
     shim = {"LD_PRELOAD": Place.faults, "FAULT_KIND": "answer", "FAULT_AT": str(number),
             "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
@@ -267,18 +267,18 @@ def answer_that_is_not_taken(number):
     try:
         wait_until(lambda: mounted(directory) or process.poll() is not None, "it is mounted")
         readers = []
-        while not has_words(process):
-            check(len(readers) < 20, "each answer has arrived")
+        while not has_output(process):
+            check(len(readers) < 20, "a reply was refused")
             readers.append(start("cat", f"{directory}/format"))
-            wait_until(lambda: readers[-1].poll() is not None or has_words(process), "an answer, or none")
+            wait_until(lambda: readers[-1].poll() is not None or has_output(process), "a reply, or none")
         equal(good("cat", f"{directory}/virtual_size"), f"{8 << 20}\n", "virtual_size")
     finally:
         run("umount", "-f", directory)
     for reader in readers:
         finish(reader)
-    said = finish(process)
-    check("fuse: writing device: Cannot allocate memory" in said[2], said)
-    equal(said[0], 0, "status")
+    code, _, err = finish(process)
+    check("fuse: writing device: Cannot allocate memory" in err, err)
+    equal(code, 0, "status")
 
 
 @test
@@ -293,12 +293,13 @@ def a_pipe_that_cannot_be_sent_costs_one_job():
 
 
 @test
-def root_that_may_not_kill_others_does_not_become_another():
+def root_without_cap_kill_stays_root():
+    """As another user's process the job could not be killed."""
     directory = Place.new_directory()
     good("setpriv", "--bounding-set=-kill", "--inh-caps=-kill", Place.program, images.slow(), directory, "-o", "stall-limit=1")
     try:
-        told = pathlib.Path(directory, "status/sandbox").read_text()
-        check("\njob user off\n" in told and "\nfront user off\n" in told, told)
+        text = pathlib.Path(directory, "status/sandbox").read_text()
+        check("\njob user off\n" in text and "\nfront user off\n" in text, text)
     finally:
         good("umount", directory)
     check_refused(run("setpriv", "--bounding-set=-kill", "--inh-caps=-kill", Place.program, images.raw(), directory, "-o",
@@ -306,13 +307,13 @@ def root_that_may_not_kill_others_does_not_become_another():
 
 
 @test
-def options_that_make_no_sense_are_refused():
+def bad_options_are_refused():
     for option in "sandbox=no", "sandbox=", "cpu-limit=x", "cpu-limit=-1", "stall-limit=1000000001":
         check_refused(run(Place.program, images.raw(), Place.new_directory(), "-o", option), 1, option.split("=", maxsplit=1)[0])
 
 
 def read_while_job_gets(m, number, name=COLD):
-    """A job of the file gets a signal. What the reader gets."""
+    """Sends a signal to the job of a file. Returns the reader's (status, output, errors)."""
     reader = start("cat", m.path(name))
     job = m.stop_job()
     os.kill(job, number)
@@ -329,14 +330,14 @@ def a_pass_that_crashes_three_times_is_given_up():
             code, _, err = read_while_job_gets(m, number)
             equal(code, 1, "status of the reader")
             check("Input/output error" in err, err)
-        said = m.read("problems").splitlines()
-        check("the measure job was killed by signal 6" in said, said)
-        check("the measure job tried what the sandbox forbids, and was killed" in said, said)
-        check("the measure pass has failed 3 times within a minute: it is not tried again until the image changes" in said, said)
+        lines = m.read("problems").splitlines()
+        check("the measure job was killed by signal 6" in lines, lines)
+        check("the measure job tried what the sandbox forbids, and was killed" in lines, lines)
+        check("the measure pass has failed 3 times within a minute: it is not tried again until the image changes" in lines, lines)
         jobs = m.settle()
         fails(errno.EIO, lambda: m.read(COLD), "after that")
         equal(m.settle(), jobs, "jobs after that")
-        equal((m.read("format"), m.read("virtual_size") != ""), ("qcow2\n", True), "what is known")
+        equal((m.read("format"), m.read("virtual_size") != ""), ("qcow2\n", True), "other files")
         os.utime(image)
         equal(m.read(COLD), expected(image)[COLD], "after a change")
         check(" job " not in m.read("problems"), "problems after a change")
@@ -348,10 +349,10 @@ def a_pass_with_options_is_given_up_by_itself():
     with Mount(image) as m:
         for _ in range(3):
             read_while_job_gets(m, signal.SIGKILL, COLD + ",cluster_size=4k")
-        said = m.read("problems").splitlines()
-        check("the measure job with options was killed by signal 9" in said, said)
+        lines = m.read("problems").splitlines()
+        check("the measure job with options was killed by signal 9" in lines, lines)
         check("the measure pass with options has failed 3 times within a minute: it is not tried again until the image changes"
-              in said, said)
+              in lines, lines)
         fails(errno.EIO, lambda: m.read(COLD + ",cluster_size=2M"), "with other options")
         equal(m.read(COLD), expected(image)[COLD], "without options")
 
@@ -364,8 +365,8 @@ def names_that_are_refused_do_not_hide_failures():
         length = len(m.read("problems"))
         check(length > 20000, length)
         read_while_job_gets(m, signal.SIGKILL)
-        said = m.read("problems")
-        check("\nthe measure job was killed by signal 9\n" in said, said[-300:])
+        problems = m.read("problems")
+        check("\nthe measure job was killed by signal 9\n" in problems, problems[-300:])
 
 
 @test

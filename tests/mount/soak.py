@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Many readers at a time, for a while, while things go wrong. SOAK_SECONDS (3) is how long each of these lasts; with 60 or
-more (make soak) there are ten times as many readers and mounts.
+Many concurrent readers while jobs, storage and images fail. Each test takes SOAK_SECONDS (3); from 60 on, as in make soak, it has
+ten times as many readers and mounts.
 """
 import errno
 import itertools
@@ -20,7 +20,7 @@ COLD = "measure/qcow2"
 
 
 class Readers:
-    """Threads that read files of a mount until they are told to stop; what they got is counted."""
+    """Threads that read files of a mount, for a with statement. Counts texts and errors."""
 
     def __init__(self, m, names, count):
         self.names, self.m = names, m
@@ -60,7 +60,7 @@ class Readers:
 
 
 def memory(pid):
-    """Bytes of a process that are in memory and its own."""
+    """Resident private bytes of a process."""
     with open(f"/proc/{pid}/smaps_rollup") as file:
         return sum(int(line.split()[1]) for line in file if line.startswith("Private_")) << 10
 
@@ -76,18 +76,18 @@ def a_thousand_readers_of_a_cold_file_share_one_job():
         job = m.stop_job()
         for thread in threads[1:]:
             thread.start()
-        wait_until(lambda: len(m.read("status/jobs").split()[2].split(",")) >= 900, "they wait", 20)
+        wait_until(lambda: len(m.read("status/jobs").split()[2].split(",")) >= 900, "readers wait", 20)
         equal(m.jobs(), [job], "jobs")
         os.kill(job, signal.SIGCONT)
         for thread in threads:
             thread.join(HANG)
-        equal((len(got), set(got)), (1000, {text}), "what they read")
+        equal((len(got), set(got)), (1000, {text}), "their texts")
         equal(m.read("status/passes").count(" measure\n"), 1, "passes")
         equal(m.read("status/passes").split(" measure\n")[0].split("\n")[-1].split()[0], "1", "runs of the pass")
 
 
 @test
-def a_storm_of_readers_over_all_files_sees_no_error():
+def many_readers_of_all_files_see_no_error():
     image = images.qcow2()
     texts = {n: t for n, t in expected(image).items() if not n.startswith("status/")}
     with Mount(image) as m:
@@ -102,7 +102,7 @@ def a_storm_of_readers_over_all_files_sees_no_error():
 
 
 @test
-def mounting_again_and_again_leaves_nothing():
+def repeated_mounts_leave_nothing():
     image = images.qcow2()
     directory = Place.new_directory()
     before = len(os.listdir("/proc/self/fd"))
@@ -116,14 +116,14 @@ def mounting_again_and_again_leaves_nothing():
 
 
 @test
-def jobs_that_are_killed_cost_their_readers_an_error_and_nothing_more():
+def killed_jobs_cost_their_readers_only_an_error():
     image = images.slow()
     text = good(Place.cat, image, COLD)
     with Mount(image) as m:
         with Readers(m, [COLD, "measure/vhdx", "measure/qcow2,cluster_size=1M", "format", "virtual_size"], 20) as readers:
             end, killed = time.monotonic() + SECONDS, 0
             while time.monotonic() < end:
-                os.utime(image)  # what was computed is so no more
+                os.utime(image)  # results are dropped
                 for pid in m.jobs():
                     try:
                         os.kill(pid, signal.SIGKILL)
@@ -134,11 +134,11 @@ def jobs_that_are_killed_cost_their_readers_an_error_and_nothing_more():
         check(killed > 0, "jobs were killed")
         equal(set(readers.errors) - {"EIO"}, set(), "errors")
         m.settle()
-        equal(m.read(COLD), text, "it is right again")
+        equal(m.read(COLD), text, "text afterwards")
 
 
 @test
-def a_front_that_is_killed_takes_everything_with_it():
+def a_killed_front_ends_the_mount():
     with_readers = Mount(images.qcow2())
     try:
         with Readers(with_readers, [COLD, "format", "measure/vmdk"], 50) as readers:
@@ -152,7 +152,7 @@ def a_front_that_is_killed_takes_everything_with_it():
 
 
 @test
-def storage_that_stops_and_goes_on_loses_nothing():
+def storage_that_pauses_causes_no_error():
     with Storage() as storage, Mount(storage.image) as m:
         texts = {n: t for n, t in expected(storage.image).items() if not n.startswith("status/")}
         with Readers(m, list(texts), 30) as readers:
@@ -169,26 +169,26 @@ def storage_that_stops_and_goes_on_loses_nothing():
 
 
 def put(file, image):
-    """Gives the file the image's name, too. A copy would be allocated in another way, which is measured."""
+    """Puts a link to the file in the place of the image. A copy could be allocated differently, which some files show."""
     link = Place.new("link")
     os.link(file, link)
     os.replace(link, image)
 
 
 @test
-def an_image_that_is_swapped_and_cut_is_never_mistaken():
-    """What is read is the truth of one of the images, or an error: never a mixture."""
+def texts_of_a_replaced_image_are_never_mixed():
+    """Each text is that of one of the images, or an error."""
     image = images.raw(size=9 << 20)
     variants = [images.qcow2(), images.raw(size=16 << 20), images.fixed_vhd()]
     cut = Place.new("cut")
     good("cp", variants[0], cut)
     os.truncate(cut, 1000)
     names = ["format", "virtual_size", COLD, "allocated_size", "measure/vhdx"]
-    truths = {name: set() for name in names}
+    known_texts = {name: set() for name in names}
     for variant in [image, *variants, cut]:
         texts = expected(variant)
         for name in names:
-            truths[name].add(texts.get(name))
+            known_texts[name].add(texts.get(name))
     with Mount(image) as m:
         with Readers(m, names, 100) as readers:
             end = time.monotonic() + SECONDS
@@ -199,9 +199,9 @@ def an_image_that_is_swapped_and_cut_is_never_mistaken():
                 time.sleep(random.uniform(0, 0.1))
         check(set(readers.errors) <= {"EIO", "EUCLEAN"}, f"errors: {readers.errors}")
         for name in names:
-            wrong = set(readers.texts.get(name, {})) - truths[name]
-            check(not wrong, f"{name}: {wrong} is the truth of none")
+            wrong = set(readers.texts.get(name, {})) - known_texts[name]
+            check(not wrong, f"{name}: {wrong} is of none of the images")
         put(variants[0], image)
         texts = expected(image)
-        wait_until(lambda: m.read("format") == texts["format"], "it heals")
-        equal({n: m.read(n) for n in names}, {n: texts[n] for n in names}, "what it says then")
+        wait_until(lambda: m.read("format") == texts["format"], "the last image is served")
+        equal({n: m.read(n) for n in names}, {n: texts[n] for n in names}, "texts at the end")

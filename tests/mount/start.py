@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a mount begins: signals that come meanwhile, closed descriptors, odd names, what mount(8) hands on."""
+"""How a mount begins: signals at that time, closed descriptors, names like options, options of mount(8)."""
 import errno
 import os
 import signal
@@ -13,8 +13,8 @@ SIGNALS = [(s.name, s) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, s
 DELAYS = [i * 0.0025 for i in range(20)]  # from before main() to after the mount answers
 
 
-def check_whole_or_gone(directory):
-    """The directory is mounted and answers, and is then unmounted; or it is not mounted. Nothing is left."""
+def check_mounted_or_not(directory):
+    """The directory is mounted and served, and is then unmounted; or it is not mounted. No process is left."""
     try:
         os.stat(directory + "/format")
         good("umount", "--", directory)
@@ -23,10 +23,10 @@ def check_whole_or_gone(directory):
     except OSError as e:
         check(e.errno != errno.ENOTCONN, "a dead mount is left")
         raise
-    wait_until(lambda: not mounted(directory), "it is not mounted any more")
+    wait_until(lambda: not mounted(directory), "it is unmounted")
     for monitor in monitors_of(directory):
         reap(monitor, "the monitor")
-    wait_until(lambda: not [p for p in children(os.getpid()) if os.fsencode(directory) in cmdline(p)], "all has ended")
+    wait_until(lambda: not [p for p in children(os.getpid()) if os.fsencode(directory) in cmdline(p)], "all processes have ended")
 
 
 def cmdline(pid):
@@ -37,7 +37,7 @@ def cmdline(pid):
         return []
 
 
-@test_each("a start that is interrupted leaves no dead mount:", SIGNALS)
+@test_each("an interrupted start leaves no dead mount:", SIGNALS)
 def interrupted(number):
     image, directory = images.raw(), Place.new_directory()
     for delay in DELAYS:
@@ -50,7 +50,7 @@ def interrupted(number):
                 if process.poll() is None and mounted(directory):
                     os.kill(process.pid, signal.SIGTERM)
             finish(process)
-            check_whole_or_gone(directory)
+            check_mounted_or_not(directory)
 
 
 @test
@@ -61,16 +61,16 @@ def quit_ends_a_mount_in_the_foreground():
 
 
 @test
-def closed_descriptors_are_no_trouble():
+def standard_descriptors_may_be_closed():
     image, directory = images.fixed_vhd(), Place.new_directory()
     done = run("sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-', Place.program, image, directory)
     equal(done.returncode, 0, "status")
     equal(images.contents(directory + "/format"), b"vpc\n", "format")
-    check_whole_or_gone(directory)
+    check_mounted_or_not(directory)
 
 
 @test
-def names_may_look_like_options_of_mount():
+def names_may_look_like_mount_options():
     image = images.fixed_vhd()
     folder = Place.new_directory()
     os.symlink(image, folder + "/x-disk.vhd")
@@ -78,7 +78,7 @@ def names_may_look_like_options_of_mount():
     done = run(Place.program, "x-disk.vhd", "x-mnt", cwd=folder)
     equal((done.returncode, done.stderr), (0, ""), "mounting")
     equal(images.contents(folder + "/x-mnt/format"), b"vpc\n", "format")
-    check_whole_or_gone(folder + "/x-mnt")
+    check_mounted_or_not(folder + "/x-mnt")
 
 
 ACCEPTED = ["rw", "ro", "defaults", "auto", "noauto", "nofail", "_netdev", "user", "user=me", "users", "nouser", "owner",
@@ -95,7 +95,7 @@ def options_of_mount_are_accepted_and_change_nothing():
             check(wanted in options, f"{wanted} in {options}")
 
 
-@test_each("remounting is refused in words:", [(options, options) for options in (
+@test_each("remounting is refused with a reason:", [(options, options) for options in (
     "remount,ro", "remount,ro,nosuid,nodev,noexec,relatime,user_id=0,group_id=0,default_permissions,allow_other")])
 def remounting(options):
     done = run(Place.program, images.raw(), Place.new_directory(), "-o", options)
@@ -104,7 +104,7 @@ def remounting(options):
 
 
 @test
-def foreground_means_foreground_by_an_absolute_path_too():
+def f_stays_in_the_foreground_with_an_absolute_path():
     image, directory = images.raw(), Place.new_directory()
     check(os.path.isabs(Place.program), "the program's path is absolute")
     process = start(Place.program, image, directory, "-f", "-o", "ro")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the mount tells of itself: generations, jobs and who waits for them, what passes took, who uses the image."""
+"""Files about the mount itself: generations, jobs and their readers, costs of passes, other users of the image; attributes; bars."""
 import errno
 import fcntl
 import os
@@ -33,7 +33,7 @@ def each_change_is_a_generation():
 
 
 @test
-def without_a_mount_nothing_is_told_of_its_jobs():
+def without_a_mount_there_are_no_files_about_jobs():
     for name in ("jobs", "progress", "passes", "sandbox"):
         with Mount(images.raw()) as m:
             check(os.path.exists(m.path(f"status/{name}")), f"a mount has status/{name}")
@@ -42,7 +42,7 @@ def without_a_mount_nothing_is_told_of_its_jobs():
 
 
 @test
-def jobs_tell_who_waits_for_what():
+def status_jobs_lists_jobs_and_their_readers():
     with Mount(images.slow()) as m:
         equal(m.read("status/jobs"), "", "without jobs")
         readers = [start("cat", m.path(COLD)) for _ in range(3)]
@@ -55,11 +55,11 @@ def jobs_tell_who_waits_for_what():
         os.kill(pid, signal.SIGCONT)
         for reader in readers:
             equal(finish(reader)[0], 0, "status of a reader")
-        equal(m.read("status/jobs"), "", "when all is done")
+        equal(m.read("status/jobs"), "", "after the job")
 
 
 @test
-def passes_tell_what_they_took():
+def status_passes_lists_costs():
     with Mount(images.slow()) as m:
         runs, size, reads, seconds, name = m.read("status/passes").split()
         equal((runs, name), ("1", "header"), "the pass before the mount")
@@ -68,25 +68,25 @@ def passes_tell_what_they_took():
         m.read("measure/qcow2,cluster_size=4k")
         lines = [line.split() for line in m.read("status/passes").splitlines()]
         equal([(line[0], line[4]) for line in lines], [("1", "header"), ("2", "measure")], "passes")
-        equal(sum(int(line[1]) for line in lines), m.bytes_read(), "bytes, as status/bytes_read has them")
+        equal(sum(int(line[1]) for line in lines), m.bytes_read(), "the sum is status/bytes_read")
         check(float(lines[1][3]) > 0, "seconds", seconds)
 
 
 @test
-def locks_of_qemu_are_seen_and_not_touched():
+def locks_of_qemu_are_shown_and_not_touched():
     image = images.qcow2()
     with Mount(image) as m:
-        equal(m.read("status/in_use"), "no\n", "nobody")
+        equal(m.read("status/in_use"), "no\n", "no user")
         for arguments, use in (([], "write"), (["-r"], "read")):
             user = subprocess.Popen(["qemu-io", *arguments, "-f", "qcow2", image], stdin=subprocess.PIPE,
                                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             wait_until(lambda use=use: m.read("status/in_use") == f"{use}\n", f"in use: {use}")
-            check(m.read(COLD).startswith("required size: "), "it is measured all the same")
+            check(m.read(COLD).startswith("required size: "), "the image can be measured")
             equal(good(Place.cat, image, "status/in_use"), f"{use}\n", "instar-cat")
             user.communicate(b"quit\n", timeout=20)
             equal(user.returncode, 0, "status of qemu-io")
-        equal(m.read("status/in_use"), "no\n", "nobody any more")
-        # A writer is not kept out.
+        equal(m.read("status/in_use"), "no\n", "no user any more")
+        # The mount holds no lock that would stop a writer.
         m.read("content")
         good("qemu-io", "-f", "qcow2", "-c", "write 0 64k", image)
 
@@ -96,7 +96,7 @@ def attributes(path):
 
 
 @test
-def attributes_tell_programs_what_a_file_is():
+def attributes_have_the_type_of_a_file():
     with Mount(images.qcow2()) as m:
         for name, kind, more in (("format", "string", {}), ("virtual_size", "integer", {"user.instar.unit": "bytes"}),
                                  ("allocated_size", "integer", {"user.instar.unit": "bytes"}),
@@ -110,18 +110,18 @@ def attributes_tell_programs_what_a_file_is():
 
 
 @test
-def an_attribute_tells_whether_reading_would_wait():
+def the_state_attribute_shows_whether_a_read_would_wait():
     with Mount(images.slow()) as m:
-        def told(name):
+        def state_of(name):
             return os.getxattr(m.path(name), "user.instar.state").decode()
 
-        equal((told("format"), told(COLD)), ("computed", "pending"), "at first")
+        equal((state_of("format"), state_of(COLD)), ("computed", "pending"), "at first")
         reader = start("cat", m.path(COLD))
         pid = m.stop_job()
-        equal((told(COLD), told("allocated_size")), ("running", "pending"), "while it is computed")
+        equal((state_of(COLD), state_of("allocated_size")), ("running", "pending"), "while it is computed")
         os.kill(pid, signal.SIGCONT)
         equal(finish(reader)[0], 0, "status of the reader")
-        equal((told(COLD), told("measure/qcow2,cluster_size=4k")), ("computed", "pending"), "then")
+        equal((state_of(COLD), state_of("measure/qcow2,cluster_size=4k")), ("computed", "pending"), "after")
 
 
 def on_terminal(*command, during=None, seconds=20):
@@ -136,7 +136,7 @@ def on_terminal(*command, during=None, seconds=20):
     while time.monotonic() < end:
         try:
             drawn += os.read(ours, 4096)
-        except OSError:  # the last of the other side is closed
+        except OSError:  # the other side is closed
             break
     os.close(ours)
     return process.wait(seconds), drawn.decode()
@@ -149,7 +149,7 @@ def check_bars(drawn, name):
     equal({len(bar[1]) + len(bar[2]) for bar in bars}, {80 - 30 - len(name)}, "cells")
     percents = [int(bar[3]) for bar in bars]
     equal(percents, sorted(percents), "percents")
-    check(drawn.endswith("\r\x1b[K"), f"the last is taken away: {drawn[-40:]!r}")
+    check(drawn.endswith("\r\x1b[K"), f"the last bar is erased: {drawn[-40:]!r}")
 
 
 @test
@@ -159,11 +159,11 @@ def a_bar_is_drawn_on_a_terminal():
     equal(status, 0, "status")
     check_bars(drawn, "measure")
     equal(on_terminal(Place.cat, image, "measure/qcow2,cluster_size=4k"), (0, ""), "without -p")
-    equal(run(Place.cat, "-p", image, "measure/qcow2,cluster_size=4k").stderr, "", "what is no terminal")
+    equal(run(Place.cat, "-p", image, "measure/qcow2,cluster_size=4k").stderr, "", "without a terminal")
 
 
 @test
-def a_mount_draws_a_bar_if_it_is_asked_to():
+def a_mount_draws_a_bar_with_progress():
     image = images.slow()
     directory = Place.new_directory()
 
@@ -179,7 +179,7 @@ def a_mount_draws_a_bar_if_it_is_asked_to():
 
 
 @test
-def a_terminal_that_is_stopped_holds_up_nobody():
+def a_stopped_terminal_delays_no_reader():
     directory = Place.new_directory()
     ours, theirs = pty.openpty()
     process = subprocess.Popen([Place.program, "--progress", images.slow(), directory], stdin=subprocess.DEVNULL,

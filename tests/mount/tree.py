@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tree: names, attributes, sizes; looking starts no scan; reading gives the right bytes with every tool."""
+"""The tree: names, attributes, sizes; lookups start no scan; every tool reads the right bytes."""
 import os
 import stat
 
 import mount.images as images
 from mount.harness import PYTHON, Mount, Place, check, equal, expected, good, run, test, test_each
 
-# What a file needs before it can be read: the headers, the guest's first bytes ("content"), a scan of the tables, all
-# of the guest's data, or nothing ("status"). Files in header/ are those of the image's format.
+# The pass that computes a file: header, content, scan, data; "status": none. Files in header/ depend on the image's format.
 TREE = {
     "format": "header",
     "subformat": "header",
@@ -36,13 +35,13 @@ TREE = {
 }
 DIRECTORIES = ["", "measure", "convert_size", "status", "header", "references"]
 REFERENCE = ("format", "kind", "path", "reason", "resolved", "source", "state")
-OF_PROCESSES = ("status/jobs", "status/passes", "status/progress", "status/sandbox")  # which a mount alone has
+OF_PROCESSES = ("status/jobs", "status/passes", "status/progress", "status/sandbox")  # not of instar-cat
 SCANNED = [name for name, kind in TREE.items() if kind in ("scan", "data")]
-COLD = "measure/qcow2.json"  # the file that the tools read: several lines, known after a scan only
+COLD = "measure/qcow2.json"  # the file that the tools read: several lines, computed by a scan
 
 
 def listing(directory):
-    """All paths below a directory, each directory with a slash behind it."""
+    """All paths below a directory, directories with a slash at the end."""
     found = []
     for at, directories, files in os.walk(directory):
         below = os.path.relpath(at, directory) + "/"
@@ -68,8 +67,8 @@ def tree_has_exactly_the_expected_names():
     with Mount(images.raw()) as m:
         equal(listing(m.path()), names(images.raw(), without=["subformat"]), "raw")
         check(not os.path.exists(m.path("subformat")), "a raw image has no subformat")
-        check(not os.path.exists(m.path("nonsense")), "there is nothing called nonsense")
-        check(not os.path.exists(m.path("format/nonsense")), "a file has nothing below it")
+        check(not os.path.exists(m.path("nonsense")), "nonsense does not exist")
+        check(not os.path.exists(m.path("format/nonsense")), "a file has no entries")
 
 
 @test
@@ -94,7 +93,7 @@ def tree_has_the_right_attributes():
 
 
 @test
-def owner_and_modes_can_be_asked_for():
+def owner_and_modes_follow_options():
     with Mount(images.raw(), "-o", "uid=1234,gid=2345,umask=027") as m:
         st = os.stat(m.path("format"))
         equal((st.st_uid, st.st_gid, stat.S_IMODE(st.st_mode)), (1234, 2345, 0o440), "format")
@@ -113,7 +112,7 @@ def sizes_of_header_files_are_right_at_the_first_stat():
 
 
 @test
-def each_file_says_what_instar_cat_says():
+def files_have_the_text_of_instar_cat():
     for image in (images.fixed_vhd(), images.raw(), images.qcow2(), images.create("vhdx"), images.create("vmdk")):
         texts = expected(image)
         with Mount(image) as m:
@@ -125,7 +124,7 @@ def each_file_says_what_instar_cat_says():
 
 
 @test
-def a_fixed_vhd_says_what_qemu_img_says():
+def files_of_a_fixed_vhd_have_the_numbers_of_qemu_img():
     image = images.fixed_vhd()
     with Mount(image) as m:
         equal(m.read("format"), "vpc\n", "format")
@@ -139,11 +138,11 @@ def a_fixed_vhd_says_what_qemu_img_says():
 
 
 @test
-def a_fixed_vhd_costs_one_read_more_its_footer():
+def a_fixed_vhd_costs_one_read_for_its_footer():
     with Mount(images.fixed_vhd()) as m:
-        equal(m.bytes_read(), 512 + 1024, "bytes read when it is mounted: the first sector and the end of the file")
+        equal(m.bytes_read(), 512 + 1024, "bytes read at the mount: the first sector and the end of the file")
         equal(m.read("format"), "vpc\n", "format")
-        equal(m.bytes_read(), 512 + 1024, "bytes read: no more")
+        equal(m.bytes_read(), 512 + 1024, "bytes read after that")
 
 
 @test
@@ -179,14 +178,14 @@ def looking(command):
         command = [part or m.path() for part in command] + ([m.path()] if None not in command else [])
         good(*command)
         equal(m.jobs(), [], "jobs")
-        equal(m.settle(), jobs, "faults of jobs")
+        equal(m.settle(), jobs, "page faults of jobs")
         equal(m.bytes_read(), read, "status/bytes_read")
         for name in SCANNED:
             equal(m.size(name), 0, f"size of {name}")
 
 
 @test
-def listing_a_fresh_mount_reads_headers_and_the_guests_first_bytes_only():
+def listing_a_new_mount_reads_headers_and_first_bytes_only():
     with Mount(images.slow()) as m:
         good("ls", "-l", m.path(), m.path("measure"), m.path("status"))
         m.settle()
@@ -197,7 +196,7 @@ def listing_a_fresh_mount_reads_headers_and_the_guests_first_bytes_only():
         equal(m.size("measure/qcow2"), 0, "size of measure/qcow2")
 
 
-# Commands: $F is the file, $D its directory, $E another file with the same bytes, $O what to write, $P Python.
+# Commands: $F is the file, $D its directory, $E another file with the same bytes, $O an output file, $P Python.
 TOOLS = [
     ("cat", 'cat "$F"'),
     ("cat of all", 'cat "$D"/*'),
@@ -213,7 +212,7 @@ TOOLS = [
     ("tail -n", 'tail -n 2 "$F"'),
     ("tac", 'tac "$F"'),
     ("wc -c", 'wc -c <"$F"'),
-    # How wide its columns are it takes from the sizes that it is told first.
+    # Its columns are as wide as the sizes of the first stat, which are 0.
     ("wc of all", 'cd "$D" && wc * | tr -s " "'),
     ("grep", 'grep required "$F"'),
     ("grep -r", 'grep -rh required "$D" | sort'),
@@ -256,7 +255,7 @@ TOOLS = [
 
 
 class Reference:
-    """The files of an image, as plain files."""
+    """The files of an image, copied to a directory."""
 
     image = directory = None
 
@@ -274,7 +273,7 @@ class Reference:
 
 
 def use(command, directory):
-    """Runs a tool's command on the files below directory. Returns (status, standard output, what it wrote)."""
+    """Runs a tool's command on the files below directory. Returns (status, standard output, output file, standard error)."""
     out = Place.new("out")
     path = os.path.join(directory, COLD)
     variables = {"F": path, "D": os.path.dirname(path), "E": os.path.join(Reference.directory, COLD), "O": out,
@@ -283,14 +282,14 @@ def use(command, directory):
     return done.returncode, done.stdout, images.contents(out) if os.path.isfile(out) else None, done.stderr
 
 
-@test_each("a file never read before gives its bytes to", TOOLS)
+@test_each("a file that was never read has its bytes for", TOOLS)
 def tools(command):
     Reference.make()
     wanted = use(command, Reference.directory)
     equal(wanted[0], 0, f"status on plain files ({wanted[3].strip()})")
-    check(wanted[1] or wanted[2] or "cmp" in command or "diff" in command, "the command says nothing on plain files")
+    check(wanted[1] or wanted[2] or "cmp" in command or "diff" in command, "the command has no output on plain files")
     with Mount(Reference.image) as m:
         jobs = m.settle()
         equal(use(command, m.path()), wanted, "first")
-        check(m.settle() != jobs, "no job ran: the file was not cold")
+        check(m.settle() != jobs, "no job ran: the file was already computed")
         equal(use(command, m.path()), wanted, "second")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Users who are not root: their mounts, and who may look into whose."""
+"""Users other than root: their mounts, and access to mounts of others."""
 import errno
 import os
 import signal
@@ -58,14 +58,14 @@ def a_user_mounts_in_the_foreground():
 
 
 @test
-def root_cannot_look_into_a_user_s_mount():
+def root_cannot_access_a_users_mount():
     with Mount(readable_by_all(images.raw()), user=NOBODY) as m:
         fails(errno.EACCES, lambda: os.stat(m.path("format")), "stat by root")
         fails(errno.EACCES, lambda: os.listdir(m.directory), "listing by root")
 
 
 @test
-def a_user_cannot_look_into_root_s_mount_unless_allowed():
+def a_user_cannot_access_a_mount_of_root_without_allow_other():
     with Mount(images.raw()) as m:
         done = run("cat", m.path("format"), user=NOBODY)
         equal(done.returncode, 1, "status of cat")
@@ -79,7 +79,7 @@ def a_user_cannot_look_into_root_s_mount_unless_allowed():
 
 
 @test
-def a_user_cannot_mount_what_he_cannot_read():
+def a_user_cannot_mount_an_unreadable_image():
     image = images.raw()
     os.chmod(image, 0o600)
     words = check_refusal([image, Place.new_directory(owner=NOBODY)], 32, user=NOBODY)
@@ -87,7 +87,7 @@ def a_user_cannot_mount_what_he_cannot_read():
 
 
 @test
-def a_user_cannot_mount_where_he_must_not():
+def a_user_cannot_mount_on_a_directory_of_others():
     directory = Place.new_directory()
     done = run(Place.program, readable_by_all(images.raw()), directory, user=NOBODY)
     equal(done.returncode, 32, f"status ({done.stderr.strip()})")
@@ -96,7 +96,7 @@ def a_user_cannot_mount_where_he_must_not():
 
 
 @test
-def a_user_s_busy_mount_ends_with_the_second_signal():
+def a_users_busy_mount_ends_with_the_second_signal():
     with Mount(readable_by_all(images.raw()), user=NOBODY) as m:
         reader = start("sh", "-c", 'exec <"$0"; exec sleep 60', m.path("format"),
                        user=NOBODY, group=NOBODY, extra_groups=[])

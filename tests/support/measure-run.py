@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Runs programs and measures them, for bad_inputs.py. What wait4(2) says of a program's memory is at least what the
-process has that forks it: so that one is small, and imports next to nothing.
+Runs programs and measures their time and memory, for torture/bad-inputs.py. A process of its own, and a small one: wait4(2)
+reports at least the memory of the process that forked.
 
-Each line of the input is a program to run: seconds after which it is killed, the directory it runs in, files for its
-two outputs, its words, with tabs between them. Each line of the output is its status, as of a shell, seconds and KiB of
-memory. Seconds in which it could have run, but other programs had the processors, do not count.
+A line of input is a program to run: seconds after which it is killed, its directory, files for its two outputs, its arguments, with
+tabs between them. A line of output is its status, as of a shell, seconds, and KiB of memory. Seconds in which it was ready to run
+but had no processor do not count.
 """
 import os
 import signal
@@ -14,7 +14,7 @@ import time
 
 
 def waited(pid):
-    """Seconds in which a process that has ended was ready to run and did not."""
+    """Seconds in which a process, which has ended, was ready to run but had no processor."""
     try:
         with open(f"/proc/{pid}/schedstat", "rb") as file:
             return int(file.read().split()[1]) / 1e9

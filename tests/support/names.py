@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-What images may name, and what must become of it; the files around them; and images that name it.
+Names of references and their states, the files around the image, and images that have these references.
 
-A row says what the state is under follow=none, follow=beside and follow=under:TOP/under: N not-granted, R refused,
-M missing, G granted; once for names of Unix and once for those of Windows. The image is TOP/images/N.img.
+A row has the state under follow=none, follow=beside and follow=under:TOP/under: N not-granted, R refused, M missing, G granted; one
+triple for formats with Unix names and one for those with Windows names. The image is TOP/images/N.img.
 """
 import os
 import socket
@@ -14,7 +14,7 @@ import subprocess
 MIB = 1 << 20
 GOOD_BYTES = MIB
 SECRET_BYTES = 7654400
-# What only the secret files would make a program say: their sizes, what they hold, and of whom.
+# Output that only the secret files can cause: their sizes and contents.
 SECRETS = [b"7654400", b"7654912", b"TOPSECRET", b"root:x:"]
 
 
@@ -34,7 +34,7 @@ PROTOCOLS = [
     "nfs://localhost/x", "blkdebug::good", "blkverify:good:good", "null-co://", "null-aio://", "vxhs://x/y",
     "host_device:/dev/zero", "file:/etc/passwd", "file:good", "fd:3", "sheepdog:x", "C:/good", "c:good", ":good",
 ]
-# Absolute names that nothing grants.
+# Absolute names that no policy grants.
 ELSEWHERE = [
     "/etc/passwd", "//etc/passwd", "/etc//passwd", "/dev/zero", "/dev/sda", "/dev/null", "/dev/fd/3", "/dev/stdin",
     "/proc/self/environ", "/proc/self/fd/3", "/proc/self/fd/4", "/proc/self/mem", "/proc/self/maps",
@@ -50,12 +50,12 @@ def rows(top):
         Row("good", "NGN", mounted=True), Row("./good", "NGN"), Row(".//sub///good", "NGN"), Row("sub/good", "NGN"),
         Row("sub/../good", "NGN"), Row("sub/a:b", "NGN"), Row("good/", "NMN"), Row("no-such-file", "NMN", mounted=True),
         Row("no-such-directory/x", "NMN"), Row("good/../good", "NMN"), Row("theirs", "NRN"),
-        # out of there
+        # outside of its directory
         Row("..", "NRN"), Row("../secret", "NRN", mounted=True), Row("./../secret", "NRN"),
         Row("sub/../../secret", "NRN"), Row("../images/good", "NRN"), Row("../no-such-secret", "NRN"),
         Row("../" * 30 + "etc/passwd", "NRN"), Row("../under/good", "NRG"),
         Row("../under/../secret", "NRR"), Row("../under-evil/secret", "NRN"),
-        # below the directory that is granted
+        # below the granted directory
         Row("{top}/under/good", "NNG", "RRR", mounted=True), Row("{top}/under//sub/../good", "NNG", "RRR"),
         Row("{top}/under/no-such-file", "NNM", "RRR"), Row("{top}/under/../secret", "NNR", "RRR", mounted=True),
         Row("{top}/under/sub/../../secret", "NNR", "RRR"), Row("{top}/under/../under-evil/secret", "NNR", "RRR"),
@@ -66,7 +66,7 @@ def rows(top):
         Row("link-out/images/good", "NRN"), Row("link-magic", "NRN"), Row("{top}/under/link-good", "NNR", "RRR"),
         Row("{top}/under/link-secret", "NNR", "RRR"), Row("{top}/under/link-absolute", "NNR", "RRR"),
         Row("{top}/under/link-chain", "NNR", "RRR"), Row("{top}/under/link-out/secret", "NNR", "RRR"),
-        # no regular files
+        # other than regular files
         Row("fifo", "NRN", mounted=True), Row("socket", "NRN"), Row("zero", "NRN"), Row("block", "NRN"),
         Row("sub", "NRN"), Row("sub/", "NRN"), Row(".", "NRN"), Row("{top}/under/fifo", "NNR", "RRR"),
         Row("{top}/under/socket", "NNR", "RRR"), Row("{top}/under/zero", "NNR", "RRR"),
@@ -94,7 +94,7 @@ def rows(top):
 
 
 def write_disk(path, size, label="GOOD"):
-    """A disk that holds an ISO 9660 file system, as far as anybody looks."""
+    """A disk with the volume descriptors of an ISO 9660 file system, and nothing else."""
     with open(path, "wb") as file:
         file.truncate(size)
         for at, kind in ((32768, 1), (34816, 255)):
@@ -116,7 +116,7 @@ def make_links(directory, top):
 
 
 def make_others(directory):
-    """Whatever is no regular file, and a file of somebody else."""
+    """Special files, and a file of another user."""
     os.mkfifo(f"{directory}/fifo")
     os.mknod(f"{directory}/zero", stat.S_IFCHR | 0o666, os.makedev(1, 5))
     os.mknod(f"{directory}/block", stat.S_IFBLK | 0o666, os.makedev(7, 0))
@@ -141,7 +141,7 @@ def make_tree(top, build):
 
 
 def named_file(top):
-    """What ref= names."""
+    """The file of ref=."""
     return os.fsencode(top) + b"/named"
 
 
@@ -202,14 +202,14 @@ def qed_image(backing):
 
 
 def vmdk_text(name, parent, lines):
-    """A descriptor; names that its grammar has no place for: None."""
+    """A descriptor; None for names that its grammar does not allow."""
     if not name or len(name) > 511 or any(c in name for c in (b'"', b"\n", b"\0")):
         return None
     text = b"# Disk DescriptorFile\nversion=1\nCID=12345678\nparentCID=" + (b"87654321" if parent else b"ffffffff")
     return text + b'\ncreateType="monolithicFlat"\n' + lines % name + b"\n"
 
 
-VHD = []  # one without a parent's name
+VHD = []  # a differencing VHD, whose parent's name is then replaced
 
 
 def make_vhd(top, build):
@@ -240,10 +240,10 @@ class Kind:
     def __init__(self, name, make, granted="granted", shows_content=False, is_windows=False, every=2):
         self.name = name
         self.make = make
-        self.granted = granted  # what the state of a granted file is: the good one is a raw image
+        self.granted = granted  # state of a granted file; the good one is a raw image, which is unfit for some kinds
         self.shows_content = shows_content
         self.is_windows = is_windows
-        self.every = every  # with each so manieth of the names
+        self.every = every  # one name in so many is used
 
 
 KINDS = [

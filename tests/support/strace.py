@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What strace(1) saw processes open, and try to open."""
+"""Runs a command under strace(1), and finds in its log what the processes opened and tried to open."""
 import collections
 import os
 import re
@@ -7,7 +7,7 @@ import re
 CALLS = "open,openat,openat2,creat,execve"
 LINE = re.compile(r"^(\d+) +(\d+\.\d+) (.*)$")
 OPENED = re.compile(r"^(?:<\.\.\. )?(open|openat|openat2|creat)\b(.*?) = (?:(\d+)<(.*)>|-1 (\w+).*)$")
-# The directory, if the call has one, and the path.
+# The path of the directory, if the call has one, and the path.
 ARGUMENTS = re.compile(r'^\w*\((?:\w+<(.*?)>, )?"((?:[^"\\]|\\.)*)"')
 DESCRIPTOR = re.compile(rb"/proc/self/fd/(\d+)")
 
@@ -22,7 +22,7 @@ def check(condition, *words):
 
 
 class Process:
-    """What one process opened after its last execve(), and how long it lived."""
+    """What a process opened after its last execve(), and when it began and ended."""
 
     def __init__(self):
         self.begin("", 0.0)
@@ -31,26 +31,26 @@ class Process:
     def begin(self, arguments, moment):
         self.arguments, self.began = arguments, moment
         self.opened = []  # (arguments, path)
-        self.tried = []   # the same, of those that could not be opened
+        self.tried = []   # the same, of calls that failed
         self.paths = {}   # of descriptors
 
 
 def unescape(text):
-    """A path as strace writes it, as bytes."""
+    """The bytes of a path that strace has escaped."""
     return text.encode("latin-1").decode("unicode_escape").encode("latin-1")
 
 
 def path_tried(process, call):
-    """The path that a call names, from the directory it names, if any."""
+    """The path of a call; a relative one is below the directory of the call, if it has one."""
     match = ARGUMENTS.match(call)
-    check(match, "strace says", call)
+    check(match, "line of strace:", call)
     path = os.path.join(unescape(match[1] or ""), unescape(match[2]))
     descriptor = DESCRIPTOR.fullmatch(path)
     return process.paths.get(int(descriptor[1]), path) if descriptor else path
 
 
 def take_line(process, moment, rest, begun):
-    """Takes one line of strace into account."""
+    """Parses a line of the log. begun: the first halves of unfinished calls."""
     if rest.startswith("execve("):
         if not rest.endswith("= 0") and "<unfinished" not in rest:
             return
@@ -61,7 +61,7 @@ def take_line(process, moment, rest, begun):
         begun.append(rest)
     else:
         match = OPENED.match(rest)
-        check(match or "resumed" in rest or "execve" in rest or "= ?" in rest, "strace says", rest)
+        check(match or "resumed" in rest or "execve" in rest or "= ?" in rest, "line of strace:", rest)
         if not match:
             return
         call = (begun.pop() if begun and rest.startswith("<...") else "") + match[2]
@@ -73,14 +73,14 @@ def take_line(process, moment, rest, begun):
 
 
 def processes_of(path):
-    """The processes of a log of strace."""
+    """The processes in a log of strace()."""
     found = collections.defaultdict(Process)
     begun = collections.defaultdict(list)
     done = []
     with open(path, encoding="latin-1") as file:
         for line in file:
             match = LINE.match(line.rstrip("\n"))
-            check(match, "strace says", line)
+            check(match, "line of strace:", line)
             pid = match[1]
             take_line(found[pid], float(match[2]), match[3], begun[pid])
             if match[3].startswith("+++"):
