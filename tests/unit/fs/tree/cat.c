@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The tree without a mount: what may be opened, what is computed when, and all of it as one text.
+/* The tree without a mount: what may be opened, which passes run when, and all files as one text.
  */
 #include "fs/tree/cat.h"
 
@@ -16,7 +16,7 @@ static char path[] = "/tmp/test_cat-XXXXXX";
 static struct sample s = {.fd = -1};
 static struct cat cat;
 
-/* A file with a name that holds what the sample does. */
+/* Copies the sample to a sparse file with a name. */
 static void name_sample(void)
 {
     char bytes[65536], *slash = path + sizeof path - 7;
@@ -46,8 +46,8 @@ static void finish(void)
     unlink(path);
 }
 
-/* What a file says: its errno, or 0 and its text. */
-static int look(const char *name, const struct result **result)
+/* Returns 0 and the file's text, or -errno. */
+static int read_file(const char *name, const struct result **result)
 {
     struct place place;
 
@@ -59,16 +59,27 @@ static void assert_file(const char *name, const char *expected)
 {
     const struct result *result = NULL;
 
-    assert_int_equal(look(name, &result), 0);
+    assert_int_equal(read_file(name, &result), 0);
     assert_int_equal(result->length, strlen(expected));
     assert_memory_equal(result->bytes, expected, strlen(expected));
+}
+
+static char *read_text(const char *name)
+{
+    const struct result *result = NULL;
+    char *text;
+
+    assert_int_equal(read_file(name, &result), 0);
+    text = strndup(result->bytes, result->length);
+    assert_non_null(text);
+    return text;
 }
 
 static void assert_error(const char *name, int error)
 {
     const struct result *result = NULL;
 
-    assert_int_equal(look(name, &result), -error);
+    assert_int_equal(read_file(name, &result), -error);
 }
 
 static void test_begin(void **state)
@@ -84,7 +95,7 @@ static void test_begin(void **state)
     cat_end(&cat);
 }
 
-/* Nobody writes to it: that would wait for ever. */
+/* An open(2) that waited for a writer would never return. */
 static void test_fifo(void **state)
 {
     (void)state;
@@ -122,7 +133,7 @@ static uint64_t bytes_read_so_far(void)
     return view_bytes_read(views_find(&cat.views, 0));
 }
 
-/* A pass is run once; status files are as they are now. */
+/* A pass runs once; files of status/ are rendered at each read. */
 static void test_computed_once(void **state)
 {
     uint64_t bytes_read;
@@ -140,14 +151,14 @@ static void test_computed_once(void **state)
     assert_file("allocated_size", "0\n");
     assert_true(bytes_read_so_far() > bytes_read);
     bytes_read = bytes_read_so_far();
-    /* The scan has told this, too. */
+    /* The scan pass yields this, too. */
     assert_file("measure/qcow2",
                 "required size: 393216\nfully allocated size: 1074135040\nbitmaps size: 0\n");
     assert_int_equal(bytes_read_so_far(), bytes_read);
     finish();
 }
 
-/* What measuring left out is computed when it is asked for. */
+/* A file that the measure pass does not yield is computed by the scan pass. */
 static void test_measure_then_scan(void **state)
 {
     (void)state;
@@ -161,24 +172,28 @@ static void test_measure_then_scan(void **state)
     finish();
 }
 
-/* What was said is said once, however many passes say it. */
+/* A problem is listed once, however many passes report it. */
 static void test_problems(void **state)
 {
+    char *problems;
+
     (void)state;
     make_qcow2(&s, GIB, 16);
     put_be(&s, Q_CRYPT, 4, 9);
     begin(NULL);
-    /* Read before any other file, it tells what the headers have to tell. */
-    assert_file("problems", "qcow2: unknown crypt_method 9\n");
+    /* Read before any other file, it has the problems of the header pass. */
+    problems = read_text("problems");
+    assert_non_null(strstr(problems, "crypt_method 9"));
     assert_error("virtual_size", ENOTSUP);
     assert_error("measure/qcow2", ENOTSUP);
     assert_error("allocated_size", ENOTSUP);
     assert_file("format", "qcow2\n");
-    assert_file("problems", "qcow2: unknown crypt_method 9\n");
+    assert_file("problems", problems);
+    free(problems);
     finish();
 }
 
-/* Files of who asks are taken, as those of the image's owner are. */
+/* Files of the calling user are granted, as those of the image's owner are; others are refused. */
 static void test_files_of_the_caller(void **state)
 {
     struct image_options options = {.policy.beside = true, .policy.backing_format = &raw_driver};
@@ -204,7 +219,7 @@ static void test_files_of_the_caller(void **state)
         const struct result *result = NULL;
 
         if (setuid(4243) || cat_begin(&cat, path, &options) ||
-            look("references/0/state", &result) != 0)
+            read_file("references/0/state", &result) != 0)
             _exit(2);
         _exit(result->length == 8 && memcmp(result->bytes, "granted\n", 8) == 0 ? 0 : 1);
     }
@@ -247,7 +262,7 @@ static void test_all(void **state)
     finish();
 }
 
-/* Problems come after the passes that have them. */
+/* `problems` comes after the passes that report them. */
 static void test_all_bad(void **state)
 {
     char *text;
@@ -259,7 +274,8 @@ static void test_all_bad(void **state)
     text = all();
     assert_non_null(strstr(text, "== virtual_size\n1073741824\n"));
     assert_non_null(strstr(text, "== measure/qcow2\nerror: EUCLEAN\n"));
-    assert_non_null(strstr(text, "== problems\nqcow2: L2 table offset 262656 of L1 entry 0"));
+    assert_non_null(strstr(text, "== problems\nqcow2: "));
+    assert_non_null(strstr(strstr(text, "== problems\n"), "262656"));
     free(text);
     finish();
 }

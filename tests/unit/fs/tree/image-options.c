@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Lists of options: commas, backslashes, those that are not known, and what is in force. */
+/* Lists of options: commas, backslashes, unknown options, and the options in force. */
 #include "fs/tree/image-options.h"
 
 #include <errno.h>
@@ -18,10 +18,10 @@ static int take(const char *list)
     return image_options_take_list(&options, list, &why);
 }
 
-static void assert_bad(const char *list, const char *words)
+static void assert_bad(const char *list, const char *key)
 {
     assert_int_not_equal(take(list), 1);
-    assert_string_equal(why.words, words);
+    assert_non_null(strstr(why.words, key));
     image_options_end(&options);
 }
 
@@ -44,11 +44,10 @@ static void test_lists(void **state)
     assert_int_equal(options.policy.depth, 3);
     assert_int_equal(take("follow=beside,"), 1);
     assert_bad(",follow=beside", "unknown option ''");
-    assert_bad("follow=beside,,depth=2", "unknown option ''");
-    assert_bad("follow=beside,rw", "unknown option 'rw'");
-    assert_bad("follow=beside,depth=0", "depth=0 is not a number from 1 to 64");
-    assert_bad("format=nonsense", why.words);
-    assert_non_null(strstr(why.words, "nonsense"));
+    assert_bad("follow=beside,,depth=2", "''");
+    assert_bad("follow=beside,rw", "'rw'");
+    assert_bad("follow=beside,depth=0", "depth=0");
+    assert_bad("format=nonsense", "nonsense");
 }
 
 static void test_backslashes(void **state)
@@ -61,11 +60,11 @@ static void test_backslashes(void **state)
     assert_string_equal(options.policy.files[2].path, "/de");
     assert_string_equal(options.policy.files[3].path, "/f\\");
     assert_described("ro,format=auto,ref=0:/a\\,b,ref=1:/c\\\\,ref=2:/de,ref=3:/f\\\\");
-    assert_bad("ref=0:/x\\,follow=beside,y", "unknown option 'y'");
+    assert_bad("ref=0:/x\\,follow=beside,y", "'y'");
 }
 
-/* An option hidden behind a comma of a path is none. */
-static void test_nothing_is_smuggled(void **state)
+/* After an escaped comma a path goes on: no option begins there. */
+static void test_escaped_comma(void **state)
 {
     (void)state;
     assert_int_equal(take("ref=0:/x\\,follow=under:/"), 1);
@@ -75,7 +74,7 @@ static void test_nothing_is_smuggled(void **state)
     assert_int_equal(options.policy.files_count, 0);
 }
 
-/* As libfuse takes them: \\ooo is a byte. */
+/* As in libfuse, \ooo is a byte. */
 static void test_octal(void **state)
 {
     (void)state;
@@ -91,7 +90,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lists),
         cmocka_unit_test(test_backslashes),
-        cmocka_unit_test(test_nothing_is_smuggled),
+        cmocka_unit_test(test_escaped_comma),
         cmocka_unit_test(test_octal),
     };
 

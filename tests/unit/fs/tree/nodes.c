@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The table of the tree: that it is one, and that it is found through. */
+/* The nodes: the tables they come from, and lookups by path and by name. */
 #include "fs/tree/nodes.h"
 
 #include <stdio.h>
@@ -26,8 +26,8 @@ static const struct node *find_in(const struct node *directory, const char *name
     return place_in(&(struct place){.node = directory}, name, &place) ? place.node : NULL;
 }
 
-/* What is in a directory is found there: a numbered one by any number. */
-static void assert_child(const struct node *directory, const struct node *child)
+/* A directory's entry is found by its name; a numbered one by any number. */
+static void assert_entry(const struct node *directory, const struct node *child)
 {
     if (strcmp(child->path, "layers/#") == 0)
         assert_ptr_equal(find_in(directory, "3"), nodes);
@@ -37,7 +37,7 @@ static void assert_child(const struct node *directory, const struct node *child)
         assert_ptr_equal(find_in(directory, node_name(child)), child);
 }
 
-/* What every loop over the table relies on. */
+/* The invariants of nodes[]. */
 static void test_table(void **state)
 {
     size_t count = 0;
@@ -57,14 +57,14 @@ static void test_table(void **state)
                 parents++;
                 assert_true(p < n);
                 assert_true(node_is_directory(p));
-                assert_child(p, n);
+                assert_entry(p, n);
             }
         assert_int_equal(parents, n == nodes ? 0 : 1);
     }
     assert_int_equal(nodes_count(), count);
 }
 
-/* Every field of every header is a file, in the directory of its section, that its pass tells. */
+/* Every field of every header is a file of the pass, in the directory of its section. */
 static void assert_fields(const struct header_section *sections, enum pass_id pass,
                           const char *after)
 {
@@ -95,11 +95,10 @@ static void test_headers(void **state)
     assert_null(node_by_path("header/"));
     assert_null(node_by_path("header//version"));
     assert_null(find_in(must_find("header"), "nothing"));
-    /* Room for more formats. */
     assert_true(nodes_count() <= NODES_MAX);
 }
 
-/* What tells of a node is a file that is there. */
+/* `after` is the path of a file that needs a pass, and no other file before. */
 static void test_after(void **state)
 {
     (void)state;
@@ -110,7 +109,7 @@ static void test_after(void **state)
         }
 }
 
-/* It is asked for once, but may be asked for twice. */
+/* A second call changes nothing. */
 static void test_begin_twice(void **state)
 {
     size_t count = nodes_count();
@@ -120,7 +119,7 @@ static void test_begin_twice(void **state)
     assert_int_equal(nodes_count(), count);
 }
 
-/* A name that no path can hold is not found, and nothing else happens. */
+/* A name longer than any path is not found, and overflows nothing. */
 static void test_long_names(void **state)
 {
     static char name[5000];
@@ -151,7 +150,7 @@ static void test_targets(void **state)
 
         snprintf(path, sizeof path, "measure/%s", t->name);
         assert_ptr_equal(must_find(path)->target, t);
-        /* What depends on the data needs the walk. */
+        /* Sizes that depend on the data need a walk over the extents. */
         assert_int_equal(must_find(path)->pass, pass);
         strcat(path, ".json");
         assert_ptr_equal(must_find(path)->target, t);
@@ -162,7 +161,7 @@ static void test_targets(void **state)
     assert_true(count <= TARGETS_MAX);
 }
 
-/* A checksum is a number in VHDX, and a hash in DMG: programs must not take it for a number. */
+/* Checksum is a number in VHDX and a hash in DMG: programs must not take it for a number. */
 static void test_kinds(void **state)
 {
     (void)state;
@@ -213,7 +212,7 @@ static void test_is_in(void **state)
     assert_true(node_is_in(gpt, header));
     assert_true(node_is_in(lba, gpt));
     assert_false(node_is_in(lba, header));
-    /* By whole names: "gpt" is not the directory of what only begins like that. */
+    /* "gpt" is a prefix of the name "gpt_backup", but not its directory. */
     assert_false(node_is_in(must_find("header/gpt_backup"), gpt));
     assert_false(node_is_in(must_find("header/gpt_backup/MyLBA"), gpt));
 }
@@ -273,7 +272,7 @@ static void test_places(void **state)
             fail_msg("%s is a place", none[i]);
 }
 
-/* Each place has a number of its own. */
+/* Each place has an inode number of its own. */
 static void test_inos(void **state)
 {
     static const char *const paths[] = {"",

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Options in names: which are taken, which are the same, and what is said of the rest. */
+/* Options in names: which are accepted, which are equal, and the errors of the others. */
 #include "fs/tree/option-sets.h"
 
 #include <errno.h>
@@ -15,7 +15,6 @@ static int end(void **state)
     return 0;
 }
 
-/* Finds what is called name in a directory. */
 static int find_in(const char *directory, const char *name, struct place *place, struct reason *why)
 {
     const struct place parent = {.view = 2, .node = node_by_path(directory)};
@@ -24,7 +23,7 @@ static int find_in(const char *directory, const char *name, struct place *place,
     return option_sets_place(&sets, &parent, name, place, why);
 }
 
-/* The number of a name in measure/, which there is. */
+/* The set of a name in measure/, which is that of the node. */
 static uint32_t number_of(const char *name, const char *node)
 {
     struct place place;
@@ -57,7 +56,7 @@ static void test_same(void **state)
     assert_null(option_sets_get(&sets, 0));
 }
 
-/* Options that change nothing are none. */
+/* Options that do not change the size have no set. */
 static void test_defaults(void **state)
 {
     (void)state;
@@ -88,14 +87,14 @@ static void test_no_such_name(void **state)
 static void test_refused(void **state)
 {
     static const struct {
-        const char *name, *words;
+        const char *name, *key;
     } cases[] = {
-        {"qcow2,", "Invalid option list: "},
-        {"qcow2,,", "Invalid option list: ,"},
-        {"qcow2,foo=1", "Invalid parameter 'foo'"},
-        {"qcow2,foo=1.json", "Invalid parameter 'foo'"},
-        {"qcow2,cluster_size=3k", "Cluster size must be a power of two between 512 and 2048k"},
-        {"vmdk,subformat=x", "invalid parameter value: x"},
+        {"qcow2,", "option list: "},
+        {"qcow2,,", "option list: ,"},
+        {"qcow2,foo=1", "'foo'"},
+        {"qcow2,foo=1.json", "'foo'"},
+        {"qcow2,cluster_size=3k", "Cluster size"},
+        {"vmdk,subformat=x", "value: x"},
     };
     struct place place;
     struct reason why;
@@ -103,12 +102,12 @@ static void test_refused(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         assert_int_equal(find_in("measure", cases[i].name, &place, &why), -EINVAL);
-        assert_string_equal(why.words, cases[i].words);
+        assert_non_null(strstr(why.words, cases[i].key));
     }
     assert_int_equal(sets.count, 0);
 }
 
-/* What no directory holds: a name of more than 255 bytes. */
+/* A name of 256 bytes, which no file can have, is not found. */
 static void test_long_name(void **state)
 {
     char name[300];
@@ -132,7 +131,7 @@ static void test_too_many(void **state)
     uint32_t made = 0;
 
     (void)state;
-    /* Sizes of logs, of which every MiB is another. */
+    /* Each log size in MiB is a different set. */
     for (unsigned block = 0; block < 9 && made < OPTION_SETS_MAX; block++)
         for (unsigned log = 2; log < 4096 && made < OPTION_SETS_MAX; log++) {
             snprintf(name, sizeof name, "vhdx,log_size=%uM,block_size=%uM", log, 1U << block);
@@ -141,7 +140,7 @@ static void test_too_many(void **state)
         }
     assert_int_equal(made, OPTION_SETS_MAX);
     assert_int_equal(find_in("measure", "qcow2,cluster_size=4k", &place, &why), -ENOSPC);
-    assert_non_null(strstr(why.words, "16384"));
+    assert_string_equal(why.words, "all 16384 option sets are in use");
     assert_int_equal(find_in("measure", "vhdx,log_size=2M,block_size=1M", &place, &why), 0);
     assert_int_equal(place.set, 1);
 }
@@ -152,7 +151,7 @@ static bool is_second(void *context, uint32_t number)
     return number == 2;
 }
 
-/* Numbers that are given back are those of others then. */
+/* Freed numbers are given to new sets. */
 static void test_reclaim(void **state)
 {
     (void)state;
@@ -189,7 +188,7 @@ static void test_path(void **state)
     assert_int_equal(option_sets_path(&sets, "measure", &place, &why), 0);
     assert_int_equal(option_sets_path(&sets, "qed,x", &place, &why), -ENOENT);
     assert_int_equal(option_sets_path(&sets, "measure/qed,x", &place, &why), -EINVAL);
-    assert_string_equal(why.words, "Invalid parameter 'x'");
+    assert_non_null(strstr(why.words, "'x'"));
 }
 
 int main(void)

@@ -4,7 +4,7 @@
 
 #include "tests/support/support.h"
 
-/* What the loops over the table rely on. */
+/* The invariants of the table. */
 static void test_table(void **state)
 {
     (void)state;
@@ -93,7 +93,7 @@ static void test_may_yield_of_a_set(void **state)
     assert_false(task_may_yield(&task, &place));
     place.set = 0;
     assert_false(task_may_yield(&task, &place));
-    /* What needs every extent without options is measured like all else with them. */
+    /* measure/qcow is of the scan pass without options, and of the measure pass with them. */
     place = (struct place){.set = 3, .node = node_by_path("measure/qcow")};
     assert_true(task_may_yield(&task, &place));
     place = (struct place){.set = 3, .node = node_by_path("measure/luks")};

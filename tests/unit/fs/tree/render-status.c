@@ -75,7 +75,7 @@ static void test_status(void **state)
     assert_file("problems", "one\ntwo\n");
 }
 
-/* A file's name may be anything; what is printed of it is one line. */
+/* A path may have any byte but NUL; it is escaped to one line. */
 static void test_image(void **state)
 {
     char path[4096], *escaped;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What files contain, from findings made by hand. */
+/* The text of files, from findings made by hand. */
 #include "fs/tree/render.h"
 
 #include <errno.h>
@@ -11,7 +11,7 @@
 static struct findings findings;
 static struct text text;
 
-/* A disk of 8 MiB. Of its targets only sizes for qcow2 are known. */
+/* Findings about a disk of 8 MiB; sizes are known for the target qcow2 only. */
 static int begin(void **state)
 {
     struct measured *m = &findings.room.measured[target_row(&qcow2_target)];
@@ -70,7 +70,7 @@ static void test_header(void **state)
     assert_file("virtual_size", "0\n");
 }
 
-/* Fields that are known are shown although the image cannot be opened. */
+/* What is known is shown even if the image cannot be opened. */
 static void test_not_opened(void **state)
 {
     (void)state;
@@ -129,7 +129,7 @@ static void test_content(void **state)
     assert_error("content", EACCES);
 }
 
-/* Fields of the guest's structures: those that were found. */
+/* Fields of the guest's structures exist if the structure was found. */
 static void test_content_fields(void **state)
 {
     static const uint8_t header[92] = "EFI PART\0\0\1\0\x5c\0\0";
@@ -145,13 +145,13 @@ static void test_content_fields(void **state)
     assert_error("header/mbr/signature", ENOENT);
     assert_error("header/iso9660/volume_identifier", ENOENT);
     assert_error("header/gpt_backup/Signature", EACCES);
-    /* Where the disk cannot be read, nothing is known to be there. */
+    /* If the disk cannot be read, no field is known to exist. */
     findings.room.content.error = -EACCES;
     assert_error("header/gpt/Signature", ENOENT);
     assert_error("header/gpt_backup/Signature", ENOENT);
 }
 
-/* Fields of the format's own headers, also where the driver refuses them. */
+/* Fields of the format's headers, also if the driver refuses the image. */
 static void test_header_fields(void **state)
 {
     static const uint8_t header[104] = "QFI\xfb\0\0\0\3";
@@ -180,11 +180,59 @@ static void test_candidates(void **state)
     (void)state;
     assert_file("candidates", "");
     findings.detection.candidates[0] =
-        (struct candidate){.driver = &qcow2_driver, .is_accepted = true, .why = {"not said"}};
+        (struct candidate){.driver = &qcow2_driver, .is_accepted = true, .why = {"not printed"}};
     findings.detection.candidates[1] =
         (struct candidate){.driver = &vhd_driver, .offset = UINT64_MAX, .why = {"too late"}};
     findings.detection.count = 2;
     assert_file("candidates", "qcow2 0 accepted\nvpc 18446744073709551615 too late\n");
+}
+
+/* Files of references/0: what the image has, and what became of the reference. */
+static void test_references(void **state)
+{
+    struct reference reference = {.role = REFERENCE_BACKING,
+                                  .kind = "backing file",
+                                  .source = "backing_file_offset",
+                                  .path = "a\nb",
+                                  .length = 3};
+    struct grant grant = {.state = GRANT_REFUSED, .why = (char[]){"another owner"}};
+
+    (void)state;
+    assert_int_equal(count_references(&findings), 0);
+    findings.disk.references = &reference;
+    findings.disk.references_count = 1;
+    findings.chain.files[0].grants = &grant;
+    assert_int_equal(count_references(&findings), 1);
+    assert_file("references/#/kind", "backing file\n");
+    assert_file("references/#/source", "backing_file_offset\n");
+    assert_file("references/#/path", "a\\x0ab\n");
+    assert_error("references/#/format", ENOENT);
+    assert_file("references/#/state", "refused\n");
+    assert_file("references/#/reason", "another owner\n");
+    assert_error("references/#/resolved", ENOENT);
+    grant = (struct grant){.state = GRANT_OPENED, .resolved = (char[]){"/images/base"}};
+    assert_file("references/#/state", "granted\n");
+    assert_error("references/#/reason", ENOENT);
+    assert_file("references/#/resolved", "/images/base\n");
+    findings.disk.backing_error = -EUCLEAN;
+    assert_file("references/#/state", "unfit\n");
+    findings.detect_error = -EIO;
+    assert_int_equal(count_references(&findings), 0);
+}
+
+/* The image has changed: its references are not those for which grants were decided. */
+static void test_changed_references(void **state)
+{
+    struct reference reference = {.kind = "extent", .source = "extent 1", .path = ""};
+
+    (void)state;
+    findings.disk.references = &reference;
+    findings.disk.references_count = 1;
+    assert_error("references/#/path", ENOENT);
+    assert_file("references/#/state", "changed\n");
+    assert_file("references/#/reason", "the references differ from those of the image when it was "
+                                       "mounted, or could not be read then\n");
+    assert_error("references/#/resolved", ENOENT);
 }
 
 int main(void)
@@ -199,6 +247,8 @@ int main(void)
         cmocka_unit_test_setup(test_content_fields, begin),
         cmocka_unit_test_setup(test_header_fields, begin),
         cmocka_unit_test_setup(test_candidates, begin),
+        cmocka_unit_test_setup(test_references, begin),
+        cmocka_unit_test_setup(test_changed_references, begin),
     };
 
     nodes_begin();

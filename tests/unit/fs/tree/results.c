@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Results: kept by node and number, moved, forgotten. AddressSanitizer sees what is kept. */
+/* Results: stored by node and number, moved, forgotten. AddressSanitizer finds those that leak. */
 #include "fs/tree/results.h"
 
 #include <errno.h>
@@ -93,7 +93,7 @@ static void test_numbers(void **state)
     assert_text("measure/qcow2", 0, "without");
 }
 
-/* What no place can have is refused, and nothing is kept of it. */
+/* Results of impossible places are refused and freed. */
 static void test_refused(void **state)
 {
     (void)state;
@@ -171,7 +171,7 @@ static void test_move_errors(void **state)
     assert_text("content", 0, "mbr");
 }
 
-/* What is kept is counted, and what is forgotten is not. */
+/* The bytes are those of all stored results. */
 static void test_bytes(void **state)
 {
     const size_t one = result_bytes(3), two = result_bytes(5);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Text that grows, up to its limit, and lines that are added once. */
+/* Text that grows up to its limit, and lines that are added once. */
 #include "fs/tree/text.h"
-#include "fs/tree/limits.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "fs/tree/limits.h"
 #include "tests/support/support.h"
 
 static void assert_text(const struct text *t, const char *expected)
@@ -33,7 +33,7 @@ static void test_add(void **state)
     text_free(&t);
 }
 
-/* Byte for byte over all the sizes at which it grows. */
+/* Byte by byte across all sizes at which the buffer grows. */
 static void test_growth(void **state)
 {
     struct text t = {.bytes = NULL};
@@ -64,7 +64,7 @@ static void test_limit(void **state)
     assert_int_equal(t.error, -EFBIG);
     assert_int_equal(t.length, TEXT_BYTES_MAX - 1);
     assert_memory_equal(t.bytes + t.length - 2, "12", 2);
-    /* Once it has failed, nothing is added, not even what would fit. */
+    /* After an error nothing is added, even if it would fit. */
     text_add(&t, "%s", "");
     assert_int_equal(t.error, -EFBIG);
     text_free(&t);
@@ -93,19 +93,19 @@ static void test_lines_once(void **state)
     assert_text(&t, "one\ntwo\n");
     add(&t, "two\nthree");
     assert_text(&t, "one\ntwo\nthree\n");
-    /* Parts of lines are other lines; an empty line is one. */
+    /* A piece of a line is a different line; an empty line is a line. */
     add(&t, "thre\nhree\non\nthree four\n");
     assert_text(&t, "one\ntwo\nthree\nthre\nhree\non\nthree four\n");
     text_free(&t);
     add(&t, "\n\n");
     assert_text(&t, "\n");
-    /* Only so much as is said to be there. */
+    /* No byte after length is used. */
     text_add_lines_once(&t, "abcdef\n", 3);
     assert_text(&t, "\nabc\n");
     text_free(&t);
 }
 
-/* A text whose last line has no end yet. */
+/* A text whose last line lacks its newline. */
 static void test_lines_after_open_line(void **state)
 {
     struct text t = {.bytes = NULL};
@@ -117,8 +117,7 @@ static void test_lines_after_open_line(void **state)
     text_free(&t);
 }
 
-/* A line that is too long is cut, control characters are written out: nothing else comes into the
- * text. */
+/* A line that is too long is cut; control characters are escaped. */
 static void test_lines_made_safe(void **state)
 {
     struct text t = {.bytes = NULL};

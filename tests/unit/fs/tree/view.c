@@ -45,7 +45,8 @@ static void test_exists(void **state)
     assert_int_equal(view_count(VIEW_LAYER, &one), 0);
 }
 
-/* A layer is opened alone, as the format that its overlay names; the image as the user asks. */
+/* A layer is opened alone, with the format that its overlay names; the whole image with the user's
+ * options. */
 static void test_options(void **state)
 {
     struct layers layers = {.count = 2};

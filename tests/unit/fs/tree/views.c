@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What is known of views: allocated when used, in order, evicted. */
+/* The views of an image: allocated when used, sorted, evicted. */
 #include "fs/tree/views.h"
 
 #include <string.h>
@@ -43,7 +43,7 @@ static void test_first_use(void **state)
     assert_ptr_equal(views_get(&views, 7), views_find(&views, 7));
 }
 
-/* Whatever their order of use, they are listed by name. */
+/* The array is sorted by name, whatever the order of use. */
 static void test_order(void **state)
 {
     static const uint32_t names[] = {5, 1, 9, 0, 3, 0x1000002, 0x1000001};
@@ -56,7 +56,7 @@ static void test_order(void **state)
         assert_true(views.items[i - 1]->name < views.items[i]->name);
 }
 
-/* The least recently used goes, but neither the whole image nor one that is held. */
+/* The least recently used is evicted, but neither the whole image nor a view in use. */
 static void test_eviction(void **state)
 {
     (void)state;
@@ -76,7 +76,7 @@ static void test_eviction(void **state)
     assert_false(is_known(3));
 }
 
-/* What is held can make them more; they are fewer again at the next use. */
+/* Held views can exceed the limit; the next use evicts down to it. */
 static void test_all_held(void **state)
 {
     (void)state;
