@@ -153,13 +153,13 @@ static void run(struct findings *f, const struct pass_sink *sink, bool is_full)
     compute(f, PASS_BIT(PASS_SCAN), scan_error, &w.counts);
 }
 
-/* Walks over the extents, as far as measure/ depends on them. */
+/* The measure pass: skips extents that change no size in measure/. */
 void measures_run(struct findings *f, const struct pass_sink *sink)
 {
     run(f, sink, false);
 }
 
-/* Walks over all extents. */
+/* The scan pass: visits all extents. */
 void measures_run_all(struct findings *f, const struct pass_sink *sink)
 {
     run(f, sink, true);
