@@ -150,7 +150,7 @@ static int vhdx_check_state(struct disk *disk, uint64_t block, unsigned block_st
         v->is_draft_state_noted = true;
         image_note(
             disk->img,
-            "vhdx: block %llu has state 5, unmapped in a draft of the format: it reads as zeros",
+            "vhdx: block %llu has state 5 (unmapped in a draft of the format): it reads as zeros",
             (unsigned long long)block);
     }
     return 0;

@@ -35,10 +35,11 @@ static int vhdx_find_bitmap(struct disk *disk, uint64_t block, uint64_t chunk)
         return error;
     entry = le64(bytes);
     if ((entry & BAT_STATE_MASK) != BITMAP_PRESENT)
-        return image_fail(disk->img, EUCLEAN,
-                          "vhdx: block %llu is partially present, but the sector bitmap block of "
-                          "its chunk has state %u: it is not present",
-                          (unsigned long long)block, (unsigned)(entry & BAT_STATE_MASK));
+        return image_fail(
+            disk->img, EUCLEAN,
+            "vhdx: block %llu is partially present, but its sector bitmap block has state "
+            "%u, not %d (present)",
+            (unsigned long long)block, (unsigned)(entry & BAT_STATE_MASK), BITMAP_PRESENT);
     v->bitmap_offset = entry >> BAT_OFFSET_SHIFT << BAT_OFFSET_SHIFT;
     error = vhdx_check_place(disk, "sector bitmap block of chunk", chunk, v->bitmap_offset,
                              VHDX_MIB, &low, &high);

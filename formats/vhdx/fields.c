@@ -131,7 +131,8 @@ static int vhdx_locate_identifier(struct disk *disk, uint64_t *offset, uint64_t 
 static int vhdx_fail_entry(struct disk *disk, uint64_t at)
 {
     if (image_is_first_truncation(disk->img))
-        image_note(disk->img, "vhdx: the entry at offset %llu is cut off by the end of the file",
+        image_note(disk->img,
+                   "vhdx: the table entry at offset %llu is cut off by the end of the file",
                    (unsigned long long)at);
     return -EUCLEAN;
 }

@@ -45,9 +45,9 @@ static const char *vhdx_header_fault(const uint8_t *header)
     if (le32(header) != HEADER_SIGNATURE)
         return "has no signature";
     if (!vhdx_is_checksum_valid(header, VHDX_HEADER_BYTES))
-        return "does not match its checksum";
+        return "has a wrong checksum";
     if (le16(header + HEADER_VERSION) != 1)
-        return "is not of version 1";
+        return "is not version 1";
     return NULL;
 }
 
@@ -78,7 +78,7 @@ int vhdx_active_header(struct image *img, uint64_t *active)
     sequence_two = le64(two + HEADER_SEQUENCE_NUMBER);
     if (sequence_one == sequence_two && memcmp(one, two, VHDX_HEADER_BYTES) != 0)
         return image_fail(img, EUCLEAN,
-                          "vhdx: both headers have sequence number %llu but different contents",
+                          "vhdx: both headers have sequence number %llu, but they differ",
                           (unsigned long long)sequence_one);
     if (sequence_two > sequence_one)
         *active = VHDX_HEADER2_AT;
@@ -124,8 +124,8 @@ static int vhdx_search_log(struct disk *disk, const struct vhdx_region *log, con
         if (!error && vhdx_has_log_entry(bytes, length, guid))
             return image_fail(
                 disk->img, ENOTSUP,
-                "vhdx: the log holds changes that must be replayed first: open the image "
-                "for writing once where it is used, or run qemu-img check -r all");
+                "vhdx: the log has entries that must be replayed first: open the image for "
+                "writing in its hypervisor, or run qemu-img check -r all");
         at += length;
     }
     return error;
@@ -141,10 +141,10 @@ int vhdx_check_log(struct disk *disk, struct vhdx *v, const uint8_t *header)
     v->log.offset = le64(header + HEADER_LOG_OFFSET);
     v->log.length = le32(header + HEADER_LOG_LENGTH);
     if (version != 0)
-        return image_fail(img, ENOTSUP, "vhdx: log version %u is not known", version);
+        return image_fail(img, ENOTSUP, "vhdx: log version %u is not supported", version);
     if (v->log.offset < VHDX_MIB || v->log.offset % VHDX_MIB || v->log.offset > INT64_MAX)
         return image_fail(img, EUCLEAN,
-                          "vhdx: log offset %llu is not a multiple of 1 MiB from 1 MiB on",
+                          "vhdx: log offset %llu is not a positive multiple of 1 MiB below 2^63",
                           (unsigned long long)v->log.offset);
     if (memcmp(guid, no_guid, VHDX_GUID) == 0 || v->log.length == 0)
         return 0;

@@ -60,9 +60,13 @@ static uint32_t vhdx_locator_value(const uint8_t *locator, const char *key, cons
 static int vhdx_check_locator(struct image *img, const uint8_t *locator, uint32_t length)
 {
     uint32_t count = le16(locator + LOCATOR_KEY_VALUE_COUNT);
+    char type[GUID_TEXT];
 
-    if (memcmp(locator + LOCATOR_TYPE, locator_type, VHDX_GUID) != 0)
-        return image_fail(img, ENOTSUP, "vhdx: the type of the parent locator is not known");
+    if (memcmp(locator + LOCATOR_TYPE, locator_type, VHDX_GUID) != 0) {
+        field_guid(NULL, locator + LOCATOR_TYPE, VHDX_GUID, type, sizeof type);
+        return image_fail(img, ENOTSUP,
+                          "vhdx: LocatorType %s of the parent locator is not supported", type);
+    }
     if (LOCATOR_BYTES + count * LOCATOR_PAIR_BYTES > length)
         return image_fail(img, EUCLEAN,
                           "vhdx: parent locator of %u bytes is too short for %u pairs", length,
@@ -73,11 +77,15 @@ static int vhdx_check_locator(struct image *img, const uint8_t *locator, uint32_
         uint32_t value_length = le16(pair + PAIR_VALUE_LENGTH);
 
         if (key_length % 2 || value_length % 2)
-            return image_fail(img, EUCLEAN, "vhdx: pair %u of the parent locator is not UTF-16", i);
+            return image_fail(
+                img, EUCLEAN,
+                "vhdx: pair %u of the parent locator is not UTF-16: its lengths are %u and %u", i,
+                key_length, value_length);
         if ((uint64_t)le32(pair + PAIR_KEY_OFFSET) + key_length > length ||
             (uint64_t)le32(pair + PAIR_VALUE_OFFSET) + value_length > length)
-            return image_fail(img, EUCLEAN, "vhdx: pair %u of the parent locator is past its end",
-                              i);
+            return image_fail(img, EUCLEAN,
+                              "vhdx: pair %u of the parent locator is not inside its %u bytes", i,
+                              length);
     }
     return 0;
 }
@@ -101,7 +109,7 @@ static int vhdx_add_path(struct disk *disk, const uint8_t *locator, const uint8_
     if (key == PATH_KEYS)
         return 0;
     if (seen[key])
-        image_note(disk->img, "vhdx: the parent locator has %s twice: the first counts",
+        image_note(disk->img, "vhdx: the parent locator has %s twice: the first is used",
                    path_keys[key]);
     if (seen[key] || !length)
         return 0;
@@ -186,7 +194,7 @@ int vhdx_check_parent(struct disk *disk, struct disk *parent)
 
     if (parent->driver != disk->driver)
         return image_fail(disk->img, EUCLEAN,
-                          "vhdx: the parent is %s, not vhdx; -o any-parent takes it all the same",
+                          "vhdx: the parent is %s, not vhdx; -o any-parent accepts it anyway",
                           parent->driver->name);
     error = vhdx_parent_guid(parent, guid);
     if (error)
@@ -195,8 +203,9 @@ int vhdx_check_parent(struct disk *disk, struct disk *parent)
     vhdx_linkage(v->locator, "parent_linkage2", two);
     if (strcasecmp(guid, one) == 0 || strcasecmp(guid, two) == 0)
         return 0;
-    return image_fail(disk->img, EUCLEAN,
-                      "vhdx: DataWriteGuid of the parent is %s, not \"%s\", which parent_linkage "
-                      "says%s%s%s; -o any-parent takes it all the same",
-                      guid, one, *two ? ", or \"" : "", two, *two ? "\", parent_linkage2" : "");
+    return image_fail(
+        disk->img, EUCLEAN,
+        "vhdx: DataWriteGuid of the parent is %s, but parent_linkage is \"%s\"%s%s%s; "
+        "-o any-parent accepts it anyway",
+        guid, one, *two ? ", parent_linkage2 \"" : "", two, *two ? "\"" : "");
 }

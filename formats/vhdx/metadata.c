@@ -80,8 +80,8 @@ static int vhdx_take_item(struct image *img, const uint8_t *entry, uint16_t i, s
 
     if (k == VHDX_ITEMS) {
         if (le32(entry + METADATA_FLAGS) & ENTRY_REQUIRED)
-            return image_fail(img, ENOTSUP,
-                              "vhdx: metadata item %u is required but its kind is not known", i);
+            return image_fail(img, ENOTSUP, "vhdx: metadata item %u is required, but not supported",
+                              i);
         return 0;
     }
     if (found[k])
@@ -127,16 +127,15 @@ static int vhdx_check_items(struct image *img, const struct vhdx *v, const struc
         if (!found[k] || !known[k].length)
             continue;
         if (items[k].length < known[k].length || items[k].length > METADATA_ITEM_MAX)
-            return image_fail(
-                img, EUCLEAN,
-                "vhdx: metadata item \"%s\" has a length of %u bytes, not of %u to %d",
-                known[k].name, items[k].length, known[k].length, METADATA_ITEM_MAX);
+            return image_fail(img, EUCLEAN,
+                              "vhdx: metadata item \"%s\" has length %u, not %u to %d bytes",
+                              known[k].name, items[k].length, known[k].length, METADATA_ITEM_MAX);
         if (items[k].offset < METADATA_TABLE_BYTES ||
             (uint64_t)items[k].offset + items[k].length > v->metadata.length)
             return image_fail(
                 img, EUCLEAN,
                 "vhdx: metadata item \"%s\" (%u bytes at offset %u) is not inside the "
-                "metadata region, behind its table",
+                "metadata region after its table",
                 known[k].name, items[k].length, items[k].offset);
     }
     return 0;

@@ -34,7 +34,7 @@ int vhdx_check_place(struct disk *disk, const char *what, uint64_t number, uint6
     if (host < *low || end > *high)
         return image_fail(
             disk->img, EUCLEAN,
-            "vhdx: %s %llu (%llu bytes at offset %llu) lies over the headers or a region", what,
+            "vhdx: %s %llu (%llu bytes at offset %llu) overlaps the headers or a region", what,
             (unsigned long long)number, (unsigned long long)bytes, (unsigned long long)host);
     checked_round_up(*low, VHDX_MIB, low);
     return 0;

@@ -53,9 +53,10 @@ static int vhdx_check_overlap(struct image *img, const struct vhdx *v, const uin
     for (uint32_t k = 0; !overlaps && k < i; k++)
         overlaps = vhdx_regions_overlap(region, vhdx_region(table, k));
     if (overlaps)
-        return image_fail(img, EUCLEAN,
-                          "vhdx: region %u (%llu bytes at offset %llu) overlaps another or the log",
-                          i, (unsigned long long)region.length, (unsigned long long)region.offset);
+        return image_fail(
+            img, EUCLEAN,
+            "vhdx: region %u (%llu bytes at offset %llu) overlaps another region or the log", i,
+            (unsigned long long)region.length, (unsigned long long)region.offset);
     return 0;
 }
 
@@ -68,8 +69,8 @@ static int vhdx_take_region(struct image *img, const uint8_t *table, uint32_t i,
     *region = vhdx_region(table, i);
     if (region->offset < VHDX_MIB || region->offset % VHDX_MIB)
         return image_fail(img, EUCLEAN,
-                          "vhdx: %s region offset %llu is not a multiple of 1 MiB from 1 MiB on",
-                          name, (unsigned long long)region->offset);
+                          "vhdx: %s region offset %llu is not a positive multiple of 1 MiB", name,
+                          (unsigned long long)region->offset);
     return 0;
 }
 
@@ -89,8 +90,7 @@ static int vhdx_take_regions(struct image *img, struct vhdx *v, const uint8_t *t
         else if (memcmp(entry + REGION_GUID, vhdx_metadata_guid, VHDX_GUID) == 0)
             error = vhdx_take_region(img, table, i, "metadata", &v->metadata);
         else if (le32(entry + REGION_FLAGS) & REGION_REQUIRED)
-            return image_fail(img, ENOTSUP, "vhdx: region %u is required but its kind is not known",
-                              i);
+            return image_fail(img, ENOTSUP, "vhdx: region %u is required, but not supported", i);
     }
     return error;
 }
@@ -106,7 +106,7 @@ int vhdx_read_regions(struct image *img, struct vhdx *v)
     if (le32(table) != REGIONS_SIGNATURE)
         return image_fail(img, EUCLEAN, "vhdx: the region table has no signature");
     if (!vhdx_is_checksum_valid(table, VHDX_REGIONS_BYTES))
-        return image_fail(img, EUCLEAN, "vhdx: the region table does not match its checksum");
+        return image_fail(img, EUCLEAN, "vhdx: the region table has a wrong checksum");
     count = le32(table + REGIONS_ENTRY_COUNT);
     if (count > VHDX_TABLE_ENTRIES)
         return image_fail(img, EUCLEAN, "vhdx: region table has %u entries: at most %d fit", count,

