@@ -19,26 +19,31 @@
 #include "fs/jobs/job.h"
 #include "fs/jobs/wire.h"
 
-enum { REQUESTS_AT_ONCE = 32 }; /* then others have their turn: signals, children */
-
-enum { END_MS = 1000 }; /* for the last of them to end in */
+enum {
+    REQUESTS_AT_ONCE = 32, /* then signals and children are handled */
+    END_MS = 1000,         /* how long killed jobs are waited for at the end */
+};
 
 struct monitor {
     struct front *front;
     const struct mount *mount;
     pid_t front_pid;
     bool front_ended;
-    int front_status;    /* as of waitpid(2) */
-    int signals, socket; /* socket: -1: the front said nonsense, or is gone */
-    int news[2];         /* of files that were found: to read, and for those who look to write */
-    pid_t looker, askers[LAYERS_DEVICES_MAX]; /* 0: none */
-    bool is_behind;                         /* the front takes no more answers now */
-    int ready;                              /* the front's; -1: nobody waits */
-    unsigned asked_to_end;
+    int front_status; /* as of waitpid(2) */
+    int signals;
+    int socket;       /* to the front; -1: it sent an invalid message, or is gone */
+    int rechecked[2]; /* socket from processes that recheck: they write to the second */
+    pid_t rechecker;  /* checks whether another file has the image's name; 0: none runs */
+    pid_t
+        refreshers[LAYERS_DEVICES_MAX]; /* refresh attributes of open files, for a file system each */
+    bool is_behind;                   /* the socket to the front is too full for answers */
+    int ready;                        /* for the front; -1: none */
+    unsigned end_requests;            /* signals to end */
     struct children children;
 };
 
-static void signals_taken(sigset_t *set)
+/* The signals that the monitor handles. */
+static void handled_signals(sigset_t *set)
 {
     sigemptyset(set);
     sigaddset(set, SIGCHLD);
@@ -48,7 +53,7 @@ static void signals_taken(sigset_t *set)
     sigaddset(set, SIGQUIT);
 }
 
-/* What a shell made us ignore for being in its background is not ignored. */
+/* Restores signals that a shell ignores for background jobs. */
 void monitor_block_signals(void)
 {
     sigset_t set;
@@ -57,12 +62,11 @@ void monitor_block_signals(void)
     signal(SIGQUIT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
     signal(SIGPIPE, SIG_IGN);
-    signals_taken(&set);
+    handled_signals(&set);
     sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
-/* What every child does first: what a terminal sends is the monitor's to take, all else is as it
- * was. */
+/* What every child does first. Signals of the terminal are for the monitor; none stays blocked. */
 static void become_child(const struct monitor *m)
 {
     sigset_t none;
@@ -73,10 +77,10 @@ static void become_child(const struct monitor *m)
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     close(m->signals);
-    close(m->news[0]);
+    close(m->rechecked[0]);
 }
 
-/* Forks the front, which gets the other end of the socket. Returns 0 or -errno. */
+/* Forks the front, with a socket between it and the monitor. Returns 0 or -errno. */
 static int start_front(struct monitor *m)
 {
     int pair[2];
@@ -95,12 +99,12 @@ static int start_front(struct monitor *m)
         close(m->ready);
     close(pair[1]);
     m->socket = pair[0];
-    /* The connection must end with the front. */
+    /* Only the front keeps the FUSE connection, so that it ends with the front. */
     close(fuse_session_fd(m->front->session));
     return 0;
 }
 
-/* Ends the connection, and all jobs: nobody is there whom they could tell. */
+/* Closes the socket, and kills all jobs: nothing reads their results any more. */
 static void hang_up(struct monitor *m)
 {
     close(m->socket);
@@ -109,8 +113,8 @@ static void hang_up(struct monitor *m)
 }
 
 /*
- * Answers the front, with descriptor fd unless that is -1. 0 or -errno: the kernel did not take
- * that descriptor (ETOOMANYREFS: the user has too many on their way), and nothing was sent.
+ * Answers the front, with descriptor fd unless that is -1. Returns 0, or -errno if the kernel did
+ * not take the descriptor (ETOOMANYREFS: the user has too many in flight); then nothing was sent.
  */
 static int answer(struct monitor *m, struct wire_answer a, int fd)
 {
@@ -123,13 +127,14 @@ static int answer(struct monitor *m, struct wire_answer a, int fd)
     return 0;
 }
 
-/* Whether the front takes answers, or is gone. If it does not, what there is to tell waits. */
-static bool takes_answers(const struct monitor *m)
+/* Whether there is room for answers, or the front is gone. Without room, requests and children
+ * wait. */
+static bool can_answer(const struct monitor *m)
 {
     return m->socket < 0 || wire_has_room(m->socket);
 }
 
-/* Watches all files that are open. */
+/* Watches all open files. */
 static void begin_watch(struct front *front)
 {
     int fds[LAYERS_MAX + LAYERS_DATA_FILES_HELD];
@@ -140,25 +145,25 @@ static void begin_watch(struct front *front)
         watch_file(&front->image.watch, fds[i]);
 }
 
-/* In a new process: looks for another file of the image's name, takes and watches it, and tells of
- * it. */
-static void look(struct monitor *m)
+/* In a new process: checks whether another file has the image's name; if so, watches it, and makes
+ * it the image of this process. Sends the monitor the result. */
+static void recheck(struct monitor *m)
 {
     struct layers *layers = &m->front->image.layers;
     struct stat st;
     int fd = layers_recheck(layers, &st);
-    struct wire_news news = {.status = fd < 0 ? fd : 0};
+    struct wire_rechecked result = {.status = fd < 0 ? fd : 0};
 
     if (fd >= 0) {
         watch_file(&m->front->image.watch, fd);
-        news.storage = image_file_storage(fd);
+        result.storage = image_file_storage(fd);
     }
-    wire_send(m->news[1], &news, sizeof news, fd);
+    wire_send(m->rechecked[1], &result, sizeof result, fd);
     if (fd >= 0)
-        layers_replace(layers, fd, news.storage);
+        layers_replace(layers, fd, result.storage);
 }
 
-/* In a new process: runs the job that r asks for; socket: on which it asks for parts, or -1. */
+/* In a new process: runs the requested job. fd: its pipe; socket: to its opener, or -1. */
 static void run_job(struct monitor *m, const struct wire_request *r, int fd, int socket)
 {
     struct front *front = m->front;
@@ -171,24 +176,24 @@ static void run_job(struct monitor *m, const struct wire_request *r, int fd, int
 
     close(m->socket);
     become_child(m);
-    if (r->recheck &&
-        view_layer(r->view) == 0) /* those of other layers need not wait for its storage */
-        look(m);
+    if (r->recheck && view_layer(r->view) == 0) /* other layers need not wait for its storage */
+        recheck(m);
     if (r->set) {
         set.directory = &nodes[r->directory];
         set.target = targets[r->target];
         order.set = &set;
     }
     if (socket >= 0) {
-        front->image.layers.fetch = job_fetch_part;
+        front->image.layers.fetch = job_fetch_data_file;
         front->image.layers.fetch_context = socket;
     }
     job_run(&order);
 }
 
 /*
- * Forks the process that opens parts for a job, as opening a file may take as long as its file
- * system likes, and the monitor never waits. Without it, the job's questions fail.
+ * Forks the process that opens data files for a job: opening a file may wait for its file system,
+ * and the monitor never waits. Returns its pid; 0: it could not be forked, and the job's requests
+ * fail.
  */
 static pid_t start_opener(struct monitor *m, struct job_ends *ends)
 {
@@ -201,7 +206,7 @@ static pid_t start_opener(struct monitor *m, struct job_ends *ends)
         close(m->socket);
         close(ends->pipe[0]);
         become_child(m);
-        close(m->news[1]);
+        close(m->rechecked[1]);
         job_ends_serve_data_files(&m->front->image.layers, ends->socket[0]);
         _exit(0);
     }
@@ -217,7 +222,7 @@ bool monitor_can_start(const struct wire_request *r, const struct layers *layers
                         nodes[r->directory].parse && r->target < targets_count()));
 }
 
-/* Forks a job: *child. Returns the read end of its pipe, or -errno. */
+/* Forks a job, and sets *child. Returns the read end of its pipe, or -errno. */
 static int start_job(struct monitor *m, const struct wire_request *r, struct child **child)
 {
     pid_t pid, monitor = getpid();
@@ -234,7 +239,7 @@ static int start_job(struct monitor *m, const struct wire_request *r, struct chi
         return error;
     pid = fork();
     if (pid == 0) {
-        /* A job ends with its monitor. (A front does not: it can answer what it knows, and be
+        /* A job ends with the monitor. (The front does not: it can answer what is known, and be
          * unmounted.) */
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (getppid() != monitor)
@@ -253,9 +258,9 @@ static int start_job(struct monitor *m, const struct wire_request *r, struct chi
     return ends.pipe[0];
 }
 
-/* Forks a process that looks or asks, and ends: *pid is its number, 0 if there is none. Returns
- * whether this is it. */
-static bool fork_looker(struct monitor *m, pid_t *pid)
+/* Forks a process that may wait for storage, and sets *pid (0: it could not be forked). Returns
+ * true in the new process. */
+static bool fork_helper(struct monitor *m, pid_t *pid)
 {
     pid_t monitor = getpid(), child = fork();
 
@@ -268,42 +273,43 @@ static bool fork_looker(struct monitor *m, pid_t *pid)
     return true;
 }
 
-/* Looks for another file of the image's name; and asks the storage of all files, of which one may
- * hang. */
-static void take_look(struct monitor *m)
+/* Checks whether another file has the image's name, and refreshes the attributes of open files:
+ * each file system in a process of its own, as one may hang. */
+static void start_recheck(struct monitor *m)
 {
     const struct layers *layers = &m->front->image.layers;
     unsigned asked = layers_devices(layers);
 
-    if (!m->looker && fork_looker(m, &m->looker)) {
-        look(m);
+    if (!m->rechecker && fork_helper(m, &m->rechecker)) {
+        recheck(m);
         _exit(0);
     }
     for (unsigned n = 0; n < asked; n++)
-        if (!m->askers[n] && fork_looker(m, &m->askers[n])) {
+        if (!m->refreshers[n] && fork_helper(m, &m->refreshers[n])) {
             layers_refresh(layers, n);
             _exit(0);
         }
 }
 
-/* Takes what was found: another file is the image from now on, unless the front cannot be told. */
-static void read_news(struct monitor *m)
+/* Receives results of rechecks. Another file becomes the image, unless it could not be sent to the
+ * front. */
+static void read_rechecked(struct monitor *m)
 {
-    struct wire_news news;
+    struct wire_rechecked result;
     int fd;
 
-    while (wire_receive(m->news[0], &news, sizeof news, &fd) == 1) {
+    while (wire_receive(m->rechecked[0], &result, sizeof result, &fd) == 1) {
         const struct wire_answer a = {
-            .kind = WIRE_RECHECKED, .status = news.status, .storage = news.storage};
+            .kind = WIRE_RECHECKED, .status = result.status, .storage = result.storage};
 
         if (answer(m, a, fd) < 0)
             close(fd);
         else if (fd >= 0)
-            layers_replace(&m->front->image.layers, fd, news.storage);
+            layers_replace(&m->front->image.layers, fd, result.storage);
     }
 }
 
-/* Starts a job, and sends the front the end of its pipe. */
+/* Starts a job, and sends the front the read end of its pipe. */
 static void take_start(struct monitor *m, const struct wire_request *r)
 {
     struct child *child = NULL;
@@ -324,7 +330,7 @@ static void take_start(struct monitor *m, const struct wire_request *r)
 static void take_request(struct monitor *m, const struct wire_request *r)
 {
     if (r->kind == WIRE_RECHECK)
-        take_look(m);
+        start_recheck(m);
     else if (r->kind == WIRE_START)
         take_start(m, r);
     else if (r->kind == WIRE_KILL)
@@ -337,7 +343,7 @@ static void read_requests(struct monitor *m)
     int received;
 
     for (unsigned i = 0; i < REQUESTS_AT_ONCE && m->socket >= 0; i++) {
-        m->is_behind = !takes_answers(m);
+        m->is_behind = !can_answer(m);
         if (m->is_behind)
             return;
         received = wire_receive(m->socket, &r, sizeof r, NULL);
@@ -350,8 +356,8 @@ static void read_requests(struct monitor *m)
     }
 }
 
-/* Tells of the end of a job, or of its opener if that is the last of its processes. */
-static void tell_end(struct monitor *m, struct child *child, pid_t pid, int status)
+/* Reports that a job's process has ended, or its opener, if no process of the job is left. */
+static void report_end(struct monitor *m, struct child *child, pid_t pid, int status)
 {
     struct wire_answer a = {.kind = WIRE_ENDED, .job = child->job, .status = status};
 
@@ -375,13 +381,13 @@ static void take_end(struct monitor *m, pid_t pid, int status)
         m->front_ended = true;
         m->front_status = status;
     }
-    if (pid == m->looker)
-        m->looker = 0;
+    if (pid == m->rechecker)
+        m->rechecker = 0;
     for (unsigned n = 0; n < LAYERS_DEVICES_MAX; n++)
-        if (pid == m->askers[n])
-            m->askers[n] = 0;
+        if (pid == m->refreshers[n])
+            m->refreshers[n] = 0;
     if (child)
-        tell_end(m, child, pid, status);
+        report_end(m, child, pid, status);
 }
 
 static void reap(struct monitor *m)
@@ -390,7 +396,7 @@ static void reap(struct monitor *m)
     pid_t pid;
 
     do {
-        m->is_behind = !takes_answers(m);
+        m->is_behind = !can_answer(m);
         if (m->is_behind)
             return;
         pid = waitpid(-1, &status, WNOHANG);
@@ -399,8 +405,7 @@ static void reap(struct monitor *m)
     } while (pid > 0);
 }
 
-/* The first signal unmounts, lazily: what is open stays so. The second ends the front, whatever is
- * open. */
+/* The first signal unmounts lazily: open files stay open. The second kills the front. */
 static void take_signals(struct monitor *m)
 {
     struct signalfd_siginfo info;
@@ -408,25 +413,26 @@ static void take_signals(struct monitor *m)
     while (read(m->signals, &info, sizeof info) == (ssize_t)sizeof info) {
         if (info.ssi_signo == SIGCHLD)
             continue;
-        if (m->asked_to_end++ == 0)
+        if (m->end_requests++ == 0)
             mount_end(m->mount);
         else
             kill(m->front_pid, SIGKILL);
     }
 }
 
-static void watch(struct monitor *m)
+/* Serves the front until it ends. */
+static void serve(struct monitor *m)
 {
     while (!m->front_ended) {
         short events = m->is_behind ? POLLOUT : POLLIN;
         struct pollfd fds[] = {{.fd = m->signals, .events = POLLIN},
                                {.fd = m->socket, .events = events},
-                               {.fd = m->news[0], .events = POLLIN}};
+                               {.fd = m->rechecked[0], .events = POLLIN}};
 
         if (poll(fds, 3, -1) < 0 && errno != EINTR)
             break;
         if (fds[2].revents)
-            read_news(m);
+            read_rechecked(m);
         if (fds[1].revents)
             read_requests(m);
         if (fds[0].revents)
@@ -435,14 +441,14 @@ static void watch(struct monitor *m)
     }
 }
 
-/* How the front ended, said if nobody wanted it so. Returns an exit status. */
+/* Returns the exit status for how the front ended, and reports a signal that was not ours. */
 static int front_status(const struct monitor *m)
 {
     if (WIFEXITED(m->front_status))
         return WEXITSTATUS(m->front_status);
-    if (m->asked_to_end > 1)
+    if (m->end_requests > 1)
         return EXIT_GOOD;
-    complain("the process that answers the kernel was killed by signal %d: it is unmounted",
+    complain("the front process was killed by signal %d: the image is unmounted",
              WTERMSIG(m->front_status));
     return EXIT_SYSTEM;
 }
@@ -453,15 +459,15 @@ int monitor_run(struct front *front, const struct mount *mount, int ready)
     sigset_t set;
 
     begin_watch(front);
-    signals_taken(&set);
+    handled_signals(&set);
     m.signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-    if (m.signals < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, m.news) < 0 ||
+    if (m.signals < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, m.rechecked) < 0 ||
         start_front(&m) < 0) {
         complain("cannot start a process: %s", strerror(errno));
         mount_end(mount);
         return EXIT_SYSTEM;
     }
-    watch(&m);
+    serve(&m);
     mount_end_dead(mount);
     children_kill(&m.children);
     children_await(-1, END_MS);

@@ -170,7 +170,7 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
                         .req = req,
                         .answer = answer_lookup,
                         .eager = directory->eager,
-                        .waiter.glances = !directory->eager};
+                        .waiter.is_lookup = !directory->eager};
     int error = 0;
 
     refresh(front);
@@ -328,7 +328,7 @@ static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
                         .asked = presence_listing_decider(&inode->place),
                         .fi = *fi,
                         .answer = answer_opendir,
-                        .waiter.glances = !inode->eager};
+                        .waiter.is_lookup = !inode->eager};
 
     refresh(front);
     request_when_known(&r);

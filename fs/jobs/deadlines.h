@@ -11,6 +11,6 @@ int64_t min_ms(int64_t a, int64_t b);
 int64_t job_deadline(const struct jobs *jobs, const struct job *job);
 
 /* Dismisses waiters that have waited too long. They may come back for what the job finds. */
-void job_dismiss_impatient(struct jobs *jobs, struct job *job, int64_t now);
+void job_dismiss_late(struct jobs *jobs, struct job *job, int64_t now);
 
 #endif

@@ -24,7 +24,8 @@ int job_ends_open(struct job_ends *ends, bool with_socket)
         close(ends->pipe[0]);
         close(ends->pipe[1]);
     }
-    /* A job that takes none of its parts is sent but a few, as the kernel counts those. */
+    /* The smallest send buffer: a job that receives none of its files cannot have many descriptors
+     * in flight, of which the kernel allows each user a limited number. */
     if (ends->socket[0] >= 0)
         setsockopt(ends->socket[0], SOL_SOCKET, SO_SNDBUF, &least, sizeof least);
     return error;
@@ -43,16 +44,16 @@ void job_ends_serve_data_files(const struct layers *layers, int socket)
     int received = 0;
 
     while (received >= 0) {
-        struct wire_part_answer a = {.status = 0};
-        struct wire_part part;
+        struct wire_open_answer a = {.status = 0};
+        struct wire_open_request request;
         int fd;
 
         if (poll(&wait, 1, -1) < 0 && errno != EINTR)
             return;
-        received = wire_receive(socket, &part, sizeof part, NULL);
+        received = wire_receive(socket, &request, sizeof request, NULL);
         if (received != 1)
             continue;
-        fd = layers_open_data_file(layers, part.layer, part.reference);
+        fd = layers_open_data_file(layers, request.layer, request.reference);
         a.status = fd < 0 ? fd : 0;
         received = wire_send(socket, &a, sizeof a, fd);
         if (fd >= 0)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What connects a job with the front, which reads its pipe, and with its opener, which opens the
- * parts that it asks for on a socket. */
+/* What connects a job with other processes: a pipe, which the front reads, and a socket to its
+ * opener, which opens data files for it. */
 #ifndef FS_JOBS_JOB_ENDS_H
 #define FS_JOBS_JOB_ENDS_H
 
@@ -8,20 +8,20 @@
 
 #include "detect/files/layers.h"
 
-/* The second of each pair is the job's. */
+/* The second descriptor of each pair is the job's. */
 struct job_ends {
     int pipe[2];
-    int socket[2]; /* -1: it needs none */
+    int socket[2]; /* -1: without */
 };
 
-/* 0 or -errno: then nothing is open. */
+/* Returns 0 or -errno; then nothing is open. */
 int job_ends_open(struct job_ends *ends, bool with_socket);
 
-/* Closes the ends number which, if they are open. */
+/* Closes the descriptors of one side: which is 0, or 1 for the job's. */
 void job_ends_close(const struct job_ends *ends, int which);
 
-/* Opens the parts that a job asks for on that socket, until it is gone. It is told of none but
- * those that were granted, and what it asks is treated as hostile. */
+/* Opens the data files that a job requests on that socket, until the job is gone: only granted
+ * ones. Requests are untrusted. */
 void job_ends_serve_data_files(const struct layers *layers, int socket);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* A job: only reads the image, and only writes to its pipe. */
+/* A job: reads the image, and writes frames to its pipe. */
 #include "job.h"
 
 #include <errno.h>
@@ -14,11 +14,11 @@
 
 enum { PROGRESS_MS = 100, ALIVE_MS = 1000 };
 
-/* Frames on their way: a pass has hundreds, most of them short. */
+/* Frames are written in blocks: a pass has hundreds, most of them short. */
 struct out {
     int fd;
-    int64_t told;  /* when progress was, last; ms */
-    int64_t alive; /* when anything was; ms */
+    int64_t progress_at; /* when progress was sent last; ms */
+    int64_t sent_at;     /* when anything was; ms */
     size_t used;
     char buffer[16 << 10];
 };
@@ -28,7 +28,7 @@ static int flush(struct out *out)
     int error = out->used ? wire_write(out->fd, out->buffer, out->used) : 0;
 
     out->used = 0;
-    out->alive = now_ms();
+    out->sent_at = now_ms();
     return error;
 }
 
@@ -76,7 +76,7 @@ static int write_count(void *context, const struct place *directory, uint32_t co
                        NULL);
 }
 
-/* Tells it now and then, and at once: somebody may be looking. */
+/* Sends progress every PROGRESS_MS, without buffering it: a reader may be watching. */
 static int write_progress(void *context, uint64_t done, uint64_t total)
 {
     const struct wire_frame frame = {.kind = WIRE_PROGRESS, .length = sizeof(struct wire_progress)};
@@ -84,20 +84,20 @@ static int write_progress(void *context, uint64_t done, uint64_t total)
     struct out *out = context;
     int error;
 
-    if (now_ms() - out->told < PROGRESS_MS)
+    if (now_ms() - out->progress_at < PROGRESS_MS)
         return 0;
-    out->told = now_ms();
+    out->progress_at = now_ms();
     error = write_frame(out, frame, &progress);
     return error ? error : flush(out);
 }
 
-/* Tells that the job goes on, if it had nothing else to tell for long. If nobody reads it, what is
- * told next fails, too. */
+/* Reports that the job is running if it has sent nothing for ALIVE_MS. An error is left to the next
+ * frame, which fails too. */
 static void write_alive(void *context)
 {
     struct out *out = context;
 
-    if (now_ms() - out->alive >= ALIVE_MS &&
+    if (now_ms() - out->sent_at >= ALIVE_MS &&
         write_frame(out, (struct wire_frame){.kind = WIRE_ALIVE}, NULL) == 0)
         flush(out);
 }
@@ -127,7 +127,7 @@ static int write_reference(void *context, const struct reference *r)
     return error ? error : write_bytes(context, r->path, head.path);
 }
 
-/* Closes all that the job does not need. */
+/* Closes descriptors that the job does not need. */
 static void close_others(const struct job_order *order)
 {
     int keep[LAYERS_MAX + LAYERS_DATA_FILES_HELD + 3];
@@ -142,7 +142,7 @@ static void close_others(const struct job_order *order)
     sandbox_close_others(keep, count);
 }
 
-/* Enters the sandbox, and tells how that went. 0 or -errno. */
+/* Enters the sandbox, and sends its state. Returns 0 or -errno. */
 static int enter_sandbox(const struct job_order *order, struct out *out)
 {
     const struct sandbox_options *options = &order->sandbox;
@@ -157,12 +157,12 @@ static int enter_sandbox(const struct job_order *order, struct out *out)
     int failed = sandbox_enter(options->mode, &process, &state);
     int error = write_frame(out, frame, &state);
 
-    if (!error) /* at once: what is hostile could change it */
+    if (!error) /* now: a job that was taken over later could change the buffer */
         error = flush(out);
     return failed ? failed : error;
 }
 
-/* Does the task, and writes what it tells. 0 or -errno. */
+/* Runs the task, and writes its frames. Returns 0 or -errno. */
 static int run(const struct job_order *order, struct out *out)
 {
     const struct pass_sink sink = {
@@ -190,7 +190,7 @@ static int run(const struct job_order *order, struct out *out)
 
 void job_run(const struct job_order *order)
 {
-    struct out out = {.fd = STDOUT_FILENO, .alive = now_ms()};
+    struct out out = {.fd = STDOUT_FILENO, .sent_at = now_ms()};
     int error = dup2(order->out, STDOUT_FILENO) < 0 ? -errno : 0;
 
     close_others(order);
@@ -203,11 +203,11 @@ void job_run(const struct job_order *order)
     sandbox_exit(order->sandbox.mode, error ? 1 : 0);
 }
 
-int job_fetch_part(const struct layers *layers, unsigned layer, size_t reference)
+int job_fetch_data_file(const struct layers *layers, unsigned layer, size_t reference)
 {
     int socket = layers->fetch_context, fd = -1, received;
-    const struct wire_part request = {layer, (uint32_t)reference};
-    struct wire_part_answer answer;
+    const struct wire_open_request request = {layer, (uint32_t)reference};
+    struct wire_open_answer answer;
     struct pollfd wait = {.fd = socket, .events = POLLIN};
 
     if (wire_send(socket, &request, sizeof request, -1) < 0)

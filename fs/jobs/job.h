@@ -6,7 +6,7 @@
 #include "fs/sandbox/sandbox.h"
 #include "fs/tree/passes.h"
 
-/* What a job has to do, and how. */
+/* The task of a job, and how it runs. */
 struct job_order {
     struct task task;
     const struct option_set *set; /* of the task; NULL: none */
@@ -14,16 +14,16 @@ struct job_order {
     const struct open_options *options;
     struct sandbox_options sandbox;
     bool sends_references; /* of the image, if the task yields its headers */
-    int out;               /* where it writes its frames (wire.h) to */
+    int out;               /* the pipe for its frames (wire.h) */
 };
 
 /*
- * Makes this process the job: it closes what it does not need, enters the sandbox, tells of it,
- * does its task (as task_run()) and ends, with status 0 if it has told all.
+ * Makes this process the job: closes other descriptors, enters the sandbox, sends its state, runs
+ * the task (task_run()) and exits, with status 0 if it has sent its last frame.
  */
 _Noreturn void job_run(const struct job_order *order);
 
-/* layers->fetch of a job: asks the opener on the socket that is layers->fetch_context. */
-int job_fetch_part(const struct layers *layers, unsigned layer, size_t reference);
+/* layers->fetch of a job: requests the file from its opener on socket layers->fetch_context. */
+int job_fetch_data_file(const struct layers *layers, unsigned layer, size_t reference);
 
 #endif

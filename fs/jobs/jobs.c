@@ -37,7 +37,7 @@ void jobs_end(struct jobs *jobs)
 bool jobs_await_set(const struct jobs *jobs, uint32_t set)
 {
     const struct job *jobs_with_waiters[] = {jobs->all, jobs->finished};
-    const struct waiter *others[] = {jobs->lookers, jobs->dismissed};
+    const struct waiter *others[] = {jobs->recheck_waiters, jobs->dismissed};
 
     for (size_t i = 0; i < 2; i++)
         for (const struct job *job = jobs_with_waiters[i]; job; job = job->next)
@@ -318,7 +318,7 @@ static void read_job(struct jobs *jobs, struct job *job)
     if (more == -EINTR || more == -EAGAIN)
         return;
     if (more > 0) {
-        job->heard = now_ms();
+        job->received_at = now_ms();
         take_frames(jobs, job);
         return;
     }
@@ -408,7 +408,7 @@ static void read_monitor(struct jobs *jobs)
 
 bool jobs_are_idle(const struct jobs *jobs)
 {
-    return !jobs->all && !jobs->lookers && !jobs->finished && !jobs->dismissed &&
+    return !jobs->all && !jobs->recheck_waiters && !jobs->finished && !jobs->dismissed &&
            now_ms() >= jobs->recheck_until;
 }
 
@@ -440,13 +440,13 @@ int jobs_poll(struct jobs *jobs, struct pollfd *fds, nfds_t *count)
 /* Does what is due for a job without an event. It may be finished then. */
 static void do_due(struct jobs *jobs, struct job *job, int64_t now)
 {
-    job_dismiss_impatient(jobs, job, now);
+    job_dismiss_late(jobs, job, now);
     if (job_is_held_up(jobs, job) && jobs->config.stall_ms &&
-        now - job->heard >= jobs->config.stall_ms) {
+        now - job->received_at >= jobs->config.stall_ms) {
         fail(jobs, job, "could not be started: processes that were killed before have not ended");
         return;
     }
-    if (job->id && jobs->config.stall_ms && now - job->heard >= jobs->config.stall_ms) {
+    if (job->id && jobs->config.stall_ms && now - job->received_at >= jobs->config.stall_ms) {
         fail_running(jobs, job, "was silent for %d s, and was given up",
                      (int)(jobs->config.stall_ms / 1000));
         return;
@@ -465,7 +465,7 @@ static void do_due(struct jobs *jobs, struct job *job, int64_t now)
 static void add_grace(struct jobs *jobs, int64_t ms)
 {
     for (struct job *job = jobs->all; job; job = job->next)
-        job->heard += ms;
+        job->received_at += ms;
 }
 
 void jobs_handle(struct jobs *jobs, const struct pollfd *fds, nfds_t count)

@@ -27,8 +27,12 @@ struct job *job_new(struct jobs *jobs, struct views *views, const struct task *t
         return NULL;
     jobs->count++;
     view->holds++;
-    *job = (struct job){
-        .views = views, .view = view, .task = *task, .fd = -1, .left_at = -1, .heard = now_ms()};
+    *job = (struct job){.views = views,
+                        .view = view,
+                        .task = *task,
+                        .fd = -1,
+                        .left_at = -1,
+                        .received_at = now_ms()};
     while (*link)
         link = &(*link)->next;
     *link = job;
@@ -67,7 +71,7 @@ bool job_begin(struct jobs *jobs, struct job *job)
         return false;
     job->id = ++jobs->last_id;
     job->state = JOB_RUNNING;
-    job->started = job->heard = now_ms();
+    job->started = job->received_at = now_ms();
     jobs->slots += slot;
     jobs->quick += !slot;
     job->view->slots += slot;

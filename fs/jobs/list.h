@@ -44,7 +44,7 @@ enum {
 
     /* A lookup stops waiting for a silent job after this long, and is answered with what is known.
      */
-    JOBS_GLANCE_MS = 5000,
+    JOBS_LOOKUP_MS = 5000,
 
     /* A job may last this many times its limit of processor time: storage is slow, but a job taken
      * over by a hostile image could report for ever that it goes on. */
@@ -66,10 +66,10 @@ struct waiter {
     struct views *views; /* of its image */
     struct task task;
     struct place place; /* the file that it needs from the task; no node: any */
-    bool glances;       /* can be answered with what is known */
+    bool is_lookup;     /* can be answered with what is known */
 
     /* Called once, by jobs_handle(): 0: the task is done; -errno: its job failed; -EAGAIN, if
-     * glances: the job is silent; -EINTR: patience_ms is over. */
+     * is_lookup: the job is silent; -EINTR: patience_ms is over. */
     void (*resume)(struct waiter *waiter, int error);
     pid_t pid;     /* of the reader; 0: not known */
     int64_t since; /* ms; set by jobs_wait() */
@@ -106,8 +106,8 @@ struct job {
     bool has_sandbox;     /* received: its first frame */
     uint64_t done, total; /* bytes of the disk; total 0: not known */
 
-    int64_t heard;   /* when something was received, or it was started; ms */
-    int64_t started; /* ms */
+    int64_t received_at; /* when something was received, or it was started; ms */
+    int64_t started;     /* ms */
     int64_t left_at; /* when its last waiter left, ms; -1: it has waiters, or they may come back */
     struct waiter *waiters;
     unsigned restarts; /* as the image changed */
@@ -150,8 +150,8 @@ struct jobs {
     struct job *all;       /* the oldest first */
     struct process *processes;
     struct job *finished;
-    struct waiter *dismissed; /* to be resumed without their job */
-    struct waiter *lookers;   /* wait for the answer to WIRE_RECHECK */
+    struct waiter *dismissed;       /* to be resumed without their job */
+    struct waiter *recheck_waiters; /* wait for the answer to WIRE_RECHECK */
 };
 
 /* The job of the task, or NULL. */

@@ -15,13 +15,13 @@ bool jobs_recheck(struct jobs *jobs)
 void jobs_wait_recheck(struct jobs *jobs, struct waiter *waiter)
 {
     waiter->since = now_ms();
-    waiter->next = jobs->lookers;
-    jobs->lookers = waiter;
+    waiter->next = jobs->recheck_waiters;
+    jobs->recheck_waiters = waiter;
 }
 
 bool recheck_leave(struct jobs *jobs, const struct waiter *waiter)
 {
-    struct waiter **link = &jobs->lookers;
+    struct waiter **link = &jobs->recheck_waiters;
 
     while (*link && *link != waiter)
         link = &(*link)->next;
@@ -33,10 +33,10 @@ bool recheck_leave(struct jobs *jobs, const struct waiter *waiter)
 
 void recheck_end(struct jobs *jobs, int error)
 {
-    while (jobs->lookers) {
-        struct waiter *w = jobs->lookers;
+    while (jobs->recheck_waiters) {
+        struct waiter *w = jobs->recheck_waiters;
 
-        jobs->lookers = w->next;
+        jobs->recheck_waiters = w->next;
         jobs_dismiss(jobs, w, error);
     }
 }
@@ -45,7 +45,7 @@ int64_t recheck_deadline(const struct jobs *jobs)
 {
     int64_t first = INT64_MAX;
 
-    for (const struct waiter *w = jobs->lookers; w; w = w->next)
+    for (const struct waiter *w = jobs->recheck_waiters; w; w = w->next)
         if (w->since + JOBS_RECHECK_MS < first)
             first = w->since + JOBS_RECHECK_MS;
     return first;

@@ -52,7 +52,7 @@ int wire_send(int socket, const void *message, size_t length, int fd)
     return n < 0 ? -errno : 0;
 }
 
-/* A socket is writable when a quarter of its room is taken at most. */
+/* Linux reports a UNIX socket as writable while at most a quarter of its send buffer is used. */
 bool wire_has_room(int socket)
 {
     struct pollfd wait = {.fd = socket, .events = POLLOUT};
@@ -60,7 +60,7 @@ bool wire_has_room(int socket)
     return poll(&wait, 1, 0) > 0;
 }
 
-/* The descriptor in what was received beside the message, or -1. */
+/* The descriptor in the control message, or -1. */
 static int received_descriptor(struct msghdr *msg)
 {
     struct cmsghdr *c = CMSG_FIRSTHDR(msg);
@@ -79,7 +79,7 @@ int wire_receive(int socket, void *message, size_t length, int *fd)
         char bytes[CMSG_SPACE(sizeof(int))];
     } control = {.bytes = {0}};
     struct iovec iov = {.iov_base = message, .iov_len = length};
-    /* Room for one descriptor, not for two: padding would hold the second. */
+    /* CMSG_LEN, not CMSG_SPACE: its padding would have room for a second descriptor. */
     struct msghdr msg = {.msg_iov = &iov,
                          .msg_iovlen = 1,
                          .msg_control = fd ? control.bytes : NULL,

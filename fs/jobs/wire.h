@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the processes of a mount say to each other, in fixed frames.
+ * The messages between the processes of a mount, as structs of fixed size. Every receiver checks
+ * them: a job may be taken over by a hostile image.
  *
- * Front to monitor, on a sequenced-packet socket: struct wire_request. Monitor to front: struct
- * wire_answer, with the job's pipe as a descriptor when it says WIRE_STARTED. Whoever looks for
- * another file of the image's name to monitor: struct wire_news. Job to front, on that pipe: struct
- * wire_frame, each followed by its bytes; the last is WIRE_END. Each side takes what the other says
- * as possibly wrong. Job to its opener, on a socket of its own, where parts of the image are opened
- * when they are needed: struct wire_part, and struct wire_part_answer.
+ * front -> monitor (socket of sequenced packets)   struct wire_request
+ * monitor -> front (the same)                      struct wire_answer; WIRE_STARTED comes with the
+ *                                                  read end of the job's pipe
+ * process that rechecks -> monitor (socket)        struct wire_rechecked, with the file it opened
+ * job -> front (pipe)                              struct wire_frame, each followed by its bytes
+ * job -> its opener (socket)                       struct wire_open_request
+ * opener -> job (the same)                         struct wire_open_answer, with the file
  */
 #ifndef FS_JOBS_WIRE_H
 #define FS_JOBS_WIRE_H
@@ -22,17 +24,17 @@
 enum wire_request_kind {
     WIRE_START = 1,
     WIRE_KILL,
-    WIRE_RECHECK, /* whether another file has the image's name now */
+    WIRE_RECHECK, /* check whether another file has the image's name */
 };
 
 struct wire_request {
     uint32_t kind;
-    uint32_t job;     /* a number that the front chose */
+    uint32_t job;     /* its id, chosen by the front */
     uint32_t view;    /* WIRE_START */
     uint32_t pass;    /* WIRE_START: enum pass_id */
-    uint32_t recheck; /* WIRE_START: WIRE_RECHECK first, and take that file */
+    uint32_t recheck; /* WIRE_START: as WIRE_RECHECK first; the job reads that file */
 
-    /* WIRE_START: for the files of that set of options alone; set is 0: of none. */
+    /* WIRE_START: for files with that option set; set 0: for files without options. */
     uint32_t set;
     uint32_t directory; /* index in nodes[] */
     uint32_t target;    /* row of targets[] */
@@ -41,35 +43,35 @@ struct wire_request {
 
 enum wire_answer_kind {
     WIRE_STARTED = 1,
-    WIRE_ENDED,
-    WIRE_GONE,      /* the last process of a job whose end was told */
-    WIRE_RECHECKED, /* status: as layers_recheck(); 0: the descriptor that comes with it is the image
+    WIRE_ENDED,     /* the job's process has ended */
+    WIRE_GONE,      /* after WIRE_ENDED: the last of the job's processes has ended */
+    WIRE_RECHECKED, /* status: of layers_recheck(); 0: another file, the descriptor, is the image now
                      */
 };
 
-struct wire_news {
-    int32_t status;   /* as of WIRE_RECHECKED */
-    uint32_t storage; /* of the descriptor's file */
+struct wire_rechecked {
+    int32_t status;   /* as in WIRE_RECHECKED */
+    uint32_t storage; /* enum storage, of the file */
 };
 
 struct wire_answer {
     uint32_t kind;
     uint32_t job;
-    int32_t status;   /* WIRE_STARTED: 0 or -errno, without a pipe; WIRE_ENDED: as of waitpid(2) */
+    int32_t status; /* WIRE_STARTED: 0 or -errno, then without a pipe; WIRE_ENDED: of waitpid(2) */
     uint32_t is_gone; /* WIRE_STARTED, WIRE_ENDED, WIRE_GONE: no process of the job is left */
     uint32_t storage; /* WIRE_RECHECKED: enum storage, of the image */
 };
 
 enum wire_frame_kind {
     WIRE_FILE = 1,  /* a node's text, or its error */
-    WIRE_COUNT,     /* the entries of a numbered directory are number */
-    WIRE_REFERENCE, /* a struct wire_reference and its words: for who decides on them */
+    WIRE_COUNT,     /* a numbered directory has number entries */
+    WIRE_REFERENCE, /* a struct wire_reference and its strings: for collect_references() alone */
     WIRE_PROBLEMS,  /* lines for `problems` */
     WIRE_COST,      /* a struct wire_cost */
     WIRE_PROGRESS,  /* a struct wire_progress */
-    WIRE_ALIVE,     /* the job goes on */
-    WIRE_SANDBOX,   /* a struct sandbox_state, first of all: how the job is held */
-    WIRE_END,       /* nothing follows: the pass is done */
+    WIRE_ALIVE,     /* the job is running, and has nothing else to send */
+    WIRE_SANDBOX,   /* a struct sandbox_state: the first frame */
+    WIRE_END,       /* the last frame: the pass is done */
 };
 
 struct wire_frame {
@@ -79,51 +81,51 @@ struct wire_frame {
     uint32_t set;    /* WIRE_FILE: of the place */
     int32_t error;   /* WIRE_FILE: 0 or -errno */
     uint32_t length; /* of the bytes that follow, at most TEXT_BYTES_MAX */
-    uint64_t value;  /* WIRE_FILE: of a file that is one number */
+    uint64_t value;  /* WIRE_FILE: the number, if the text is one */
 };
 
-/* How much of the disk has been looked at. */
+/* How much of the disk was examined. */
 struct wire_progress {
     uint64_t done, total; /* bytes */
 };
 
-/* What the task has read of the image. */
+/* What the task has read from the image. */
 struct wire_cost {
     uint64_t bytes, reads;
 };
 
-/* A reference; behind it, one after the other: kind, source, format and path. */
+/* A reference. Its strings follow, without terminators: kind, source, format, path. */
 struct wire_reference {
     uint32_t role;
     uint32_t is_windows;
-    uint32_t kind, source, format, path; /* bytes; format: UINT32_MAX: not told */
+    uint32_t kind, source, format, path; /* bytes of each; format UINT32_MAX: the image has none */
 };
 
-/* A job asks its opener, on a socket of its own, for a part that is not open; the answer is the
- * descriptor and 0, or -errno. */
-struct wire_part {
+/* A job requests a data file that is not held open; the answer has 0 and the descriptor, or -errno.
+ */
+struct wire_open_request {
     uint32_t layer;
     uint32_t reference;
 };
 
-struct wire_part_answer {
+struct wire_open_answer {
     int32_t status;
 };
 
 /* Writes all of length bytes. Returns 0 or -errno. */
 int wire_write(int fd, const void *bytes, size_t length);
 
-/* Sends a message, with descriptor fd unless that is -1. Returns 0 or -errno (EAGAIN if it would
- * wait). */
+/* Sends a message, with descriptor fd unless that is -1. Never waits. Returns 0 or -errno (EAGAIN:
+ * the socket is full). */
 int wire_send(int socket, const void *message, size_t length, int fd);
 
-/* Whether most of the room for messages to the other side is free; true if it is gone. */
+/* Whether most of the socket's send buffer is free; true if the other side is gone. */
 bool wire_has_room(int socket);
 
 /*
- * Receives a message of exactly length bytes; *fd is a descriptor that came with it, or -1. Where
- * fd is NULL none is taken, and the kernel drops it: closing what somebody else has opened may wait
- * for a storage that hangs. Returns 1; 0 if there is none now; -errno (EPIPE: the other side is
+ * Receives a message of exactly length bytes. *fd is set to the descriptor that came with it, or
+ * -1. fd NULL: the kernel drops a descriptor without opening it here, as closing a file may wait
+ * for storage that hangs. Never waits. Returns 1; 0: no message; -errno (EPIPE: the other side is
  * gone; EPROTO: another length).
  */
 int wire_receive(int socket, void *message, size_t length, int *fd);

@@ -4,10 +4,10 @@
 
 #include "tests/support/jobs-monitor.h"
 
-/* A running job that was last heard of at 10000 ms, and its waiters. */
+/* A running job that has sent something at 10000 ms last, and its waiters. */
 static struct job job;
 static struct view view;
-static struct reader patient, glancing;
+static struct reader patient, lookup;
 
 static int begin(void **state)
 {
@@ -15,11 +15,11 @@ static int begin(void **state)
     job = (struct job){.view = &view,
                        .state = JOB_RUNNING,
                        .id = 1,
-                       .heard = 10000,
+                       .received_at = 10000,
                        .started = 9000,
                        .left_at = -1};
     patient = (struct reader){.waiter = {.since = 9500, .resume = resume_reader}};
-    glancing = (struct reader){.waiter = {.since = 9500, .glances = true, .resume = resume_reader}};
+    lookup = (struct reader){.waiter = {.since = 9500, .is_lookup = true, .resume = resume_reader}};
     return 0;
 }
 
@@ -28,7 +28,7 @@ static void test_none(void **state)
     (void)state;
     job.waiters = &patient.waiter;
     assert_int_equal(job_deadline(&jobs, &job), INT64_MAX);
-    job_dismiss_impatient(&jobs, &job, INT64_MAX - 1);
+    job_dismiss_late(&jobs, &job, INT64_MAX - 1);
     assert_ptr_equal(job.waiters, &patient.waiter);
 }
 
@@ -40,8 +40,8 @@ static void test_first(void **state)
     assert_int_equal(job_deadline(&jobs, &job), 70000);
     job.sandbox.cpu_seconds = 1;
     assert_int_equal(job_deadline(&jobs, &job), 9000 + 1000 * JOBS_LASTING);
-    job.waiters = &glancing.waiter;
-    assert_int_equal(job_deadline(&jobs, &job), 10000 + JOBS_GLANCE_MS);
+    job.waiters = &lookup.waiter;
+    assert_int_equal(job_deadline(&jobs, &job), 10000 + JOBS_LOOKUP_MS);
     jobs.config.patience_ms = 1000;
     assert_int_equal(job_deadline(&jobs, &job), 10500);
     job.left_at = 9700;
@@ -53,16 +53,16 @@ static void test_first(void **state)
 static void test_dismiss(void **state)
 {
     (void)state;
-    job.waiters = &glancing.waiter;
-    glancing.waiter.next = &patient.waiter;
-    job_dismiss_impatient(&jobs, &job, 10000 + JOBS_GLANCE_MS - 1);
-    assert_ptr_equal(job.waiters, &glancing.waiter);
-    job_dismiss_impatient(&jobs, &job, 10000 + JOBS_GLANCE_MS);
-    assert_resumed(&glancing, -EAGAIN);
+    job.waiters = &lookup.waiter;
+    lookup.waiter.next = &patient.waiter;
+    job_dismiss_late(&jobs, &job, 10000 + JOBS_LOOKUP_MS - 1);
+    assert_ptr_equal(job.waiters, &lookup.waiter);
+    job_dismiss_late(&jobs, &job, 10000 + JOBS_LOOKUP_MS);
+    assert_resumed(&lookup, -EAGAIN);
     assert_ptr_equal(job.waiters, &patient.waiter);
     assert_int_equal(job.left_at, -1);
     jobs.config.patience_ms = 10000;
-    job_dismiss_impatient(&jobs, &job, 19500);
+    job_dismiss_late(&jobs, &job, 19500);
     assert_resumed(&patient, -EINTR);
     assert_null(job.waiters);
     assert_int_equal(job.left_at, 29500);

@@ -738,7 +738,7 @@ static void test_suspended(void **state)
     settle();
     run_for(100);
     for (struct job *j = jobs.all; j; j = j->next)
-        j->heard -= 5000;
+        j->received_at -= 5000;
     jobs.wakes_at = now_ms() - 5000;
     jobs_handle(&jobs, &(struct pollfd){.fd = -1}, 1);
     assert_waits(&reader);

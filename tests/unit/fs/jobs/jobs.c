@@ -370,7 +370,7 @@ static void test_lingering(void **state)
     /* It is held up no longer than a job may be silent. */
     jobs.config.stall_ms = 1000;
     assert_true(timeout_now() > 0 && timeout_now() <= 1000);
-    job_find(&jobs, &views, &reader.waiter.task)->heard -= 1000;
+    job_find(&jobs, &views, &reader.waiter.task)->received_at -= 1000;
     settle();
     assert_resumed(&reader, -EIO);
     assert_problems(
@@ -583,12 +583,12 @@ static void test_glance(void **state)
     wait_for(&reading, PASS_HEADER);
     assert_request(WIRE_START, PASS_HEADER);
     glancing = late = reading;
-    glancing.waiter.glances = late.waiter.glances = true;
+    glancing.waiter.is_lookup = late.waiter.is_lookup = true;
     jobs_wait(&jobs, &glancing.waiter);
     settle();
     assert_waits(&glancing);
-    assert_true(timeout_now() > JOBS_GLANCE_MS - 1000 && timeout_now() <= JOBS_GLANCE_MS);
-    jobs.all->heard -= JOBS_GLANCE_MS + 2 * JOBS_LATE_MS;
+    assert_true(timeout_now() > JOBS_LOOKUP_MS - 1000 && timeout_now() <= JOBS_LOOKUP_MS);
+    jobs.all->received_at -= JOBS_LOOKUP_MS + 2 * JOBS_LATE_MS;
     run_for(20);
     assert_resumed(&glancing, -EAGAIN);
     jobs_wait(&jobs, &late.waiter);
