@@ -34,11 +34,12 @@ struct monitor {
     int socket;       /* to the front; -1: it sent an invalid message, or is gone */
     int rechecked[2]; /* socket from processes that recheck: they write to the second */
     pid_t rechecker;  /* checks whether another file has the image's name; 0: none runs */
-    pid_t
-        refreshers[LAYERS_DEVICES_MAX]; /* refresh attributes of open files, for a file system each */
-    bool is_behind;                   /* the socket to the front is too full for answers */
-    int ready;                        /* for the front; -1: none */
-    unsigned end_requests;            /* signals to end */
+
+    /* Refresh attributes of open files, one process for each file system; 0: none runs. */
+    pid_t refreshers[LAYERS_DEVICES_MAX];
+    bool is_behind;        /* the socket to the front is too full for answers */
+    int ready;             /* for the front; -1: none */
+    unsigned end_requests; /* signals to end */
     struct children children;
 };
 

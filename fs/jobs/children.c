@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* A table of processes. */
+/* The monitor's table of jobs' processes. */
 #include "children.h"
 
 #include <signal.h>

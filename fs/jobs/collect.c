@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The job that tells what an image names. */
+/* The job that collects the references of an image. */
 #include "collect.h"
 
 #include <errno.h>
@@ -17,47 +17,47 @@
 #include "job.h"
 #include "received.h"
 
-enum { END_MS = 200 }; /* for a job to end in */
+enum { END_MS = 200 }; /* how long a killed job is waited for */
 
-/* Words of a frame, one after the other. */
-struct words {
+/* The strings of a frame, without terminators. */
+struct strings {
     const char *bytes;
     size_t length;
 };
 
-/* Takes length bytes as a string, to be freed; NULL: there are not as many, or no memory. */
-static char *take_word(struct words *words, size_t length)
+/* Copies the next length bytes as a string. NULL: there are not as many, or out of memory. */
+static char *take_string(struct strings *strings, size_t length)
 {
-    char *word = length <= words->length ? malloc(length + 1) : NULL;
+    char *string = length <= strings->length ? malloc(length + 1) : NULL;
 
-    if (!word)
+    if (!string)
         return NULL;
-    memcpy(word, words->bytes, length);
-    word[length] = '\0';
-    words->bytes += length;
-    words->length -= length;
-    return word;
+    memcpy(string, strings->bytes, length);
+    string[length] = '\0';
+    strings->bytes += length;
+    strings->length -= length;
+    return string;
 }
 
-/* Takes the reference that a job tells. 0 or -errno. */
+/* Adds the reference in a frame. Returns 0 or -errno. */
 static int take_reference(struct reference_list *references, const char *bytes, size_t length)
 {
     struct wire_reference head;
-    struct words words;
+    struct strings strings;
     char *kind, *source, *format = NULL, *path;
     int error = -EPROTO;
 
     if (length < sizeof head)
         return -EPROTO;
     memcpy(&head, bytes, sizeof head);
-    words = (struct words){bytes + sizeof head, length - sizeof head};
-    kind = take_word(&words, head.kind);
-    source = take_word(&words, head.source);
+    strings = (struct strings){bytes + sizeof head, length - sizeof head};
+    kind = take_string(&strings, head.kind);
+    source = take_string(&strings, head.source);
     if (head.format != UINT32_MAX)
-        format = take_word(&words, head.format);
-    path = take_word(&words, head.path);
+        format = take_string(&strings, head.format);
+    path = take_string(&strings, head.path);
     if (kind && source && path && (format || head.format == UINT32_MAX) &&
-        head.role <= REFERENCE_OTHER && !words.length)
+        head.role <= REFERENCE_OTHER && !strings.length)
         error = reference_list_add(references, &(struct reference){
                                                    .role = (enum reference_role)head.role,
                                                    .kind = kind,
@@ -74,8 +74,8 @@ static int take_reference(struct reference_list *references, const char *bytes, 
     return error;
 }
 
-/* Takes all whole frames that have come: what a front would take of such a job, and references. 1:
- * the last one did; 0 or -errno. */
+/* Takes the whole frames that were received: those that the front takes, and references. Returns 1
+ * after the last frame; 0 or -errno. */
 static int take_frames(struct job *job, struct reference_list *references)
 {
     struct wire_frame frame;
@@ -93,8 +93,8 @@ static int take_frames(struct job *job, struct reference_list *references)
     return error;
 }
 
-/* Keeps what the job said, which leaves it. */
-static void keep(struct collected *collected, struct job *job)
+/* Moves the job's results. */
+static void move_results(struct collected *collected, struct job *job)
 {
     collected->results = job->results;
     collected->problems = job->problems;
@@ -123,7 +123,7 @@ int collect_frames(int fd, struct reference_list *references, struct collected *
     if (collected)
         collected->sandbox = job.sandbox;
     if (collected && taken == 1)
-        keep(collected, &job);
+        move_results(collected, &job);
     frames_end(&job.frames);
     text_free(&job.problems);
     results_forget(&job.results);

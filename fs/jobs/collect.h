@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What an image names, found out before it is mounted: by a job, as for all that is read of it. */
+/* Collects the references of an image before it is mounted: by a job, as everything that parses it.
+ */
 #ifndef FS_JOBS_COLLECT_H
 #define FS_JOBS_COLLECT_H
 
@@ -9,7 +10,7 @@
 
 enum { COLLECT_TIMEOUT_MS = 10000 };
 
-/* What the job found besides. */
+/* The other results of the job. */
 struct collected {
     struct results results; /* of view 0 */
     struct text problems;
@@ -18,16 +19,16 @@ struct collected {
 };
 
 /*
- * Runs the header pass over a layer alone, and gives its references. collected: what else it said,
- * or NULL. 1; 0: the job failed, or took longer than COLLECT_TIMEOUT_MS, and nothing is told;
- * -errno (out of memory, no process).
+ * Runs the header pass over a layer, and adds its references. collected: filled with the other
+ * results, or NULL. Returns 1; 0 if the job failed or took longer than COLLECT_TIMEOUT_MS, then
+ * without any references; -errno if there was no memory or process for it.
  */
 int collect_references(struct layers *layers, unsigned layer, const struct open_options *options,
                        const struct sandbox_options *sandbox, struct reference_list *references,
                        struct collected *collected);
 /*
- * Takes what such a job says on fd, until it has said all. 1; 0 or -errno: it did not, within
- * COLLECT_TIMEOUT_MS, or not in whole frames that mean something.
+ * Reads the frames of such a job from fd up to the last one. Returns 1; 0: it did not come within
+ * COLLECT_TIMEOUT_MS, or before the end of the pipe; -errno (EPROTO: an invalid frame).
  */
 int collect_frames(int fd, struct reference_list *references, struct collected *collected);
 

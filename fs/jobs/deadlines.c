@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* When jobs are due without an event, and waiters that have waited too long. */
+/* When jobs and their waiters are due without an event. */
 #include "deadlines.h"
 
 #include <errno.h>
@@ -45,7 +45,7 @@ void job_dismiss_late(struct jobs *jobs, struct job *job, int64_t now)
         }
         *link = w->next;
         jobs_dismiss(jobs, w, is_lookup ? -EAGAIN : -EINTR);
-        if (!job->waiters) /* they may come back as long again */
+        if (!job->waiters) /* the job stays as long again, for those that come back */
             job->left_at = now + (is_lookup ? JOBS_LOOKUP_MS : jobs->config.patience_ms);
     }
 }

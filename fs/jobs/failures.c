@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Failed jobs: what `problems` gets, and when a pass is given up. */
+/* Failed jobs: their lines in `problems`, and passes that are given up. */
 #include "failures.h"
 
 #include <signal.h>
@@ -11,7 +11,7 @@
 #include "fs/tree/clock.h"
 #include "fs/tree/limits.h"
 
-/* Jobs with options fail, and are given up, apart from the other jobs of their pass. */
+/* Jobs with options are counted apart from the other jobs of their pass. */
 static const char *kind_of(const struct job *job)
 {
     return job->task.set ? " with options" : "";
@@ -27,7 +27,8 @@ bool job_is_given_up(const struct job *job)
     return failures_of(job)->given_up;
 }
 
-/* Adds a line about the job, for which there is room whatever jobs have reported. */
+/* Adds a line about the job. Lines of jobs are limited to PROBLEMS_REPORTED_MAX, which leaves room
+ * for these. */
 static void add_line(struct job *job, const char *what, const char *words)
 {
     struct text line = {.bytes = NULL};
@@ -63,7 +64,7 @@ void job_count_failure(struct job *job, const char *format, ...)
     vsnprintf(words, sizeof words, format, args);
     va_end(args);
     job_report_failure(job, words);
-    if (job->started < f->at[0]) /* it ran when another failed: the cause may be the same */
+    if (job->started < f->at[0]) /* another failed while it ran: the cause may be the same */
         return;
     memmove(f->at + 1, f->at, sizeof f->at - sizeof *f->at);
     f->at[0] = now_ms();
@@ -73,20 +74,20 @@ void job_count_failure(struct job *job, const char *format, ...)
         report_giving_up(job);
 }
 
-/* Killed by the limit of its sandbox, or by a lower one that was inherited. */
+/* Killed by the limit of its sandbox, or by a lower one that the mount inherited. */
 static void count_cpu_limit(struct job *job)
 {
     if (job->sandbox.cpu_seconds)
         job_count_failure(job, "took more than %u s of processor time (see -o cpu-limit)",
                           (unsigned)job->sandbox.cpu_seconds);
     else
-        job_count_failure(job, "took more processor time than it may");
+        job_count_failure(job, "exceeded its limit of processor time");
 }
 
 static void count_signal(struct job *job, int number)
 {
     if (number == SIGSYS)
-        job_count_failure(job, "tried what the sandbox forbids, and was killed");
+        job_count_failure(job, "was killed: it made a system call that the sandbox forbids");
     else if (number == SIGXCPU)
         count_cpu_limit(job);
     else
@@ -101,7 +102,7 @@ void job_count_end(struct job *job)
         count_signal(job, WTERMSIG(job->status));
     } else if (sandbox_describe_failure(&job->sandbox, words, sizeof words)) {
         text_add(&job->problems, "%s\n", words);
-        job_count_failure(job, "does not run without it");
+        job_count_failure(job, "cannot run without its sandbox");
     } else {
         job_count_failure(job, "failed with status %d", WEXITSTATUS(job->status));
     }

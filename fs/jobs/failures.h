@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Failed jobs: what `problems` gets, and when a pass is given up. */
+/* Failed jobs: their lines in `problems`, and passes that are given up. */
 #ifndef FS_JOBS_FAILURES_H
 #define FS_JOBS_FAILURES_H
 
 #include "list.h"
 
-/* Reports why a job failed through no act of its own. */
+/* Reports why a job failed without a fault of its own. */
 void job_report_failure(struct job *job, const char *words);
 
-/* Reports why a job failed by what it did: too often, and its pass is given up. */
+/* Reports why a job failed by its own fault, and counts it: after PASS_FAILURES_MAX failures within
+ * PASS_FAILURES_MS the pass is given up until the image changes. */
 void job_count_failure(struct job *job, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* The same for a job whose process ended before its last frame. */
+/* The same for a job whose process ended before its last frame, by its exit status. */
 void job_count_end(struct job *job);
 
 /* Whether the pass of a job is given up. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Frames of a job, read piece by piece. */
+/* Splits what a job writes into frames. */
 #include "frames.h"
 
 #include <errno.h>
@@ -11,7 +11,8 @@
 
 enum { READ_BYTES = 64 << 10 };
 
-/* Makes room for another piece. The buffer never holds more than one frame and a piece. */
+/* Makes room for another piece. Callers take all whole frames before they read again, so the buffer
+ * holds at most one frame and a piece. */
 static int make_room(struct frames *frames)
 {
     size_t capacity = frames->length + READ_BYTES;

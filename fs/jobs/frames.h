@@ -1,26 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The frames that a job writes, as they are read: whatever comes, a frame is whole and not too
- * long. */
+/* Splits what a job writes into frames. Checks their lengths, and the total. */
 #ifndef FS_JOBS_FRAMES_H
 #define FS_JOBS_FRAMES_H
 
 #include "wire.h"
 
-/* What has come and was not taken yet. All zero: nothing. */
+/* What was received and not taken yet. All zero: nothing. */
 struct frames {
     char *buffer;
-    size_t start, length, capacity; /* length: behind start */
-    uint64_t total;                 /* that has come */
+    size_t start, length, capacity; /* length: of what is at start */
+    uint64_t total;                 /* bytes received */
 };
 
-/* Reads a piece of what there is. 1; 0: the end; -errno (EAGAIN, EINTR: nothing now). */
+/* Reads a piece. Returns 1; 0 at the end of file; -errno (EAGAIN, EINTR: nothing was read). */
 int frames_read(struct frames *frames, int fd);
 
-/* Takes the next whole frame, whose bytes live until the next read. 1; 0: there is none yet;
- * -EPROTO: it is too long, or too much has come. */
+/* Takes the next whole frame; its bytes are valid until the next read. Returns 1; 0: not received
+ * yet; -EPROTO: it is longer than TEXT_BYTES_MAX, or more than FRAMES_BYTES_MAX were received. */
 int frames_next(struct frames *frames, struct wire_frame *frame, const char **bytes);
 
-/* Forgets what has come, and frees the buffer. */
+/* Drops what was received, and frees the buffer. */
 void frames_end(struct frames *frames);
 
 #endif

@@ -74,8 +74,8 @@ void jobs_set_sandbox(struct jobs *jobs, const struct sandbox_state *sandbox)
 static void finish(struct jobs *jobs, struct job *job, int error)
 {
     if (job->is_torn && !error)
-        text_add(&job->problems, "the image kept changing while it was read: the results may be of "
-                                 "several states of it\n");
+        text_add(&job->problems, "the image kept changing while it was read: the results may mix "
+                                 "several of its states\n");
     if (job->task.set)
         jobs->set_bytes += job->frames.total;
     if (!error) {
@@ -111,7 +111,7 @@ static void fail(struct jobs *jobs, struct job *job, const char *words)
     finish(jobs, job, -EIO);
 }
 
-/* Kills a running job for what it did. */
+/* Kills a running job for a fault of its own. */
 static void __attribute__((format(printf, 3, 4)))
 fail_running(struct jobs *jobs, struct job *job, const char *format, ...)
 {
@@ -165,7 +165,7 @@ static void start_queued(struct jobs *jobs)
     }
 }
 
-/* Kills the job's process and drops what came of it. */
+/* Kills the job's process, and drops what was received from it. */
 static void stop(struct jobs *jobs, struct job *job)
 {
     if (job->id)
@@ -173,7 +173,7 @@ static void stop(struct jobs *jobs, struct job *job)
     job_reset(jobs, job);
 }
 
-/* The job with that id, or NULL: it is finished. */
+/* The job with that id; NULL: it is finished. */
 static struct job *find_job(const struct jobs *jobs, uint32_t id)
 {
     struct job *job = jobs->all;
@@ -217,12 +217,12 @@ static void take_frames(struct jobs *jobs, struct job *job)
     if (taken == 1)
         end_done(jobs, job);
     else if (taken == -EFBIG)
-        fail_running(jobs, job, "sent more than there is room for");
+        fail_running(jobs, job, "exceeded its limit of result bytes");
     else if (taken < 0)
         fail_running(jobs, job, "violated its protocol (error %d)", -taken);
 }
 
-/* The task to wait for: that of a running job which also yields the task's files, or its own. */
+/* The task to wait for: that of a job which also yields the task's files, or the task itself. */
 static struct task joined(const struct jobs *jobs, const struct views *views, struct task task)
 {
     for (enum pass_id pass = PASS_NONE; pass < PASSES && !task.set; pass++) {
@@ -437,7 +437,7 @@ int jobs_poll(struct jobs *jobs, struct pollfd *fds, nfds_t *count)
     return first == INT64_MAX ? -1 : (int)min_ms(jobs->wakes_at - now, INT_MAX);
 }
 
-/* Does what is due for a job without an event. It may be finished then. */
+/* Does what is due for a job. It may be finished then. */
 static void do_due(struct jobs *jobs, struct job *job, int64_t now)
 {
     job_dismiss_late(jobs, job, now);
@@ -447,12 +447,12 @@ static void do_due(struct jobs *jobs, struct job *job, int64_t now)
         return;
     }
     if (job->id && jobs->config.stall_ms && now - job->received_at >= jobs->config.stall_ms) {
-        fail_running(jobs, job, "was silent for %d s, and was given up",
+        fail_running(jobs, job, "was killed: it sent nothing for %d s",
                      (int)(jobs->config.stall_ms / 1000));
         return;
     }
     if (now >= job_overdue_at(job)) {
-        fail_running(jobs, job, "lasted %d times its cpu-limit, and was given up", JOBS_LASTING);
+        fail_running(jobs, job, "was killed: it lasted %d times its cpu-limit", JOBS_LASTING);
         return;
     }
     if (job->left_at < 0 || now - job->left_at < JOBS_LINGER_MS)
@@ -461,7 +461,7 @@ static void do_due(struct jobs *jobs, struct job *job, int64_t now)
     job_finish(jobs, job, -EIO);
 }
 
-/* Does not count a suspension of this process, or of its machine, as silence of its jobs. */
+/* Does not count a suspension of this process, or of the machine, as silence of jobs. */
 static void add_grace(struct jobs *jobs, int64_t ms)
 {
     for (struct job *job = jobs->all; job; job = job->next)

@@ -23,7 +23,7 @@ void jobs_leave(struct jobs *jobs, struct waiter *waiter);
 
 /*
  * Restarts the jobs of an image that has changed, whose views were forgotten. Waiters go on
- * waiting; after JOBS_RESTARTS_MAX restarts they get what the job finds, and `problems` says so.
+ * waiting; after JOBS_RESTARTS_MAX restarts they get what the job finds, and `problems` has a line.
  */
 void jobs_restart(struct jobs *jobs, const struct views *views);
 

@@ -46,8 +46,8 @@ enum {
      */
     JOBS_LOOKUP_MS = 5000,
 
-    /* A job may last this many times its limit of processor time: storage is slow, but a job taken
-     * over by a hostile image could report for ever that it goes on. */
+    /* A job may last this many times its limit of processor time. Storage is slow, but a job taken
+     * over by a hostile image could send WIRE_ALIVE for ever. */
     JOBS_LASTING = 16,
 
     /* If poll returns this late, this process was suspended, and its jobs with it. */
@@ -66,7 +66,7 @@ struct waiter {
     struct views *views; /* of its image */
     struct task task;
     struct place place; /* the file that it needs from the task; no node: any */
-    bool is_lookup;     /* can be answered with what is known */
+    bool is_lookup;     /* LOOKUP, OPENDIR: can be answered with what is known */
 
     /* Called once, by jobs_handle(): 0: the task is done; -errno: its job failed; -EAGAIN, if
      * is_lookup: the job is silent; -EINTR: patience_ms is over. */
@@ -78,10 +78,10 @@ struct waiter {
 
 enum job_state {
     JOB_QUEUED,  /* waits for a slot */
-    JOB_RUNNING, /* the monitor was asked for it */
+    JOB_RUNNING, /* requested from the monitor */
     JOB_CLOSED,  /* its pipe is at its end; its exit status is not known yet */
     JOB_ENDED,   /* its exit status is known; its pipe may still hold frames */
-    JOB_LOST,    /* the monitor cannot be asked any more */
+    JOB_LOST,    /* the monitor cannot be reached any more */
     JOB_FINISHED /* its waiters are to be resumed; no longer in the list */
 };
 
@@ -111,14 +111,14 @@ struct job {
     int64_t left_at; /* when its last waiter left, ms; -1: it has waiters, or they may come back */
     struct waiter *waiters;
     unsigned restarts; /* as the image changed */
-    bool is_torn;      /* it changed once more: the results are for its waiters alone */
+    bool is_torn;      /* it changed once more: the results are only for its waiters */
 };
 
 /* How jobs are run. */
 struct jobs_config {
     int monitor; /* socket; jobs_end() closes it */
     const struct option_sets *sets;
-    bool kills_done;     /* jobs whose last frame was received: they have no reason to go on */
+    bool kills_done;     /* kill a job after its last frame: it has nothing left to do */
     int64_t stall_ms;    /* a job that is silent this long is killed; 0: none is */
     int64_t patience_ms; /* a waiter is resumed with -EINTR after this long; 0: never */
 
@@ -146,7 +146,7 @@ struct jobs {
     unsigned slots, quick; /* running jobs of both kinds */
     uint64_t set_bytes;    /* received from jobs with option sets */
     int64_t wakes_at;      /* when poll(2) should return; ms */
-    int64_t recheck_until; /* jobs or lookers recheck the image's name until then; ms */
+    int64_t recheck_until; /* jobs started until then recheck the image's name first; ms */
     struct job *all;       /* the oldest first */
     struct process *processes;
     struct job *finished;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* How far the jobs are, who waits for them, and what they took: a line each. */
+/* Jobs as status/ shows them: progress, readers, costs. */
 #include "progress.h"
 
 #include <inttypes.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What a job sends. It is untrusted: whatever it is, it becomes results of the job's own task. */
+/* Turns the frames of a job into results. They are untrusted: a frame can only set files of the
+ * job's own task. */
 #include "received.h"
 
 #include <errno.h>
@@ -9,8 +10,8 @@
 #include "fs/tree/clock.h"
 #include "fs/tree/limits.h"
 
-/* The errors that opening a file may fail with; any other becomes EIO, as some mean something to
- * the kernel: after ENOSYS from open(2) it never asks again. */
+/* Errors that open(2) of a file may fail with. Any other becomes EIO, as some have an effect on the
+ * kernel: after ENOSYS it never sends OPEN again. */
 static int errno_of_file(int error)
 {
     static const int known[] = {0,       -ENOENT, -EUCLEAN, -ENOTSUP, -EIO,
@@ -22,7 +23,8 @@ static int errno_of_file(int error)
     return -EIO;
 }
 
-/* Whether the entry before this one of a numbered directory was received. */
+/* Whether the same file of the entry before was received: a large number then cannot claim memory.
+ */
 static bool comes_in_order(const struct job *job, const struct place *place)
 {
     struct place before = *place;
@@ -33,7 +35,7 @@ static bool comes_in_order(const struct job *job, const struct place *place)
     return results_get(&job->results, &before);
 }
 
-/* Takes a file's text. */
+/* Takes a file's text or error. */
 static int take_file(struct job *job, const struct place *place, const struct wire_frame *f,
                      const char *bytes)
 {
@@ -48,12 +50,12 @@ static int take_file(struct job *job, const struct place *place, const struct wi
     return result ? results_put(&job->results, place, result) : -ENOMEM;
 }
 
-/* Takes a thing of a fixed size. 0 or -EPROTO. */
-static int take_fixed(void *thing, size_t size, const struct wire_frame *f, const char *bytes)
+/* Copies a struct that is the whole frame. Returns 0 or -EPROTO. */
+static int take_fixed(void *to, size_t size, const struct wire_frame *f, const char *bytes)
 {
     if (f->length != size)
         return -EPROTO;
-    memcpy(thing, bytes, size);
+    memcpy(to, bytes, size);
     return 0;
 }
 
@@ -81,7 +83,7 @@ static int take_progress(struct job *job, const struct wire_frame *f, const char
     return 0;
 }
 
-/* At most as many as a session keeps: each line is compared with all others. */
+/* At most as many bytes as a session keeps, as each line is compared with all others. */
 static int take_problems(struct job *job, const char *bytes, size_t length)
 {
     if (length > IMAGE_PROBLEMS_MAX - job->problem_bytes)

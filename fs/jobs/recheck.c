@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Rechecks of the image's name, and those that wait for one. */
+/* Rechecks of the image's name, and their waiters. */
 #include "recheck.h"
 
 #include "fs/tree/clock.h"

@@ -332,7 +332,7 @@ def a_pass_that_crashes_three_times_is_given_up():
             check("Input/output error" in err, err)
         lines = m.read("problems").splitlines()
         check("the measure job was killed by signal 6" in lines, lines)
-        check("the measure job tried what the sandbox forbids, and was killed" in lines, lines)
+        check("the measure job was killed: it made a system call that the sandbox forbids" in lines, lines)
         check("the measure pass has failed 3 times within a minute: it is not tried again until the image changes" in lines, lines)
         jobs = m.settle()
         fails(errno.EIO, lambda: m.read(COLD), "after that")
@@ -378,7 +378,7 @@ def a_pass_that_hangs_is_given_up():
         code, _, err = finish(reader)
         check(0.5 < time.monotonic() - began < 5, "it takes a second")
         check(code == 1 and "Input/output error" in err, err)
-        equal(m.read("problems"), "the measure job was silent for 1 s, and was given up\n", "problems")
+        equal(m.read("problems"), "the measure job was killed: it sent nothing for 1 s\n", "problems")
         m.settle()
         check("required size" in m.read(COLD), "the next reader gets its text")
 

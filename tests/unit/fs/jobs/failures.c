@@ -305,7 +305,7 @@ static void test_room_of_numbers(void **state)
     send_frame(out, WIRE_FILE, index_of("allocated_size"), 0, text, sizeof text);
     settle();
     assert_resumed(&reader, -EIO);
-    assert_problems("the scan job sent more than there is room for\n");
+    assert_problems("the scan job exceeded its limit of result bytes\n");
     close(out);
 }
 
@@ -588,8 +588,8 @@ static void test_ends(void **state)
         int status;
         const char *words;
     } ends[] = {
-        {SIGSYS, "the scan job tried what the sandbox forbids, and was killed\n"},
-        {SIGXCPU, "the scan job took more processor time than it may\n"},
+        {SIGSYS, "the scan job was killed: it made a system call that the sandbox forbids\n"},
+        {SIGXCPU, "the scan job exceeded its limit of processor time\n"},
         {SIGABRT, "signal 6\n"},
         {7 << 8, "status 7\n"},
     };
@@ -652,7 +652,7 @@ static void test_no_sandbox(void **state)
     end_in_sandbox(&lacking, 1 << 8);
     assert_problems("sandbox: cannot enter layer landlock: Function not implemented "
                     "(see -o sandbox in mount.instar(8))\n"
-                    "the scan job does not run without it\n");
+                    "the scan job cannot run without its sandbox\n");
     lacking.error = INT32_MIN;
     wait_for(&reader, PASS_SCAN);
     job = assert_request(WIRE_START, PASS_SCAN);
@@ -766,7 +766,7 @@ static void test_stalls(void **state)
     run_for(600);
     assert_resumed(&reader, -EIO);
     assert_int_equal(assert_request(WIRE_KILL, PASS_SCAN), job);
-    assert_problems("the scan job was silent for 1 s, and was given up\n");
+    assert_problems("the scan job was killed: it sent nothing for 1 s\n");
     close(out);
     /* The monitor never reports the job as started. */
     wait_for(&reader, PASS_SCAN);
@@ -813,7 +813,7 @@ static void test_lasts(void **state)
     run_for(600);
     assert_resumed(&reader, -EIO);
     assert_int_equal(assert_request(WIRE_KILL, PASS_SCAN), job);
-    assert_problems("the scan job lasted 16 times its cpu-limit, and was given up\n");
+    assert_problems("the scan job was killed: it lasted 16 times its cpu-limit\n");
     close(out);
 }
 
