@@ -15,7 +15,7 @@
 #include "fs/jobs/progress.h"
 #include "fs/jobs/recheck.h"
 
-/* Takes the answer of the monitor to a recheck of the image's name. */
+/* Takes the monitor's answer to a recheck of the image's name. */
 static const struct views *take_recheck(void *context, const struct wire_answer *a, int fd)
 {
     struct front *front = context;
@@ -73,9 +73,8 @@ static ssize_t read_request(int fd, void *bytes, size_t size, void *front)
 }
 
 /*
- * libfuse 3.14 promises that looks in one directory do not wait for each other (its
- * FUSE_CAP_PARALLEL_DIROPS), but forgets to ask the kernel for it. The answer to FUSE_INIT, which
- * is the first of all, does.
+ * libfuse 3.14 offers parallel lookups in a directory (FUSE_CAP_PARALLEL_DIROPS), but does not set
+ * the flag for the kernel. It is set here, in the answer to FUSE_INIT, which is the first answer.
  */
 static ssize_t write_answer(int fd, struct iovec *parts, int count, void *data)
 {
@@ -87,7 +86,7 @@ static ssize_t write_answer(int fd, struct iovec *parts, int count, void *data)
     return writev(fd, parts, count);
 }
 
-/* Takes one request of the kernel. Returns false when the session is over. */
+/* Serves one request of the kernel. Returns false when the session has ended. */
 static bool serve_request(struct front *front, struct fuse_buf *buffer)
 {
     int received = fuse_session_receive_buf(front->session, buffer);
@@ -100,7 +99,7 @@ static bool serve_request(struct front *front, struct fuse_buf *buffer)
     return !fuse_session_exited(front->session);
 }
 
-/* Waits for the kernel and the jobs, and does what there is to do. As serve_request(). */
+/* Waits for requests of the kernel and for jobs, and handles both. Returns as serve_request(). */
 static bool serve_all(struct front *front, struct fuse_buf *buffer)
 {
     struct pollfd fds[1 + JOBS_POLLFDS];
@@ -117,8 +116,8 @@ static bool serve_all(struct front *front, struct fuse_buf *buffer)
     return fds[0].revents ? serve_request(front, buffer) : true;
 }
 
-/* While there is nothing but the kernel to wait for, reading its next request waits for it. Else it
- * must not: one that was interrupted before it was read is gone again. */
+/* Makes reading the next request wait for it, if only the kernel is waited for; else reading must
+ * not wait: a request that poll(2) reported is gone if it was interrupted before it was read. */
 static int wait_for_kernel(struct front *front, bool waits)
 {
     if (waits == front->waits_for_kernel)
@@ -127,7 +126,7 @@ static int wait_for_kernel(struct front *front, bool waits)
     return fcntl(fuse_session_fd(front->session), F_SETFL, waits ? 0 : O_NONBLOCK);
 }
 
-/* Serves until the session is over. */
+/* Serves until the session has ended. */
 static void serve(struct front *front)
 {
     struct fuse_buf buffer = {.mem = NULL};
@@ -143,7 +142,7 @@ static void serve(struct front *front)
     free(buffer.mem);
 }
 
-/* Begins the jobs, with what was found before the mount. 0 or -ENOMEM. */
+/* Begins the jobs, with the results from before the mount. Returns 0 or -ENOMEM. */
 static int begin_jobs(struct front *front, int monitor)
 {
     const struct jobs_config config = {
@@ -174,7 +173,7 @@ static int begin_jobs(struct front *front, int monitor)
     return error;
 }
 
-/* Closes what the front does not need, and enters the sandbox. 0 or -errno. */
+/* Closes descriptors that the front does not need, and enters the sandbox. Returns 0 or -errno. */
 static int enter_sandbox(struct front *front, int monitor, int ready)
 {
     const struct sandbox_process process = {
@@ -187,7 +186,8 @@ static int enter_sandbox(struct front *front, int monitor, int ready)
     int keep[SANDBOX_KEPT_MAX], error;
     unsigned count = layers_descriptors(&front->image.layers, keep);
 
-    _Static_assert(LAYERS_MAX + LAYERS_DATA_FILES_HELD + 5 <= SANDBOX_KEPT_MAX, "room for all of them");
+    _Static_assert(LAYERS_MAX + LAYERS_DATA_FILES_HELD + 5 <= SANDBOX_KEPT_MAX,
+                   "room for all of them");
     keep[count++] = fuse_session_fd(front->session);
     keep[count++] = monitor;
     keep[count++] = front->image.watch.fd;
@@ -200,9 +200,8 @@ static int enter_sandbox(struct front *front, int monitor, int ready)
     return error;
 }
 
-/* Tells whoever waits for it that the mount answers. If nobody does any more, nobody needs to know.
- */
-static void tell_ready(int ready)
+/* Reports that the mount answers to the process that waits for it, which may be gone. */
+static void report_ready(int ready)
 {
     if (ready < 0)
         return;
@@ -214,12 +213,11 @@ int front_run(struct front *front, int monitor, int ready)
 {
     const struct fuse_custom_io io = {.writev = write_answer, .read = read_request};
 
-    /* Whoever asks all of our processes to end asks the monitor, too: it unmounts, and that ends
-     * this one. */
+    /* SIGTERM to all our processes reaches the monitor too: it unmounts, which ends the front. */
     signal(SIGTERM, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
-    /* What libfuse says on standard error may have to go to a file, and must not take a descriptor
-     * of its own, as perror(3) does for a stream of neither kind. */
+    /* libfuse prints on standard error, which may be a file at its size limit. perror(3) opens a
+     * descriptor of its own for a stream without orientation. */
     signal(SIGXFSZ, SIG_IGN);
     fwide(stderr, -1);
     inodes_begin(&front->inodes);
@@ -233,7 +231,7 @@ int front_run(struct front *front, int monitor, int ready)
     bar_begin(&front->bar, STDERR_FILENO);
     if (enter_sandbox(front, monitor, ready) < 0)
         return EXIT_SYSTEM;
-    tell_ready(ready);
+    report_ready(ready);
     serve(front);
     jobs_end(&front->jobs);
     mounted_end(&front->image);

@@ -19,15 +19,15 @@ struct front {
     const struct options *options;
     struct fuse_session *session;
     struct mounted image;
-    struct collected known;   /* of the whole image, before it was mounted */
-    unsigned request_timeout; /* seconds after which the kernel ends a mount that does not answer;
-                                 0: never */
+    struct collected known;   /* collected from the image before it was mounted */
+    unsigned request_timeout; /* seconds until the kernel aborts a mount that does not answer; 0: it
+                                 never does */
     char *options_text;
     struct sandbox_state sandbox; /* of this process */
     struct sandbox_filter filters[SANDBOX_KINDS];
     struct bar bar; /* on a terminal, with -o progress */
     bool waits_for_kernel;
-    bool has_answered; /* FUSE_INIT */
+    bool has_answered; /* FUSE_INIT was answered */
     struct inodes inodes;
     struct option_sets sets;
     struct jobs jobs;
@@ -43,7 +43,7 @@ extern const struct fuse_lowlevel_ops front_operations;
  */
 int front_run(struct front *front, int monitor, int ready);
 
-/* Drops the option sets that no reader waits for, and the files with them. */
+/* Drops option sets that no reader waits for, and files with these options. */
 void front_reclaim_sets(struct front *front);
 
 /* Checks for changes of the image. Returns whether there was one since the last call. */

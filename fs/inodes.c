@@ -21,7 +21,7 @@ static struct inode **bucket_of(struct inodes *inodes, const struct place *place
     return &inodes->buckets[place_ino(place) * UINT64_C(11400714819323198485) >> 54];
 }
 
-/* Takes the inode, of which the kernel knows nothing more, away. */
+/* Frees an inode that the kernel has forgotten. */
 static void inode_free(struct inodes *inodes, struct inode *inode)
 {
     struct inode **link = bucket_of(inodes, &inode->place);
@@ -86,7 +86,7 @@ void inode_refuse(struct inode *inode, const char *why)
     inode->refused = strdup(why);
 }
 
-_Static_assert(INODE_BUCKETS == 1 << (64 - 54), "the hash has as many bits as there are buckets");
+_Static_assert(INODE_BUCKETS == 1 << (64 - 54), "the shift in bucket_of() fits INODE_BUCKETS");
 
 static struct inode *inode_new(struct inodes *inodes, const struct place *place)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the kernel knows of the tree. An inode is a node with one text: once it has one, it keeps
- * it, so that open files and the page cache never see two. When a node's text changes, the next
- * lookup leads to a new inode (st_ino stays).
+ * Inodes as the kernel knows them. An inode is a place with one text: once it has a text, it keeps
+ * it, so that open files and the page cache never see two. When the text of a place changes, the
+ * next lookup leads to a new inode (st_ino stays).
  */
 #ifndef FS_INODES_H
 #define FS_INODES_H
@@ -14,15 +14,15 @@
 
 struct inode {
     struct place place;
-    bool eager;            /* below .now/: looking computes */
+    bool eager;            /* below .now/: a lookup computes the text */
     struct result *result; /* NULL: not computed */
-    uint64_t lookups;      /* how often the kernel was told of it */
+    uint64_t lookups;      /* that the kernel has not forgotten */
     uint64_t generation;   /* never used twice */
-    bool size_told;        /* the kernel knows the true size */
-    bool is_stale;         /* its place is none any more */
-    bool is_current;       /* what the next lookup of its place gives */
-    char *refused;         /* why a name in the directory was, the last time; NULL: none was */
-    struct inode *next;    /* of its bucket */
+    bool has_size;         /* the kernel knows the true size */
+    bool is_stale;         /* its option set was dropped: the place does not exist any more */
+    bool is_current;       /* the next lookup of its place leads to it */
+    char *refused;         /* why a name in this directory was refused last; NULL: none was */
+    struct inode *next;    /* in its bucket */
 };
 
 enum { INODE_BUCKETS = 1024 };
@@ -30,7 +30,7 @@ enum { INODE_BUCKETS = 1024 };
 /* An open file keeps the text that it was opened with. */
 struct open_file {
     struct result *result;
-    struct open_file *next, **link; /* all of them */
+    struct open_file *next, **link; /* list of all open files */
 };
 
 struct inodes {
@@ -40,17 +40,17 @@ struct inodes {
     uint64_t generation;
 };
 
-/* Files with options whose set is none any more lead nowhere. */
+/* Makes inodes stale whose option set was dropped. */
 void inodes_forget_sets(struct inodes *inodes, const struct option_sets *sets);
 
 void inodes_begin(struct inodes *inodes);
-/* Ends with all that the kernel has neither forgotten nor closed: it does neither when the mount is
+/* Frees all inodes and open files: the kernel neither forgets nor closes them when the mount is
  * aborted. */
 void inodes_end(struct inodes *inodes);
 
 /*
- * The inode for a lookup of a place with that text (NULL: not computed yet): the current one, if it
- * has no other text; else a new one. One more lookup is counted. NULL: out of memory.
+ * Returns the inode for a lookup of a place with that text (NULL: not computed yet), and counts the
+ * lookup: the current inode unless it has another text, else a new one. NULL: out of memory.
  */
 struct inode *inodes_lookup(struct inodes *inodes, const struct place *place, bool eager,
                             struct result *result);
@@ -59,13 +59,13 @@ struct inode *inodes_lookup(struct inodes *inodes, const struct place *place, bo
 struct open_file *inodes_open(struct inodes *inodes, struct result *result);
 void inodes_close(struct open_file *file);
 
-/* The kernel forgets count lookups; an inode with none left is freed. */
+/* Forgets count lookups. An inode without any is freed. */
 void inodes_forget(struct inodes *inodes, struct inode *inode, uint64_t count);
 
-/* Keeps why a name in the directory was refused, in place of what was kept before. */
+/* Sets why a name in the directory was refused last. */
 void inode_refuse(struct inode *inode, const char *why);
 
-/* The number of the file that such an inode is (st_ino), which no other has. */
+/* The st_ino of a place: unique, and the same for all its inodes. */
 uint64_t inode_number(const struct place *place, bool eager);
 
 #endif

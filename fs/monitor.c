@@ -279,13 +279,13 @@ static bool fork_helper(struct monitor *m, pid_t *pid)
 static void start_recheck(struct monitor *m)
 {
     const struct layers *layers = &m->front->image.layers;
-    unsigned asked = layers_devices(layers);
+    unsigned devices = layers_devices(layers);
 
     if (!m->rechecker && fork_helper(m, &m->rechecker)) {
         recheck(m);
         _exit(0);
     }
-    for (unsigned n = 0; n < asked; n++)
+    for (unsigned n = 0; n < devices; n++)
         if (!m->refreshers[n] && fork_helper(m, &m->refreshers[n])) {
             layers_refresh(layers, n);
             _exit(0);

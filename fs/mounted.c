@@ -25,7 +25,7 @@ const struct layer *mounted_layer(const struct mounted *m, uint32_t view)
     return &m->layers.items[view_layer(view)];
 }
 
-/* Reports that the file that is shown no longer has its name; error: of layers_recheck(). */
+/* Reports that the image no longer has its name. error: of layers_recheck(). */
 static void report_away(struct mounted *m, int error)
 {
     struct view *view = views_get(&m->views, view_named(VIEW_WHOLE, 0));
@@ -51,7 +51,8 @@ static void begin_generation(struct mounted *m)
         report_away(m, -ENOENT);
 }
 
-/* Whether an error of layers_recheck() means that no file that may be opened has the image's name. */
+/* Whether an error of layers_recheck() means that no file that may be opened has the image's name.
+ */
 static bool means_away(int error)
 {
     static const int away[] = {-ENOENT, -ENOTDIR, -EPERM, -ELOOP, -EACCES};
@@ -65,7 +66,7 @@ static bool means_away(int error)
 bool mounted_take_recheck(struct mounted *m, int status, int fd, unsigned storage)
 {
     m->is_rechecking = false;
-    if (status && status != -EALREADY && !means_away(status)) /* nothing is known of it */
+    if (status && status != -EALREADY && !means_away(status)) /* the recheck failed */
         return false;
     m->is_away = means_away(status);
     if (m->is_away)
@@ -81,7 +82,7 @@ static bool is_gone(const struct mounted *m)
     return m->is_away || m->layers.items[0].st.st_nlink == 0;
 }
 
-/* Open files do not show everything where storage is remote, or once the name is gone. */
+/* Checking open files is not enough on remote storage, nor when the image has no name. */
 bool mounted_recheck_is_due(struct mounted *m)
 {
     if (!is_gone(m) && !(m->layers.storage & STORAGE_REMOTE))
@@ -92,9 +93,9 @@ bool mounted_recheck_is_due(struct mounted *m)
     return true;
 }
 
-void mounted_note_recheck(struct mounted *m, bool asked)
+void mounted_note_recheck(struct mounted *m, bool is_requested)
 {
-    m->is_rechecking = asked && is_gone(m);
+    m->is_rechecking = is_requested && is_gone(m);
 }
 
 bool mounted_is_rechecking(const struct mounted *m)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What the kernel asks, answered from the node table. Sizes: a file whose text is known has its
- * true size; one that must be computed has size 0 until it is opened, OPEN waits for its pass, READ
- * never waits, and just before OPEN is answered the text's last byte is stored in the page cache:
- * that tells the kernel the size.
+ * FUSE operations, answered from the node table. Sizes: a file whose text is known has its true
+ * size; one that must be computed has size 0 until it is opened. OPEN waits for the pass, READ
+ * never waits. Just before OPEN is answered, the text's last byte is stored in the page cache,
+ * which sets the size.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -20,7 +20,7 @@
 #include "status.h"
 #include "xattrs.h"
 
-/* What cannot change is the kernel's for so long, seconds. */
+/* The kernel may cache what cannot change for this long, seconds. */
 #define FOR_LONG 3600.0
 
 static struct front *front_of(fuse_req_t req)
@@ -38,7 +38,7 @@ static fuse_ino_t ino_of(struct front *front, const struct inode *inode)
     return inode == &front->inodes.root ? FUSE_ROOT_ID : (fuse_ino_t)(uintptr_t)inode;
 }
 
-/* The text of a place as far as it is known, with a reference; NULL: not computed. */
+/* The text of a place, which the caller holds; NULL: not computed. */
 static struct result *known_result(struct front *front, const struct place *place)
 {
     if (node_is_directory(place->node))
@@ -48,7 +48,7 @@ static struct result *known_result(struct front *front, const struct place *plac
     return result_hold(views_result(&front->image.views, place));
 }
 
-/* Fills in the attributes of an inode. Returns how long they hold, seconds. */
+/* Fills in the attributes of an inode. Returns how long the kernel may cache them, seconds. */
 static double fill_stat(struct front *front, struct inode *inode, struct stat *st)
 {
     const struct options *o = front->options;
@@ -70,12 +70,12 @@ static double fill_stat(struct front *front, struct inode *inode, struct stat *s
     if (result && !result->error) {
         st->st_size = (off_t)result->length;
         st->st_blocks = (blkcnt_t)((result->length + 511) / 512);
-        inode->size_told = true;
+        inode->has_size = true;
     }
     return is_directory || result ? FOR_LONG : 0;
 }
 
-/* Starts anew if the image has changed. Directories stay; their time is to be asked for anew. */
+/* Begins a new generation if the image has changed. Directories stay, but their times change. */
 static void refresh(struct front *front)
 {
     if (!front_refresh(front))
@@ -95,7 +95,7 @@ static void answer_lookup(struct request *r, int error)
     struct fuse_entry_param entry = {.ino = 0};
     struct inode *inode;
 
-    /* A job that died is told at open(): the tree can be listed all the same. */
+    /* A failed job is an error of open() only, so that the tree can be listed. */
     if (presence_is_absent(&front->image, &r->place)) {
         fuse_reply_err(r->req, error ? -error : ENOENT);
         result_drop(result);
@@ -110,13 +110,13 @@ static void answer_lookup(struct request *r, int error)
     entry.ino = ino_of(front, inode);
     entry.generation = inode->generation;
     entry.attr_timeout = fill_stat(front, inode, &entry.attr);
-    /* Most directories never change; a file's name may lead to another text next time. */
+    /* Most directories never change; a file's name may lead to another inode next time. */
     entry.entry_timeout = node_is_directory(node) && !node->after ? FOR_LONG : 0;
     if (fuse_reply_entry(r->req, &entry) == -ENOENT)
         inodes_forget(&front->inodes, inode, 1);
 }
 
-/* Says why a name is refused: in `problems`, and as an attribute of the directory. */
+/* Reports why a name is refused: in `problems`, and as an extended attribute of the directory. */
 static void refuse_name(struct front *front, struct inode *directory, const char *name,
                         const struct reason *why)
 {
@@ -133,7 +133,7 @@ static void refuse_name(struct front *front, struct inode *directory, const char
     text_add_lines_once(&view->problems, line, strlen(line));
 }
 
-/* What is called name in the directory. 0 or -errno. */
+/* Finds the place with that name in the directory. Returns 0 or -errno. */
 static int find_place(struct front *front, struct inode *directory, const char *name,
                       struct place *place)
 {
@@ -154,7 +154,7 @@ static int find_place(struct front *front, struct inode *directory, const char *
     return error;
 }
 
-/* Whether that is the second view of the tree, in which looking computes. It is not listed. */
+/* Whether that is .now/, the unlisted second view of the tree in which a lookup computes. */
 static bool is_now(const struct inode *directory, const char *name)
 {
     const struct place *place = &directory->place;
@@ -180,7 +180,7 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
     } else {
         error = find_place(front, directory, name, &r.place);
     }
-    if (error == -ENOENT) { /* and never will be there */
+    if (error == -ENOENT) { /* there will never be such a name */
         fuse_reply_entry(req, &(struct fuse_entry_param){.entry_timeout = FOR_LONG});
         return;
     }
@@ -189,9 +189,9 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
         return;
     }
     if (r.place.node->after || passes[r.place.node->pass].shapes_listings)
-        r.asked = presence_decider(&r.place);
+        r.needed = presence_decider(&r.place);
     else if (r.eager && r.place.node->pass)
-        r.asked = r.place;
+        r.needed = r.place;
     request_when_known(&r);
 }
 
@@ -222,19 +222,19 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
     fuse_reply_attr(req, &st, timeout);
 }
 
-/* Tells the kernel the size of a file that was 0 when it was looked up, by storing the last byte.
+/* Sets the size of a file in the kernel, where it was 0 since the lookup, by storing the last byte.
  */
-static void tell_size(struct front *front, struct inode *inode)
+static void send_size(struct front *front, struct inode *inode)
 {
     const struct result *result = inode->result;
     struct fuse_bufvec last = FUSE_BUFVEC_INIT(1);
 
-    if (inode->size_told || result->length == 0)
+    if (inode->has_size || result->length == 0)
         return;
     last.buf[0].mem = (char *)(uintptr_t)result->bytes + result->length - 1;
     fuse_lowlevel_notify_store(front->session, ino_of(front, inode), (off_t)result->length - 1,
                                &last, 0);
-    inode->size_told = true;
+    inode->has_size = true;
 }
 
 static void answer_open(struct request *r, int error)
@@ -257,7 +257,7 @@ static void answer_open(struct request *r, int error)
         fuse_reply_err(r->req, ENOMEM);
         return;
     }
-    tell_size(r->front, inode);
+    send_size(r->front, inode);
     r->fi.fh = (uintptr_t)file;
     r->fi.keep_cache = 1;
     /* -ENOENT: the mount is gone, and no RELEASE will come. */
@@ -273,7 +273,7 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
                         .req = req,
                         .inode = inode,
                         .place = inode->place,
-                        .asked = inode->place,
+                        .needed = inode->place,
                         .fi = *fi,
                         .answer = answer_open};
 
@@ -296,7 +296,7 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
     size_t rest = length - start;
 
     (void)ino;
-    if (!file) /* the kernel has taken an answer to mean that nothing has to be opened */
+    if (!file) /* an answer such as ENOSYS made the kernel stop sending OPEN */
         fuse_reply_err(req, EIO);
     else
         fuse_reply_buf(req, file->result->bytes + start, size < rest ? size : rest);
@@ -316,7 +316,7 @@ static void answer_opendir(struct request *r, int error)
     fuse_reply_open(r->req, &r->fi);
 }
 
-/* A listing shows what applies to this image, which the headers tell. */
+/* A listing has the files that apply to this image, which depends on its headers. */
 static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     struct front *front = front_of(req);
@@ -325,7 +325,7 @@ static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
                         .req = req,
                         .inode = inode,
                         .place = inode->place,
-                        .asked = presence_listing_decider(&inode->place),
+                        .needed = presence_listing_decider(&inode->place),
                         .fi = *fi,
                         .answer = answer_opendir,
                         .waiter.is_lookup = !inode->eager};
@@ -360,7 +360,7 @@ static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
     xattrs_list(req, inode_of(front_of(req), ino), size);
 }
 
-/* The number that a file of the whole image is, or 0 if it is not known. */
+/* The number in a file of the whole image; 0 if it is not known. */
 static uint64_t known_number(const struct front *front, const char *path)
 {
     const struct place place = {.node = node_by_path(path)};
@@ -369,7 +369,7 @@ static uint64_t known_number(const struct front *front, const char *path)
     return result ? result->number : 0;
 }
 
-/* df shows the virtual size and, once it is known, what is allocated of it. */
+/* df shows the virtual size and, once it is known, the allocated size. */
 static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 {
     struct front *front = front_of(req);

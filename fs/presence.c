@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Which places exist: the node table compared with what is known. */
+/* Which places exist, by the node table and the known results. */
 #include "presence.h"
 
 #include <errno.h>
@@ -11,13 +11,13 @@ struct place presence_decider(const struct place *place)
     return after ? (struct place){.view = place->view, .node = node_by_path(after)} : *place;
 }
 
-/* An entry of that node in a directory. */
+/* The place of a node in a directory. */
 static struct place entry_of(const struct place *directory, const struct node *node)
 {
     return (struct place){.view = directory->view, .number = directory->number, .node = node};
 }
 
-/* Of two passes, the one that yields the files of both is needed. */
+/* Whether a pass yields the files of another one, and more. */
 static bool yields_more(enum pass_id pass, enum pass_id than)
 {
     return pass != than && (passes[pass].yields & PASS_BIT(than) || !than);
@@ -25,17 +25,17 @@ static bool yields_more(enum pass_id pass, enum pass_id than)
 
 struct place presence_listing_decider(const struct place *directory)
 {
-    struct place asked = *directory;
+    struct place needed = *directory;
 
     for (const struct node *n = nodes; n->path; n++) {
         const struct place entry = entry_of(directory, n);
         struct place decider = presence_decider(&entry);
 
         if ((n->after || passes[n->pass].shapes_listings) && node_is_in(n, directory->node) &&
-            yields_more(decider.node->pass, asked.node->pass))
-            asked = decider;
+            yields_more(decider.node->pass, needed.node->pass))
+            needed = decider;
     }
-    return asked;
+    return needed;
 }
 
 uint32_t presence_entries(const struct mounted *m, const struct place *directory)

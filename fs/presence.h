@@ -5,17 +5,20 @@
 
 #include "mounted.h"
 
-/* The file whose pass decides whether the place exists: itself, or the one that its node names. */
+/* The file whose pass decides whether the place exists: the one that node->after names, or itself.
+ */
 struct place presence_decider(const struct place *place);
 
-/* The place whose pass must be known before a directory is listed; the directory itself: none. */
+/* The file whose pass must be done before a directory is listed; the directory itself if there is
+ * none.
+ */
 struct place presence_listing_decider(const struct place *directory);
 
-/* The number of entries of a numbered directory; 0 if it is not known. */
+/* The number of entries of a numbered directory; 0 if it is not known yet. */
 uint32_t presence_entries(const struct mounted *m, const struct place *directory);
 
-/* Whether a file is known not to apply to the image; or a directory not to exist: there are not as
- * many, or none of its entries applies. */
+/* Whether it is known that a file does not apply to the image, or that a directory does not exist:
+ * its number is too large, or none of its entries applies. */
 bool presence_is_absent(const struct mounted *m, const struct place *place);
 
 /* The number of files and directories of the whole image's view. */

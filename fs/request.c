@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Requests of the kernel that wait. */
+/* Requests of the kernel that may have to wait. */
 #include "request.h"
 
 #include <errno.h>
@@ -16,20 +16,20 @@ static void resume(struct waiter *waiter, int error)
     free(r);
 }
 
-/* The caller got a signal. libfuse may call this already while it is being set. */
+/* The client got a signal. fuse_req_interrupt_func() itself may call this. */
 static void on_interrupt(fuse_req_t req, void *data)
 {
     struct request *r = data;
 
-    r->interrupted = true;
-    if (!r->queued)
+    r->is_interrupted = true;
+    if (!r->is_queued)
         return;
     jobs_leave(&r->front->jobs, &r->waiter);
     fuse_reply_err(req, EINTR);
     free(r);
 }
 
-static void resume_looked(struct waiter *waiter, int error)
+static void resume_rechecked(struct waiter *waiter, int error)
 {
     struct request *r = (struct request *)waiter;
 
@@ -38,41 +38,42 @@ static void resume_looked(struct waiter *waiter, int error)
         return;
     }
     fuse_req_interrupt_func(r->req, NULL, NULL);
-    r->queued = false;
-    r->has_looked = true;
+    r->is_queued = false;
+    r->has_rechecked = true;
     request_when_known(r);
     free(r);
 }
 
-/* Whether what is known of the place is of a file that is gone, while it is being looked for
- * another: of the image, not of the mount, nor of another layer. */
-static bool must_look(const struct request *r)
+/* Whether the place depends on an image that is gone from its name and is being rechecked. Files of
+ * the mount and of other layers do not. */
+static bool must_recheck(const struct request *r)
 {
     const struct place *place = &r->place;
 
-    return !r->has_looked && mounted_is_rechecking(&r->front->image) && !place->node->only_whole &&
-           view_layer(place->view) == 0 && (!node_is_directory(place->node) || r->asked.node);
+    return !r->has_rechecked && mounted_is_rechecking(&r->front->image) &&
+           !place->node->only_whole && view_layer(place->view) == 0 &&
+           (!node_is_directory(place->node) || r->needed.node);
 }
 
-/* Waits, for a look or for a pass. */
-static void wait(struct request *r, bool is_looking)
+/* Waits for a recheck or for a pass. */
+static void wait(struct request *r, bool is_rechecking)
 {
     struct jobs *jobs = &r->front->jobs;
 
     r->waiter.views = &r->front->image.views;
-    r->waiter.place = r->asked.node ? r->asked : r->place;
+    r->waiter.place = r->needed.node ? r->needed : r->place;
     r->waiter.task = place_task(&r->waiter.place);
-    r->waiter.resume = is_looking ? resume_looked : resume;
+    r->waiter.resume = is_rechecking ? resume_rechecked : resume;
     r->waiter.pid = fuse_req_ctx(r->req)->pid;
     fuse_req_interrupt_func(r->req, on_interrupt, r);
-    if (r->interrupted) {
+    if (r->is_interrupted) {
         fuse_req_interrupt_func(r->req, NULL, NULL);
         fuse_reply_err(r->req, EINTR);
         free(r);
         return;
     }
-    r->queued = true;
-    if (is_looking)
+    r->is_queued = true;
+    if (is_rechecking)
         jobs_wait_recheck(jobs, &r->waiter);
     else
         jobs_wait(jobs, &r->waiter);
@@ -80,10 +81,10 @@ static void wait(struct request *r, bool is_looking)
 
 void request_when_known(const struct request *r)
 {
-    bool is_looking = must_look(r);
+    bool is_rechecking = must_recheck(r);
     struct request *waiting, now = *r;
 
-    if (!is_looking && (!r->asked.node || views_know(&r->front->image.views, &r->asked))) {
+    if (!is_rechecking && (!r->needed.node || views_know(&r->front->image.views, &r->needed))) {
         now.answer(&now, 0);
         return;
     }
@@ -93,5 +94,5 @@ void request_when_known(const struct request *r)
         return;
     }
     *waiting = *r;
-    wait(waiting, is_looking);
+    wait(waiting, is_rechecking);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Files that need no pass. */
+/* Files that need no pass: rendered from the front's state. */
 #include "status.h"
 
 #include "fs/jobs/progress.h"
@@ -22,7 +22,7 @@ static void add_passes(const void *mount, struct text *text)
     progress_add_done(text, &front->jobs, &front->image.views);
 }
 
-/* A line for each layer of a process. */
+/* Adds a line for each sandbox layer of a process. */
 static void add_layers(struct text *text, const char *process, const struct sandbox_state *state)
 {
     for (enum sandbox_layer i = 0; i < SANDBOX_LAYERS; i++) {
@@ -40,7 +40,7 @@ static void add_layers(struct text *text, const char *process, const struct sand
     }
 }
 
-/* The sandbox of the processes that read the image, and of this one. */
+/* Adds the sandbox of jobs and of the front. */
 static void add_sandbox(const void *mount, struct text *text)
 {
     const struct front *front = mount;

@@ -45,7 +45,8 @@ enum wire_answer_kind {
     WIRE_STARTED = 1,
     WIRE_ENDED,     /* the job's process has ended */
     WIRE_GONE,      /* after WIRE_ENDED: the last of the job's processes has ended */
-    WIRE_RECHECKED, /* status: of layers_recheck(); 0: another file, the descriptor, is the image now
+    WIRE_RECHECKED, /* status: of layers_recheck(); 0: another file, the descriptor, is the image
+                     * now
                      */
 };
 
