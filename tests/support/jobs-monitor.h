@@ -274,4 +274,43 @@ static inline void assert_problem(const char *key)
         fail_msg("problems are: %.*s", (int)problems->length, problems->bytes);
 }
 
+/* Starts a job that has sent a file and a problem so far. Returns the write end of its pipe. */
+static inline int half_a_job(struct reader *reader, enum pass_id pass, uint32_t *job)
+{
+    int out;
+
+    wait_for(reader, pass);
+    out = start_requested(pass, job);
+    send_file(out, pass == PASS_HEADER ? "format" : "allocated_size", "half\n");
+    send_frame(out, WIRE_PROBLEMS, 0, 0, "early\n", 6);
+    settle();
+    assert_waits(reader);
+    return out;
+}
+
+static inline int timeout_now(void)
+{
+    struct pollfd fds[JOBS_POLLFDS];
+    nfds_t count;
+
+    return jobs_poll(&jobs, fds, &count);
+}
+
+/* The place of a file with options. */
+static inline struct place place_of(const char *path)
+{
+    struct place place;
+    struct reason why;
+
+    assert_int_equal(option_sets_path(&sets, path, &place, &why), 0);
+    return place;
+}
+
+static inline void wait_for_place(struct reader *reader, const struct place *place)
+{
+    *reader = (struct reader){
+        .waiter = {.task = place_task(place), .views = &views, .resume = resume_reader}};
+    jobs_wait(&jobs, &reader->waiter);
+}
+
 #endif
