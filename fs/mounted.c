@@ -51,8 +51,7 @@ static void begin_generation(struct mounted *m)
         report_away(m, -ENOENT);
 }
 
-/* Whether an error of layers_recheck() means that no file that may be opened has the image's name.
- */
+/* Whether that error of layers_recheck() means: no file that may be opened has the image's name. */
 static bool means_away(int error)
 {
     static const int away[] = {-ENOENT, -ENOTDIR, -EPERM, -ELOOP, -EACCES};

@@ -222,8 +222,7 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
     fuse_reply_attr(req, &st, timeout);
 }
 
-/* Sets the size of a file in the kernel, where it was 0 since the lookup, by storing the last byte.
- */
+/* Sets the size of a file in the kernel, 0 since its lookup, by storing the last byte. */
 static void send_size(struct front *front, struct inode *inode)
 {
     const struct result *result = inode->result;

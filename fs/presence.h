@@ -5,13 +5,10 @@
 
 #include "mounted.h"
 
-/* The file whose pass decides whether the place exists: the one that node->after names, or itself.
- */
+/* The file whose pass decides whether the place exists: that of node->after, or itself. */
 struct place presence_decider(const struct place *place);
 
-/* The file whose pass must be done before a directory is listed; the directory itself if there is
- * none.
- */
+/* The file whose pass must be done before a directory is listed; none: the directory itself. */
 struct place presence_listing_decider(const struct place *directory);
 
 /* The number of entries of a numbered directory; 0 if it is not known yet. */

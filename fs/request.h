@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Requests of the kernel that may have to wait: for a pass, or for a recheck of the image's name.
- */
+/* Requests of the kernel that may have to wait: for a pass, or a recheck of the image's name. */
 #ifndef FS_REQUEST_H
 #define FS_REQUEST_H
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Collects the references of an image before it is mounted: by a job, as everything that parses it.
- */
+/* Collects the references of an image before it is mounted: by a job, as all parsing is. */
 #ifndef FS_JOBS_COLLECT_H
 #define FS_JOBS_COLLECT_H
 

@@ -42,8 +42,7 @@ enum {
      * its jobs are not started. */
     JOBS_LINGERING_MAX = 4,
 
-    /* A lookup stops waiting for a silent job after this long, and is answered with what is known.
-     */
+    /* A lookup stops waiting for a silent job after this long: it gets what is known. */
     JOBS_LOOKUP_MS = 5000,
 
     /* A job may last this many times its limit of processor time. Storage is slow, but a job taken

@@ -23,8 +23,7 @@ static int errno_of_file(int error)
     return -EIO;
 }
 
-/* Whether the same file of the entry before was received: a large number then cannot claim memory.
- */
+/* Whether the same file of the entry before was received: a large number cannot claim memory. */
 static bool comes_in_order(const struct job *job, const struct place *place)
 {
     struct place before = *place;

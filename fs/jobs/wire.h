@@ -45,9 +45,7 @@ enum wire_answer_kind {
     WIRE_STARTED = 1,
     WIRE_ENDED,     /* the job's process has ended */
     WIRE_GONE,      /* after WIRE_ENDED: the last of the job's processes has ended */
-    WIRE_RECHECKED, /* status: of layers_recheck(); 0: another file, the descriptor, is the image
-                     * now
-                     */
+    WIRE_RECHECKED, /* status: of layers_recheck(); 0: the descriptor is the image now */
 };
 
 struct wire_rechecked {
@@ -102,8 +100,7 @@ struct wire_reference {
     uint32_t kind, source, format, path; /* bytes of each; format UINT32_MAX: the image has none */
 };
 
-/* A job requests a data file that is not held open; the answer has 0 and the descriptor, or -errno.
- */
+/* A job requests a data file that is not held open. The answer: 0 and a descriptor, or -errno. */
 struct wire_open_request {
     uint32_t layer;
     uint32_t reference;

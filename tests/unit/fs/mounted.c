@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* One image of a mount: generations, rechecks of its name, and an image that is gone from its name.
- */
+/* One image of a mount: generations, and rechecks of its name. */
 #include "fs/mounted.h"
 
 #include <errno.h>

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* When jobs and waiters are due: jobs that are silent or have no readers, waiters that wait too
- * long.
- */
+/* Deadlines: jobs that are silent or have no readers, waiters that wait too long. */
 #include "fs/jobs/deadlines.h"
 
 #include "fs/tree/clock.h"
@@ -194,8 +192,7 @@ static void test_far_stall(void **state)
     assert_waits(&reader);
 }
 
-/* A job that only sends WIRE_ALIVE is killed after JOBS_LASTING times its limit of processor time.
- */
+/* A job that only sends WIRE_ALIVE is killed after JOBS_LASTING times its cpu-limit. */
 static void test_lasts(void **state)
 {
     const struct sandbox_state limited = {.failed = SANDBOX_LAYERS, .cpu_seconds = 2};
@@ -299,8 +296,7 @@ static void test_ended_while_left(void **state)
     close(out);
 }
 
-/* A job is killed before the monitor has reported it started: later messages about it are dropped.
- */
+/* A job is killed before it is reported as started: later messages about it are dropped. */
 static void test_left_before_start(void **state)
 {
     static struct reader reader;

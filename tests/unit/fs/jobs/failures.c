@@ -279,9 +279,7 @@ static void test_cpu_limit(void **state)
     assert_false(sandbox_state_is_possible(&held));
 }
 
-/* A job that cannot enter its sandbox reports the layer; an impossible error is a protocol
- * violation.
- */
+/* A job that cannot enter its sandbox reports the layer; an impossible error fails the job. */
 static void test_no_sandbox(void **state)
 {
     struct sandbox_state lacking = {.failed = SANDBOX_LANDLOCK, .error = -ENOSYS};

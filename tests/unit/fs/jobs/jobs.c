@@ -136,8 +136,7 @@ static void test_shared(void **state)
     close(other_out);
 }
 
-/* A waiter for the measure pass joins a running scan, which yields its files too; not the reverse.
- */
+/* A waiter for the measure pass joins a running scan, which yields its files too. */
 static void test_measure_waits_for_scan(void **state)
 {
     static struct reader scan, measure, header; /* they still wait at the end of the test */

@@ -96,8 +96,7 @@ static void test_held_up(void **state)
     scan->view->running = scan->view->processes = 0;
 }
 
-/* Running jobs count against the limit of bytes of the others; numbers have a limit of their own.
- */
+/* Bytes of other jobs lower the limit of a job; numbers have a limit of their own. */
 static void test_bytes_limit(void **state)
 {
     struct job *header = new_job(0, PASS_HEADER), *layer = new_job(1, PASS_HEADER),

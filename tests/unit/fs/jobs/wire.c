@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Messages: of the right length and of others, with descriptors, and after the other side is gone.
- */
+/* Messages: of the right length and of others, with descriptors, after the other side is gone. */
 #include "fs/jobs/wire.h"
 
 #include <errno.h>
