@@ -19,7 +19,7 @@ static const struct target_key qed_keys[] = {
 };
 
 /* qemu parses table_size twice: as a size, then as an integer, which has no suffix. */
-static bool is_integer(const char *text)
+static bool qed_is_integer(const char *text)
 {
     char *end;
 
@@ -33,7 +33,7 @@ static int qed_check(const struct target_values *v, struct target_options *o, st
 {
     o->cluster_size = target_number(v, "cluster_size", o->cluster_size);
     o->table_size = target_number(v, "table_size", o->table_size);
-    if (!is_integer(target_value(v, "table_size")->text))
+    if (!qed_is_integer(target_value(v, "table_size")->text))
         return target_refuse(why, EINVAL, "Parameter 'table-size' expects integer");
     if (!is_power_of_two(o->cluster_size) || o->cluster_size < CLUSTER_MIN ||
         o->cluster_size > CLUSTER_MAX)

@@ -70,7 +70,7 @@ static uint64_t vhdx_block_size(const struct target_options *o, uint64_t virtual
 }
 
 /* Whether all blocks are allocated from the beginning, and data is written in place. */
-static bool is_preallocated(const struct target_options *o)
+static bool vhdx_is_preallocated(const struct target_options *o)
 {
     return o->subformat == FIXED && !o->zero_blocks;
 }
@@ -79,7 +79,7 @@ static size_t vhdx_units(const struct target_options *o, uint64_t virtual_size,
                          uint64_t units[TARGET_UNITS_MAX])
 {
     units[0] = vhdx_block_size(o, virtual_size);
-    return is_preallocated(o) ? 0 : 1;
+    return vhdx_is_preallocated(o) ? 0 : 1;
 }
 
 /*
@@ -102,12 +102,12 @@ static int vhdx_size(const struct target_options *o, uint64_t virtual_size,
     start = REGIONS_MIB * MIB + o->log_size + div_up(entries * 8, MIB) * MIB;
     if (o->subformat == FIXED)
         start += disk;
-    if (is_preallocated(o) && blocks > chunk && disk % block)
+    if (vhdx_is_preallocated(o) && blocks > chunk && disk % block)
         return target_refuse(why, ENOTSUP,
                              "qemu-img cannot open such an image: its last block ends after the "
                              "end of the file");
     *size = (struct target_size){start, start};
-    if (is_preallocated(o))
+    if (vhdx_is_preallocated(o))
         return 0;
     if (touched[0])
         size->required = div_up(start, MIB) * MIB + touched[0] * block;

@@ -35,7 +35,7 @@ size_t vmdk_extent_name(const struct target_options *o, const char *name, uint64
     return (size_t)length;
 }
 
-static uint64_t digits(uint64_t number)
+static uint64_t vmdk_digits(uint64_t number)
 {
     return (uint64_t)snprintf(NULL, 0, "%llu", (unsigned long long)number);
 }
@@ -48,14 +48,15 @@ uint64_t vmdk_descriptor_bytes(const struct target_options *o, uint64_t disk, co
     uint64_t extent = o->subformat == VMDK_FLAT ? disk : VMDK_SPLIT_BYTES;
     uint64_t heads = o->has_255_heads ? 255 : 16;
     uint64_t bytes = TEXT_BYTES + strlen(types[o->subformat]) + o->descriptor_bytes +
-                     digits(heads) + digits(disk / (TRACK_SECTORS * heads * TARGET_SECTOR));
+                     vmdk_digits(heads) +
+                     vmdk_digits(disk / (TRACK_SECTORS * heads * TARGET_SECTOR));
     size_t line =
         strlen(o->subformat == VMDK_SPLIT_SPARSE ? "RW  SPARSE \"\"\n" : "RW  FLAT \"\" 0\n");
 
     for (uint64_t n = 0; n * extent < disk; n++) {
         uint64_t sectors = min_u64(extent, disk - n * extent) / TARGET_SECTOR;
 
-        bytes += line + digits(sectors);
+        bytes += line + vmdk_digits(sectors);
         bytes += name ? vmdk_extent_name(o, name, n, NULL, 0) : NAME_MAX_BYTES;
     }
     return bytes;

@@ -18,7 +18,7 @@ enum {
     GRAIN_MARKER = 12, /* bytes in front of compressed data */
 };
 
-static int out_of_memory(struct reason *why)
+static int vmdk_out_of_memory(struct reason *why)
 {
     return target_refuse(why, ENOMEM, "out of memory");
 }
@@ -47,14 +47,14 @@ static int vmdk_stream_begin(struct conversion *c, struct reason *why)
     int error;
 
     if (!s)
-        return out_of_memory(why);
+        return vmdk_out_of_memory(why);
     error = vmdk_empty_size(c, &s->end, why);
     if (error)
         return error;
     s->next = s->end;
     c->state = s;
     s->compressor = compressor_begin(c->img, COMPRESSION_ZLIB, 2 * VMDK_GRAIN);
-    return s->compressor ? 0 : out_of_memory(why);
+    return s->compressor ? 0 : vmdk_out_of_memory(why);
 }
 
 /* qemu first zeroes a whole grain at that offset, so the file has at least that size. */
@@ -110,7 +110,7 @@ struct vmdk_extents_state {
     uint64_t extent;          /* bytes of each extent but the last */
 };
 
-static bool is_sparse(const struct conversion *c)
+static bool vmdk_is_sparse(const struct conversion *c)
 {
     return c->options->subformat == VMDK_SPLIT_SPARSE;
 }
@@ -124,13 +124,13 @@ static int vmdk_extents_begin(struct conversion *c, struct reason *why)
     if (error)
         return error;
     if (!e)
-        return out_of_memory(why);
+        return vmdk_out_of_memory(why);
     e->disk = div_up(c->virtual_size, TARGET_SECTOR) * TARGET_SECTOR;
     e->extent = c->options->subformat == VMDK_FLAT ? e->disk : VMDK_SPLIT_BYTES;
     e->written = image_alloc(c->img, div_up(e->disk, e->extent) * sizeof *e->written);
     unit_count_begin(&e->grains, VMDK_GRAIN);
     c->state = e;
-    return e->written ? 0 : out_of_memory(why);
+    return e->written ? 0 : vmdk_out_of_memory(why);
 }
 
 /* No grain spans two extents: all but the last hold whole grains. */
@@ -173,7 +173,8 @@ static void vmdk_extents_file(const struct conversion *c, uint64_t number,
     }
     n = number - 1;
     bytes = min_u64(e->extent, e->disk - n * e->extent);
-    file->size = is_sparse(c) ? vmdk_overhead(bytes) + e->written[n] * (uint64_t)VMDK_GRAIN : bytes;
+    file->size =
+        vmdk_is_sparse(c) ? vmdk_overhead(bytes) + e->written[n] * (uint64_t)VMDK_GRAIN : bytes;
     vmdk_extent_name(c->options, c->name, n, file->name, sizeof file->name);
 }
 

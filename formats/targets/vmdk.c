@@ -38,14 +38,14 @@ static const struct target_key vmdk_keys[] = {
     {"toolsversion", KEY_TEXT}, {"zeroed_grain", KEY_BOOL}, {NULL, KEY_TEXT},
 };
 
-static bool is_flat(unsigned subformat)
+static bool vmdk_is_flat(unsigned subformat)
 {
     return subformat == VMDK_FLAT || subformat == VMDK_SPLIT_FLAT;
 }
 
-static bool has_descriptor_file(unsigned subformat)
+static bool vmdk_has_descriptor_file(unsigned subformat)
 {
-    return is_flat(subformat) || subformat == VMDK_SPLIT_SPARSE;
+    return vmdk_is_flat(subformat) || subformat == VMDK_SPLIT_SPARSE;
 }
 
 /* Checks keys that take one of several names, in qemu's order. */
@@ -82,7 +82,7 @@ static void vmdk_set_descriptor(const struct target_values *v, struct target_opt
 
 static const struct conversion_model *vmdk_model(const struct target_options *o)
 {
-    if (has_descriptor_file(o->subformat))
+    if (vmdk_has_descriptor_file(o->subformat))
         return &vmdk_extents;
     return o->subformat == VMDK_STREAM ? &vmdk_stream : NULL;
 }
@@ -95,12 +95,12 @@ static int vmdk_check(const struct target_values *v, struct target_options *o, s
         return error;
     if (target_number(v, "compat6", 0) && target_value(v, "hwversion")->text)
         return target_refuse(why, EINVAL, "compat6 cannot be enabled with hwversion set");
-    if (is_flat(o->subformat) && target_number(v, "zeroed_grain", 0))
+    if (vmdk_is_flat(o->subformat) && target_number(v, "zeroed_grain", 0))
         return target_refuse(why, EINVAL, "Flat image can't enable zeroed grain");
-    if (is_flat(o->subformat) && target_value(v, "backing_file")->text)
+    if (vmdk_is_flat(o->subformat) && target_value(v, "backing_file")->text)
         return target_refuse(why, EINVAL, "Flat image can't have backing file");
     o->is_full = target_value(v, "backing_file")->text;
-    if (has_descriptor_file(o->subformat))
+    if (vmdk_has_descriptor_file(o->subformat))
         vmdk_set_descriptor(v, o);
     return target_check_preallocation(v, why);
 }
@@ -110,7 +110,7 @@ static size_t vmdk_units(const struct target_options *o, uint64_t virtual_size,
 {
     (void)virtual_size;
     units[0] = GRAIN;
-    return is_flat(o->subformat) ? 0 : 1;
+    return vmdk_is_flat(o->subformat) ? 0 : 1;
 }
 
 uint64_t vmdk_overhead(uint64_t bytes)
@@ -122,7 +122,7 @@ uint64_t vmdk_overhead(uint64_t bytes)
            GRAIN;
 }
 
-static bool is_split(unsigned subformat)
+static bool vmdk_is_split(unsigned subformat)
 {
     return subformat == VMDK_SPLIT_SPARSE || subformat == VMDK_SPLIT_FLAT;
 }
@@ -135,12 +135,12 @@ static int vmdk_overheads(const struct target_options *o, uint64_t disk, uint64_
     uint64_t whole = disk / VMDK_SPLIT_BYTES, rest = disk % VMDK_SPLIT_BYTES;
 
     *bytes = 0;
-    if (is_split(o->subformat) && div_up(disk, VMDK_SPLIT_BYTES) > VMDK_EXTENTS_MAX)
+    if (vmdk_is_split(o->subformat) && div_up(disk, VMDK_SPLIT_BYTES) > VMDK_EXTENTS_MAX)
         return target_refuse(why, EFBIG, "a disk of %llu bytes needs more than %d extents",
                              (unsigned long long)disk, VMDK_EXTENTS_MAX);
-    if (has_descriptor_file(o->subformat))
+    if (vmdk_has_descriptor_file(o->subformat))
         *bytes = div_up(vmdk_descriptor_bytes(o, disk, NULL), TARGET_SECTOR) * TARGET_SECTOR;
-    if (is_flat(o->subformat))
+    if (vmdk_is_flat(o->subformat))
         return 0;
     if (o->subformat == VMDK_SPLIT_SPARSE)
         *bytes += whole * vmdk_overhead(VMDK_SPLIT_BYTES) + (rest ? vmdk_overhead(rest) : 0);
@@ -165,7 +165,7 @@ static int vmdk_size(const struct target_options *o, uint64_t virtual_size,
     error = vmdk_overheads(o, disk, &before, why);
     if (error)
         return error;
-    if (is_flat(o->subformat)) {
+    if (vmdk_is_flat(o->subformat)) {
         *size = (struct target_size){before + disk, before + disk};
         return 0;
     }
