@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A library to be loaded before the others (LD_PRELOAD), in which the call number FAULT_AT of the
- * kind FAULT_KIND fails; calls of all processes of the program are counted together, those of the
- * sanitizers not at all. FAULT_SEEN is a file that is made when it does: without it, the program
- * has made fewer such calls.
+ * A library for LD_PRELOAD in which call number FAULT_AT of the kind FAULT_KIND fails. Calls of all
+ * processes of the program are counted together, those of sanitizers not at all. The file
+ * FAULT_SEEN is created at that call: if it is missing, the program has made fewer such calls.
  *
- * FAULT_KIND: alloc (ENOMEM), read, write (EIO; also of messages), fork (EAGAIN), pipe (EMFILE;
- * also sockets and others without a name), open (EMFILE; also of openat2(2)), short (reads of a
- * file give one byte), interrupt (EINTR, before anything was read or written), answer (ENOMEM, to
- * the kernel: whoever waits for it waits until the end), descriptor (ETOOMANYREFS, messages that
- * carry one). Requests of the kernel never fail: after such there are no more.
+ * FAULT_KIND: alloc (ENOMEM), read and write (EIO; also messages), fork (EAGAIN), pipe (EMFILE;
+ * also sockets, signalfd and inotify), open (EMFILE; also openat2(2)), short (a read of a file
+ * returns one byte), interrupt (EINTR, before anything is read or written), answer (ENOMEM, of a
+ * reply to the kernel: its client waits until the mount ends), descriptor (ETOOMANYREFS, of
+ * messages that carry a descriptor). Reading requests from the kernel never fails: the kernel sends
+ * none after that.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -30,7 +30,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* What the next library has of that name. */
+/* The function of that name in the next library. */
 #define NEXT(name) ((__typeof__(&name))(uintptr_t)dlsym(RTLD_NEXT, #name))
 
 static const char *kind = "";
@@ -60,7 +60,7 @@ static bool fails(const char *wanted)
     return true;
 }
 
-/* -1, with the errno, if this call is the one that fails. */
+/* Returns -1 with that errno if this call is the one that fails. */
 #define FAIL_AS(wanted, number)                                                                    \
     if (fails(wanted)) {                                                                           \
         errno = number;                                                                            \
@@ -80,7 +80,7 @@ __attribute__((constructor)) static void begin(void)
     is_ready = true;
 }
 
-/* Where memory comes from while it is looked for where memory comes from. */
+/* Memory for dlsym() while it looks up the allocator. */
 static void *early(size_t size)
 {
     static _Alignas(16) char room[64 << 10];
@@ -93,7 +93,7 @@ static void *early(size_t size)
     return bytes;
 }
 
-static bool looks; /* for the allocator */
+static bool is_looking_up; /* the allocator */
 
 static void *(*next_malloc)(size_t);
 static void *(*next_calloc)(size_t, size_t);
@@ -101,16 +101,16 @@ static void *(*next_realloc)(void *, size_t);
 
 static void find_allocator(void)
 {
-    looks = true;
+    is_looking_up = true;
     next_calloc = NEXT(calloc);
     next_realloc = NEXT(realloc);
     next_malloc = NEXT(malloc);
-    looks = false;
+    is_looking_up = false;
 }
 
 void *malloc(size_t size)
 {
-    if (looks)
+    if (is_looking_up)
         return early(size);
     if (!next_malloc)
         find_allocator();
@@ -123,8 +123,8 @@ void *malloc(size_t size)
 
 void *calloc(size_t count, size_t size)
 {
-    if (looks)
-        return early(count * size); /* which was never used */
+    if (is_looking_up)
+        return early(count * size); /* it is zero: nothing is freed */
     if (!next_calloc)
         find_allocator();
     if (fails("alloc")) {
@@ -145,8 +145,8 @@ void *realloc(void *bytes, size_t size)
     return next_realloc(bytes, size);
 }
 
-/* Whether requests of the kernel come from there. */
-static bool is_kernel(int fd)
+/* Whether it is /dev/fuse. */
+static bool is_fuse(int fd)
 {
     struct stat st;
 
@@ -156,7 +156,7 @@ static bool is_kernel(int fd)
 
 ssize_t read(int fd, void *bytes, size_t length)
 {
-    if (is_kernel(fd))
+    if (is_fuse(fd))
         return NEXT(read)(fd, bytes, length);
     FAIL_AS("read", EIO)
     FAIL_AS("interrupt", EINTR)
@@ -245,7 +245,7 @@ int inotify_init1(int flags)
     return NEXT(inotify_init1)(flags);
 }
 
-/* The mode of an open(2) that may have one. */
+/* The mode, which open(2) has only with some flags. */
 #define MODE_OF(flags)                                                                             \
     mode_t mode = 0;                                                                               \
     if ((flags) & (O_CREAT | __O_TMPFILE)) {                                                       \
@@ -276,7 +276,7 @@ int openat(int directory, const char *path, int flags, ...)
     return NEXT(openat)(directory, path, flags, mode);
 }
 
-/* openat2(2) has no function in the C library. Six arguments are taken, however many there are. */
+/* The C library has no function for openat2(2). Passes six arguments on, however many there are. */
 long syscall(long number, ...)
 {
     long a[6];

@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-Lets one call fail at a time: the first allocation, the second, and so on until the program makes no more of them; the same
-for reads, writes, forks, pipes and opens. Whatever fails, each file says what it says otherwise or has an errno, or the
-program says in a sentence why it ends; nothing crashes, leaks (as far as LeakSanitizer sees) or stays behind. Reads that
-are short or interrupted change nothing at all.
+Makes one call fail per run: the first allocation, the second, and so on until the program makes no more of them; the same for
+reads, writes, forks, pipes and opens. Each file must have its usual text or an errno, or the program must end with a message;
+nothing may crash, leak (as LeakSanitizer sees it), hang or be left. Short and interrupted reads must change nothing.
 
-    tests/faults/run.py [--every N] [--seed S] [--build DIR] [--only WORD]     of allocations every N-th only, of others more
+    tests/faults/run.py [--every N] [--seed S] [--build DIR] [--only WORD]     of allocations every N-th only, of rarer calls more
 """
 import argparse
 import concurrent.futures
@@ -26,29 +25,28 @@ import oracle.fixtures
 import oracle.vmdk
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-LIMIT = 20  # seconds: what takes longer hangs
-CALLS_MAX = 100000  # of a kind: a program that makes more has gone mad
+LIMIT = 20  # seconds: a program that takes longer hangs
+CALLS_MAX = 100000  # of a kind: more than any program makes
 WORKERS = 2
 
-# Images of different ways to be read: tables, compressed data, a footer, text, an XML list, layers.
+# Images that are read in different ways: tables, compressed data, a footer, text, an XML list, layers.
 IMAGES = ("qcow2/by-qemu-compressed", "qcow2/compressed-mbr-zstd", "qcow2/bitmaps", "vpc/creator-qemu", "vhdx/by-qemu", "vmdk/by-qemu-stream", "dmg/zlib",
           "luks/luks2", "vdi/dynamic-by-qemu", "parallels/extended-by-qemu")
 CHAIN = "chains/three-formats"
 SAME = {"short", "interrupt"}  # kinds that must change nothing
-SHARES = {"alloc": 1, "fork": 100, "pipe": 100, "open": 100, "descriptor": 100}  # of --every, by how many calls there are
+SHARES = {"alloc": 1, "fork": 100, "pipe": 100, "open": 100, "descriptor": 100}  # divisors of --every, by the number of calls
 MOUNTED = ("format", "virtual_size", "content", "measure/qcow2", "allocated_size", "convert_size/vmdk", "measure/qcow2,cluster_size=4k",
            "header/", ".now/measure/vdi")
-# Of images that name others, their layers and references.
+# Of images with references.
 OF_CHAIN = ("virtual_size", "content", "measure/qcow2", "convert_size/vmdk", "references/0/state", "references/0/resolved",
             "layers/1/virtual_size", "layers/1/references/0/state", "layers/1/references/0/resolved", "layers/2/format")
-PARTS = 40  # files of a disk, more than stay open
-OF_PARTS = ("virtual_size", "content", "measure/qcow2", "convert_size/qcow2,cluster_size=4k",
-            *(f"references/{n}/{name}" for n in (0, 31, 32, PARTS - 1) for name in ("path", "state", "resolved")))
-VARIES = re.compile(r"problems$|status/|layers/\d+/problems$")  # files that tell of the fault itself
+EXTENT_FILES = 40  # more than stay open
+OF_EXTENTS = ("virtual_size", "content", "measure/qcow2", "convert_size/qcow2,cluster_size=4k",
+            *(f"references/{n}/{name}" for n in (0, 31, 32, EXTENT_FILES - 1) for name in ("path", "state", "resolved")))
+VARIES = re.compile(r"problems$|status/|layers/\d+/problems$")  # files that depend on the fault
 VIEW = re.compile(r"(layers/\d+/)?(.*)")
 STATE = re.compile(r"(layers/\d+/)?references/\d+/state")
-# States of references that are granted, but could not be opened, or not be told, then or now; and of those whose files could not be
-# read.
+# States of granted references that could not be opened, at first or later; and of those whose file could not be read.
 UNOPENED = {"unreadable\n", "changed\n"}
 NOT_GRANTED = UNOPENED | {"unfit\n"}
 
@@ -69,8 +67,8 @@ def wait_until(condition, what):
         time.sleep(0.005)
 
 
-def fails(said, name):
-    return said.get(name, "").startswith("error: ")
+def fails(texts, name):
+    return texts.get(name, "").startswith("error: ")
 
 
 def layer_of(name):
@@ -79,7 +77,7 @@ def layer_of(name):
 
 
 class Case:
-    """A program, what it works on, and what it says without a fault."""
+    """A program, its image and files, and their texts without a fault."""
 
     def __init__(self, work, build, name, image, options=(), files=MOUNTED):
         self.work, self.build, self.name, self.image = work, build, name, image
@@ -93,53 +91,54 @@ class Case:
                 "UBSAN_OPTIONS": f"print_stacktrace=1:log_path={log}"}
 
     def run(self, kind, number):
-        """Whether there was such a call. Raises Wrong if the program took it badly."""
+        """Whether there was such a call. Raises Wrong if the program violates a rule."""
         with tempfile.TemporaryDirectory(dir=self.work) as place:
             seen, log = f"{place}/seen", f"{place}/log"
-            said = self.attempt(place, self.environment(kind, number, seen, log))
+            result = self.attempt(place, self.environment(kind, number, seen, log))
             for name in os.listdir(place):
                 text = pathlib.Path(place, name).read_text(errors="replace") if name.startswith("log") else ""
-                # A leak check that is killed says something, too.
+                # A leak check that is killed writes other lines.
                 check("ERROR: " not in text and "runtime error: " not in text, text[:4000])
             if self.good is None:
-                check(isinstance(said, dict), f"without a fault: {said}")
-                self.good = said
-                check(not self.options or "granted\n" in said.values(), "no reference is granted")
-            self.compare(said, kind)
+                check(isinstance(result, dict), f"without a fault: {result}")
+                self.good = result
+                check(not self.options or "granted\n" in result.values(), "no reference is granted")
+            self.compare(result, kind)
             return os.path.exists(seen)
 
-    def compare(self, said, kind):
-        if isinstance(said, str):  # it ended, and said why
-            check(kind not in SAME, f"ended: {said}")
-            check(re.search(r"^(instar-cat|mount\.instar|fuse|fusermount3): .", said, re.M), f"ended, and said {said!r}")
+    def compare(self, texts, kind):
+        """texts: by file, or a message of a program that ended."""
+        if isinstance(texts, str):
+            check(kind not in SAME, f"ended: {texts}")
+            check(re.search(r"^(instar-cat|mount\.instar|fuse|fusermount3): .", texts, re.M), f"ended with the message {texts!r}")
             return
-        lost = self.lost_references(said)
+        lost = self.lost_references(texts)
         for name, text in self.good.items():
-            if VARIES.search(name) or (name not in said and kind not in SAME and self.may_be_missing(name, said, lost)):
+            if VARIES.search(name) or (name not in texts and kind not in SAME and self.may_be_missing(name, texts, lost)):
                 continue
-            check(name in said, f"{name} is missing")
-            # What is not known to be missing is listed.
-            if name == "header/" and set(text.split()) <= set(said[name].split()):
+            check(name in texts, f"{name} is missing")
+            # A listing may have more names: those that are not known not to apply.
+            if name == "header/" and set(text.split()) <= set(texts[name].split()):
                 continue
-            may_differ = kind not in SAME and (fails(said, name) or (text == "granted\n" and STATE.fullmatch(name) and
-                                                                     said[name] in NOT_GRANTED))
-            check(said[name] == text or may_differ, f"{name} says {said[name]!r} instead of {text!r}")
+            may_differ = kind not in SAME and (fails(texts, name) or (text == "granted\n" and STATE.fullmatch(name) and
+                                                                     texts[name] in NOT_GRANTED))
+            check(texts[name] == text or may_differ, f"{name} is {texts[name]!r} instead of {text!r}")
 
-    def lost_references(self, said):
-        """The states of references that are granted, but were not opened, as these say."""
-        return {name for name, text in self.good.items() if text == "granted\n" and said.get(name) in UNOPENED}
+    def lost_references(self, texts):
+        """Names of the states of granted references that were not opened."""
+        return {name for name, text in self.good.items() if text == "granted\n" and texts.get(name) in UNOPENED}
 
-    def may_be_missing(self, name, said, lost):
-        """Whether a fault may keep what is missing from being there."""
+    def may_be_missing(self, name, texts, lost):
+        """Whether a fault can be the reason why a file does not exist."""
         view, rest = VIEW.fullmatch(name).groups(default="")
-        # Which fields and references there are is told by what the image is.
-        if rest.startswith("header/") and (fails(said, f"{view}format") or fails(said, f"{view}content")):
+        # The fields of the header and the references are known only if the image could be opened.
+        if rest.startswith("header/") and (fails(texts, f"{view}format") or fails(texts, f"{view}content")):
             return True
-        if rest.startswith("references/") and fails(said, f"{view}virtual_size"):
+        if rest.startswith("references/") and fails(texts, f"{view}virtual_size"):
             return True
         if rest.endswith("/resolved") and name.replace("/resolved", "/state") in lost:
             return True
-        # What is below is no layer then; and where there is but the image, it is none.
+        # The backing images of a lost one are no layers then; with a single layer there is no layers/.
         layers = {layer_of(state) for state in lost}
         return view != "" and any(layer < layer_of(name) or layer == 0 for layer in layers)
 
@@ -154,21 +153,21 @@ class Cat(Case):
                               text=True, timeout=LIMIT, errors="replace")
         check(done.returncode in (0, 1), f"status {done.returncode}: {done.stderr}")
         if done.returncode:
-            check(done.stderr, "status 1 without a word")
+            check(done.stderr, "status 1 without a message")
             return done.stderr
         files = re.split(r"^== (.*)\n", done.stdout, flags=re.M)[1:]
         return dict(zip(files[::2], files[1::2]))
 
 
 def text_of(path):
-    """What a file says, or the names in a directory, by another process: it may hang."""
+    """The text of a file, or the names in a directory. Read by another process, as it may hang."""
     command = ["ls" if path.endswith("/") else "cat", path]
     done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, errors="replace", env={"LC_ALL": "C"})
     return f"error: {done.stderr}" if done.returncode else done.stdout
 
 
 class Mounted(Case):
-    """mount.instar: it is mounted, a few files are read, it is unmounted."""
+    """mount.instar: mounts, reads a few files, unmounts."""
 
     kinds = ("fork", "pipe", "alloc", "read", "write", "descriptor", "open", "interrupt")
 
@@ -180,29 +179,29 @@ class Mounted(Case):
             process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors)
             try:
                 wait_until(lambda: process.poll() is not None or (self.more and is_mounted(directory)), "the start hangs")
-                said = self.read_files(directory) if is_mounted(directory) else None
+                texts = self.read_files(directory) if is_mounted(directory) else None
             finally:
                 self.end(directory, process)
             errors.seek(0)
             words = errors.read()
         check(process.returncode in (0, 1, 2, 32), f"status {process.returncode}: {words}")
-        if said is not None and process.returncode == 0:
-            return said
-        check(said is None or self.more, "mounted, though it said that it is not")
-        return words or "said nothing"
+        if texts is not None and process.returncode == 0:
+            return texts
+        check(texts is None or self.more, "mounted, although the program failed")
+        return words or "no message"
 
     def read_files(self, directory):
-        """What the files say; those that are not there are left out."""
+        """The texts of the files that exist."""
         texts = {name: text_of(f"{directory}/{name}") for name in self.files}
         return {name: text for name, text in texts.items() if not text.endswith(": No such file or directory\n")}
 
     def end(self, directory, process):
-        """Unmounts, and waits until nothing is left."""
+        """Unmounts, and waits until all processes have ended."""
         marker = os.fsencode(directory)
         if is_mounted(directory):
             subprocess.run(["umount", directory], capture_output=True, timeout=LIMIT)
         try:
-            wait_until(lambda: process.poll() is not None and not processes_of(marker), "it does not end")
+            wait_until(lambda: process.poll() is not None and not processes_of(marker), "processes do not end")
         finally:
             for pid in processes_of(marker):
                 with contextlib.suppress(ProcessLookupError):
@@ -220,12 +219,12 @@ class Background(Mounted):
 
 
 def is_mounted(directory):
-    """As the kernel has it, without a question to the file system."""
+    """Reads the kernel's table: the file system is not asked, as it may hang."""
     return f" {directory} " in pathlib.Path("/proc/self/mountinfo").read_text(errors="surrogateescape")
 
 
 def processes_of(marker):
-    """Processes that were started with this argument, and have not ended."""
+    """Processes with this argument."""
     found = []
     for entry in os.listdir("/proc"):
         if entry.isdigit():
@@ -236,7 +235,7 @@ def processes_of(marker):
 
 
 def go_through(case, kind, every, start):
-    """All calls of a kind, or every so many. How many were tried, and what went wrong."""
+    """Runs the case with every so manieth call failing. Returns (number of runs, messages about violations)."""
     tried, wrong, number = 0, [], start
     while number < CALLS_MAX:
         try:
@@ -252,19 +251,19 @@ def go_through(case, kind, every, start):
 
 
 def unpack(fixture, work):
-    """Lays it out in a directory of its own."""
+    """Unpacks a fixture to a directory of its own."""
     packed, = (ROOT / "fixtures").glob(f"{fixture}.*.gz")
     return oracle.fixtures.unpack(packed, tempfile.mkdtemp(dir=work))
 
 
-def make_parts(work):
-    """A disk of more files than stay open; every third is zeros."""
-    directory = pathlib.Path(work, "parts")
+def make_extents(work):
+    """A disk with more extent files than stay open; every third one is zeros."""
+    directory = pathlib.Path(work, "extents")
     directory.mkdir()
     lines = ""
-    for i in range(PARTS):
-        (directory / f"part-{i}").write_bytes(bytes([i % 3 and i]) * 4096)
-        lines += f'RW 8 FLAT "part-{i}" 0\n'
+    for i in range(EXTENT_FILES):
+        (directory / f"extent-{i}").write_bytes(bytes([i % 3 and i]) * 4096)
+        lines += f'RW 8 FLAT "extent-{i}" 0\n'
     image = directory / "image"
     image.write_text(oracle.vmdk.DESCRIPTOR.format("twoGbMaxExtentFlat", lines))
     return image
@@ -277,11 +276,11 @@ def make_cases(work, build):
     yield Foreground(work, build, "mount.instar -f", image)
     yield Background(work, build, "mount.instar", image)
     follow = ("-o", "follow=beside")
-    chain, parts = unpack(CHAIN, work), make_parts(work)
+    chain, extents = unpack(CHAIN, work), make_extents(work)
     yield Cat(work, build, f"instar-cat {CHAIN}", chain, follow)
     yield Foreground(work, build, f"mount.instar -f {CHAIN}", chain, follow, OF_CHAIN)
-    yield Cat(work, build, "instar-cat parts", parts, follow)
-    yield Foreground(work, build, "mount.instar -f parts", parts, follow, OF_PARTS)
+    yield Cat(work, build, "instar-cat extents", extents, follow)
+    yield Foreground(work, build, "mount.instar -f extents", extents, follow, OF_EXTENTS)
 
 
 def main():

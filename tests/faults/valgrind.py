@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-Runs instar-cat over fixtures, those of several files too, and a mount, under valgrind: no byte is used before it was set,
-none outside its block, nothing is lost. (Valgrind needs system calls of its own: the mount's sandbox is off.)
+Runs instar-cat over fixtures, and a mount, under valgrind: no uninitialised byte, no access out of bounds, no leak. The mount has
+no sandbox, as valgrind needs system calls of its own.
 
-    tests/faults/valgrind.py [--every N] [--seed S] [--build DIR]      every N-th fixture only, from a random one on, of one file and
-                                                                of several
+    tests/faults/valgrind.py [--every N] [--seed S] [--build DIR]      every N-th fixture of one file, and every N-th of several files
 """
 import argparse
 import concurrent.futures
@@ -22,7 +21,7 @@ sys.path[0] = str(pathlib.Path(__file__).resolve().parents[1])  # modules are na
 import oracle.fixtures
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-LIMIT = 300  # seconds: valgrind takes its time
+LIMIT = 300  # seconds: valgrind is slow
 WORKERS = 2
 VALGRIND = ["valgrind", "-q", "--error-exitcode=99", "--leak-check=full", "--errors-for-leak-kinds=definite,indirect"]
 FILES = ("format", "measure/qcow2", "allocated_size", "content", "convert_size/vmdk", "measure/qcow2,cluster_size=4k", "status/jobs",
@@ -30,24 +29,23 @@ FILES = ("format", "measure/qcow2", "allocated_size", "content", "convert_size/v
 
 
 def files_of(text):
-    """What files say, as instar-cat -a prints it, and as .expect has it."""
+    """The texts of files, by name, in the output of instar-cat -a or an expectation."""
     found = re.split(r"^== (.*)\n", text, flags=re.M)
     return dict(zip(found[1::2], found[2::2]))
 
 
 def granted_in(files):
-    """The references that are granted, as their layer and number."""
+    """The references that are granted, as (layer, number)."""
     states = [(re.fullmatch(r"(?:layers/(\d+)/)?references/(\d+)/state", name), text) for name, text in files.items()]
     return {(int(match[1] or 0), int(match[2])) for match, text in states if match and text == "granted\n"}
 
 
 def references_of(files, directory):
-    """Options for what the fixture's options grant. As valgrind 3.19 knows no openat2(2), by which follow= finds it, that is refused
-    there: ref= names it instead."""
+    """Options ref= for the references that the fixture's options grant. Valgrind 3.19 lacks openat2(2), which follow= needs."""
     found = []
     for layer, number in sorted(granted_in(files)):
-        below = f"references/{number}/path"
-        text = files[f"layers/{layer}/{below}" if layer else below].rstrip("\n")
+        name = f"references/{number}/path"
+        text = files[f"layers/{layer}/{name}" if layer else name].rstrip("\n")
         path = text.encode("ascii").decode("unicode_escape").replace("\\", "/")
         found += ["-o", f"ref={layer}/{number}:{directory}/{path}"]
     return found
@@ -59,7 +57,7 @@ def options_of(text, directory):
 
 
 def check_image(packed, work, build):
-    """What is wrong, in words; "": nothing."""
+    """A message about what is wrong, or ""."""
     text = packed.with_name(packed.name.rsplit(".", 2)[0] + ".expect").read_text(errors="replace")
     with tempfile.TemporaryDirectory(dir=work) as directory:
         image = oracle.fixtures.unpack(packed, directory)
@@ -72,7 +70,7 @@ def check_image(packed, work, build):
 
 
 def read(path):
-    """As any reader: an error of the file is none of ours."""
+    """An error of the file is no error here."""
     return subprocess.run(["cat", path], capture_output=True, timeout=LIMIT).stdout
 
 
@@ -96,15 +94,15 @@ def check_mount(packed, work, build):
     finally:
         subprocess.run(["umount", directory], check=False)
     words = process.communicate(timeout=LIMIT)[1]
-    # Lines with -- are about system calls that valgrind does not know: openat2().
-    said = "".join(line for log in logs.iterdir() for line in log.read_text().splitlines(True) if line.startswith("=="))
-    if process.returncode or said or texts[0] != b"qcow2\n" or b"required size" not in texts[1]:
-        return f"mount.instar: status {process.returncode}: {words}{said[:5000]}"
+    # Lines with "--" are about system calls that valgrind does not know, such as openat2().
+    errors = "".join(line for log in logs.iterdir() for line in log.read_text().splitlines(True) if line.startswith("=="))
+    if process.returncode or errors or texts[0] != b"qcow2\n" or b"required size" not in texts[1]:
+        return f"mount.instar: status {process.returncode}: {words}{errors[:5000]}"
     return ""
 
 
 def choose(pattern, args):
-    """Some of the fixtures, but at least one."""
+    """Every N-th of the fixtures, but at least one."""
     packed = sorted((ROOT / "fixtures").glob(pattern))
     return packed[random.Random(args.seed).randrange(min(args.every, len(packed)))::args.every]
 
