@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-Tests the table of bad inputs, tests/bad-inputs/*: what is said of each of them, in how much time and memory, and that
-nothing but the image was opened, or tried to be, with strace(1) as the witness. tests/torture/bad-inputs/README.md explains the columns.
+Tests the table of bad inputs, tests/torture/bad-inputs/*.rows: results, time and memory of each, and, by strace(1), that no file but
+the image was opened or tried. tests/torture/bad-inputs/README.md explains the columns.
 
     tests/torture/bad-inputs.py [--build DIR] [--only ID] [--show] [--self-test]
 
---show prints what came out; --self-test makes every row wrong in every way and sees that it fails. The program is that
-of a build without sanitizers, whose time and memory are those of users.
+--show prints the results; --self-test falsifies every row and every result in each way and checks that this is found. The program
+must have no sanitizers, as its time and memory are measured.
 """
 import argparse
 import collections
@@ -32,18 +32,18 @@ HERE = pathlib.Path(__file__).resolve().parent
 SECONDS = 1.0
 KILL_SECONDS = 10
 KIB = 64 << 10  # of memory
-TRIES = 2       # of what took too long
+TRIES = 2       # for a run that took too long
 NOBODY = 65534
 
-# What needs the headers, and more.
+# Files that need the headers, or more.
 DISK = ("virtual_size", "content", "measure/raw", "measure/qcow2", "allocated_size", "convert_size/qcow2")
 VERDICTS = ("refused", "partly", "noted", "silent", "none")
-# That another format could not hold the disk is said of a good image, too.
+# A good image has this problem, too: another format cannot hold its disk.
 OF_TARGETS = re.compile(r"(layer \d+: )?\w+: as an? \w+ image: ")
-# Of many references not all are kept.
+# References from number 10 on are left out.
 MANY = re.compile(r"== references/\d\d")
 WRITES = re.compile("O_WRONLY|O_RDWR|O_CREAT|O_TRUNC|O_APPEND|O_TMPFILE")
-# What the loader opens before the program begins.
+# Files that the loader opens before the program begins.
 OWN = re.compile(r"/(usr/)?lib(64)?/.*|/etc/ld\.so\.(cache|preload)")
 
 
@@ -63,18 +63,18 @@ class Row:
             options, self.source = self.source[1:].split("] ", 1)
             self.options = ["-o", options]
         if self.verdict not in VERDICTS:
-            raise SystemExit(f"{self.id}: there is no verdict {self.verdict}")
+            raise SystemExit(f"{self.id}: unknown verdict {self.verdict}")
         if self.verdict == "silent" and (self.words or not self.remark):
-            raise SystemExit(f"{self.id}: of a silent one it is told why, and no words are due")
+            raise SystemExit(f"{self.id}: a silent row has a remark and no words")
         if self.verdict != "silent" and not self.words or self.verdict != "none" and not self.answers:
-            raise SystemExit(f"{self.id}: too little is due")
+            raise SystemExit(f"{self.id}: words or files are missing")
 
 
 class Seen:
-    """What came of a row."""
+    """The results of a row."""
 
     def __init__(self):
-        self.status, self.said, self.nodes = 0, "", {}
+        self.status, self.errors, self.nodes = 0, "", {}
         self.seconds, self.kib = 0.0, 0
         self.path, self.is_following = "", False
         self.was_traced, self.opened, self.tried = False, [], []  # (call, path)
@@ -89,7 +89,7 @@ def read_rows(only):
                 rows.append(Row(line))
     twice = [name for name, count in collections.Counter(row.id for row in rows).items() if count > 1]
     if twice:
-        raise SystemExit(f"twice: {' '.join(twice)}")
+        raise SystemExit(f"ids that occur twice: {' '.join(twice)}")
     return [row for row in rows if row.id.startswith(only)]
 
 
@@ -97,7 +97,7 @@ def read_rows(only):
 
 
 def make_image(build, directory, recipes):
-    """`FORMAT [FILE] key=value ...`, as many as there are, with `and` between them."""
+    """recipes: `FORMAT [FILE] key=value ...`, joined by `and`."""
     for recipe in recipes.split(" and "):
         form, *rest = shlex.split(recipe)
         name = rest.pop(0) if rest and "=" not in rest[0] else "image"
@@ -106,7 +106,7 @@ def make_image(build, directory, recipes):
 
 
 def lay_out(build, row, directory):
-    """The image of a row, and the options it takes."""
+    """Makes the image of a row. Returns its path and the options of instar-cat."""
     kind, _, rest = row.source.partition(" ")
     if kind == "make":
         return make_image(build, directory, rest), row.options
@@ -123,7 +123,7 @@ def lay_out(build, row, directory):
 
 
 class Place:
-    """Where a row is run."""
+    """The directory and command of a row."""
 
     def __init__(self, top, build, row):
         self.directory = f"{top}/{row.id}"
@@ -135,12 +135,12 @@ class Place:
 
 
 def run_once(place, seen, runner):
-    """Runs the program for a row, with a clock."""
+    """Runs the program for a row, and measures it."""
     out, errors = (pathlib.Path(f"{place.directory}.{name}") for name in ("out", "err"))
     print(KILL_SECONDS, place.directory, out, errors, *place.command, sep="\t", file=runner.stdin, flush=True)
     status, seconds, kib = runner.stdout.readline().split()
     seen.status, seen.seconds, seen.kib = int(status), float(seconds), int(kib)
-    seen.said = errors.read_text(errors="surrogateescape")
+    seen.errors = errors.read_text(errors="surrogateescape")
     seen.nodes, name = {}, None
     with open(out, errors="surrogateescape") as lines:
         for line in lines:
@@ -151,12 +151,12 @@ def run_once(place, seen, runner):
 
 
 def without_own(calls):
-    """Those that are not of the loader."""
+    """Without the calls of the loader."""
     return [(call, os.fsdecode(path)) for call, path in calls if not OWN.fullmatch(os.fsdecode(path))]
 
 
 def run_share(top, build, number, rows):
-    """Runs some of the rows, then all of them again under one strace. {id: Seen}."""
+    """Runs some of the rows, then the same rows under one strace. Returns {id: Seen}."""
     found, by_path = {}, {}
     with subprocess.Popen([sys.executable, "-I", "-S", HERE.parent / "support" / "measure-run.py"], stdin=subprocess.PIPE,
                           stdout=subprocess.PIPE, text=True) as runner, \
@@ -188,11 +188,11 @@ def run_share(top, build, number, rows):
     return found
 
 
-# What is due
+# Checks
 
 
 def value_of(seen, node):
-    """A file's text in one word: of lists the first word of each line, with commas between them."""
+    """A file's text as in the column of files."""
     lines = seen.nodes.get(node)
     if lines is None:
         return "absent"
@@ -210,13 +210,13 @@ def problems_of(seen):
 
 
 def verdict_faults(row, seen):
-    """Whether the verdict is true."""
+    """Violations of the verdict."""
     failing = [node for node in DISK if is_error(seen, node)]
     problems = problems_of(seen)
     if row.verdict == "none":
-        return [] if seen.status == 1 and not seen.nodes else [f"status {seen.status}, not an image was due"]
+        return [] if seen.status == 1 and not seen.nodes else [f"status {seen.status}: the file was opened as an image"]
     if seen.status != 0:
-        return [f"status {seen.status}: {seen.said}"]
+        return [f"status {seen.status}: {seen.errors}"]
     if row.verdict == "refused":
         errors = {value_of(seen, node) for node in DISK}
         return [] if len(failing) == len(DISK) and len(errors) == 1 else [f"not refused: {errors}"]
@@ -226,15 +226,15 @@ def verdict_faults(row, seen):
         return [] if failing else ["nothing fails"]
     faults = [f"{node} fails: {value_of(seen, node)}" for node in failing]
     if row.verdict == "silent" and problems:
-        faults.append(f"it is said: {problems}")
+        faults.append(f"problems: {problems}")
     return faults
 
 
 def opened_faults(row, seen):
-    """Whether nothing but the image was opened. With descriptors that cannot read (O_PATH), its directory is held, and
-    what is in it is looked at if it may be followed."""
+    """Files that were opened without being allowed. O_PATH descriptors, which cannot read, are allowed for the image's directory, and
+    for files in it that may be followed."""
     if not seen.was_traced:
-        return ["strace has not seen it"]
+        return ["not in the log of strace"]
     directory = os.path.dirname(seen.path)
     granted = {os.path.join(directory, name) for node, value in row.answers if node == "opens"
                for name in value.split(",")}
@@ -245,23 +245,23 @@ def opened_faults(row, seen):
                                         seen.is_following and os.path.dirname(path) == directory)
         if WRITES.search(call) or (path not in granted | {seen.path} and not is_held):
             faults.append(f"opened: {call} {path}")
-    # What may be followed is looked for below the directory, from which the kernel lets nothing out.
+    # Names that may be followed are tried below the directory, and the kernel resolves them beneath it.
     below = f"{directory}/" if seen.is_following else None
     for call, path in seen.tried:
-        is_looked_for = "O_PATH" in call and "RESOLVE_BENEATH" in call and below and path.startswith(below)
-        if path not in granted | {seen.path} and not is_looked_for:
+        is_allowed = "O_PATH" in call and "RESOLVE_BENEATH" in call and below and path.startswith(below)
+        if path not in granted | {seen.path} and not is_allowed:
             faults.append(f"tried to open: {call} {path}")
     return faults + [f"not opened: {path}" for path in granted - opened]
 
 
 def faults_of(row, seen):
-    """What is wrong with a row, in words."""
+    """Messages about everything that is wrong with a row."""
     faults = verdict_faults(row, seen)
     for node, value in row.answers:
         if node != "opens" and value_of(seen, node) != value:
             faults.append(f"{node} is {value_of(seen, node)}, not {value}")
-    text = "\n".join(seen.nodes.get("problems", [])) + seen.said
-    faults += [f"not said: {words}" for words in row.words if words not in text]
+    text = "\n".join(seen.nodes.get("problems", [])) + seen.errors
+    faults += [f"not in problems: {words}" for words in row.words if words not in text]
     if seen.seconds > SECONDS:
         faults.append(f"{seen.seconds:.2f} s are more than {SECONDS}")
     if seen.kib > KIB:
@@ -270,7 +270,7 @@ def faults_of(row, seen):
 
 
 def test(rows, top, build):
-    """Runs all rows. {id: Seen}."""
+    """Runs all rows. Returns {id: Seen}."""
     shutil.copy(f"{build}/instar-cat", top)
     try:
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
@@ -281,27 +281,27 @@ def test(rows, top, build):
             os.unlink(path)
 
 
-# The test's own test
+# Self-test
 
 
 OTHER = {"refused": "partly", "partly": "refused", "noted": "silent", "silent": "partly", "none": "refused"}
 
 
 def wrong_rows(row):
-    """The row, made wrong in every way: (in which, the row)."""
+    """The row, falsified in each way: (way, row)."""
     def changed(**fields):
         other = copy.copy(row)
         other.__dict__.update(fields)
         return other
 
     yield "verdict", changed(verdict=OTHER[row.verdict])
-    yield "words", changed(words=[*row.words, "words that nobody says"])
+    yield "words", changed(words=[*row.words, "words of no message"])
     for i, (node, value) in enumerate(row.answers):
         yield node, changed(answers=[*row.answers[:i], (node, f"{value}0"), *row.answers[i + 1:]])
 
 
 def wrong_runs(seen):
-    """What was seen, had it been worse: (in which way, what)."""
+    """The results, falsified in each way: (way, results)."""
     def changed(**fields):
         other = copy.copy(seen)
         other.__dict__.update(fields)
@@ -317,7 +317,7 @@ def wrong_runs(seen):
 
 
 def self_test(rows, found):
-    """Sees that what is wrong is found. How many wrong things that were."""
+    """Checks that every falsification is found. Returns how many there were."""
     missed, count = [], 0
     for row in rows:
         seen = found[row.id]
@@ -328,12 +328,12 @@ def self_test(rows, found):
         missed += [f"{row.id}: {way}" for way, faults in cases if not faults]
         count += len(cases)
     if missed:
-        raise SystemExit("wrong, and not found:\n  " + "\n  ".join(missed))
+        raise SystemExit("falsified, and not found:\n  " + "\n  ".join(missed))
     return count
 
 
 def show(row, seen):
-    print(f"{row.id} {row.what}: status {seen.status}, {seen.seconds:.2f} s, {seen.kib} KiB {seen.said}")
+    print(f"{row.id} {row.what}: status {seen.status}, {seen.seconds:.2f} s, {seen.kib} KiB {seen.errors}")
     for node in ("format", "candidates", "references/0/state", *DISK):
         print(f"    {node}={value_of(seen, node)}")
     for words in (*seen.nodes.get("problems", []), *(f"{call} {path}" for call, path in seen.opened),
@@ -342,7 +342,7 @@ def show(row, seen):
 
 
 def report(rows, found, wrong):
-    """The last line: what was run."""
+    """Prints the last line."""
     seen = {name: s for name, s in found.items() if not s.skipped}
     slowest = max(seen, key=lambda name: seen[name].seconds)
     largest = max(seen, key=lambda name: seen[name].kib)
@@ -352,7 +352,7 @@ def report(rows, found, wrong):
     print(f"{len(rows)} rows, the slowest {seen[slowest].seconds:.2f} s ({slowest}), "
           f"the largest {seen[largest].kib / 1024:.1f} MiB ({largest}), "
           f"opened: {len(opened) - others} images, {others} granted files, no others"
-          + (f"; {wrong} wrong things were found" if wrong else "") + skipped)
+          + (f"; {wrong} falsifications were found" if wrong else "") + skipped)
 
 
 def main():

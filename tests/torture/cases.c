@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Damage to an image, by number. Checksums that are looked at are made right again: those of VHD
- * footers, and of VHDX headers and region tables. (Of GPT, LUKS2, DMG and the logs of VHDX none is
- * looked at.)
+ * Damage to an image, by number. Recomputes the checksums that the formats check: those of VHD
+ * footers and dynamic headers, and of VHDX headers and region tables. (Those of GPT, LUKS2, DMG and
+ * VHDX logs are not checked.)
  */
 #include "cases.h"
 
@@ -17,8 +17,8 @@
 
 enum {
     BLOCK = 4096,       /* of zeros is a hole */
-    SMALL = 16384,      /* an image of which every byte is looked at */
-    NEIGHBOURHOOD = 64, /* bytes of zeros beside others that are metadata in larger ones */
+    SMALL = 16384,      /* up to this size all bytes that are not guest data are metadata */
+    NEIGHBOURHOOD = 64, /* in larger images, zeros this close to other bytes are metadata, too */
 };
 
 static bool is_zero(const uint8_t *bytes, size_t length)
@@ -37,7 +37,7 @@ static void add_seal(struct seed *seed, struct seal seal)
         seed->seals[seed->seals_count++] = seal;
 }
 
-/* Finds what has a checksum. */
+/* Finds the structures with checksums. */
 static void find_seals(struct seed *seed)
 {
     const uint8_t *end = seed->bytes + seed->size, *p = seed->bytes;
@@ -88,7 +88,7 @@ void seed_end(struct seed *seed)
 
 void seed_find_metadata(struct seed *seed, const uint8_t *is_guest)
 {
-    size_t next = 0; /* what is before is known */
+    size_t next = 0; /* bytes before it are decided */
 
     for (size_t i = 0; i < seed->size; i++) {
         size_t end = seed->size - i < NEIGHBOURHOOD ? seed->size : i + NEIGHBOURHOOD;
@@ -125,7 +125,7 @@ static void flip(struct seed *seed, struct damage *damage, uint64_t bit)
     change(damage, offset, 1);
 }
 
-/* Makes a checksum right. */
+/* Recomputes a checksum. */
 static void repair(uint8_t *bytes, const struct seal *seal)
 {
     uint8_t *field = bytes + seal->offset + seal->field;
@@ -142,7 +142,7 @@ static void repair(uint8_t *bytes, const struct seal *seal)
         field[i] = (uint8_t)(sum >> (seal->is_crc ? 8 * i : 24 - 8 * i));
 }
 
-/* Makes those checksums right that are over something changed. Whether there were any. */
+/* Recomputes the checksums of changed structures. false: there are none. */
 static bool repair_all(struct seed *seed, struct damage *damage)
 {
     size_t flipped = damage->count;
@@ -168,7 +168,7 @@ static bool differs(const struct seed *seed, const struct damage *damage)
     return false;
 }
 
-/* The next of the numbers that follow from a seed (SplitMix64). */
+/* SplitMix64. */
 static uint64_t next_random(uint64_t *state)
 {
     uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
@@ -205,7 +205,7 @@ void case_undo(struct seed *seed, const struct damage *damage)
         memcpy(seed->damaged + c->offset, seed->bytes + c->offset, c->length);
 }
 
-/* Writes the block of the file at offset, up to size; if it has nothing but zeros, as a hole. */
+/* Writes the block at offset, up to size; one of zeros becomes a hole. */
 static bool write_block(const uint8_t *bytes, size_t offset, size_t size, int fd)
 {
     size_t length = size - offset < BLOCK ? size - offset : BLOCK;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Damage to an image, by number: the cases of tests/torture/torture.c. A kind and a number always make the
- * same image of the same seed.
+ * Damage to an image, by number: the cases of tests/torture/torture.c. A kind and a number always
+ * make the same image from the same seed.
  */
 #ifndef TESTS_TORTURE_CASES_H
 #define TESTS_TORTURE_CASES_H
@@ -14,14 +14,14 @@
 enum case_kind {
     CASE_TRUNCATE, /* N: the first N bytes */
     CASE_FLIP,     /* N: bit N % 8 of byte of metadata N / 8 */
-    CASE_REPAIRED, /* the same, and checksums over it made right */
-    CASE_RANDOM,   /* N: the seed of a random choice of two to four bits; checksums made right */
+    CASE_REPAIRED, /* the same, with checksums recomputed */
+    CASE_RANDOM,   /* N: seed of a random choice of two to four bits; checksums recomputed */
     CASE_KINDS,
 };
 
 enum { SEALS_MAX = 64, CHANGES_MAX = 4 + SEALS_MAX };
 
-/* A structure that has a checksum over itself. */
+/* A structure with a checksum of itself. */
 struct seal {
     size_t offset, length;
     size_t field; /* the checksum, 4 bytes, counted from offset */
@@ -32,15 +32,15 @@ struct seal {
 struct seed {
     const char *path;
     struct timespec times[2];
-    uint8_t *bytes, *damaged; /* damaged: as bytes, but for the changes of the case at hand */
+    uint8_t *bytes, *damaged; /* damaged: bytes with the changes of the current case */
     size_t size;
-    uint32_t *metadata; /* where its bytes are */
+    uint32_t *metadata; /* offsets of its bytes */
     size_t metadata_count;
     struct seal seals[SEALS_MAX];
     size_t seals_count;
 };
 
-/* What a case changes: the length, or bytes here and there. */
+/* The changes of a case: the length, or some bytes. */
 struct damage {
     size_t size;
     size_t count;
@@ -49,26 +49,28 @@ struct damage {
     } changes[CHANGES_MAX];
 };
 
-/* Loads the file; is_guest: bytes of the guest, by offset, that are no metadata; NULL: there are
- * none. */
 bool seed_load(struct seed *seed, const char *path);
+
+/* is_guest: by offset, whether a byte is guest data, and so no metadata; NULL: none is. */
 void seed_find_metadata(struct seed *seed, const uint8_t *is_guest);
 void seed_end(struct seed *seed);
 
-/* How many cases there are of the kind. */
+/* The number of cases of the kind. */
 uint64_t cases_count(const struct seed *seed, enum case_kind kind);
 
-/* Damages the seed; false: the case is none, or is a case of another kind. case_undo() ends it. */
+/* Damages the seed in memory. false: the case does not exist, or is one of another kind too.
+ * case_undo() undoes it. */
 bool case_make(struct seed *seed, enum case_kind kind, uint64_t n, struct damage *damage);
 void case_undo(struct seed *seed, const struct damage *damage);
 
-/* Writes the whole of what is in memory to the file, blocks of zeros as holes. */
+/* Writes all damaged bytes to the file, blocks of zeros as holes. */
 bool seed_write(const struct seed *seed, size_t size, int fd);
 
-/* Writes what the damage changed; or, of the undamaged bytes, what it had changed. */
+/* Writes the blocks with changes to the file: after case_make() damaged, after case_undo() intact.
+ */
 bool damage_write(const struct seed *seed, const struct damage *damage, int fd);
 
-/* Makes a file that has the first `from` bytes have the first `to`. */
+/* Extends a file with the first `from` bytes of the seed to the first `to` bytes. */
 bool truncation_grow(const struct seed *seed, size_t from, size_t to, int fd);
 
 /* Whether the bytes in [from, to) are zeros. */

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A damaged image as qemu-img sees it: the same numbers, a refusal by both, or a difference that a fixture documents.
+"""Compares a damaged image with qemu-img: equal results, an error of both, or a documented difference.
 
-A difference is documented if the manual tells it, or if a fixture shows it whose verdict is `differs`, or another with a
-remark: the words that we say of the image, or qemu-img, are those of the fixture but for numbers and names. Where
-qemu-img crashes, or takes too much of the machine, it has not answered.
+A difference is documented by the manual (MANUAL), or by a fixture with the verdict `differs` or a remark, if our message or that of
+qemu-img is the fixture's, apart from numbers and names. If qemu-img crashes or exceeds its limits there is no result to compare.
 """
 
 import collections
@@ -17,7 +16,7 @@ import tempfile
 import oracle.ask
 import oracle.fixtures
 
-# qemu-img may take as long, and as much of the machine, as a damaged image makes it.
+# A damaged image can make qemu-img take any time and memory.
 LIMITS = ("prlimit", f"--as={3 << 30}", "--cpu=10", f"--fsize={64 << 20}", "--core=0")
 NO_ANSWER = "no answer"
 CONVERT_LARGEST = 48 << 20
@@ -25,12 +24,12 @@ CONVERT_TARGETS = ("qcow2", "vmdk", "vdi")
 
 DRIVERS = "bochs|cloop|dmg|luks|parallels|qcow2|qcow|qed|raw|vdi|vhdx|vmdk|vpc"
 
-# Answers to one question: text, or None and why not.
+# A result: text, or None and the message of the error.
 Answer = collections.namedtuple("Answer", "text words")
 
 
 def shape(words):
-    """Words without what is of one image: numbers, names in quotes, names of layers."""
+    """A message without what belongs to one image: numbers, names in quotes, names of layers."""
     words = re.sub(rf"^.*?\b(?=({DRIVERS}): )", "", words)
     words = re.sub(r"'[^']*'|\"[^\"]*\"", "'#'", words)
     return re.sub(r"0x[0-9a-fA-F]+|-?\b\d+\b", "#", words).strip()
@@ -41,7 +40,7 @@ def section(text, node):
     return found[1] if found else ""
 
 
-# A question as it was answered: node, ours, theirs; of a tree with its problems.
+# A comparison: our result and that of qemu-img, with our whole tree and its problems.
 Case = collections.namedtuple("Case", "form tree problems node ours theirs")
 
 
@@ -55,12 +54,12 @@ def has_small_blocks(case):
 
 
 def has_bad_entry(case):
-    """What does not need the entry is told, where qemu-img looks at all of the tables first; what does is an error."""
+    """Only files that need the entry are errors, whereas qemu-img checks all of the tables first."""
     needs = case.tree["allocated_size"], case.tree["convert_size/qcow2"]
     return case.node != "map" and case.theirs.text is None and any(answer.text is None for answer in needs)
 
 
-def has_strange_list(case):
+def has_bad_plist(case):
     return case.form == "dmg" and case.ours.text is None and any("property list: " in line for line in case.problems)
 
 
@@ -73,26 +72,26 @@ def lacks_key(case):
     return case.ours.text is not None and "key-secret' is required" in case.theirs.words
 
 
-# Differences that the manual documents: words of the manual, and whether a case is one of these.
+# Differences that the manual documents: words of the manual, and whether a case is such a difference.
 MANUAL = (
     ("A differencing VHD is read sector by sector", is_differencing),
     ("an image with a bad table entry still has its format and its size", has_bad_entry),
     ("VHD blocks smaller than 4096 bytes have a sector bitmap", has_small_blocks),
-    ("The property list of a DMG must be well-formed", has_strange_list),
+    ("The property list of a DMG must be well-formed", has_bad_plist),
     ("images are measured without their key", lacks_key),
     ("Guest data past the end of the image file is an error", reads_past_end),
 )
 
 
 class Documented:
-    """What fixtures say of differences: shapes of words, by format, with the fixture that has them; and the manual."""
+    """Differences that fixtures document: shapes of messages, with the fixture that has them. And those of the manual."""
 
     def __init__(self, fixtures, manual):
-        self.we_refuse, self.we_differ, self.qemu_says = {}, {}, {}
-        self.no_sizes = {}  # where both refuse in the end, but qemu-img tells the disk's size
+        self.we_refuse, self.we_differ, self.qemu_refuses = {}, {}, {}
+        self.no_sizes = {}  # both fail in the end, but qemu-img has the virtual size
         lines = pathlib.Path(manual).read_text().splitlines()
-        said = " ".join(re.sub(r"^\.[A-Z]+\b", "", line).strip() for line in lines)
-        missing = [words for words, _ in MANUAL if words not in said]
+        text = " ".join(re.sub(r"^\.[A-Z]+\b", "", line).strip() for line in lines)
+        missing = [words for words, _ in MANUAL if words not in text]
         if missing:
             raise SystemExit(f"the manual does not have: {missing}")
         for path in sorted(pathlib.Path(fixtures).glob("*/*.expect")):
@@ -106,34 +105,34 @@ class Documented:
             for line in section(text, "problems").splitlines():
                 known.setdefault(shape(line), name)
             for words in re.findall(r"^# qemu-img measure -f \w+ -O qcow2: refused: (.*)$", text, re.MULTILINE):
-                self.qemu_says.setdefault((section(text, "format").strip(), shape(words)), name)
+                self.qemu_refuses.setdefault((section(text, "format").strip(), shape(words)), name)
 
     def find(self, case):
-        """What documents that one answers what the other does not, or otherwise; None: nothing."""
+        """What documents the difference, or None."""
         for words, is_one in MANUAL:
             if is_one(case):
                 return words
         if case.ours.text is not None and case.theirs.text is None:
-            return self.qemu_says.get((case.form, shape(case.theirs.words)))
-        said = self.we_refuse if case.ours.text is None else self.we_differ
+            return self.qemu_refuses.get((case.form, shape(case.theirs.words)))
+        known = self.we_refuse if case.ours.text is None else self.we_differ
         if case.ours.text is None and case.node in ("virtual_size", "measure/raw"):
-            said = self.no_sizes | said
-        return next((said[s] for s in map(shape, case.problems) if s in said), None)
+            known = self.no_sizes | known
+        return next((known[s] for s in map(shape, case.problems) if s in known), None)
 
 
 def run_qemu(directory, args, out):
-    """(exit code, words on stderr) of a qemu-img that writes to a file."""
+    """Runs qemu-img with its output in a file. Returns (exit code, message)."""
     done = subprocess.run([*LIMITS, "qemu-img", *args], cwd=directory, stdin=subprocess.DEVNULL, stdout=out,
                           stderr=subprocess.PIPE, timeout=120)
     lines = done.stderr.decode(errors="replace").replace("qemu-img: ", "").splitlines()
-    words = "; ".join(line for line in lines if not line.startswith("qemu: module "))  # of DMG, that it does without
+    words = "; ".join(line for line in lines if not line.startswith("qemu: module "))  # a module for DMG, which is optional
     if done.returncode < 0 or "Cannot allocate memory" in words:
         words = f"{NO_ANSWER} ({done.returncode}) {words}"
     return done.returncode, words
 
 
 def qemu(directory, *args):
-    """What qemu-img prints, which may be of any length."""
+    """Runs qemu-img, whose output may be of any length. Returns an Answer."""
     with tempfile.TemporaryFile(dir=directory) as out:
         code, words = run_qemu(directory, args, out)
         out.seek(0)
@@ -141,7 +140,7 @@ def qemu(directory, *args):
 
 
 def our_tree(programs, path, options):
-    """{node: Answer}, and the problems."""
+    """Returns {node: Answer}, and the problems."""
     code, out, error = oracle.ask.run(programs.instar_cat, *options, "-a", path)
     if code != 0:
         raise oracle.ask.ToolError(f"instar-cat -a: exit code {code}: {error}")
@@ -159,8 +158,8 @@ def map_answer(answer):
     return Answer("\n".join(map(str, oracle.ask.join_parts(json.loads(answer.text)))), "")
 
 
-def look(place, form):
-    """What qemu-img says of the image taken as that format, and which one it finds itself, None: it does not say."""
+def info_of(place, form):
+    """qemu-img info with that format, and the format that qemu-img detects, or None if it fails."""
     alone = qemu(place.directory, "info", "--output=json", place.image)
     found = json.loads(alone.text)["format"] if alone.text else None
     if found == form:
@@ -169,13 +168,13 @@ def look(place, form):
 
 
 def questions(programs, place, form, info, tree, options):
-    """Yields (name, ours, theirs)."""
+    """Yields (node, ours, theirs)."""
     path, beside = place.image, place.directory
     asked = oracle.ask.opened_as(path, form)
     size = Answer(f"{json.loads(info.text)['virtual-size']}\n", "") if info.text else info
     yield "virtual_size", tree["virtual_size"], size
     if info.text is None:
-        # What does not open has nothing else: ours must not either.
+        # An image that cannot be opened must have no other values, either.
         yield "measure/qcow2", tree["measure/qcow2"], info
         return
     for target in "raw", "qcow2":
@@ -189,7 +188,7 @@ def questions(programs, place, form, info, tree, options):
 
 
 def conversions(place, form, tree):
-    """As questions(), of what a conversion writes."""
+    """As questions(), of the sizes of files that conversions write."""
     size = tree["virtual_size"].text
     if size is None or int(size) > CONVERT_LARGEST or form == "luks":
         return
@@ -203,14 +202,14 @@ def conversions(place, form, tree):
 
 
 def describe(node, ours, theirs):
-    """How two answers differ: where they are long, from the first line that does."""
+    """The first line in which two results differ."""
     lines = list(zip((ours + "\n(end)").splitlines(), (theirs + "\n(end)").splitlines()))
     at = next((i for i, (a, b) in enumerate(lines) if a != b), 0)
     return f"{node}: ours {lines[at][0]!r}, qemu-img's {lines[at][1]!r}" + (f", line {at}" if at else "")
 
 
 def judge(documented, case):
-    """(verdict, words) of one question: equal, refused, documented or different."""
+    """The (verdict, message) of a comparison: equal, refused, documented, unanswered or different."""
     if case.ours.text is not None and case.ours.text == case.theirs.text:
         return "equal", ""
     if case.ours.text is None and case.theirs.text is None:
@@ -224,25 +223,25 @@ def judge(documented, case):
 
 
 def compare(programs, documented, place, converts):
-    """(verdict, words) of the image as it lies in its place: the worst of those of all questions."""
+    """The worst (verdict, message) of all comparisons of the image in that place."""
     options = [*place.options, "-o", "qemu=7.2"]
     if place.seed.file and any("backing-format=" in option for option in options):
-        return "unanswered", "qemu-img cannot be told what a backing file is"
+        return "unanswered", "qemu-img has no option for the format of a backing file"
     tree, problems = our_tree(programs, place.image, options)
     form = tree["format"].text.strip()
-    info, found = look(place, form)
+    info, found = info_of(place, form)
     asked = list(questions(programs, place, form, info, tree, options))
     if converts and all(theirs.text is not None for _, _, theirs in asked):
         asked += conversions(place, form, tree)
     verdicts = [judge(documented, Case(form, tree, problems + ours.words.splitlines(), node, ours, theirs))
                 for node, ours, theirs in asked]
-    different = [said for verdict, said in verdicts if verdict == "different"]
+    different = [words for verdict, words in verdicts if verdict == "different"]
     if found not in (form, "raw", None) and not any("format=" in option for option in options):
-        different.append(f"format: qemu-img finds {found}, we {form}")
+        different.append(f"format: ours {form}, qemu-img's {found}")
     if different:
         return "different", "\n".join(different + [f"problems: {line}" for line in problems])
     for worst in "unanswered", "documented", "refused":
-        said = [words for verdict, words in verdicts if verdict == worst]
-        if said:
-            return worst, said[0]
+        found = [words for verdict, words in verdicts if verdict == worst]
+        if found:
+            return worst, found[0]
     return "equal", ""

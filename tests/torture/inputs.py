@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Images for tests/torture/bad-inputs.py that must not be stored, or that make-image has no words for: huge sparse files, long
-chains, large lists, what is no file. Each function lays out a row's files in a directory; its first argument is that
-directory, the others are the words behind `call NAME`. Returns the path of the image.
+Images for tests/torture/bad-inputs.py that are too large for a fixture or that make-image cannot make: huge sparse files, long
+chains, large lists, special files. Each function makes the files of a row in a directory, its first argument; the others are the
+words after `call NAME`. Returns the path of the image.
 """
 import base64
 import os
@@ -14,12 +14,12 @@ import zlib
 import support.names as names
 
 MIB = 1 << 20
-ELSEWHERE = []  # files to be removed, too
-AS_NOBODY = ("unreadable",)  # rows that are run by somebody else
+ELSEWHERE = []  # files outside of the directory, to be removed
+AS_NOBODY = ("unreadable",)  # functions whose rows run as another user
 
 
 class Skip(Exception):
-    """The host cannot have such a file."""
+    """The host cannot store such a file."""
 
 
 def write(directory, data, name="image"):
@@ -29,7 +29,7 @@ def write(directory, data, name="image"):
     return path
 
 
-# What is no file
+# Special files
 
 
 def make_special(path, what):
@@ -72,7 +72,7 @@ def unreadable(directory):
 
 
 def sparse(directory, size):
-    """A hole of any size; where the file system of the tests cannot have it, in memory."""
+    """A hole of any size; in memory if the file system of the tests cannot store it."""
     for top in (directory, "/dev/shm"):
         handle, path = tempfile.mkstemp(dir=top)
         ELSEWHERE.append(path)
@@ -100,8 +100,8 @@ def deflate(data):
 
 
 def qcow2_bomb(directory, count, length=2 * MIB, sectors=None):
-    """So many clusters of 2 MiB that are one compressed run, which makes so many bytes and has so many sectors, besides
-    the one that it begins in."""
+    """So many clusters of 2 MiB that share one compressed run. length: bytes that it expands to; sectors: of its L2 entry, besides
+    the one in which it begins."""
     count = int(count)
     cluster = 2 * MIB
     run = deflate(bytes(int(length)))
@@ -117,23 +117,23 @@ def qcow2_bomb(directory, count, length=2 * MIB, sectors=None):
 
 
 def qcow2_largest(directory):
-    """An L1 table of 32 MiB that is a hole, with the largest disk that it maps."""
+    """An L1 table of 32 MiB that is a hole, and the largest disk that it maps."""
     path = write(directory, qcow2_header(21, min(4 * MIB << 39, (1 << 63) - (1 << 30)), 4 * MIB, 2 * MIB))
     os.truncate(path, 34 * MIB)
     return path
 
 
 def qcow2_short(directory, name):
-    """152 bytes, and a backing file."""
+    """A file of 152 bytes with a backing file."""
     header = struct.pack(">4sIQIIQIIQQIIQ", b"QFI\xfb", 2, 72, len(name), 16, MIB, 0, 1, 1 << 16, 1 << 16, 1, 0, 0)
     return write(directory, (header + name.encode()).ljust(152, b"\0"))
 
 
 def chain(directory, count, back_to=None):
-    """So many images, each with the next below it; below the last one is none, or the one of that number."""
+    """So many images. Each has the next as its backing image; the last has none, or the one of that number."""
     for i in range(int(count)):
-        below = f"{i + 1}" if i + 1 < int(count) else back_to
-        name = b"image" if below == "0" else (below or "").encode()
+        backing = f"{i + 1}" if i + 1 < int(count) else back_to
+        name = b"image" if backing == "0" else (backing or "").encode()
         header = bytearray(qcow2_header(9, MIB, 32, 512))
         struct.pack_into(">QI", header, 8, 136 if name else 0, len(name))
         extensions = names.extension(0xE2792ACA, b"qcow2") + bytes(8)
@@ -145,7 +145,7 @@ def chain(directory, count, back_to=None):
 
 
 def vmdk_text(directory, *lines):
-    """A descriptor of monolithicFlat with these lines, of which LINE*N stands for N."""
+    """A descriptor of monolithicFlat with these lines, LINE*N stands for N of them."""
     text = b'# Disk DescriptorFile\nversion=1\nCID=12345678\nparentCID=ffffffff\ncreateType="monolithicFlat"\n'
     for line in lines:
         line, _, count = line.partition("*")
@@ -185,7 +185,7 @@ def dmg_plist_length(directory, length):
 
 
 def luks2_brackets(directory):
-    """A JSON area of 4 MiB of nothing but opening brackets. The checksum is not looked at."""
+    """A JSON area of 4 MiB of opening brackets. Its checksum is wrong, and not checked."""
     size = 4 * MIB
     headers = b""
     for magic, offset in ((b"LUKS\xba\xbe", 0), (b"SKUL\xba\xbe", size)):
@@ -198,7 +198,7 @@ def luks2_brackets(directory):
 
 
 def boot_records(directory, count):
-    """An MBR with an extended partition: so many boot records, each of which leads to the next."""
+    """An MBR with an extended partition of so many boot records, each linked to the next."""
     count = int(count)
     disk = bytearray((count + 2) * 512)
 
@@ -228,7 +228,7 @@ def fat(directory):
 
 
 def qcow2_of_data(name):
-    """All data of the guest's first cluster are in a data file."""
+    """The guest's first cluster is in a data file."""
     image = names.qcow2_image(None, None, name, 4)
     names.put(image, 3 << 16, struct.pack(">Q", 1 << 63 | 4 << 16))
     return image + struct.pack(">Q", 1 << 63).ljust(1 << 16, b"\0")
@@ -244,13 +244,13 @@ KINDS = {
 
 
 def reference(directory, kind, name):
-    """An image that names something; \\xHH and so on are understood, NAME*N is a name filled up to N bytes."""
+    """An image with a reference. The name may have escapes (\\xHH); NAME*N is padded to N bytes."""
     name, _, length = name.partition("*")
     name = name.encode("latin-1").decode("unicode_escape").encode("latin-1")
     return write(directory, KINDS[kind](name.ljust(int(length or 0), b"x")))
 
 
 def reference_to(directory, kind, what):
-    """An image that names its neighbour, which is no file to wait for, or leads to a secret."""
+    """An image with a reference to a special file in its directory."""
     make_special(f"{directory}/below", what)
     return write(directory, KINDS[kind](b"below"))

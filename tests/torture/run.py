@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Tortures images: truncated at every byte, every bit of their metadata flipped, or with --cases some of them; and compares a
-sample with qemu-img.
+"""Damages images: truncates them at every byte and flips every bit of their metadata, or with --cases some; compares a sample with
+qemu-img.
 
     tests/torture/run.py [--build BUILD] [--seeds 'qcow2/*,vpc/*'] [--sample N] [--random N] [--jobs J] [--seed S]
-    tests/torture/run.py --every-length ...                                     looks at lengths of zeros, too: are they alike?
+    tests/torture/run.py --every-length ...                                     also runs lengths within zeros, which must be alike
     tests/torture/run.py [--build BUILD] --seeds NAME --kind KIND --only N      compares that case again
 
-Of each case every file of the tree is read (tests/torture/torture.c): none may crash, stall, take more than 64 MiB, or say
-what is neither text nor an errno of the contract. Of each seed and kind some cases are compared: so many of those whose
-answers no case before had, and half as many others. What differs must be documented. With --cases each seed and kind
-has so many of its cases in a row, from a place of chance on: --seed chooses it, and the seeds of a --count; without it
-the time does, and is said. Exit code 0: nothing was found, 1: something, 2: a tool is missing.
+In each case every file of the tree is read (tests/torture/torture.c). It must not crash, stall or take more than 64 MiB, and every
+file must have text or an errno of the contract. Of each seed and kind --sample cases whose results no former case had are compared
+with qemu-img, and half as many others; differences must be documented. With --cases each seed and kind has so many consecutive
+cases, from a random one on. --seed makes the choice, also that of --count seeds; the default is the time, and is printed. Exit
+status: 0 nothing was found, 1 something was, 2 a tool is missing.
 """
 
 import argparse
@@ -43,20 +43,20 @@ def arguments():
     parser.add_argument("--build", default=str(ROOT / "build"), help="directory of torture (build)")
     parser.add_argument("--oracle-build", help="directory of instar-cat and map-image (as --build)")
     parser.add_argument("--fixtures", default=str(ROOT / "fixtures"))
-    parser.add_argument("--seeds", default="*", metavar="PATTERNS", help="names of fixtures, as of a shell (*)")
-    parser.add_argument("--size", type=int, metavar="BYTES", help="just those that are not larger")
-    parser.add_argument("--count", type=int, metavar="N", help="just so many of them")
-    parser.add_argument("--seed", metavar="S", help="another seed, another choice (the time)")
-    parser.add_argument("--sample", type=int, default=8, metavar="N", help="comparisons of a seed and kind (8)")
-    parser.add_argument("--random", type=int, default=1000, metavar="N", help="random cases of each seed (1000)")
-    parser.add_argument("--cases", type=int, metavar="N", help="at most so many of a seed and kind")
-    parser.add_argument("--every-length", action="store_true", help="look at lengths in runs of zeros, too: are they alike?")
-    parser.add_argument("--self-test", action="store_true", help="look first whether too much memory is found")
-    parser.add_argument("--minutes", type=float, metavar="M", help="begin nothing new after that")
-    parser.add_argument("--progress", action="store_true", help="say what has been done")
+    parser.add_argument("--seeds", default="*", metavar="PATTERNS", help="names of fixtures, with wildcards (*)")
+    parser.add_argument("--size", type=int, metavar="BYTES", help="only images up to this size")
+    parser.add_argument("--count", type=int, metavar="N", help="only so many images")
+    parser.add_argument("--seed", metavar="S", help="seed of all random choices (the time)")
+    parser.add_argument("--sample", type=int, default=8, metavar="N", help="comparisons per image and kind (8)")
+    parser.add_argument("--random", type=int, default=1000, metavar="N", help="random cases per image (1000)")
+    parser.add_argument("--cases", type=int, metavar="N", help="at most so many cases per image and kind")
+    parser.add_argument("--every-length", action="store_true", help="also run lengths within zeros, which must be alike")
+    parser.add_argument("--self-test", action="store_true", help="first check that excessive memory is found")
+    parser.add_argument("--minutes", type=float, metavar="M", help="start no more after that time")
+    parser.add_argument("--progress", action="store_true", help="print a line per image and kind")
     parser.add_argument("--jobs", type=int, default=2, metavar="J", help="workers (2)")
-    parser.add_argument("--kind", choices=torture.seeds.KINDS, help="just cases of this kind")
-    parser.add_argument("--only", type=int, metavar="N", help="just compare this case")
+    parser.add_argument("--kind", choices=torture.seeds.KINDS, help="only cases of this kind")
+    parser.add_argument("--only", type=int, metavar="N", help="only compare this case")
     args = parser.parse_args()
     args.seed = args.seed or str(int(time.time()))
     if args.only is not None and not args.kind:
@@ -65,7 +65,7 @@ def arguments():
 
 
 class Sums(collections.Counter):
-    """Counts of one format, and the largest of some figures, with where they were."""
+    """Counts of one format, and maxima of time and memory with their cases."""
 
     def __init__(self):
         super().__init__()
@@ -90,7 +90,7 @@ class Campaign:
         self.end = time.monotonic() + 60 * args.minutes if args.minutes else None
 
     def cases(self, place, kind, rng):
-        """Which cases of the kind there are to be, as a range."""
+        """The cases of the kind to run, as a range."""
         if kind == "random":
             begin = rng.randrange(1 << 32)
             return range(begin, begin + min(self.args.random, self.args.cases or self.args.random))
@@ -101,26 +101,26 @@ class Campaign:
         return range(begin, begin + length)
 
     def run(self, place, kind, cases):
-        """Runs the cases; (lines that were said, words on stderr)."""
+        """Runs the cases. Returns (lines of output, standard error)."""
         every = ["-e"] if self.args.every_length else []
         done = subprocess.run(place.torture(self.programs.torture, kind, str(cases.start), str(cases.stop), *every),
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         return done.stdout.decode().splitlines(), done.stderr.decode(errors="replace")
 
     def finds_memory(self, seed):
-        """Whether a case is found to take more memory than nearly none."""
+        """Whether a case is reported as too large under a limit of 1 KiB."""
         place = torture.seeds.Workplace(seed, tempfile.mkdtemp(dir=self.base))
         done = subprocess.run(place.torture(self.programs.torture, "random", "1", "2", "-m", "1"), stdout=subprocess.PIPE)
         return done.returncode == 1 and done.stdout.startswith(b"large 1 ")
 
     def sample(self, lines, cases, rng):
-        """Which cases are compared: some of those with answers of their own, and some of the others."""
+        """The cases to compare: some of those with new results, and some others."""
         answers = [int(line.split()[1]) for line in lines if line.startswith("answers ")]
         wanted = rng.sample(answers, min(len(answers), self.args.sample))
         return wanted + [rng.choice(cases) for _ in range(self.args.sample // 2) if cases]
 
     def compare(self, place, kind, n):
-        """(verdict, words) of a case."""
+        """Compares a case. Returns (verdict, message)."""
         place.restore()
         done = subprocess.run(place.torture(self.programs.torture, kind, "make", str(n)), stdin=subprocess.DEVNULL)
         if done.returncode:
@@ -131,7 +131,7 @@ class Campaign:
             return "different", f"{type(error).__name__}: {error}"
 
     def unit(self, seed, kind):
-        """All cases of a kind: (sums, report)."""
+        """Runs the cases of an image and kind. Returns (sums, report)."""
         sums, report = Sums(), ""
         if self.end and time.monotonic() > self.end:
             return sums, ""
@@ -153,7 +153,7 @@ class Campaign:
         return sums, report
 
     def count(self, seed, kind, lines, sums, error):
-        """Takes the line of sums. What is wrong if there is none."""
+        """Adds the line of sums. Returns a message if there is none."""
         words = lines[-1].split() if lines else []
         if words[:1] != ["sums"]:
             sums["crash"] += 1
@@ -185,7 +185,7 @@ def print_table(table):
 
 
 def run_all(args, campaign, seeds):
-    """Runs every unit; the sums of all."""
+    """Runs all images and kinds. Returns the sums."""
     kinds = [args.kind] if args.kind else torture.seeds.KINDS
     units = [(seed, kind) for seed in seeds for kind in kinds]
     table = {}
@@ -200,7 +200,7 @@ def run_all(args, campaign, seeds):
 
 
 def compare_one(args, campaign, seeds):
-    """Compares one case again, and says how."""
+    """Compares one case, and prints the result."""
     place = torture.seeds.Workplace(seeds[0], tempfile.mkdtemp(dir=campaign.base))
     verdict, words = campaign.compare(place, args.kind, args.only)
     print(f"{verdict}\n{oracle.ask.indent(words)}", end="")
@@ -223,10 +223,10 @@ def main():
             return 2
         if args.only is not None:
             return compare_one(args, campaign, seeds)
-        # At once, as a run that is broken off is to be had again, too.
+        # First, so that an interrupted run can be repeated.
         print(f"torture.py: --seed {args.seed}", flush=True)
         if args.self_test and not campaign.finds_memory(seeds[0]):
-            print("torture.py: memory is not looked at", file=sys.stderr)
+            print("torture.py: excessive memory is not found", file=sys.stderr)
             return 1
         total = run_all(args, campaign, seeds)
     cases = sum(total[kind] for kind in torture.seeds.KINDS)

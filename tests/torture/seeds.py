@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The images that are tortured: fixtures that are good, each with all of its files."""
+"""The images that are damaged: good fixtures, with all their files."""
 
 import collections
 import fnmatch
@@ -12,14 +12,14 @@ import shutil
 
 import oracle.fixtures
 
-# An image of which every byte is looked at. A few of each format are larger, as that has none smaller, or hardly any.
+# All images up to SMALL are taken, and a few larger ones of each format: some formats have hardly any small ones.
 SMALL = 200 << 10
 LARGE = 8 << 20
 LARGE_OF_FORMAT = 4
 
 KINDS = ("truncate", "flip", "repaired", "random")
 
-# form: as it is in the names of the fixtures. file: what is damaged, beside others.
+# form: the folder of the fixture. file: the one that is damaged, of a fixture with several; else None.
 Seed = collections.namedtuple("Seed", "name form packed options file size")
 
 
@@ -28,7 +28,7 @@ def members(directory):
 
 
 def size_of(packed):
-    """Bytes of the image, as gzip tells."""
+    """Bytes of the image, from the trailer of the gzip file."""
     with open(packed, "rb") as file:
         file.seek(-4, os.SEEK_END)
         return int.from_bytes(file.read(4), "little")
@@ -41,7 +41,7 @@ def seeds_of(packed, base):
     options = oracle.fixtures.read_expect(expect)[1]
     if packed.name.endswith(".img.gz"):
         return [Seed(name, packed.parent.name, packed, options, None, size_of(packed))]
-    directory = os.path.join(base, "look")
+    directory = os.path.join(base, "members")
     os.mkdir(directory)
     oracle.fixtures.unpack(packed, directory)
     files = [(file, os.path.getsize(os.path.join(directory, file))) for file in members(directory)
@@ -55,7 +55,7 @@ def name_of(packed):
 
 
 def all_seeds(fixtures, base, patterns):
-    """Small ones all, and of the larger ones of each format a few."""
+    """All small images, and a few larger ones of each format."""
     packed = [p for p in sorted(pathlib.Path(fixtures).glob("*/*.gz"))
               if not p.name.startswith("bad-") and p.parent.name != "pairs"
               and any(fnmatch.fnmatch(name_of(p), pattern.split(":")[0]) for pattern in patterns)]
@@ -69,21 +69,21 @@ def all_seeds(fixtures, base, patterns):
 
 
 def choose(fixtures, base, patterns, chance):
-    """Those whose names match one of the patterns, with commas between them: of each format one, then another, and so
-    on. Which ones depends on chance and their names alone, so that new fixtures change little."""
+    """The images that match one of the patterns, which commas separate: one of each format, then another of each, and so on. The
+    order depends only on chance and on names, so that new fixtures change little."""
     patterns = patterns.split(",")
     seeds = [s for s in all_seeds(fixtures, base, patterns) if any(fnmatch.fnmatch(s.name, p) for p in patterns)]
     seeds.sort(key=lambda seed: hashlib.sha256(f"{chance}:{seed.name}".encode()).digest())
-    turns = collections.Counter()
+    taken = collections.Counter()
     order = []
     for seed in seeds:
-        order.append((turns[seed.form], seed.form, seed))
-        turns[seed.form] += 1
+        order.append((taken[seed.form], seed.form, seed))
+        taken[seed.form] += 1
     return [seed for _, _, seed in sorted(order, key=lambda entry: entry[:2])]
 
 
 class Workplace:
-    """A seed laid out in a directory of its own, to be damaged there."""
+    """A seed, unpacked to a directory of its own, to be damaged there."""
 
     def __init__(self, seed, directory):
         self.seed, self.directory = seed, directory
@@ -95,10 +95,10 @@ class Workplace:
         self.whole, self.times = pathlib.Path(self.file).read_bytes(), os.stat(self.file)
 
     def restore(self):
-        """Makes the file whole again."""
+        """Writes the undamaged file again."""
         oracle.fixtures.write_sparse(io.BytesIO(self.whole), self.file)
         os.utime(self.file, ns=(self.times.st_atime_ns, self.times.st_mtime_ns))
 
     def torture(self, program, *words):
-        """The command for a kind and what follows it."""
+        """The command of torture with these arguments after its options."""
         return [program, *self.options, "-d", self.file, self.image, *words]

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Damages an image in every way, and looks at every file of its tree each time:
+ * Damages an image in every way, and reads every file of its tree each time:
  *
  *     torture [-o OPTIONS] [-d FILE] [-e] [-m KIB] IMAGE truncate|flip|repaired|random [FROM TO]
  *     torture [-o OPTIONS] [-d FILE] IMAGE KIND count | make N
  *
- * FILE, else the image itself, is damaged in place, and is whole again in the end; but `make`
- * leaves case N. `count` prints how many there are. Cases are looked at in children, so that what
- * ends one is told with its number. More memory than KIB is large. With -e, lengths that are said
- * to be alike are looked at, too. Prints a line for each of these, and one of sums; ends with 1 if
- * there were any:
+ * FILE, by default the image itself, is damaged in place and restored at the end; `make` leaves
+ * case N. `count` prints the number of cases. Cases run in child processes, so that one that
+ * crashes is reported with its number. Memory above KIB is too large. -e also runs truncations
+ * within zeros, whose results must be alike. Prints a line for each of these, and one of sums; the
+ * exit status is 1 if there are any of the first four:
  *
- *     crash N SIGNAL   stall N   large N KIB   wrong N WORDS    answers N: they are new
+ *     crash N SIGNAL   stall N   large N KIB   wrong N MESSAGE   answers N: no former case had them
  */
 #include <fcntl.h>
 #include <getopt.h>
@@ -28,9 +28,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cases.h"
 #include "formats/checked.h"
 #include "fs/tree/nodes.h"
-#include "cases.h"
 #include "tree.h"
 
 #ifdef __SANITIZE_ADDRESS__
@@ -40,18 +40,18 @@ enum { STALL_SECONDS = 1, LARGE_KIB = 64 << 10 };
 #endif
 
 enum {
-    BATCH = 1024,      /* cases of one child */
-    WAIT_SECONDS = 60, /* that a case may take without using the processor */
-    SECTOR = 512,      /* sizes are rounded to multiples of it, or of more */
-    RUN = 8 * SECTOR,  /* zeros of which not every byte is looked at */
+    BATCH = 1024,      /* cases per child */
+    WAIT_SECONDS = 60, /* a case may take this long, however little processor time it uses */
+    SECTOR = 512,      /* the unit to which formats round sizes, if not more */
+    RUN = 8 * SECTOR,  /* zeros, within which not every length is run */
     ANSWERS_MAX = 1 << 16,
     MMAP_THRESHOLD =
-        128 << 10, /* of a new process, as a job is: what is large costs what is used */
+        128 << 10, /* glibc's initial one: unused parts of large blocks take no memory */
 };
 
 enum state { CASE_NOT_REACHED, CASE_NONE, CASE_ALIKE, CASE_RUN };
 
-/* What became of a case. */
+/* The result of a case. */
 struct record {
     enum state state;
     uint32_t micros; /* of the processor */
@@ -78,7 +78,7 @@ static const char *image_path, *options = "";
 static long large_kib = LARGE_KIB;
 static bool is_every_length;
 static enum case_kind kind;
-static uint64_t known[ANSWERS_MAX]; /* answers that were seen: by their digest */
+static uint64_t known[ANSWERS_MAX]; /* digests of answers of former cases */
 static size_t known_count;
 
 static uint32_t micros_of_processor(void)
@@ -89,8 +89,8 @@ static uint32_t micros_of_processor(void)
     return (uint32_t)(t.tv_sec * 1000000 + t.tv_nsec / 1000);
 }
 
-/* Looks at the tree of the file as it is now. */
-static void look(struct record *record)
+/* Reads the tree of the damaged file. */
+static void run_case(struct record *record)
 {
     const struct itimerval limit = {.it_value = {.tv_sec = STALL_SECONDS}};
     uint32_t begin = micros_of_processor();
@@ -115,20 +115,20 @@ static void require(bool good)
 }
 
 /*
- * Looks at lengths [from, to) in a run of zeros, which begin behind a multiple of a sector and end
- * before the next. A file ending in zeros reads as if it were longer, its size is compared with
- * others, and rounded to sectors or more: if the first and the last are alike, so are all between.
+ * Truncations to lengths [from, to), all within zeros and strictly between two multiples of a
+ * sector. Bytes past the end read as zeros, and formats round the size to sectors or more: if the
+ * results of the first and the last length are alike, so are those between.
  */
-static void look_at_lengths(uint64_t from, uint64_t to, struct record *records, int fd)
+static void truncate_in_zeros(uint64_t from, uint64_t to, struct record *records, int fd)
 {
     struct record *last = &records[to - from - 1];
 
     shared->current = from;
     require(truncation_grow(&seed, from ? from - 1 : 0, from, fd));
-    look(records);
+    run_case(records);
     shared->current = to - 1;
     require(truncation_grow(&seed, from, to - 1, fd));
-    look(last);
+    run_case(last);
     for (struct record *r = records + 1; r < last; r++) {
         bool is_alike = records->digest == last->digest;
 
@@ -138,21 +138,21 @@ static void look_at_lengths(uint64_t from, uint64_t to, struct record *records, 
         }
         shared->current = from + (uint64_t)(r - records);
         require(ftruncate(fd, (off_t)shared->current) == 0);
-        look(r);
+        run_case(r);
         if (is_alike && r->digest != last->digest)
             snprintf(r->wrong, sizeof r->wrong, "is not like %" PRIu64, from);
     }
     require(ftruncate(fd, (off_t)to - 1) == 0);
 }
 
-/* Whether the lengths from n on are to be looked at as those of a run of zeros. */
+/* Whether truncate_in_zeros() applies to the lengths from n on. */
 static bool is_in_run(uint64_t n, uint64_t to)
 {
     return n % SECTOR == 1 && n > RUN && n + SECTOR - 2 < to &&
            seed_is_zero(&seed, n - RUN, n + SECTOR - 1);
 }
 
-/* Truncations in [from, to), from the shortest on. */
+/* Truncations to lengths [from, to), the shortest first. */
 static void truncate_all(uint64_t from, uint64_t to, int fd)
 {
     uint64_t step = 1;
@@ -161,12 +161,12 @@ static void truncate_all(uint64_t from, uint64_t to, int fd)
     for (uint64_t n = from; n < to; n += step) {
         step = is_in_run(n, to) ? SECTOR - 1 : 1;
         if (step > 1) {
-            look_at_lengths(n, n + step, &shared->records[n - from], fd);
+            truncate_in_zeros(n, n + step, &shared->records[n - from], fd);
             continue;
         }
         shared->current = n;
         require(truncation_grow(&seed, n ? n - 1 : 0, n, fd));
-        look(&shared->records[n - from]);
+        run_case(&shared->records[n - from]);
     }
 }
 
@@ -184,13 +184,13 @@ static void flip_all(uint64_t from, uint64_t to, int fd)
             continue;
         }
         require(damage_write(&seed, &damage, fd));
-        look(record);
+        run_case(record);
         case_undo(&seed, &damage);
         require(damage_write(&seed, &damage, fd));
     }
 }
 
-/* Runs cases in a child. Its status as of wait(2). */
+/* Runs cases in a child. Returns its status, as of wait(2). */
 static int run_child(uint64_t from, uint64_t to, int fd)
 {
     int status;
@@ -206,7 +206,7 @@ static int run_child(uint64_t from, uint64_t to, int fd)
             truncate_all(from, to, fd);
         else
             flip_all(from, to, fd);
-        exit(0); /* leaks are told now */
+        exit(0); /* runs LeakSanitizer */
     }
     require(waitpid(child, &status, 0) == child);
     return status;
@@ -258,8 +258,8 @@ static void count_all(uint64_t from, uint64_t to)
     }
 }
 
-/* Says what ended a child. */
-static void tell_end(int status)
+/* Counts and prints the case that ended a child. */
+static void count_end(int status)
 {
     int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 
@@ -281,7 +281,7 @@ static void run(uint64_t from, uint64_t to, int fd)
         count_all(from, end);
         from = end;
         if (status) {
-            tell_end(status);
+            count_end(status);
             from = shared->current + 1;
         }
     }
@@ -293,7 +293,7 @@ static void run(uint64_t from, uint64_t to, int fd)
            sums.micros, sums.slowest, sums.memory_kib, sums.largest);
 }
 
-/* Leaves the file as case n has it. Whether there is such a case. */
+/* Damages the file as in case n, and leaves it so. false: there is no such case. */
 static bool make(uint64_t n, int fd)
 {
     struct damage damage;
@@ -304,7 +304,7 @@ static bool make(uint64_t n, int fd)
     return true;
 }
 
-/* Finds what of the file is metadata. Of one that another image names, all of it is. */
+/* Finds the metadata of the file; of a file that the image references everything is metadata. */
 static void find_metadata(void)
 {
     uint8_t *guest = calloc(seed.size + 1, 1);
