@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Descriptors over files that are granted. */
+/* Disks with extent files, which are granted. */
 #ifndef TESTS_SUPPORT_VMDK_EXTENTS_H
 #define TESTS_SUPPORT_VMDK_EXTENTS_H
 
 #include "granted-files.h"
 #include "vmdk-image.h"
 
-/* A session on the text behind the first lines of a descriptor, with what was granted. 0 or -errno.
- */
+/* Opens a descriptor of the first lines and the text, with the granted files. 0 or -errno. */
 static inline int open_lines(const char *first_lines, const char *text)
 {
     int error;
@@ -20,7 +19,7 @@ static inline int open_lines(const char *first_lines, const char *text)
     return error;
 }
 
-/* A file of that many sectors, in which sector n is full of n. */
+/* A file of that many sectors; sector n is filled with n. */
 static inline int numbered_file(unsigned sectors)
 {
     uint8_t bytes[SECTOR];
@@ -33,7 +32,7 @@ static inline int numbered_file(unsigned sectors)
     return sample_take(&s);
 }
 
-/* Guest sector n is full of that number. */
+/* Guest sector n is filled with value. */
 static inline void assert_sector(uint64_t n, uint8_t value)
 {
     uint8_t got[SECTOR];

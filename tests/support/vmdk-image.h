@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* VMDK images for tests: extents of each kind, and the lines that a descriptor begins with. */
+/* VMDK images for tests: extents of each kind, and the first lines of a descriptor. */
 #ifndef TESTS_SUPPORT_VMDK_IMAGE_H
 #define TESTS_SUPPORT_VMDK_IMAGE_H
 
@@ -18,7 +18,7 @@ static const char flat[] = DESCRIPTOR("monolithicFlat");
 /* The image of the tests that include this. */
 static struct sample s = {.fd = -1};
 
-/* Sectors of a hosted extent: where directory and tables are, and how large grains are. */
+/* A hosted extent: sectors of directory and tables, size of grains. */
 enum { GD = 32, GT = 40, GRAIN_SECTORS = 8, GRAIN = GRAIN_SECTORS * SECTOR };
 
 static const char base[] = DESCRIPTOR("monolithicSparse");
@@ -43,7 +43,7 @@ static inline void header(uint64_t at, uint64_t capacity_sectors)
     put_text(&s, at + 73, "\n \r\n");
 }
 
-/* An image of that many grain tables of 2 MiB each, one behind the other, nothing allocated. */
+/* An image of that many adjacent grain tables, which cover 2 MiB each. Nothing is allocated. */
 static inline void make_sparse(uint64_t tables)
 {
     sample_begin(&s);
@@ -54,7 +54,7 @@ static inline void make_sparse(uint64_t tables)
     put_le(&s, (GT + 4 * tables) * SECTOR - 1, 1, 0);
 }
 
-/* The first answer at offset, from the driver itself. */
+/* The driver's extent at offset. */
 static inline struct extent at(uint64_t offset, unsigned want)
 {
     struct extent e = {.offset = offset};
@@ -72,7 +72,7 @@ static inline void assert_extent(struct extent e, enum extent_kind kind, uint64_
     assert_int_equal(e.host, host);
 }
 
-/* A COWD extent of that many grain tables, grains as above, nothing allocated, no descriptor. */
+/* A COWD extent of that many grain tables, without descriptor. Nothing is allocated. */
 static inline void make_cowd(uint64_t tables)
 {
     const uint64_t values[] = {1, 3, tables * 4096 * GRAIN_SECTORS, GRAIN_SECTORS, 4, tables};
@@ -86,10 +86,10 @@ static inline void make_cowd(uint64_t tables)
     set_size(&s, (8 + 32 * tables) * SECTOR);
 }
 
-/* Sectors of a seSparse extent. */
+/* Sectors of directory, tables and grains of a seSparse extent. */
 enum { SE_GD = 8, SE_GT = 16, SE_GRAINS = 1024 };
 
-/* A seSparse extent of that many grain tables, nothing allocated. */
+/* A seSparse extent of that many grain tables. Nothing is allocated. */
 static inline void make_sesparse(uint64_t tables)
 {
     sample_begin(&s);
