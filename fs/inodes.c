@@ -104,20 +104,20 @@ static struct inode *inode_new(struct inodes *inodes, const struct place *place)
 }
 
 /* The current inode of the place, or NULL. */
-static struct inode *find_current(struct inodes *inodes, const struct place *place, bool eager)
+static struct inode *find_current(struct inodes *inodes, const struct place *place, bool is_eager)
 {
     uint64_t ino = place_ino(place);
 
     for (struct inode *i = *bucket_of(inodes, place); i; i = i->next)
-        if (i->is_current && i->eager == eager && place_ino(&i->place) == ino)
+        if (i->is_current && i->is_eager == is_eager && place_ino(&i->place) == ino)
             return i;
     return NULL;
 }
 
-struct inode *inodes_lookup(struct inodes *inodes, const struct place *place, bool eager,
+struct inode *inodes_lookup(struct inodes *inodes, const struct place *place, bool is_eager,
                             struct result *result)
 {
-    struct inode *inode = find_current(inodes, place, eager);
+    struct inode *inode = find_current(inodes, place, is_eager);
 
     if (inode && inode->result && !(result && is_same(inode->result, result))) {
         inode->is_current = false;
@@ -127,7 +127,7 @@ struct inode *inodes_lookup(struct inodes *inodes, const struct place *place, bo
         inode = inode_new(inodes, place);
     if (!inode)
         return NULL;
-    inode->eager = eager;
+    inode->is_eager = is_eager;
     if (!inode->result)
         inode->result = result_hold(result);
     inode->lookups++;
@@ -143,7 +143,7 @@ void inodes_forget(struct inodes *inodes, struct inode *inode, uint64_t count)
         inode_free(inodes, inode);
 }
 
-uint64_t inode_number(const struct place *place, bool eager)
+uint64_t inode_number(const struct place *place, bool is_eager)
 {
-    return place_ino(place) | (uint64_t)eager << 62;
+    return place_ino(place) | (uint64_t)is_eager << 62;
 }

@@ -14,7 +14,7 @@
 
 struct inode {
     struct place place;
-    bool eager;            /* below .now/: a lookup computes the text */
+    bool is_eager;         /* below .now/: a lookup computes the text */
     struct result *result; /* NULL: not computed */
     uint64_t lookups;      /* that the kernel has not forgotten */
     uint64_t generation;   /* never used twice */
@@ -52,7 +52,7 @@ void inodes_end(struct inodes *inodes);
  * Returns the inode for a lookup of a place with that text (NULL: not computed yet), and counts the
  * lookup: the current inode unless it has another text, else a new one. NULL: out of memory.
  */
-struct inode *inodes_lookup(struct inodes *inodes, const struct place *place, bool eager,
+struct inode *inodes_lookup(struct inodes *inodes, const struct place *place, bool is_eager,
                             struct result *result);
 
 /* Opens a file with that text. NULL: out of memory. */
@@ -66,6 +66,6 @@ void inodes_forget(struct inodes *inodes, struct inode *inode, uint64_t count);
 void inode_refuse(struct inode *inode, const char *why);
 
 /* The st_ino of a place: unique, and the same for all its inodes. */
-uint64_t inode_number(const struct place *place, bool eager);
+uint64_t inode_number(const struct place *place, bool is_eager);
 
 #endif

@@ -11,7 +11,7 @@
 /* The reply to one READDIR. */
 struct listing {
     fuse_req_t req;
-    bool eager; /* the directory is below .now/ */
+    bool is_eager; /* the directory is below .now/ */
     char *buffer;
     size_t size, used;
     bool fits; /* false: the buffer is full, the entry added last is not in it */
@@ -21,7 +21,7 @@ struct listing {
 static void add_entry(struct listing *l, const char *name, const struct place *place, off_t next)
 {
     struct stat st = {
-        .st_ino = inode_number(place, l->eager),
+        .st_ino = inode_number(place, l->is_eager),
         .st_mode = node_is_directory(place->node) ? S_IFDIR : S_IFREG,
     };
     size_t room = l->size - l->used;
@@ -66,8 +66,11 @@ static void add_nodes(struct front *front, struct listing *l, const struct place
 void listing_reply(fuse_req_t req, struct front *front, const struct inode *directory, size_t size,
                    off_t offset)
 {
-    struct listing l = {
-        .req = req, .eager = directory->eager, .buffer = malloc(size), .size = size, .fits = true};
+    struct listing l = {.req = req,
+                        .is_eager = directory->is_eager,
+                        .buffer = malloc(size),
+                        .size = size,
+                        .fits = true};
     uint64_t from = offset < 3 ? 0 : (uint64_t)offset - 2;
 
     if (!l.buffer) {

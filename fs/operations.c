@@ -57,7 +57,7 @@ static double fill_stat(struct front *front, struct inode *inode, struct stat *s
     bool is_directory = node_is_directory(inode->place.node);
 
     *st = (struct stat){
-        .st_ino = inode_number(&inode->place, inode->eager),
+        .st_ino = inode_number(&inode->place, inode->is_eager),
         .st_mode = is_directory ? S_IFDIR | (0555U & ~o->umask) : S_IFREG | (0444U & ~o->umask),
         .st_nlink = is_directory ? 2 : 1,
         .st_uid = o->uid,
@@ -101,7 +101,7 @@ static void answer_lookup(struct request *r, int error)
         result_drop(result);
         return;
     }
-    inode = inodes_lookup(&front->inodes, &r->place, r->eager, result);
+    inode = inodes_lookup(&front->inodes, &r->place, r->is_eager, result);
     result_drop(result);
     if (!inode) {
         fuse_reply_err(r->req, ENOMEM);
@@ -159,7 +159,8 @@ static bool is_now(const struct inode *directory, const char *name)
 {
     const struct place *place = &directory->place;
 
-    return !place->view && place->node == nodes && !directory->eager && strcmp(name, ".now") == 0;
+    return !place->view && place->node == nodes && !directory->is_eager &&
+           strcmp(name, ".now") == 0;
 }
 
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -169,13 +170,13 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
     struct request r = {.front = front,
                         .req = req,
                         .answer = answer_lookup,
-                        .eager = directory->eager,
-                        .waiter.is_lookup = !directory->eager};
+                        .is_eager = directory->is_eager,
+                        .waiter.is_lookup = !directory->is_eager};
     int error = 0;
 
     refresh(front);
     if (is_now(directory, name)) {
-        r.eager = true;
+        r.is_eager = true;
         r.place = directory->place;
     } else {
         error = find_place(front, directory, name, &r.place);
@@ -190,7 +191,7 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
     }
     if (r.place.node->after || passes[r.place.node->pass].shapes_listings)
         r.needed = presence_decider(&r.place);
-    else if (r.eager && r.place.node->pass)
+    else if (r.is_eager && r.place.node->pass)
         r.needed = r.place;
     request_when_known(&r);
 }
@@ -327,7 +328,7 @@ static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
                         .needed = presence_listing_decider(&inode->place),
                         .fi = *fi,
                         .answer = answer_opendir,
-                        .waiter.is_lookup = !inode->eager};
+                        .waiter.is_lookup = !inode->is_eager};
 
     refresh(front);
     request_when_known(&r);

@@ -12,7 +12,7 @@ struct request {
     struct inode *inode; /* OPEN, OPENDIR */
     struct place place;
     struct place needed; /* the file that must be known; no node: none */
-    bool eager;          /* LOOKUP */
+    bool is_eager;       /* LOOKUP */
     bool has_rechecked;  /* it has waited for a recheck: once is enough, as storage may hang */
     struct fuse_file_info fi;
     void (*answer)(struct request *r, int error);

@@ -180,8 +180,8 @@ static void test_eager(void **state)
 
     (void)state;
     assert_ptr_not_equal(lazy, eager);
-    assert_false(lazy->eager);
-    assert_true(eager->eager);
+    assert_false(lazy->is_eager);
+    assert_true(eager->is_eager);
     assert_ptr_equal(inodes_lookup(&inodes, &place, true, NULL), eager);
     assert_ptr_equal(inodes_lookup(&inodes, &place, false, NULL), lazy);
     assert_int_not_equal(inode_number(&place, true), inode_number(&place, false));
