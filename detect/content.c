@@ -17,7 +17,6 @@
 #include "formats/zeros.h"
 
 enum {
-    SECTOR = 512,
     SECTOR_4K = 4096,
 
     MBR_DISK_SIGNATURE = 440,

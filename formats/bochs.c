@@ -31,7 +31,6 @@ enum {
     HEADER_DISK = 88,
     HEADER_BYTES = 512,
 
-    SECTOR = 512,
     WORD_BYTES = 16, /* of type and subtype */
 
     /* qemu's limits: those of the largest disk that bximage makes, 8 TiB. */

@@ -6,6 +6,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Bytes. qemu counts virtual disks in sectors; most formats count offsets and sizes in them, too.
+ */
+enum { SECTOR = 512 };
+
 /* *sum = a + b; false if that does not fit in 64 bits. */
 static inline bool checked_add(uint64_t a, uint64_t b, uint64_t *sum)
 {

@@ -22,8 +22,6 @@ enum {
     HEADER_NUM_BLOCKS = 132,
     HEADER_BYTES = 136,
 
-    SECTOR = 512,
-
     /* qemu's limits: it keeps a block, its stream and all offsets in memory. */
     BLOCK_MAX = 64 << 20,
     STREAM_MAX = 2 * BLOCK_MAX,

@@ -14,7 +14,7 @@
 #include "image.h"
 
 /* So many extents are worth another walk, should somebody want to know of them after all. */
-enum { MANY_ANSWERS = 4, SECTOR = 512 };
+enum { MANY_ANSWERS = 4 };
 
 /* The session on the file in which the bytes of an extent stand. 0 or -errno, said. */
 static int file_of(struct disk *disk, const struct extent *e, struct image **img)

@@ -41,7 +41,6 @@ enum {
     FEATURES_MAX = 256, /* ours; qemu reads as many as fit in a cluster */
     FLAG_EMPTY_IMAGE = 1,
     VERSION_2 = 2,
-    SECTOR = 512,
     ENTRY_BYTES = 4,
 };
 

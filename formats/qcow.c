@@ -34,7 +34,6 @@ enum {
 
     FIRST_VERSION = 1,
     CRYPT_AES = 1,
-    SECTOR = 512,
     ENTRY_BYTES = 8,
 
     /* Limits of qemu: clusters and L2 tables of 512 bytes to 64 KiB. */

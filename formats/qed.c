@@ -42,7 +42,6 @@ enum {
 
     BACKING_FILENAME_MAX = 4095, /* qemu's limit, PATH_MAX - 1 */
 
-    SECTOR = 512,
     ENTRY_BYTES = 8,
     ENTRY_HOLE = 0,
     ENTRY_ZERO = 1,

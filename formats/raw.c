@@ -19,7 +19,7 @@ static int raw_open(struct disk *disk)
         return image_fail(disk->img, EFBIG,
                           "raw: a file of %llu bytes is more than the 2^63 - 2^30 of a disk",
                           (unsigned long long)size);
-    checked_round_up(size, 512, &disk->virtual_size);
+    checked_round_up(size, SECTOR, &disk->virtual_size);
     return 0;
 }
 

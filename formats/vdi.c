@@ -43,7 +43,6 @@ enum {
     TYPE_DIFFERENCING = 4,
 
     VERSION_1_1 = 0x00010001,
-    SECTOR = 512,
     ENTRY_BYTES = 4,
     UUID_BYTES = 16,
     UUID_TEXT = 37,

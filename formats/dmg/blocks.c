@@ -30,7 +30,7 @@ enum {
 
     /* qemu's limits: it keeps a whole chunk in memory. */
     CHUNK_BYTES_MAX = 64 << 20,
-    CHUNK_SECTORS_MAX = CHUNK_BYTES_MAX / DMG_SECTOR,
+    CHUNK_SECTORS_MAX = CHUNK_BYTES_MAX / SECTOR,
 
     WINDOW_BYTES = 64 << 10,
     CHECKPOINT_BYTES = 64 << 10, /* bytes of the list between checkpoints, at least */
@@ -170,7 +170,7 @@ static int dmg_decode_chunk(const struct dmg_cursor *c, uint64_t data_fork_offse
                           "dmg: chunk %" PRIu64 ": CompressedLength %" PRIu64 " is more than %d",
                           chunk->number, chunk->length, CHUNK_BYTES_MAX);
     if (!checked_add(c->sector, be64(entry + ENTRY_SECTOR_NUMBER), &chunk->sector) ||
-        !checked_add(chunk->sector, chunk->sectors, &end) || end > INT64_MAX / DMG_SECTOR)
+        !checked_add(chunk->sector, chunk->sectors, &end) || end > INT64_MAX / SECTOR)
         return image_fail(img, EUCLEAN,
                           "dmg: chunk %" PRIu64 ": table sector %" PRIu64 " + SectorNumber %" PRIu64
                           " + SectorCount %" PRIu64 " is beyond 2^63 bytes",
@@ -227,7 +227,7 @@ static int dmg_cursor_begin(struct disk *disk, struct dmg_cursor *c, bool is_for
 /* Checks the position of a chunk on the disk; end: the sector at which the chunk before it ends. */
 static int dmg_check_geometry(struct disk *disk, const struct dmg_chunk *chunk, uint64_t end)
 {
-    uint64_t size = disk->virtual_size / DMG_SECTOR;
+    uint64_t size = disk->virtual_size / SECTOR;
 
     if (chunk->sector < end)
         return image_fail(disk->img, EUCLEAN,

@@ -12,8 +12,6 @@
 
 struct disk;
 
-enum { DMG_SECTOR = 512 };
-
 /* Types of chunks. */
 enum {
     DMG_ZERO = 0,

@@ -54,10 +54,10 @@ static int dmg_find_trailer(struct image *img, uint64_t *offset, bool *is_valid)
     *is_valid = false;
     if (error)
         return error;
-    if (size < TRAILER_BYTES || !checked_round_up(size, DMG_SECTOR, &end))
+    if (size < TRAILER_BYTES || !checked_round_up(size, SECTOR, &end))
         return 0;
     end -= TRAILER_BYTES;
-    for (uint64_t at = end < DMG_SECTOR ? 0 : end - DMG_SECTOR + 1; !*is_valid && at <= end; at++) {
+    for (uint64_t at = end < SECTOR ? 0 : end - SECTOR + 1; !*is_valid && at <= end; at++) {
         /* Within the tail; the end of a truncated trailer is past it. */
         const uint8_t *p = tail + (IMAGE_TAIL_BYTES - (size - at));
         bool is_whole = size - at >= TRAILER_BYTES;
@@ -121,11 +121,10 @@ static int dmg_open_trailer(struct disk *disk, const uint8_t *trailer, uint64_t 
     uint32_t segment = be32(trailer + TRAILER_SEGMENT_NUMBER);
     int error;
 
-    if (!checked_mul(sectors, DMG_SECTOR, &disk->virtual_size) ||
-        disk->virtual_size > DISK_BYTES_MAX) {
+    if (!checked_mul(sectors, SECTOR, &disk->virtual_size) || disk->virtual_size > DISK_BYTES_MAX) {
         disk->virtual_size = 0;
         return image_fail(disk->img, EFBIG, "dmg: SectorCount %" PRIu64 " is more than %" PRIu64,
-                          sectors, DISK_BYTES_MAX / DMG_SECTOR);
+                          sectors, DISK_BYTES_MAX / SECTOR);
     }
     d->data_fork_offset = be64(trailer + TRAILER_DATA_FORK_OFFSET);
     if (d->data_fork_offset > offset)
@@ -183,17 +182,17 @@ static int dmg_extent_at(struct disk *disk, uint64_t offset, unsigned want, stru
 {
     const struct dmg *d = disk->state;
     const struct dmg_chunk *chunk = &d->chunk;
-    int error = dmg_blocks_find(disk, offset / DMG_SECTOR);
+    int error = dmg_blocks_find(disk, offset / SECTOR);
     uint64_t within;
 
     (void)want;
     if (error)
         return error;
-    within = offset - chunk->sector * DMG_SECTOR;
+    within = offset - chunk->sector * SECTOR;
     extent->kind = EXTENT_DATA;
     extent->host = EXTENT_NO_HOST;
     extent->flags = EXTENT_COMPRESSED;
-    extent->length = chunk->sectors * DMG_SECTOR - within;
+    extent->length = chunk->sectors * SECTOR - within;
     switch (chunk->type) {
     case DMG_ZERO:
     case DMG_IGNORE:
@@ -201,7 +200,7 @@ static int dmg_extent_at(struct disk *disk, uint64_t offset, unsigned want, stru
         extent->flags = 0;
         break;
     case DMG_RAW:
-        if (chunk->length < chunk->sectors * DMG_SECTOR)
+        if (chunk->length < chunk->sectors * SECTOR)
             return image_fail(disk->img, EUCLEAN,
                               "dmg: raw chunk %" PRIu64 ": CompressedLength %" PRIu64
                               " is too small for %" PRIu64 " sectors",
@@ -227,7 +226,7 @@ static int dmg_decode(struct disk *disk, uint64_t offset, uint8_t *bytes, size_t
     const struct dmg *d = disk->state;
     const struct dmg_chunk *chunk = &d->chunk;
     struct packed stream = {.format = "dmg", .what = "zlib chunk", .packing = PACKED_ZLIB};
-    int error = dmg_blocks_find(disk, offset / DMG_SECTOR);
+    int error = dmg_blocks_find(disk, offset / SECTOR);
 
     if (error)
         return error;
@@ -238,8 +237,8 @@ static int dmg_decode(struct disk *disk, uint64_t offset, uint8_t *bytes, size_t
                           chunk->number, chunk->type);
     stream.offset = chunk->offset;
     stream.length = chunk->length;
-    stream.size = chunk->sectors * DMG_SECTOR;
-    return unpack_at(disk->img, &stream, offset - chunk->sector * DMG_SECTOR, bytes, length);
+    stream.size = chunk->sectors * SECTOR;
+    return unpack_at(disk->img, &stream, offset - chunk->sector * SECTOR, bytes, length);
 }
 
 static const struct field_word flags_words[] = {

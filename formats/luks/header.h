@@ -7,7 +7,7 @@
 
 #define LUKS_MAGIC "LUKS\xba\xbe"
 
-enum { LUKS_MAGIC_BYTES = 6, LUKS_VERSION = 6, LUKS_SECTOR = 512 };
+enum { LUKS_MAGIC_BYTES = 6, LUKS_VERSION = 6 };
 
 #define LUKS_SIZE_DYNAMIC UINT64_MAX
 

@@ -79,7 +79,7 @@ static int luks1_check_header(struct image *img, const uint8_t *header)
 /* Number of sectors of the key material of each slot. */
 static uint64_t luks1_material_sectors(const uint8_t *header)
 {
-    uint64_t sectors = div_up((uint64_t)be32(header + KEY_BYTES) * STRIPES, LUKS_SECTOR);
+    uint64_t sectors = div_up((uint64_t)be32(header + KEY_BYTES) * STRIPES, SECTOR);
 
     return div_up(sectors, AREA_SECTORS) * AREA_SECTORS;
 }
@@ -139,7 +139,7 @@ static int luks1_open(struct disk *disk, struct luks_payload *payload)
         error = luks1_check_key_slot(disk->img, header, i);
     if (error)
         return error;
-    payload->offset = (uint64_t)be32(header + PAYLOAD_OFFSET) * LUKS_SECTOR;
+    payload->offset = (uint64_t)be32(header + PAYLOAD_OFFSET) * SECTOR;
     payload->size = LUKS_SIZE_DYNAMIC;
     return 0;
 }
@@ -150,7 +150,7 @@ static int luks_open_payload(struct disk *disk, const struct luks_payload *paylo
 {
     uint64_t end;
 
-    if (!checked_round_up(image_size(disk->img), LUKS_SECTOR, &end) || end < payload->offset)
+    if (!checked_round_up(image_size(disk->img), SECTOR, &end) || end < payload->offset)
         return image_fail(disk->img, EUCLEAN,
                           "luks: the payload at offset %llu is past the end of the file",
                           (unsigned long long)payload->offset);
@@ -293,7 +293,7 @@ static int luks_find_version(struct disk *disk, unsigned version, uint64_t *offs
     if (error)
         return error;
     *offset = 0;
-    *length = version == 1 ? HEADER_BYTES : LUKS_SECTOR;
+    *length = version == 1 ? HEADER_BYTES : SECTOR;
     return be16(header + LUKS_VERSION) == version;
 }
 
@@ -311,7 +311,7 @@ static int luks_find_common(struct disk *disk, uint64_t *offset, uint64_t *lengt
 {
     (void)disk;
     *offset = 0;
-    *length = LUKS_SECTOR;
+    *length = SECTOR;
     return 1;
 }
 
@@ -328,7 +328,7 @@ static int luks2_find_json_after(struct disk *disk, uint64_t *offset, uint64_t *
 {
     int found = find(disk, offset, length);
     const uint8_t *header;
-    int error = found == 1 ? image_get(disk->img, *offset, LUKS_SECTOR, &header) : 0;
+    int error = found == 1 ? image_get(disk->img, *offset, SECTOR, &header) : 0;
 
     if (found != 1 || error)
         return error ? error : found;

@@ -312,21 +312,21 @@ static int luks2_json_check_segment(struct image *img, const struct segment *g,
         return image_fail(
             img, ENOTSUP,
             "luks: segment with integrity: tags between its sectors are not supported");
-    if (!luks2_json_parse_number(g->offset, &payload->offset) || payload->offset % LUKS_SECTOR)
+    if (!luks2_json_parse_number(g->offset, &payload->offset) || payload->offset % SECTOR)
         return image_fail(
             img, EUCLEAN,
             "luks: segment offset \"%s\" is not a 64-bit number that is a multiple of %d",
-            g->offset, LUKS_SECTOR);
+            g->offset, SECTOR);
     if (payload->offset == 0)
         return image_fail(img, ENOTSUP,
                           "luks: segment offset \"0\": the header is detached from its payload");
     payload->size = LUKS_SIZE_DYNAMIC;
     if (strcmp(g->size, "dynamic") == 0)
         return 0;
-    if (!luks2_json_parse_number(g->size, &payload->size) || payload->size % LUKS_SECTOR)
+    if (!luks2_json_parse_number(g->size, &payload->size) || payload->size % SECTOR)
         return image_fail(img, EUCLEAN,
                           "luks: segment size \"%s\" is neither \"dynamic\" nor a multiple of %d",
-                          g->size, LUKS_SECTOR);
+                          g->size, SECTOR);
     return 0;
 }
 

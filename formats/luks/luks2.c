@@ -33,7 +33,7 @@ int luks2_find_copy(struct image *img, uint64_t *offset)
     if (error || luks2_is_hdr_size(*offset))
         return error ? error : 1;
     for (*offset = HDR_SIZE_MIN; *offset <= HDR_SIZE_MAX; *offset *= 2) {
-        error = image_get(img, *offset, LUKS_SECTOR, &header);
+        error = image_get(img, *offset, SECTOR, &header);
         if (error || memcmp(header, LUKS2_COPY_MAGIC, LUKS_MAGIC_BYTES) == 0)
             return error ? error : 1;
     }
@@ -47,7 +47,7 @@ static int luks2_read_header(struct disk *disk, uint64_t at, const char *magic,
     struct image *img = disk->img;
     const uint8_t *header;
     uint64_t size;
-    int error = image_get(img, at, LUKS_SECTOR, &header);
+    int error = image_get(img, at, SECTOR, &header);
 
     if (error)
         return error;

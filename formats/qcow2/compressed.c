@@ -10,8 +10,6 @@
 #include "formats/unpack.h"
 #include "qcow2.h"
 
-enum { SECTOR = 512 };
-
 /* The guest bytes from within the cluster of that L2 entry on. qemu writes with a window of 4 KiB,
  * but reads any, as it inflates a cluster at once. */
 static int decode_cluster(struct disk *disk, uint64_t entry, uint64_t within, uint8_t *bytes,

@@ -168,7 +168,7 @@ static int open_l1(struct disk *disk, const uint8_t *header)
                           "qcow2: l1_size %llu is less than the %llu entries that size %llu needs",
                           (unsigned long long)q->l1.entries, (unsigned long long)needed,
                           (unsigned long long)size);
-    disk->virtual_size = size - size % 512;
+    disk->virtual_size = size - size % SECTOR;
     disk_note_table(disk, q->l1.offset, q->l1.entries * 8, "the L1 table");
     return 0;
 }

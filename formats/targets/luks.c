@@ -117,7 +117,7 @@ static int luks_size(const struct target_options *o, uint64_t virtual_size,
                      struct reason *why)
 {
     (void)touched;
-    if (!checked_round_up(virtual_size, TARGET_SECTOR, &size->required) ||
+    if (!checked_round_up(virtual_size, SECTOR, &size->required) ||
         !checked_add(size->required, o->header_size, &size->required))
         return target_too_large(why, virtual_size);
     size->fully_allocated = size->required;

@@ -10,8 +10,8 @@
 
 enum {
     HEADER = 64,
-    ENTRIES_MAX = INT32_MAX / 4,                           /* of a table that qemu opens */
-    CLUSTER_SECTORS_MAX = INT32_MAX / (TARGET_SECTOR + 1), /* of a cluster that qemu opens */
+    ENTRIES_MAX = INT32_MAX / 4,                    /* of a table that qemu opens */
+    CLUSTER_SECTORS_MAX = INT32_MAX / (SECTOR + 1), /* of a cluster that qemu opens */
 };
 
 #define CLUSTER_LIMIT UINT64_C(0x7fffffff) /* bytes; qemu creates only smaller clusters */
@@ -22,12 +22,12 @@ static int parallels_check(const struct target_values *v, struct target_options 
                            struct reason *why)
 {
     o->cluster_size = target_number(v, "cluster_size", o->cluster_size);
-    if (!checked_round_up(o->cluster_size, TARGET_SECTOR, &o->cluster_size) ||
+    if (!checked_round_up(o->cluster_size, SECTOR, &o->cluster_size) ||
         o->cluster_size >= CLUSTER_LIMIT)
         return target_refuse(why, EINVAL, "Cluster size is too large");
     if (!o->cluster_size)
         return target_refuse(why, EINVAL, "Image size is too large for this cluster size");
-    if (o->cluster_size / TARGET_SECTOR > CLUSTER_SECTORS_MAX)
+    if (o->cluster_size / SECTOR > CLUSTER_SECTORS_MAX)
         return target_refuse(why, EINVAL, "Invalid image: Too big cluster");
     return target_check_preallocation(v, why);
 }

@@ -58,7 +58,7 @@ static int qcow_write_cluster(void *context, uint64_t offset, const uint8_t *byt
         w->tables = offset / QCOW_RANGE + 1;
     }
     if (packed)
-        qcow_append(w, TARGET_SECTOR, (uint64_t)packed);
+        qcow_append(w, SECTOR, (uint64_t)packed);
     else
         qcow_append(w, QCOW_CLUSTER, QCOW_CLUSTER);
     return 0;

@@ -85,7 +85,7 @@ static int qcow_size(const struct target_options *o, uint64_t virtual_size,
                      struct reason *why)
 {
     uint64_t ranges = div_up(virtual_size, QCOW_RANGE);
-    uint64_t before = HEADER + div_up(ranges * 8, TARGET_SECTOR) * TARGET_SECTOR;
+    uint64_t before = HEADER + div_up(ranges * 8, SECTOR) * SECTOR;
 
     if (!virtual_size)
         return target_refuse(why, ENOTSUP, "Image size is too small, cannot be zero length");

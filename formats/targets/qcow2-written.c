@@ -176,7 +176,7 @@ static int qcow2_compressed_size(struct conversion *c, uint64_t *size, struct re
     struct qcow2_packer *p = c->state;
     int error = qcow2_writer_size(&p->writer, size, why);
 
-    *size = div_up(*size, TARGET_SECTOR) * TARGET_SECTOR;
+    *size = div_up(*size, SECTOR) * SECTOR;
     return error;
 }
 

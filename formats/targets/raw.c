@@ -10,7 +10,7 @@ static int raw_size(const struct target_options *options, uint64_t virtual_size,
 {
     (void)options;
     (void)touched;
-    if (!checked_round_up(virtual_size, TARGET_SECTOR, &size->required))
+    if (!checked_round_up(virtual_size, SECTOR, &size->required))
         return target_too_large(why, virtual_size);
     size->fully_allocated = size->required;
     return 0;

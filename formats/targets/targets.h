@@ -15,7 +15,6 @@
 enum {
     TARGETS_MAX = 16,
     TARGET_UNITS_MAX = 2, /* kinds of units of one target */
-    TARGET_SECTOR = 512,  /* bytes; qemu counts disks and most files in these */
 };
 
 /* The options behind -o that decide the size. A field that a target does not have is 0. */

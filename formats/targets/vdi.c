@@ -34,7 +34,7 @@ static int vdi_size(const struct target_options *o, uint64_t virtual_size,
                     struct reason *why)
 {
     uint64_t blocks = div_up(virtual_size, BLOCK);
-    uint64_t before = HEADER + div_up(blocks * 4, TARGET_SECTOR) * TARGET_SECTOR;
+    uint64_t before = HEADER + div_up(blocks * 4, SECTOR) * SECTOR;
 
     if (virtual_size > DISK_MAX)
         return target_refuse(why, EFBIG,

@@ -12,7 +12,7 @@
 
 enum {
     BLOCK = 2 << 20,
-    BLOCK_SECTORS = BLOCK / TARGET_SECTOR,
+    BLOCK_SECTORS = BLOCK / SECTOR,
     BITMAP = 512,         /* in front of each block */
     HEADERS = 512 + 1024, /* the copy of the footer, and the dynamic disk header */
     FOOTER = 512,
@@ -86,7 +86,7 @@ static int vhd_size(const struct target_options *o, uint64_t virtual_size,
                     const uint64_t touched[TARGET_UNITS_MAX], struct target_size *size,
                     struct reason *why)
 {
-    uint64_t sectors = div_up(virtual_size, TARGET_SECTOR), blocks, before;
+    uint64_t sectors = div_up(virtual_size, SECTOR), blocks, before;
 
     if (sectors > VHD_SECTORS_MAX)
         return target_refuse(why, EFBIG, "Disk size is too large, max size is 2040 GiB");
@@ -94,11 +94,11 @@ static int vhd_size(const struct target_options *o, uint64_t virtual_size,
         return target_refuse(why, ENOTSUP, "qemu-img cannot open a fixed image of an empty disk");
     sectors = vhd_disk_sectors(o, sectors);
     if (o->subformat == FIXED) {
-        size->required = size->fully_allocated = sectors * TARGET_SECTOR + FOOTER;
+        size->required = size->fully_allocated = sectors * SECTOR + FOOTER;
         return 0;
     }
     blocks = div_up(sectors, BLOCK_SECTORS);
-    before = HEADERS + div_up(blocks * 4, TARGET_SECTOR) * TARGET_SECTOR + FOOTER;
+    before = HEADERS + div_up(blocks * 4, SECTOR) * SECTOR + FOOTER;
     size->required = before + touched[0] * (BITMAP + BLOCK);
     size->fully_allocated = before + blocks * (BITMAP + BLOCK);
     return 0;

@@ -95,7 +95,7 @@ static int vhdx_size(const struct target_options *o, uint64_t virtual_size,
 
     if (virtual_size > DISK_MAX)
         return target_refuse(why, EFBIG, "Image size too large; max of 64TB");
-    disk = div_up(virtual_size, TARGET_SECTOR) * TARGET_SECTOR;
+    disk = div_up(virtual_size, SECTOR) * SECTOR;
     blocks = div_up(disk, block);
     /* qemu computes (uint32_t)(blocks - 1), so an empty disk gets a huge table. */
     entries = blocks + (blocks ? blocks - 1 : UINT32_MAX) / chunk;

@@ -48,13 +48,12 @@ uint64_t vmdk_descriptor_bytes(const struct target_options *o, uint64_t disk, co
     uint64_t extent = o->subformat == VMDK_FLAT ? disk : VMDK_SPLIT_BYTES;
     uint64_t heads = o->has_255_heads ? 255 : 16;
     uint64_t bytes = TEXT_BYTES + strlen(types[o->subformat]) + o->descriptor_bytes +
-                     vmdk_digits(heads) +
-                     vmdk_digits(disk / (TRACK_SECTORS * heads * TARGET_SECTOR));
+                     vmdk_digits(heads) + vmdk_digits(disk / (TRACK_SECTORS * heads * SECTOR));
     size_t line =
         strlen(o->subformat == VMDK_SPLIT_SPARSE ? "RW  SPARSE \"\"\n" : "RW  FLAT \"\" 0\n");
 
     for (uint64_t n = 0; n * extent < disk; n++) {
-        uint64_t sectors = min_u64(extent, disk - n * extent) / TARGET_SECTOR;
+        uint64_t sectors = min_u64(extent, disk - n * extent) / SECTOR;
 
         bytes += line + vmdk_digits(sectors);
         bytes += name ? vmdk_extent_name(o, name, n, NULL, 0) : NAME_MAX_BYTES;

@@ -67,7 +67,7 @@ static int vmdk_stream_grain(void *context, uint64_t offset, const uint8_t *byte
     (void)offset;
     if (packed < 0)
         return (int)packed;
-    stored = div_up(GRAIN_MARKER + (uint64_t)packed, TARGET_SECTOR) * TARGET_SECTOR;
+    stored = div_up(GRAIN_MARKER + (uint64_t)packed, SECTOR) * SECTOR;
     s->end = s->next + max_u64(stored, VMDK_GRAIN);
     s->next += stored;
     return 0;
@@ -125,7 +125,7 @@ static int vmdk_extents_begin(struct conversion *c, struct reason *why)
         return error;
     if (!e)
         return vmdk_out_of_memory(why);
-    e->disk = div_up(c->virtual_size, TARGET_SECTOR) * TARGET_SECTOR;
+    e->disk = div_up(c->virtual_size, SECTOR) * SECTOR;
     e->extent = c->options->subformat == VMDK_FLAT ? e->disk : VMDK_SPLIT_BYTES;
     e->written = image_alloc(c->img, div_up(e->disk, e->extent) * sizeof *e->written);
     unit_count_begin(&e->grains, VMDK_GRAIN);
@@ -167,7 +167,7 @@ static void vmdk_extents_file(const struct conversion *c, uint64_t number,
 
     if (!number) {
         bytes = vmdk_descriptor_bytes(c->options, e->disk, c->name);
-        file->size = e->grains.touched ? div_up(bytes, TARGET_SECTOR) * TARGET_SECTOR : bytes;
+        file->size = e->grains.touched ? div_up(bytes, SECTOR) * SECTOR : bytes;
         snprintf(file->name, sizeof file->name, "%s", c->name);
         return;
     }

@@ -14,7 +14,7 @@
 
 enum {
     GRAIN = VMDK_GRAIN,
-    GRAIN_SECTORS = GRAIN / TARGET_SECTOR,
+    GRAIN_SECTORS = GRAIN / SECTOR,
     TABLE_ENTRIES = 512, /* of a grain table */
     TABLE_SECTORS = 4,   /* of a grain table */
     HEAD_SECTORS = 21,   /* the header, and 20 sectors of descriptor */
@@ -116,7 +116,7 @@ static size_t vmdk_units(const struct target_options *o, uint64_t virtual_size,
 uint64_t vmdk_overhead(uint64_t bytes)
 {
     uint64_t tables = div_up(div_up(bytes, GRAIN), TABLE_ENTRIES);
-    uint64_t directory_sectors = div_up(tables * 4, TARGET_SECTOR);
+    uint64_t directory_sectors = div_up(tables * 4, SECTOR);
 
     return div_up(HEAD_SECTORS + 2 * (directory_sectors + TABLE_SECTORS * tables), GRAIN_SECTORS) *
            GRAIN;
@@ -139,7 +139,7 @@ static int vmdk_overheads(const struct target_options *o, uint64_t disk, uint64_
         return target_refuse(why, EFBIG, "a disk of %llu bytes needs more than %d extents",
                              (unsigned long long)disk, VMDK_EXTENTS_MAX);
     if (vmdk_has_descriptor_file(o->subformat))
-        *bytes = div_up(vmdk_descriptor_bytes(o, disk, NULL), TARGET_SECTOR) * TARGET_SECTOR;
+        *bytes = div_up(vmdk_descriptor_bytes(o, disk, NULL), SECTOR) * SECTOR;
     if (vmdk_is_flat(o->subformat))
         return 0;
     if (o->subformat == VMDK_SPLIT_SPARSE)
@@ -160,7 +160,7 @@ static int vmdk_size(const struct target_options *o, uint64_t virtual_size,
 
     if (!virtual_size)
         return target_refuse(why, ENOTSUP, "qemu-img cannot open an image of an empty disk");
-    if (!checked_round_up(virtual_size, TARGET_SECTOR, &disk) || disk > (uint64_t)INT64_MAX)
+    if (!checked_round_up(virtual_size, SECTOR, &disk) || disk > (uint64_t)INT64_MAX)
         return target_too_large(why, virtual_size);
     error = vmdk_overheads(o, disk, &before, why);
     if (error)

@@ -23,7 +23,7 @@ int vhd_open_blocks(struct disk *disk, struct vhd *vhd)
 {
     uint64_t end, file_end, block = vhd->bitmap_size + vhd->block_size;
 
-    checked_round_up(image_size(disk->img), VHD_SECTOR, &file_end);
+    checked_round_up(image_size(disk->img), SECTOR, &file_end);
     if (!checked_add(vhd->bat.offset, vhd->bat.entries * 4, &end) || end > file_end)
         return image_fail(disk->img, EUCLEAN,
                           "vpc: block allocation table of %llu entries at offset %llu is past the "
@@ -32,7 +32,7 @@ int vhd_open_blocks(struct disk *disk, struct vhd *vhd)
                           (unsigned long long)vhd->bat.offset);
     vhd->has_room = block <= file_end;
     if (vhd->has_room)
-        vhd->last_block_sectors = (file_end - block) / VHD_SECTOR;
+        vhd->last_block_sectors = (file_end - block) / SECTOR;
     return 0;
 }
 
@@ -62,20 +62,20 @@ static uint64_t vhd_bat_run(const struct vhd *vhd, const uint8_t *bat, uint64_t 
 static int vhd_sectors_at(struct disk *disk, uint32_t entry, uint64_t within, struct extent *extent)
 {
     struct vhd *vhd = disk->state;
-    uint64_t sectors = vhd->block_size / VHD_SECTOR, sector = within / VHD_SECTOR;
+    uint64_t sectors = vhd->block_size / SECTOR, sector = within / SECTOR;
     uint64_t piece = image_window_share(disk->img, (size_t)div_up(sectors, 8));
     uint64_t first = sector / 8 / piece * piece * 8, count = min_u64(8 * piece, sectors - first);
     const uint8_t *bits;
     int error = vhd->bitmap.bytes ? 0 : image_window_begin(disk->img, &vhd->bitmap, (size_t)piece);
 
     if (!error)
-        error = image_window_at(disk->img, &vhd->bitmap, (uint64_t)entry * VHD_SECTOR + first / 8,
+        error = image_window_at(disk->img, &vhd->bitmap, (uint64_t)entry * SECTOR + first / 8,
                                 (size_t)div_up(count, 8), &bits);
     if (error)
         return error;
     extent->kind = sector_bit(bits, sector - first, MSB_FIRST) ? EXTENT_DATA : EXTENT_HOLE;
     extent->length =
-        (first + sector_run_end(bits, sector - first, count, MSB_FIRST)) * VHD_SECTOR - within;
+        (first + sector_run_end(bits, sector - first, count, MSB_FIRST)) * SECTOR - within;
     return 0;
 }
 
@@ -105,7 +105,7 @@ static int vhd_block_at(struct disk *disk, uint64_t offset, unsigned want, struc
     if (entry != UNALLOCATED && disk->backing_reference)
         error = vhd_sectors_at(disk, entry, within, extent);
     if (extent->kind == EXTENT_DATA)
-        extent->host = (uint64_t)entry * VHD_SECTOR + vhd->bitmap_size + within;
+        extent->host = (uint64_t)entry * SECTOR + vhd->bitmap_size + within;
     return error;
 }
 

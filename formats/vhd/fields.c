@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "formats/bytes.h"
+#include "formats/checked.h"
 #include "formats/disk.h"
 #include "formats/fields.h"
 #include "vhd.h"
@@ -23,7 +24,7 @@ static int vhd_print_geometry_size(const struct field *f, const uint8_t *bytes, 
                                    char *out, size_t size)
 {
     (void)length;
-    snprintf(out, size, "%" PRIu64, vhd_geometry_sectors(bytes - f->offset) * VHD_SECTOR);
+    snprintf(out, size, "%" PRIu64, vhd_geometry_sectors(bytes - f->offset) * SECTOR);
     return 0;
 }
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "formats/bytes.h"
+#include "formats/checked.h"
 #include "formats/format.h"
 #include "formats/image.h"
 #include "vhd.h"
@@ -130,7 +131,7 @@ uint64_t vhd_footer_sectors(const uint8_t *footer, unsigned qemu)
 
     if (vhd_uses_geometry(footer, qemu) && chs != VHD_GEOMETRY_SECTORS_MAX)
         return chs;
-    return be64(footer + FOOTER_CURRENT_SIZE) / VHD_SECTOR;
+    return be64(footer + FOOTER_CURRENT_SIZE) / SECTOR;
 }
 
 /*
@@ -150,7 +151,7 @@ int vhd_find_last_footer(struct image *img, struct vhd_footer *footer)
         *footer = (struct vhd_footer){size - FOOTER_BYTES, tail, false};
         return 0;
     }
-    *footer = (struct vhd_footer){.offset = size ? (size - 1) / VHD_SECTOR * VHD_SECTOR : 0};
+    *footer = (struct vhd_footer){.offset = size ? (size - 1) / SECTOR * SECTOR : 0};
     return image_get(img, footer->offset, FOOTER_BYTES, &footer->bytes);
 }
 

@@ -34,11 +34,11 @@ static int vhd_open_dynamic_header(struct disk *disk, struct vhd *vhd, uint64_t 
         return image_fail(img, EUCLEAN, "vpc: no dynamic disk header (%s) at offset %llu",
                           DYNAMIC_COOKIE, (unsigned long long)data_offset);
     vhd->block_size = be32(header + DYNAMIC_BLOCK_SIZE);
-    if (!is_power_of_two(vhd->block_size) || vhd->block_size < VHD_SECTOR)
+    if (!is_power_of_two(vhd->block_size) || vhd->block_size < SECTOR)
         return image_fail(img, EUCLEAN,
                           "vpc: block size %llu is not a power of two of at least 512",
                           (unsigned long long)vhd->block_size);
-    vhd->bitmap_size = div_up(vhd->block_size / VHD_SECTOR, 8 * VHD_SECTOR) * VHD_SECTOR;
+    vhd->bitmap_size = div_up(vhd->block_size / SECTOR, 8 * SECTOR) * SECTOR;
     vhd->bat.offset = be64(header + DYNAMIC_TABLE_OFFSET);
     vhd->bat.entries = be32(header + DYNAMIC_MAX_TABLE_ENTRIES);
     vhd->bat.entry_bytes = 4;
@@ -106,7 +106,7 @@ static int vhd_open(struct disk *disk)
         return image_fail(disk->img, EFBIG,
                           "vpc: the disk has %llu sectors, more than %llu (2040 GiB)",
                           (unsigned long long)sectors, (unsigned long long)VHD_SECTORS_MAX);
-    disk->virtual_size = sectors * VHD_SECTOR;
+    disk->virtual_size = sectors * SECTOR;
     return footer.is_leading ? vhd_open_dynamic(disk, footer.bytes) : 0;
 }
 

@@ -62,8 +62,6 @@ enum { /* an entry of the parent locators */
        LOCATOR_PLATFORM_DATA_OFFSET = 16,
 };
 
-enum { VHD_SECTOR = 512 };
-
 #define FOOTER_COOKIE "conectix"
 
 /* 2040 GiB, where the 32-bit sector numbers of the BAT end: the limit of qemu and of Windows. */

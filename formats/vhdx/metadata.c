@@ -209,7 +209,7 @@ int vhdx_read_metadata(struct disk *disk, struct vhdx *v)
         return error;
     v->sector = sector;
     v->chunk_ratio = (uint64_t)CHUNK_SECTORS * sector / v->block_size;
-    disk->virtual_size = v->size / 512 * 512;
+    disk->virtual_size = v->size / SECTOR * SECTOR;
     disk->subformat = flags & HAS_PARENT               ? "differencing"
                       : flags & LEAVE_BLOCKS_ALLOCATED ? "fixed"
                                                        : "dynamic";

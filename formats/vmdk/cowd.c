@@ -23,12 +23,12 @@ int vmdk_cowd_open(struct disk *disk, const uint8_t *head)
     uint32_t sectors = le32(head + COWD_NUM_SECTORS);
     uint32_t grain_sectors = le32(head + COWD_GRAIN_SIZE);
     uint32_t gd_entries = le32(head + COWD_NUM_GD_ENTRIES);
-    struct vmdk_layout layout = {.gd_offset = (uint64_t)le32(head + COWD_GD_OFFSET) * VMDK_SECTOR,
+    struct vmdk_layout layout = {.gd_offset = (uint64_t)le32(head + COWD_GD_OFFSET) * SECTOR,
                                  .gtes = GTES,
-                                 .grain_size = (uint64_t)grain_sectors * VMDK_SECTOR};
+                                 .grain_size = (uint64_t)grain_sectors * SECTOR};
 
     disk->subformat = "vmfsSparse";
-    disk->virtual_size = (uint64_t)sectors * VMDK_SECTOR;
+    disk->virtual_size = (uint64_t)sectors * SECTOR;
     /* As for the other kinds of extents. qemu does not check it. */
     if (!is_power_of_two(grain_sectors))
         return image_fail(disk->img, EUCLEAN, "vmdk: grainSize %u is not a power of two",

@@ -254,13 +254,12 @@ int vmdk_embedded_read(struct image *img, uint64_t offset_sectors, uint64_t size
 {
     struct vmdk_text cid;
     uint64_t offset, size;
-    int error =
-        vmdk_text_read(img, EMBEDDED_OFFSET_SECTORS * VMDK_SECTOR, VMDK_EMBEDDED_BYTES, usual);
+    int error = vmdk_text_read(img, EMBEDDED_OFFSET_SECTORS * SECTOR, VMDK_EMBEDDED_BYTES, usual);
 
     *text = (struct vmdk_text){"", 0};
-    if (!size_sectors || !checked_mul(size_sectors, VMDK_SECTOR, &size))
+    if (!size_sectors || !checked_mul(size_sectors, SECTOR, &size))
         size = VMDK_EMBEDDED_BYTES;
-    if (!error && offset_sectors && checked_mul(offset_sectors, VMDK_SECTOR, &offset))
+    if (!error && offset_sectors && checked_mul(offset_sectors, SECTOR, &offset))
         error = vmdk_text_read(img, offset, size, text);
     if (error || vmdk_text_value(*text, "parentCID", &cid))
         return error;

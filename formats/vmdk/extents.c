@@ -176,8 +176,8 @@ static int vmdk_find_extent_disk(struct disk *disk, const struct vmdk_extent *ro
     if (file->disk.virtual_size != row->length)
         return image_fail(img, EUCLEAN,
                           "vmdk: capacity %llu is not the %llu sectors in the descriptor",
-                          (unsigned long long)(file->disk.virtual_size / VMDK_SECTOR),
-                          (unsigned long long)(row->length / VMDK_SECTOR));
+                          (unsigned long long)(file->disk.virtual_size / SECTOR),
+                          (unsigned long long)(row->length / SECTOR));
     *sparse = &file->disk;
     return 0;
 }

@@ -199,7 +199,7 @@ static int vmdk_find_footer(struct disk *disk, const uint8_t *head, uint64_t *of
 
     if (le64(head + HOSTED_GD_OFFSET) != VMDK_GD_AT_END || !vmdk_footer_place(disk->img, offset))
         return 0;
-    error = image_get(disk->img, *offset, VMDK_SECTOR, &footer);
+    error = image_get(disk->img, *offset, SECTOR, &footer);
     return error ? error : memcmp(footer, VMDK_MAGIC_HOSTED, 4) == 0;
 }
 
@@ -256,7 +256,7 @@ static int vmdk_locate_volatile(struct disk *disk, uint64_t *offset, uint64_t *l
     *length = SESPARSE_HEADER_BYTES;
     if (found != 1)
         return found;
-    return checked_mul(le64(head + SESPARSE_VOLATILE_HEADER_OFFSET), VMDK_SECTOR, offset);
+    return checked_mul(le64(head + SESPARSE_VOLATILE_HEADER_OFFSET), SECTOR, offset);
 }
 
 /* The embedded descriptor of an extent; of any other file, all of it. */
@@ -281,9 +281,9 @@ static int vmdk_locate_descriptor(struct disk *disk, uint64_t *offset, uint64_t 
     }
     error = vmdk_embedded_read(disk->img, at, size, &text, &usual);
     /* A descriptor that cannot be used is shown, too. */
-    if (!error && !text.length && at && checked_mul(at, VMDK_SECTOR, offset))
+    if (!error && !text.length && at && checked_mul(at, SECTOR, offset))
         error = vmdk_text_read(disk->img, *offset, VMDK_EMBEDDED_BYTES, &text);
-    *offset = text.bytes == usual.bytes ? VMDK_SECTOR : at * VMDK_SECTOR;
+    *offset = text.bytes == usual.bytes ? SECTOR : at * SECTOR;
     *length = text.length;
     return error ? error : text.length > 0;
 }

@@ -57,9 +57,9 @@ void vmdk_hosted_decode(struct vmdk_hosted_header *h, const uint8_t *p)
  * end-of-stream marker is all zeros, so its last bytes may be missing. */
 bool vmdk_footer_place(const struct image *img, uint64_t *offset)
 {
-    uint64_t sectors = div_up(image_size(img), VMDK_SECTOR);
+    uint64_t sectors = div_up(image_size(img), SECTOR);
 
-    *offset = sectors > FOOTER_SECTORS ? (sectors - FOOTER_SECTORS + 1) * VMDK_SECTOR : 0;
+    *offset = sectors > FOOTER_SECTORS ? (sectors - FOOTER_SECTORS + 1) * SECTOR : 0;
     return *offset != 0;
 }
 
@@ -76,15 +76,15 @@ static int vmdk_read_footer(struct image *img, struct vmdk_hosted_header *h)
             "vmdk: gdOffset is 2^64 - 1, which requires a footer, but the file has only "
             "%llu bytes",
             (unsigned long long)image_size(img));
-    error = image_get(img, offset - VMDK_SECTOR, FOOTER_SECTORS * VMDK_SECTOR, &marker);
+    error = image_get(img, offset - SECTOR, FOOTER_SECTORS * SECTOR, &marker);
     if (error)
         return error;
-    footer = marker + VMDK_SECTOR;
-    end = footer + VMDK_SECTOR;
+    footer = marker + SECTOR;
+    end = footer + SECTOR;
     if (le32(marker + MARKER_SIZE) != 0 || le32(marker + MARKER_TYPE) != MARKER_FOOTER)
         return image_fail(img, EUCLEAN,
                           "vmdk: no footer marker at offset %llu, three sectors before the end",
-                          (unsigned long long)(offset - VMDK_SECTOR));
+                          (unsigned long long)(offset - SECTOR));
     if (memcmp(footer, VMDK_MAGIC_HOSTED, 4) != 0)
         return image_fail(img, EUCLEAN,
                           "vmdk: the footer at offset %llu does not begin with " VMDK_MAGIC_HOSTED,
@@ -93,7 +93,7 @@ static int vmdk_read_footer(struct image *img, struct vmdk_hosted_header *h)
         le32(end + MARKER_TYPE) != MARKER_END_OF_STREAM)
         return image_fail(img, EUCLEAN,
                           "vmdk: no end-of-stream marker at offset %llu, in the last sector",
-                          (unsigned long long)(offset + VMDK_SECTOR));
+                          (unsigned long long)(offset + SECTOR));
     vmdk_hosted_decode(h, footer);
     if (h->gd_offset_sectors == VMDK_GD_AT_END)
         return image_fail(
@@ -118,7 +118,7 @@ static int vmdk_check_sizes(struct image *img, const struct vmdk_hosted_header *
     if (h->grain_size_sectors > VMDK_GRAIN_SECTORS_MAX)
         return image_fail(img, EFBIG, "vmdk: grainSize %llu is more than %d sectors",
                           (unsigned long long)h->grain_size_sectors, VMDK_GRAIN_SECTORS_MAX);
-    if (!checked_mul(h->capacity_sectors, VMDK_SECTOR, &capacity) || capacity > DISK_BYTES_MAX)
+    if (!checked_mul(h->capacity_sectors, SECTOR, &capacity) || capacity > DISK_BYTES_MAX)
         return image_fail(img, EFBIG, "vmdk: capacity %llu is more than 2^54 - 2^21 sectors",
                           (unsigned long long)h->capacity_sectors);
     if (div_up(h->capacity_sectors, h->num_gtes_per_gt * h->grain_size_sectors) >
@@ -136,7 +136,7 @@ static int vmdk_check_offset(struct image *img, const char *field, uint64_t offs
 {
     uint64_t offset;
 
-    if (checked_mul(offset_sectors, VMDK_SECTOR, &offset) && offset <= INT64_MAX)
+    if (checked_mul(offset_sectors, SECTOR, &offset) && offset <= INT64_MAX)
         return 0;
     return image_fail(img, EUCLEAN, "vmdk: %s %llu is beyond the largest possible file, 2^63 bytes",
                       field, (unsigned long long)offset_sectors);
@@ -150,7 +150,7 @@ static int vmdk_check_places(struct image *img, const struct vmdk_hosted_header 
         error = vmdk_check_offset(img, "rgdOffset", h->rgd_offset_sectors);
     if (error)
         return error;
-    if (h->over_head_sectors > div_up(image_size(img), VMDK_SECTOR))
+    if (h->over_head_sectors > div_up(image_size(img), SECTOR))
         return image_fail(img, EUCLEAN,
                           "vmdk: overHead %llu is more sectors than the file has: it is truncated",
                           (unsigned long long)h->over_head_sectors);
@@ -163,9 +163,9 @@ static int vmdk_check_places(struct image *img, const struct vmdk_hosted_header 
 static int vmdk_begin_hosted_tables(struct disk *disk, const struct vmdk_hosted_header *h)
 {
     const struct vmdk_layout layout = {
-        .gd_offset = h->gd_offset_sectors * VMDK_SECTOR,
+        .gd_offset = h->gd_offset_sectors * SECTOR,
         .gtes = h->num_gtes_per_gt,
-        .grain_size = h->grain_size_sectors * VMDK_SECTOR,
+        .grain_size = h->grain_size_sectors * SECTOR,
         .zeroed_grains = h->flags & FLAG_ZEROED_GRAINS,
         .compressed = h->compress_algorithm == COMPRESSION_DEFLATE,
         .markers = h->flags & FLAG_MARKERS,
@@ -186,7 +186,7 @@ int vmdk_hosted_open(struct disk *disk, const uint8_t *head)
         error = vmdk_check_sizes(disk->img, &h);
     if (error)
         return error;
-    disk->virtual_size = h.capacity_sectors * VMDK_SECTOR;
+    disk->virtual_size = h.capacity_sectors * SECTOR;
     disk->subformat =
         h.compress_algorithm == COMPRESSION_DEFLATE ? "streamOptimized" : "monolithicSparse";
     error = vmdk_check_places(disk->img, &h);

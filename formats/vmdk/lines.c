@@ -122,11 +122,11 @@ static int vmdk_add_extent(struct disk *disk, const struct vmdk_text *line, uint
     uint64_t end;
     int error = 0;
 
-    if (!checked_mul(sectors, VMDK_SECTOR, &extent.length) ||
+    if (!checked_mul(sectors, SECTOR, &extent.length) ||
         extent.length > DISK_BYTES_MAX - disk->virtual_size)
         return vmdk_line_fail(disk->img, EFBIG, line,
                               "the disk is larger than 2^54 - 2^21 sectors");
-    if (!checked_mul(file->offset_sectors, VMDK_SECTOR, &extent.offset) ||
+    if (!checked_mul(file->offset_sectors, SECTOR, &extent.offset) ||
         !checked_add(extent.offset, extent.length, &end) || end > INT64_MAX)
         return vmdk_line_fail(disk->img, EUCLEAN, line,
                               "it ends beyond the largest possible file, 2^63 bytes");

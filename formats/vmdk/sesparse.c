@@ -25,9 +25,9 @@ enum {
 
     ENTRY_BYTES = 8,
     GRAIN_SECTORS = 8,
-    GRAIN = GRAIN_SECTORS * VMDK_SECTOR,
+    GRAIN = GRAIN_SECTORS * SECTOR,
     TABLE_SECTORS = 64,
-    TABLE_BYTES = TABLE_SECTORS * VMDK_SECTOR,
+    TABLE_BYTES = TABLE_SECTORS * SECTOR,
     GTES = TABLE_BYTES / ENTRY_BYTES,
     TABLE_SIZE = GTES * GRAIN, /* guest bytes that one grain table covers */
 };
@@ -85,7 +85,7 @@ static int vmdk_sesparse_check_header(struct image *img, const uint8_t *head)
 /* An offset that no file can have is malformed. */
 static int vmdk_sesparse_check_offset(struct image *img, const char *field, uint64_t sectors)
 {
-    if (sectors <= INT64_MAX / VMDK_SECTOR)
+    if (sectors <= INT64_MAX / SECTOR)
         return 0;
     return image_fail(img, EUCLEAN,
                       "vmdk: seSparse: %s %llu is beyond the largest possible file, 2^63 bytes",
@@ -98,10 +98,10 @@ static int vmdk_sesparse_check_volatile(struct image *img, uint64_t sectors)
     int error = vmdk_sesparse_check_offset(img, "volatile_header_offset", sectors);
 
     if (!error)
-        error = image_require(img, sectors * VMDK_SECTOR, sizeof VOLATILE_MAGIC,
+        error = image_require(img, sectors * SECTOR, sizeof VOLATILE_MAGIC,
                               "vmdk: seSparse: the volatile header's magic");
     if (!error)
-        error = image_get(img, sectors * VMDK_SECTOR, SESPARSE_HEADER_BYTES, &header);
+        error = image_get(img, sectors * SECTOR, SESPARSE_HEADER_BYTES, &header);
     if (error)
         return error;
     if (le64(header) != VOLATILE_MAGIC)
@@ -128,12 +128,11 @@ static int vmdk_sesparse_check_sizes(struct disk *disk, const uint8_t *head)
              gd_sectors = le64(head + SESPARSE_GRAIN_DIR_SIZE);
     uint64_t gd_entries;
 
-    if (!checked_mul(sectors, VMDK_SECTOR, &disk->virtual_size) ||
-        disk->virtual_size > DISK_BYTES_MAX)
+    if (!checked_mul(sectors, SECTOR, &disk->virtual_size) || disk->virtual_size > DISK_BYTES_MAX)
         return image_fail(disk->img, EFBIG,
                           "vmdk: seSparse: capacity %llu is more than 2^54 - 2^21 sectors",
                           (unsigned long long)sectors);
-    if (!checked_mul(gd_sectors, VMDK_SECTOR / ENTRY_BYTES, &gd_entries) ||
+    if (!checked_mul(gd_sectors, SECTOR / ENTRY_BYTES, &gd_entries) ||
         gd_entries > VMDK_GD_ENTRIES_MAX)
         return image_fail(disk->img, EFBIG,
                           "vmdk: seSparse: grain_dir_size %llu makes more than %d entries",
@@ -165,7 +164,7 @@ int vmdk_sesparse_open(struct disk *disk, const uint8_t *head)
         return error;
     s->tables_sectors = le64(head + SESPARSE_GRAIN_TABLES_OFFSET);
     s->grains_sectors = le64(head + SESPARSE_GRAINS_OFFSET);
-    s->gd = (struct image_table){.offset = le64(head + SESPARSE_GRAIN_DIR_OFFSET) * VMDK_SECTOR,
+    s->gd = (struct image_table){.offset = le64(head + SESPARSE_GRAIN_DIR_OFFSET) * SECTOR,
                                  .entries = div_up(disk->virtual_size, TABLE_SIZE),
                                  .entry_bytes = ENTRY_BYTES};
     vmdk->sesparse = s;
@@ -198,9 +197,9 @@ static bool vmdk_sesparse_is_empty(struct disk *disk, const struct vmdk_sesparse
         return false;
     if (!sector)
         return true;
-    if (sector * VMDK_SECTOR < image_size(disk->img))
+    if (sector * SECTOR < image_size(disk->img))
         return false;
-    disk_note_table(disk, sector * VMDK_SECTOR, TABLE_BYTES, "a grain table");
+    disk_note_table(disk, sector * SECTOR, TABLE_BYTES, "a grain table");
     return true;
 }
 
@@ -240,10 +239,9 @@ static int vmdk_sesparse_load_tables(struct disk *disk, struct vmdk_sesparse *s,
             tables++;
         error =
             vmdk_walk_charge(disk->img, &s->walk, table, tables, tables * (uint64_t)TABLE_BYTES);
-        disk_note_table(disk, sector * VMDK_SECTOR, tables * (uint64_t)TABLE_BYTES,
-                        "a grain table");
+        disk_note_table(disk, sector * SECTOR, tables * (uint64_t)TABLE_BYTES, "a grain table");
         if (!error)
-            error = image_window_at(disk->img, &s->gt, sector * VMDK_SECTOR,
+            error = image_window_at(disk->img, &s->gt, sector * SECTOR,
                                     (size_t)(tables * TABLE_BYTES), &s->entries);
     }
     if (error)
@@ -272,8 +270,8 @@ static bool vmdk_sesparse_decode_gte(const struct vmdk_sesparse *s, uint64_t ent
     case GTE_ALLOCATED:
         extent->kind = EXTENT_DATA;
         sectors = number * GRAIN_SECTORS + s->grains_sectors;
-        extent->host = sectors * VMDK_SECTOR;
-        return sectors < INT64_MAX / VMDK_SECTOR;
+        extent->host = sectors * SECTOR;
+        return sectors < INT64_MAX / SECTOR;
     default:
         return false;
     }

@@ -8,8 +8,6 @@
 #include <stdint.h>
 
 enum {
-    VMDK_SECTOR = 512,
-
     /* 1 GiB: qemu's limit. Usual is 64 KiB. */
     VMDK_GRAIN_SECTORS_MAX = 1 << 21,
 

@@ -92,10 +92,10 @@ int vmdk_tables_begin(struct disk *disk, const struct vmdk_layout *layout)
  * noted. */
 static bool vmdk_is_table(struct disk *disk, uint32_t entry)
 {
-    uint64_t offset = (uint64_t)entry * VMDK_SECTOR;
+    uint64_t offset = (uint64_t)entry * SECTOR;
 
     if (entry && offset >= image_size(disk->img))
-        disk_note_table(disk, offset, VMDK_SECTOR, "a grain table");
+        disk_note_table(disk, offset, SECTOR, "a grain table");
     return entry && offset < image_size(disk->img);
 }
 
@@ -121,15 +121,15 @@ static int vmdk_load_tables(struct disk *disk, struct vmdk_tables *t, uint64_t o
             tables++;
     } else {
         /* Between tables that do not fill their last sector are gaps: these are read one by one. */
-        most = bytes % VMDK_SECTOR == 0 ? min_u64(known, t->gt.capacity / bytes) : 1;
+        most = bytes % SECTOR == 0 ? min_u64(known, t->gt.capacity / bytes) : 1;
         while (tables < most &&
-               le32(gd + tables * ENTRY_BYTES) == entry + tables * (bytes / VMDK_SECTOR))
+               le32(gd + tables * ENTRY_BYTES) == entry + tables * (bytes / SECTOR))
             tables++;
         error = vmdk_walk_charge(disk->img, &t->walk, table, tables,
-                                 tables * div_up(bytes, VMDK_SECTOR) * VMDK_SECTOR);
-        disk_note_table(disk, (uint64_t)entry * VMDK_SECTOR, tables * bytes, "a grain table");
+                                 tables * div_up(bytes, SECTOR) * SECTOR);
+        disk_note_table(disk, (uint64_t)entry * SECTOR, tables * bytes, "a grain table");
         if (!error)
-            error = image_window_at(disk->img, &t->gt, (uint64_t)entry * VMDK_SECTOR,
+            error = image_window_at(disk->img, &t->gt, (uint64_t)entry * SECTOR,
                                     (size_t)(tables * bytes), &t->entries);
     }
     if (error)
@@ -216,9 +216,9 @@ int vmdk_tables_extent_at(struct disk *disk, uint64_t offset, unsigned want, str
         if (l->compressed)
             extent->flags = EXTENT_COMPRESSED;
         else
-            extent->host = (uint64_t)entry * VMDK_SECTOR + within;
+            extent->host = (uint64_t)entry * SECTOR + within;
         run = (want & EXTENTS_WANT_HOST) && !l->compressed
-                  ? vmdk_run_adjacent(p, left, l->grain_size / VMDK_SECTOR)
+                  ? vmdk_run_adjacent(p, left, l->grain_size / SECTOR)
                   : vmdk_run_above(p, left, l->zeroed_grains ? GTE_ZEROED : GTE_UNALLOCATED);
     }
     extent->length = ((uint64_t)run << t->grain_shift) - within;
@@ -232,7 +232,7 @@ int vmdk_tables_extent_at(struct disk *disk, uint64_t offset, unsigned want, str
 static int vmdk_find_stream(struct disk *disk, const struct vmdk_layout *l, uint64_t grain,
                             struct packed *stream)
 {
-    uint64_t lba = grain * (l->grain_size / VMDK_SECTOR);
+    uint64_t lba = grain * (l->grain_size / SECTOR);
     uint8_t marker[MARKER_BYTES];
     int error;
 
@@ -274,7 +274,7 @@ static int vmdk_decode_grain(struct disk *disk, struct vmdk_tables *t, uint64_t 
 
     if (error)
         return error;
-    stream.offset = p ? (uint64_t)le32(p) * VMDK_SECTOR : UINT64_MAX;
+    stream.offset = p ? (uint64_t)le32(p) * SECTOR : UINT64_MAX;
     if (stream.offset >= image_size(disk->img))
         return image_fail(disk->img, EIO,
                           "vmdk: the grain at guest offset %llu is past the end of the file",

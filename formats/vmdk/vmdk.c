@@ -38,7 +38,7 @@ static int vmdk_open_without_capacity(struct disk *disk, const struct vmdk_hoste
 
     *done = false;
     if (!h->descriptor_offset_sectors ||
-        !checked_mul(h->descriptor_offset_sectors, VMDK_SECTOR, &offset))
+        !checked_mul(h->descriptor_offset_sectors, SECTOR, &offset))
         return 0;
     error = vmdk_text_read(disk->img, offset, UINT64_MAX, &text);
     if (error || !vmdk_is_spread(&text))

@@ -5,9 +5,8 @@
 
 #include <errno.h>
 
+#include "formats/checked.h"
 #include "support.h"
-
-enum { SECTOR = 512 };
 
 #define DESCRIPTOR(create_type)                                                                    \
     "# Disk DescriptorFile\nversion=1\nCID=12345678\nparentCID=ffffffff\n"                         \

@@ -42,7 +42,6 @@ enum { STALL_SECONDS = 1, LARGE_KIB = 64 << 10 };
 enum {
     BATCH = 1024,      /* cases per child */
     WAIT_SECONDS = 60, /* a case may take this long, however little processor time it uses */
-    SECTOR = 512,      /* the unit to which formats round sizes, if not more */
     RUN = 8 * SECTOR,  /* zeros, within which not every length is run */
     ANSWERS_MAX = 1 << 16,
     MMAP_THRESHOLD =

@@ -7,11 +7,11 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "formats/checked.h"
 #include "tests/support/vhd-image.h"
 #include "tests/support/vhdx-image.h"
 
 enum {
-    SECTOR = 512,
     LAYERS = 4,
     SECTORS_MAX = 4 * 2048, /* of a disk */
     CHAINS = 60,
