@@ -48,8 +48,8 @@ enum {
 
 struct bochs {
     uint64_t extent_size;
-    uint64_t bitmap_bytes; /* of a bitmap that have bits of sectors */
-    uint64_t bitmap_size;  /* of a bitmap in the file: whole sectors */
+    uint64_t bitmap_bytes; /* bytes of a bitmap that have bits of sectors */
+    uint64_t bitmap_size;  /* bytes of a bitmap in the file: whole sectors */
     uint64_t stride;       /* from one bitmap to the next in the file */
     uint64_t data_offset;  /* file offset of the bitmap of extent 0 */
     uint64_t room;         /* number of extents whose bitmaps begin in the file */

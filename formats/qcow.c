@@ -221,7 +221,7 @@ static int qcow_load_l2(struct disk *disk, uint64_t l1_index, const uint8_t *l1,
      * session's budget, or a small file could make a walk endless. */
     q->l2.length = 0;
     q->l2_end = 0;
-    /* Not the entries that are wholly past the end of the file. */
+    /* Without the entries that are wholly past the end of the file. */
     length = div_up(image_size(disk->img) - start, ENTRY_BYTES) * ENTRY_BYTES;
     length = min_u64(length, tables * q->l2_bytes);
     disk_note_table(disk, start, tables * q->l2_bytes, "an L2 table");
@@ -293,8 +293,8 @@ static uint64_t qcow_contiguous_run(const struct qcow *q, const uint8_t *entries
 
 /*
  * Describes the data of the mapped cluster of the first entry, and sets *run to the number of
- * clusters that the description covers: 1 if they are compressed or encrypted. Called only for
- * those who read data: as in qemu, a wrong offset of a cluster is no error for others.
+ * clusters that the description covers: 1 if they are compressed or encrypted. Called only if host
+ * offsets are requested: as in qemu, the offset of a cluster is not checked before data is read.
  */
 static int qcow_describe_data(struct disk *disk, const uint8_t *entries, uint64_t count,
                               struct extent *extent, uint64_t *run)

@@ -246,7 +246,7 @@ static int luks2_json_scan_key(struct scanner *s, char c, enum expected *next)
     return 0;
 }
 
-/* Takes one token, key or scalar, where *next may come, and sets *next. */
+/* Takes what *next allows here, and sets *next to what may follow it. */
 static int luks2_json_scan_step(struct scanner *s, enum expected *next)
 {
     enum expected now = *next;

@@ -52,7 +52,7 @@ static void l1(uint64_t index, uint64_t offset)
     put_le(&s, L1_AT + 8 * index, 8, offset);
 }
 
-/* An entry of the tables that lie one behind the other from L2_AT on. */
+/* Sets an entry of the L2 tables, which are adjacent from L2_AT on. */
 static void l2(uint64_t cluster, uint64_t entry)
 {
     put_le(&s, L2_AT + 8 * cluster, 8, entry);
@@ -346,7 +346,7 @@ static void test_tables(void **state)
 }
 
 /* All L1 entries of a small file share an L2 table: the budget ends the walk. */
-static void test_circles(void **state)
+static void test_shared_table(void **state)
 {
     (void)state;
     make(UINT64_C(65536) * 131072 * 131072);
@@ -428,7 +428,7 @@ int main(void)
         cmocka_unit_test(test_largest),      cmocka_unit_test(test_backing),
         cmocka_unit_test(test_clusters),     cmocka_unit_test(test_bad_clusters),
         cmocka_unit_test(test_file_end),     cmocka_unit_test(test_bad_tables),
-        cmocka_unit_test(test_tables),       cmocka_unit_test(test_circles),
+        cmocka_unit_test(test_tables),       cmocka_unit_test(test_shared_table),
         cmocka_unit_test(test_read),         cmocka_unit_test(test_fields),
     };
 
