@@ -24,7 +24,8 @@ int vhd_open_blocks(struct disk *disk, struct vhd *vhd)
     uint64_t end, file_end, block = vhd->bitmap_size + vhd->block_size;
 
     checked_round_up(image_size(disk->img), SECTOR, &file_end);
-    if (!checked_add(vhd->bat.offset, vhd->bat.entries * 4, &end) || end > file_end)
+    if (!checked_add(vhd->bat.offset, vhd->bat.entries * VHD_BAT_ENTRY_BYTES, &end) ||
+        end > file_end)
         return image_fail(disk->img, EUCLEAN,
                           "vpc: block allocation table of %llu entries at offset %llu is past the "
                           "end of the file",
@@ -48,8 +49,8 @@ static uint64_t vhd_bat_run(const struct vhd *vhd, const uint8_t *bat, uint64_t 
     bool hole = be32(bat) == UNALLOCATED;
     uint64_t n = 1;
 
-    while (n < count && (be32(bat + 4 * n) == UNALLOCATED) == hole &&
-           vhd_is_bat_entry_valid(vhd, be32(bat + 4 * n)))
+    while (n < count && (be32(bat + VHD_BAT_ENTRY_BYTES * n) == UNALLOCATED) == hole &&
+           vhd_is_bat_entry_valid(vhd, be32(bat + VHD_BAT_ENTRY_BYTES * n)))
         n++;
     return n;
 }

@@ -41,7 +41,7 @@ static int vhd_open_dynamic_header(struct disk *disk, struct vhd *vhd, uint64_t 
     vhd->bitmap_size = div_up(vhd->block_size / SECTOR, 8 * SECTOR) * SECTOR;
     vhd->bat.offset = be64(header + DYNAMIC_TABLE_OFFSET);
     vhd->bat.entries = be32(header + DYNAMIC_MAX_TABLE_ENTRIES);
-    vhd->bat.entry_bytes = 4;
+    vhd->bat.entry_bytes = VHD_BAT_ENTRY_BYTES;
     if (vhd->bat.entries * vhd->block_size < disk->virtual_size)
         return image_fail(img, EUCLEAN,
                           "vpc: max_table_entries %llu is too small: blocks of %llu bytes do not "

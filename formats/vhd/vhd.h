@@ -62,6 +62,8 @@ enum { /* an entry of the parent locators */
        LOCATOR_PLATFORM_DATA_OFFSET = 16,
 };
 
+enum { VHD_BAT_ENTRY_BYTES = 4 };
+
 #define FOOTER_COOKIE "conectix"
 
 /* 2040 GiB, where the 32-bit sector numbers of the BAT end: the limit of qemu and of Windows. */

@@ -39,7 +39,7 @@ int vmdk_cowd_open(struct disk *disk, const uint8_t *head)
     if (gd_entries > VMDK_GD_ENTRIES_MAX)
         return image_fail(disk->img, EFBIG, "vmdk: numGDEntries %u is more than %d", gd_entries,
                           VMDK_GD_ENTRIES_MAX);
-    /* In qemu reads of what they do not cover fail. */
+    /* qemu opens the disk, and fails to read what the tables do not cover. */
     if (gd_entries < div_up(sectors, (uint64_t)GTES * grain_sectors))
         return image_fail(
             disk->img, EUCLEAN,

@@ -201,20 +201,19 @@ static int vmdk_find_parent(struct disk *disk, const struct vmdk_text *text)
  * this format only. */
 int vmdk_check_parent(struct disk *disk, struct disk *parent)
 {
-    const struct vmdk *vmdk = disk->state, *below = parent->state;
+    const struct vmdk *vmdk = disk->state, *other = parent->state;
 
     if (parent->driver != disk->driver)
         return image_fail(disk->img, EUCLEAN,
                           "vmdk: the parent is %s, not vmdk; -o any-parent accepts it anyway",
                           parent->driver->name);
-    if (!vmdk->parent_cid.is_known || !below->cid.is_known ||
-        vmdk->parent_cid.value == below->cid.value)
+    if (!vmdk->parent_cid.is_known || !other->cid.is_known ||
+        vmdk->parent_cid.value == other->cid.value)
         return 0;
     return image_fail(disk->img, EUCLEAN,
                       "vmdk: CID of the parent is %08x, but parentCID is %08x: it is a different "
-                      "image, or has been "
-                      "written to; -o any-parent accepts it anyway",
-                      below->cid.value, vmdk->parent_cid.value);
+                      "image, or has been written to; -o any-parent accepts it anyway",
+                      other->cid.value, vmdk->parent_cid.value);
 }
 
 /* Adds the file in which VMware's programs record which blocks have changed. */

@@ -2,7 +2,7 @@
 /*
  * vmdk: VMware virtual disk (VMware, "Virtual Disk Format 5.0"). Little endian.
  *
- * A file is a sparse extent of one of three kinds, told apart by its magic, or a descriptor: text
+ * A file is a sparse extent of one of three kinds, which its magic names, or a descriptor: text
  * that lists the extents of a disk. An extent may be a disk by itself if a descriptor is embedded
  * in it.
  */
