@@ -1,26 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-/* How much a session may read and work. What a file claims counts for nothing, its bytes do: they
- * took somebody room. A hole took none, and no stream is in it. */
+/* The limits of reading and computing, for a session and those it owns. */
 #include "budget.h"
 
 #include "checked.h"
-#include "image.h"
 
 enum {
-    /* A walk that reads more than the whole file and this much again reads some of it over and
+    /* A session that reads more than the whole file and this much again reads some of it over and
      * over: tables that refer to themselves or to each other. */
     REREAD_BYTES = 64 << 20,
 
     /*
-     * So often a walk over compressed data may read the file. A stream is read with what stands
-     * beside it in its sectors, almost 1024 bytes at the most: where streams are out of order, each
-     * time anew. The shortest have some ten bytes, and an entry of eight in a table.
+     * How often a walk over compressed data may read the file. A stream is read together with its
+     * neighbours in the same sectors, up to 1024 bytes, and again for each stream if these are out
+     * of order. The shortest streams have about ten bytes, and a table entry of eight.
      */
     WALK_READS = 64,
-    WALK_WORK = IMAGE_UNPACK_INPUT_WORK + IMAGE_UNPACK_OUTPUT_WORK, /* for a byte of the file */
+    WALK_WORK = BUDGET_UNPACK_INPUT_WORK + BUDGET_UNPACK_OUTPUT_WORK, /* for a byte of the file */
 };
 
-/* base, and share more for each of the bytes. */
+/* base + bytes * share, or UINT64_MAX. */
 static uint64_t limit(uint64_t bytes, uint64_t base, uint64_t share)
 {
     uint64_t most;
@@ -51,12 +49,12 @@ void budget_add_work(struct budget *budget, uint64_t units)
 
 bool budget_wants_holes(const struct budget *budget)
 {
-    return budget->work >= IMAGE_WORK_MAX && budget->walks && !budget->knows_holes;
+    return budget->work >= BUDGET_WORK_MAX && budget->walks && !budget->knows_holes;
 }
 
 bool budget_has_work(const struct budget *budget)
 {
     uint64_t share = (uint64_t)budget->walks * WALK_WORK;
 
-    return budget->work < limit(budget->total_size - budget->holes, IMAGE_WORK_MAX, share);
+    return budget->work < limit(budget->total_size - budget->holes, BUDGET_WORK_MAX, share);
 }

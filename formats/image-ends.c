@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The reading session: where the file begins and ends, and what is past its end. */
+/* The reading session: head and tail of the file, and what is past its end. */
 #include <errno.h>
 #include <string.h>
 

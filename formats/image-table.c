@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The reading session: tables of any length, in windows of a bounded one. */
+/* The reading session: tables of any length, through windows of bounded size. */
 #include <errno.h>
 
 #include "checked.h"

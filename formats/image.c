@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The reading session. Never maps the file (a truncation would be a SIGBUS), never writes, and
- * allocates only what its caller asks for, up to a limit.
+ * The reading session: files, reads, memory and problems. It never maps a file, because a
+ * truncation would raise SIGBUS, and allocates only what its caller asks for, up to a limit.
  */
 #include "image.h"
 
@@ -19,7 +19,7 @@
 #include "host.h"
 
 enum {
-    PROBLEM_BYTES = 512, /* the longest problem, before a byte of it may become four ("\x0a") */
+    PROBLEM_BYTES = 512, /* the longest problem, before escaping: a byte may become four ("\x0a") */
 };
 
 /* A block of session memory. */
@@ -28,7 +28,7 @@ struct block {
     max_align_t bytes[];
 };
 
-/* Bytes that image_get() has given: zeros past the end of the file. */
+/* Bytes that image_get() has returned. */
 struct piece {
     struct piece *next;
     uint64_t offset;
@@ -36,37 +36,38 @@ struct piece {
     const uint8_t *bytes;
 };
 
-/* What a session and its parts have in common. */
+/* What the sessions of one root share. */
 struct common {
     struct budget budget;
-    unsigned sessions;                /* that were begun */
-    void (*tell_read)(void *context); /* NULL: nobody wants to know */
-    void *tell_context;
+    unsigned sessions;              /* begun so far */
+    void (*on_read)(void *context); /* NULL: none */
+    void *on_read_context;
     struct unpacker *unpacker;
     size_t memory;
-    unsigned layers; /* that share the memory for windows */
+    unsigned layers; /* they share the memory for windows */
     size_t problems_length;
     char problems[IMAGE_PROBLEMS_MAX];
 };
 
 struct image {
     int fd;
-    bool takes_fd, is_new;       /* is_new: no session was on this file before */
-    bool is_truncation_reported; /* that the file ends too early */
+    bool takes_fd, is_new; /* is_new: no session was on this file before */
+    bool is_truncation_reported;
     uint64_t size, disk_size;
     int64_t modified;
     struct common *common;
     unsigned number;
-    struct image *owner;                /* NULL: this is no part */
-    struct image *parts, *next, **link; /* its parts; of the owner's */
-    const char *name;                   /* of a part */
+    struct image *owner;        /* NULL: this is the root */
+    struct image *owned;        /* a list of the sessions that this one owns */
+    struct image *next, **link; /* in the owner's list; link: the pointer to this one */
+    const char *name;           /* prefix of its problems; NULL: the root */
     struct block *blocks;
     size_t memory;
     struct piece *pieces;
     struct host host;
 };
 
-/* Bytes of the file, which fstat(2) does not on_read of a block device. 0 or -errno. */
+/* fstat(2) does not return the size of a block device. Returns 0 or -errno. */
 static int find_size(int fd, const struct stat *st, uint64_t *size)
 {
     off_t end = S_ISBLK(st->st_mode) ? lseek(fd, 0, SEEK_END) : st->st_size;
@@ -75,7 +76,7 @@ static int find_size(int fd, const struct stat *st, uint64_t *size)
     return end < 0 ? -errno : 0;
 }
 
-/* A session with nothing in common yet. */
+/* Begins a session without its struct common. */
 static int begin(struct image **out, int fd)
 {
     struct stat st;
@@ -119,24 +120,24 @@ int image_open(struct image **out, int fd)
     return 0;
 }
 
-/* The name, in the part's own memory. */
-static int take_name(struct image *part, const char *name)
+/* Copies the name into the session's memory. */
+static int take_name(struct image *img, const char *name)
 {
     size_t length = strlen(name);
-    char *copy = image_alloc(part, length + 1);
+    char *copy = image_alloc(img, length + 1);
 
     if (!copy)
         return -ENOMEM;
     memcpy(copy, name, length + 1);
-    part->name = copy;
+    img->name = copy;
     return 0;
 }
 
 int image_open_owned(struct image **out, struct image *owner, int fd, bool takes_fd, bool is_new,
                      const char *name)
 {
-    struct image *part;
-    int error = begin(&part, fd);
+    struct image *img;
+    int error = begin(&img, fd);
 
     *out = NULL;
     if (error) {
@@ -144,24 +145,24 @@ int image_open_owned(struct image **out, struct image *owner, int fd, bool takes
             close(fd);
         return error;
     }
-    part->takes_fd = takes_fd;
-    part->common = owner->common;
-    part->number = ++part->common->sessions;
-    part->owner = owner;
-    part->next = owner->parts;
-    part->link = &owner->parts;
-    if (part->next)
-        part->next->link = &part->next;
-    owner->parts = part;
-    error = take_name(part, name);
+    img->takes_fd = takes_fd;
+    img->common = owner->common;
+    img->number = ++img->common->sessions;
+    img->owner = owner;
+    img->next = owner->owned;
+    img->link = &owner->owned;
+    if (img->next)
+        img->next->link = &img->next;
+    owner->owned = img;
+    error = take_name(img, name);
     if (error) {
-        image_close(part);
+        image_close(img);
         return error;
     }
-    part->is_new = is_new;
+    img->is_new = is_new;
     if (is_new)
-        budget_add_file(&part->common->budget, part->size);
-    *out = part;
+        budget_add_file(&img->common->budget, img->size);
+    *out = img;
     return 0;
 }
 
@@ -186,8 +187,8 @@ void image_close(struct image *img)
 {
     if (!img)
         return;
-    while (img->parts)
-        image_close(img->parts);
+    while (img->owned)
+        image_close(img->owned);
     if (img->owner) {
         *img->link = img->next;
         if (img->next)
@@ -264,8 +265,8 @@ uint64_t image_bytes_read(const struct image *img)
 
 void image_on_read(struct image *img, void (*on_read)(void *context), void *context)
 {
-    img->common->tell_read = on_read;
-    img->common->tell_context = context;
+    img->common->on_read = on_read;
+    img->common->on_read_context = context;
 }
 
 uint64_t image_reads(const struct image *img)
@@ -298,7 +299,7 @@ void image_begin_walk(struct image *img)
     img->common->budget.walks++;
 }
 
-/* Reads length bytes at offset, all of them inside the file. */
+/* Reads length bytes at offset, which the file had when the session began. */
 static int read_inside(struct image *img, uint64_t offset, size_t length, uint8_t *bytes)
 {
     if (!budget_may_read(&img->common->budget, length))
@@ -320,8 +321,8 @@ static int read_inside(struct image *img, uint64_t offset, size_t length, uint8_
         length -= (size_t)n;
         img->common->budget.bytes_read += (uint64_t)n;
         img->common->budget.reads++;
-        if (img->common->tell_read)
-            img->common->tell_read(img->common->tell_context);
+        if (img->common->on_read)
+            img->common->on_read(img->common->on_read_context);
     }
     return 0;
 }
@@ -336,14 +337,14 @@ int image_read(struct image *img, uint64_t offset, size_t length, uint8_t *bytes
     return inside ? read_inside(img, offset, inside, bytes) : 0;
 }
 
-/* Counts the holes of the files that sessions are on now. Where the file system cannot on_read,
- * there are none. */
+/* Adds up the holes of the files of all open sessions. A file system that does not report holes has
+ * none. */
 static void count_holes(struct image *img)
 {
     if (img->is_new)
         img->common->budget.holes += host_holes(&img->host);
-    for (struct image *part = img->parts; part; part = part->next)
-        count_holes(part);
+    for (struct image *owned = img->owned; owned; owned = owned->next)
+        count_holes(owned);
 }
 
 int image_work(struct image *img, uint64_t units, const char *what)
@@ -406,8 +407,8 @@ int image_host_range(struct image *img, uint64_t offset, bool *data, uint64_t *e
     return 0;
 }
 
-/* Writes the names of a part and its owners, the outermost first, each with ": ". Returns the bytes
- * written, less than size. */
+/* Writes the names of the session and its owners, the outermost first, each with ": ". Returns the
+ * bytes written, less than size. */
 static size_t write_names(const struct image *img, char *out, size_t size)
 {
     size_t used;
@@ -420,9 +421,9 @@ static size_t write_names(const struct image *img, char *out, size_t size)
     return length < 0 ? used : min_u64(used + (size_t)length, size - 1);
 }
 
-/* Adds a line to the problems unless it stands there or does not fit. */
+/* Adds a line to the problems unless it is there or does not fit. */
 static void __attribute__((format(printf, 2, 0)))
-say(struct image *img, const char *format, va_list args)
+add_problem(struct image *img, const char *format, va_list args)
 {
     struct common *common = img->common;
     char words[PROBLEM_BYTES], line[4 * PROBLEM_BYTES];
@@ -451,7 +452,7 @@ int image_fail(struct image *img, int error, const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    say(img, format, args);
+    add_problem(img, format, args);
     va_end(args);
     return -error;
 }
@@ -461,7 +462,7 @@ void image_note(struct image *img, const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    say(img, format, args);
+    add_problem(img, format, args);
     va_end(args);
 }
 

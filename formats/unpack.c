@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Compressed streams, a piece at a time. A session and its parts have one unpacker, which keeps its
- * place in the last stream: blocks of any size are read from their beginning to their end in one
- * go, however small the steps are.
+ * Compressed streams, a piece at a time. All sessions of a root share one unpacker, which keeps its
+ * place in the last stream: a stream of any size that is read in order is decompressed once,
+ * however small the steps are.
  */
 #include "unpack.h"
 
@@ -13,39 +13,40 @@
 #define ZLIB_CONST
 #include <zlib.h>
 
-/* For decoders in memory that is given to them. */
+/* For decoders in memory that the caller allocates. */
 #define ZSTD_STATIC_LINKING_ONLY
 #include <zstd.h>
 #include <zstd_errors.h>
 
+#include "budget.h"
 #include "checked.h"
 
 enum {
     INPUT_BYTES = 16 << 10,
-    PIECE_BYTES = 64 << 10, /* made at once for who wants less, and kept */
+    PIECE_BYTES = 64 << 10, /* decompressed at once, and kept, if fewer are wanted */
     ZLIB_WINDOW_BITS = 15,
 };
 
 struct unpacker {
-    /* The stream, and how far it is. */
+    /* The stream, and the place in it. */
     struct image *img;
     unsigned number; /* of img */
     struct packed stream;
-    uint64_t taken, made; /* bytes of the file, and of what is made of them */
-    bool is_ended;        /* nothing need follow what was made */
-    int error;            /* what there is instead of more */
-    char label[64];
+    uint64_t taken, made; /* bytes of input and of output so far */
+    bool is_ended;        /* the output may end here */
+    int error;            /* of the bytes that follow */
+    char label[64];       /* for image_work() */
 
     struct image_window in;
-    uint8_t piece[PIECE_BYTES]; /* what was made at kept_offset */
+    uint8_t piece[PIECE_BYTES]; /* kept bytes of output, from kept_offset on */
     uint64_t kept_offset;
     size_t kept;
 
     z_stream z;
-    ZSTD_DStream *zstd; /* NULL: none was needed yet */
+    ZSTD_DStream *zstd; /* NULL: not needed so far */
 };
 
-/* One step of a decoder: what is left of its input and of its room. */
+/* One step of a decoder: its remaining input and room for output. */
 struct step {
     const uint8_t *in;
     size_t in_left;
@@ -60,14 +61,14 @@ static void *zlib_alloc(void *root, unsigned count, unsigned size)
     return checked_mul(count, size, &bytes) ? image_alloc(root, bytes) : NULL;
 }
 
-/* The session's memory goes with it. */
+/* Session memory is freed with the session. */
 static void zlib_free(void *root, void *memory)
 {
     (void)root;
     (void)memory;
 }
 
-/* The session's unpacker, in *u. 0 or -ENOMEM, said. */
+/* Sets *u to the unpacker of the root. Returns 0 or -ENOMEM, reported. */
 static int find_unpacker(struct image *img, struct unpacker **u)
 {
     struct unpacker **kept = image_unpacker(img);
@@ -91,14 +92,14 @@ static int find_unpacker(struct image *img, struct unpacker **u)
     return 0;
 }
 
-/* Goes to the beginning of a stream of deflate. 0. */
+/* Prepares for the beginning of a deflate stream. Returns 0. */
 static int begin_zlib(struct unpacker *u, const struct packed *stream)
 {
     inflateReset2(&u->z, stream->packing == PACKED_ZLIB ? ZLIB_WINDOW_BITS : -ZLIB_WINDOW_BITS);
     return 0;
 }
 
-/* A decoder for zstd at the beginning of a stream. 0 or -ENOMEM, said. */
+/* The same for zstd. Returns 0 or -ENOMEM, reported. */
 static int begin_zstd(struct unpacker *u, struct image *img)
 {
     if (!u->zstd) {
@@ -114,7 +115,7 @@ static int begin_zstd(struct unpacker *u, struct image *img)
     return 0;
 }
 
-/* Goes to the beginning of a stream. 0 or -errno, said. */
+/* Moves to the beginning of a stream. Returns 0 or -errno, reported. */
 static int begin(struct unpacker *u, struct image *img, const struct packed *stream)
 {
     int error;
@@ -136,7 +137,7 @@ static int begin(struct unpacker *u, struct image *img, const struct packed *str
     return 0;
 }
 
-/* Whether u is somewhere in that stream. */
+/* Whether the place of u is in that stream. */
 static bool is_in(const struct unpacker *u, const struct image *img, const struct packed *stream)
 {
     return u->number == image_number(img) && u->stream.packing == stream->packing &&
@@ -144,7 +145,8 @@ static bool is_in(const struct unpacker *u, const struct image *img, const struc
            u->stream.size == stream->size;
 }
 
-/* The bytes of the file that come next; none: the stream has no more. 0 or -errno, said. */
+/* Sets the input of a step to the next bytes of the file; none if the stream ends. Returns 0 or
+ * -errno, reported. */
 static int find_input(struct unpacker *u, struct step *step)
 {
     uint64_t at = u->stream.offset + u->taken, rest = u->stream.length - u->taken;
@@ -160,7 +162,7 @@ static int find_input(struct unpacker *u, struct step *step)
     return error;
 }
 
-static int say_broken(const struct unpacker *u)
+static int fail_stream(const struct unpacker *u)
 {
     const struct packed *p = &u->stream;
 
@@ -169,7 +171,7 @@ static int say_broken(const struct unpacker *u)
                       p->packing == PACKED_ZSTD ? "zstd" : "deflate");
 }
 
-/* 0 or -errno, said. Like qemu, we do not look at what follows when all was made. */
+/* Returns 0 or -errno, reported. As in qemu, input after the last byte of output is ignored. */
 static int step_zlib(struct unpacker *u, struct step *step)
 {
     int result;
@@ -184,10 +186,10 @@ static int step_zlib(struct unpacker *u, struct step *step)
     u->is_ended = true;
     if (result == Z_MEM_ERROR)
         return image_fail(u->img, ENOMEM, "out of memory");
-    return result < 0 && result != Z_BUF_ERROR ? say_broken(u) : 0;
+    return result < 0 && result != Z_BUF_ERROR ? fail_stream(u) : 0;
 }
 
-/* The same. Like qemu, we do not take a frame that would make more. */
+/* The same. As in qemu, a frame that has more output is an error. */
 static int step_zstd(struct unpacker *u, struct step *step)
 {
     ZSTD_inBuffer in = {step->in, step->in_left, 0};
@@ -203,19 +205,19 @@ static int step_zstd(struct unpacker *u, struct step *step)
         return image_fail(u->img, EFBIG, "%s: %s at offset %llu has a zstd window of more than %d",
                           u->stream.format, u->stream.what, (unsigned long long)u->stream.offset,
                           1 << UNPACK_WINDOW_LOG_MAX);
-    return say_broken(u);
+    return fail_stream(u);
 }
 
-/* What the stream has taken so far. Deflate makes no more than that of a byte; zstd, only where it
- * repeats one byte, which costs next to nothing. */
+/* The work of the stream so far. Deflate produces no more than BUDGET_UNPACK_OUTPUT_WORK bytes from
+ * a byte of input; zstd does only where it repeats one byte, which costs next to nothing. */
 static uint64_t work_of(const struct unpacker *u)
 {
-    return u->taken * IMAGE_UNPACK_INPUT_WORK +
-           min_u64(u->made, u->taken * IMAGE_UNPACK_OUTPUT_WORK);
+    return u->taken * BUDGET_UNPACK_INPUT_WORK +
+           min_u64(u->made, u->taken * BUDGET_UNPACK_OUTPUT_WORK);
 }
 
-/* Makes n bytes more. 0 or -errno, said. */
-static int run(struct unpacker *u, uint8_t *bytes, size_t n)
+/* Decompresses n more bytes. Returns 0 or -errno, reported. */
+static int decompress(struct unpacker *u, uint8_t *bytes, size_t n)
 {
     while (n || (u->made == u->stream.size && !u->is_ended)) {
         uint64_t work = work_of(u);
@@ -235,33 +237,33 @@ static int run(struct unpacker *u, uint8_t *bytes, size_t n)
         if (!error)
             error = image_work(u->img, work_of(u) - work, u->label);
         if (!error && !taken && !made)
-            error = say_broken(u);
+            error = fail_stream(u);
         if (error)
             return error;
     }
     return 0;
 }
 
-/* The same; what then fails stays so, for all of these bytes. */
-static int make(struct unpacker *u, uint8_t *bytes, size_t n)
+/* The same, and keeps an error for all later calls about these bytes. */
+static int decompress_next(struct unpacker *u, uint8_t *bytes, size_t n)
 {
     uint64_t made = u->made;
 
-    u->error = run(u, bytes, n);
+    u->error = decompress(u, bytes, n);
     if (u->error)
         u->made = made;
     return u->error;
 }
 
-/* Makes the next piece and keeps it. */
-static int make_piece(struct unpacker *u)
+/* Decompresses the next piece and keeps it. */
+static int decompress_piece(struct unpacker *u)
 {
     size_t n = (size_t)min_u64(PIECE_BYTES, u->stream.size - u->made);
     int error;
 
     u->kept = 0;
     u->kept_offset = u->made;
-    error = make(u, u->piece, n);
+    error = decompress_next(u, u->piece, n);
     if (!error)
         u->kept = n;
     return error;
@@ -289,9 +291,9 @@ int unpack_at(struct image *img, const struct packed *stream, uint64_t skip, uin
         } else if (u->error) {
             return u->error;
         } else if (skip == u->made && (n >= PIECE_BYTES || n == stream->size)) {
-            error = make(u, bytes, n);
+            error = decompress_next(u, bytes, n);
         } else {
-            error = make_piece(u);
+            error = decompress_piece(u);
             continue;
         }
         skip += n;

@@ -2,10 +2,9 @@
 /* How much a session may read and work: limits in proportion to the bytes that its files store. */
 #include "formats/budget.h"
 
-#include "formats/image.h"
 #include "tests/support/support.h"
 
-enum { PER_BYTE = IMAGE_UNPACK_INPUT_WORK + IMAGE_UNPACK_OUTPUT_WORK };
+enum { PER_BYTE = BUDGET_UNPACK_INPUT_WORK + BUDGET_UNPACK_OUTPUT_WORK };
 
 /* Without a walk: the files once, and 64 MiB more. */
 static void test_read(void **state)
@@ -39,7 +38,7 @@ static void test_work(void **state)
     struct budget b = {.total_size = MIB};
 
     (void)state;
-    budget_add_work(&b, IMAGE_WORK_MAX - 1);
+    budget_add_work(&b, BUDGET_WORK_MAX - 1);
     assert_true(budget_has_work(&b));
     budget_add_work(&b, 1);
     assert_false(budget_has_work(&b));
@@ -51,7 +50,7 @@ static void test_work_in_walks(void **state)
     struct budget b = {.total_size = MIB, .walks = 1};
 
     (void)state;
-    budget_add_work(&b, IMAGE_WORK_MAX + MIB * PER_BYTE - 1);
+    budget_add_work(&b, BUDGET_WORK_MAX + MIB * PER_BYTE - 1);
     assert_true(budget_has_work(&b));
     budget_add_work(&b, 1);
     assert_false(budget_has_work(&b));
@@ -64,13 +63,13 @@ static void test_work_in_walks(void **state)
     assert_false(budget_has_work(&b));
 }
 
-/* Holes are counted once, and only in a session whose work exceeds IMAGE_WORK_MAX. */
+/* Holes are counted once, and only in a session whose work exceeds BUDGET_WORK_MAX. */
 static void test_wants_holes(void **state)
 {
     struct budget b = {.total_size = MIB, .walks = 1};
 
     (void)state;
-    budget_add_work(&b, IMAGE_WORK_MAX - 1);
+    budget_add_work(&b, BUDGET_WORK_MAX - 1);
     assert_false(budget_wants_holes(&b));
     budget_add_work(&b, 1);
     assert_true(budget_wants_holes(&b));
