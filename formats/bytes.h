@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Integers as they stand in an image: decoders from a byte pointer of any alignment. */
+/* Decoders of integers in an image, from a byte pointer of any alignment. */
 #ifndef FORMATS_BYTES_H
 #define FORMATS_BYTES_H
 

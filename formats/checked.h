@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Arithmetic on values that an image claims: every sum and product can say that it does not fit. */
+/* Arithmetic on values from an image: sums and products that detect overflow. */
 #ifndef FORMATS_CHECKED_H
 #define FORMATS_CHECKED_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Bytes. qemu counts virtual disks in sectors; most formats count offsets and sizes in them, too.
- */
+/* Bytes. qemu counts disks in sectors, and most formats count offsets and sizes in them. */
 enum { SECTOR = 512 };
 
 /* *sum = a + b; false if that does not fit in 64 bits. */

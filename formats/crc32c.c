@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * CRC-32C: polynomial 0x1edc6f41, bits in reflected order. Eight bytes a step from eight tables,
- * which are made anew in each call: that takes a few microseconds, and leaves neither state nor a
- * page of numbers.
+ * CRC-32C: polynomial 0x1edc6f41, bits in reflected order. Eight bytes a step, by eight tables that
+ * each call computes anew: that takes a few microseconds, and avoids global state and a page of
+ * constants.
  */
 #include "crc32c.h"
 
 #include "bytes.h"
 
 enum {
-    CRC32C_STEP = 8,           /* bytes that the tables take at once */
-    CRC32C_TABLES_FROM = 1024, /* fewer bytes are done sooner without tables */
+    CRC32C_STEP = 8,           /* bytes that one step takes */
+    CRC32C_TABLES_FROM = 1024, /* for fewer bytes, computing the tables takes longer */
 };
 
 static const uint32_t polynomial = 0x82f63b78; /* reflected */
 
-/* The checksum register after eight zero bits more. */
+/* The checksum register after eight more zero bits. */
 static uint32_t crc32c_byte(uint32_t crc)
 {
     for (int bit = 0; bit < 8; bit++)
@@ -23,7 +23,7 @@ static uint32_t crc32c_byte(uint32_t crc)
     return crc;
 }
 
-/* table[n][b]: what byte b does to the register when n bytes follow it. */
+/* table[n][b]: the effect of byte b on the register after n more bytes. */
 static void crc32c_tables(uint32_t table[CRC32C_STEP][256])
 {
     for (uint32_t b = 0; b < 256; b++)
@@ -33,7 +33,6 @@ static void crc32c_tables(uint32_t table[CRC32C_STEP][256])
             table[n][b] = table[n - 1][b] >> 8 ^ table[0][table[n - 1][b] & 0xff];
 }
 
-/* All whole steps of the bytes. */
 static uint32_t crc32c_steps(uint32_t crc, const uint8_t *bytes, size_t steps)
 {
     uint32_t table[CRC32C_STEP][256];

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The checksum of what had the checksum before (0: nothing), followed by length bytes. */
+/* Continues the checksum before (0 at the beginning) over length more bytes. */
 uint32_t crc32c(uint32_t before, const uint8_t *bytes, size_t length);
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Text from an image, made safe to print. UTF-8 as RFC 3629 has it: shortest form, no surrogates,
- * up to U+10FFFF.
+ * Text from an image, made safe to print. Valid UTF-8 is that of RFC 3629: shortest form, no
+ * surrogates, up to U+10FFFF.
  */
 #include "escape.h"
 
@@ -12,7 +12,7 @@
 
 #include "bytes.h"
 
-/* Decodes one character of up to n bytes: its length and *code, or 0 if the bytes are not UTF-8. */
+/* Decodes one character of up to n bytes to *code. Returns its length, or 0: it is not UTF-8. */
 static size_t utf8_decode(const uint8_t *p, size_t n, uint32_t *code)
 {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
@@ -35,9 +35,9 @@ static size_t utf8_decode(const uint8_t *p, size_t n, uint32_t *code)
     return length;
 }
 
-/* Whether a character may be shown as it is: not one that moves the cursor or turns the line round.
- */
-static bool is_plain(uint32_t code)
+/* Whether a character may be printed as it is: not one that moves the cursor, breaks the line or
+ * changes the direction of the text. */
+static bool is_printable(uint32_t code)
 {
     if (code < 0x20 || (code >= 0x7f && code < 0xa0))
         return false;
@@ -57,7 +57,7 @@ static size_t escape(char *out, size_t size, const char *text, size_t length, bo
         size_t n = utf8_decode(p + i, length - i, &code);
         size_t piece_length;
 
-        if (n && is_plain(code) && !(code == '\\' && backslashes)) {
+        if (n && is_printable(code) && !(code == '\\' && backslashes)) {
             memcpy(piece, p + i, n);
             piece_length = n;
         } else {
@@ -92,7 +92,7 @@ static uint16_t utf16_unit(const uint8_t *p, enum utf16_order order)
     return order == UTF16_BE ? be16(p) : le16(p);
 }
 
-/* Writes a character as UTF-8 (not a surrogate, at most U+10FFFF). Returns its bytes. */
+/* Writes a character (no surrogate, at most U+10FFFF) as UTF-8. Returns the bytes written. */
 static size_t utf8_encode(char *out, uint32_t code)
 {
     if (code < 0x80) {
@@ -117,7 +117,8 @@ static size_t utf8_encode(char *out, uint32_t code)
     return 4;
 }
 
-/* The character at text, of which length bytes are left, at least 2, and *units of these. */
+/* Returns the character at text, of which length (at least 2) bytes are left. *units: how many
+ * units of 2 bytes it takes. */
 static uint32_t utf16_decode(const uint8_t *text, size_t length, enum utf16_order order,
                              size_t *units)
 {

@@ -7,26 +7,27 @@
 #include <stdint.h>
 
 /*
- * Writes length bytes of text to out (size bytes, always terminated), with each control character,
- * backslash, invalid UTF-8 byte and bidirectional override as \xHH. Stops before what does not fit.
- * Returns the bytes written.
+ * Writes length bytes of text to out (size bytes, always terminated), with the bytes of control
+ * characters, backslashes, invalid UTF-8 and bidirectional overrides as \xHH. Stops before the
+ * first character that does not fit. Returns the bytes written.
  */
 size_t escape_text(char *out, size_t size, const char *text, size_t length);
 
-/* The same for a line that may hold escaped text already: backslashes stay. */
+/* The same for a line that may contain escaped text: backslashes are not escaped. */
 size_t escape_line(char *out, size_t size, const char *text, size_t length);
 
 enum utf16_order { UTF16_BE, UTF16_LE };
 
 /*
- * UTF-16 text of length bytes as UTF-8, unescaped, to out, which has 3 bytes for each 2 of them.
- * NULs at its end are dropped; half a surrogate pair becomes U+FFFD. Returns the bytes written.
+ * Writes length bytes of UTF-16 text as UTF-8 to out, which has room for 3 bytes for each 2. Not
+ * escaped, not terminated. NULs at the end are dropped; each half of a broken surrogate pair
+ * becomes the replacement character U+FFFD. Returns the bytes written.
  */
 size_t utf8_from_utf16(char *out, const uint8_t *text, size_t length, enum utf16_order order);
 
 /*
- * The same for UTF-16 text, which ends after length bytes or at a NUL before: each half of a broken
- * surrogate pair becomes the replacement character U+FFFD.
+ * As escape_text(), for UTF-16 text that ends after length bytes or at the first NUL. Each half of
+ * a broken surrogate pair becomes U+FFFD.
  */
 size_t escape_utf16(char *out, size_t size, const uint8_t *text, size_t length,
                     enum utf16_order order);

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Data and holes of the host file, always asked of the kernel now: of a preallocated range it
- * depends on the page cache what counts as data. lseek(2) answers one range at a time; one who asks
- * for range after range gets lists of them (FS_IOC_FIEMAP), where preallocated ranges are still
- * asked by lseek(2).
+ * Data and holes of the host file. lseek(2) returns one range at a time; a caller that goes from
+ * range to range is served from lists of them (FS_IOC_FIEMAP). Preallocated ranges are always
+ * looked up by lseek(2), when they are needed: what counts as data there depends on the page cache.
  */
 #include "host.h"
 
@@ -28,8 +27,8 @@ void host_begin(struct host *host, int fd, uint64_t size)
     *host = (struct host){.fd = fd, .size = size};
 }
 
-/* Where data or a hole (whence) begins at or after offset; UINT64_MAX: nowhere before the end. 0 or
- * -errno. */
+/* Sets *found to where data or a hole (whence) begins at or after offset; UINT64_MAX: nowhere
+ * before the end. Returns 0 or -errno. */
 static int seek(const struct host *host, uint64_t offset, int whence, uint64_t *found)
 {
     off_t at = lseek(host->fd, (off_t)offset, whence);
@@ -40,38 +39,38 @@ static int seek(const struct host *host, uint64_t offset, int whence, uint64_t *
     return 0;
 }
 
-static void know(struct host *host, uint64_t start, uint64_t end, bool data)
+static void set_range(struct host *host, uint64_t start, uint64_t end, bool data)
 {
     host->start = start;
     host->end = end;
     host->data = data;
 }
 
-/* Asks for the range at offset, which ends at limit at the latest. */
-static int ask_range(struct host *host, uint64_t offset, uint64_t limit)
+/* Finds the range at offset by lseek(2); it ends at limit at the latest. */
+static int seek_range(struct host *host, uint64_t offset, uint64_t limit)
 {
     uint64_t at = UINT64_MAX;
     int error = seek(host, offset, SEEK_DATA, &at);
 
     if (!error && at > offset) {
-        know(host, offset, min_u64(at, limit), false);
+        set_range(host, offset, min_u64(at, limit), false);
         return 0;
     }
     if (!error)
         error = seek(host, offset, SEEK_HOLE, &at);
     if (error == -EIO)
         return error;
-    /* A file system that cannot tell has all data; a hole right here means that the file changed
-     * meanwhile. */
+    /* A file system that does not support SEEK_HOLE has only data. A hole at offset itself means
+     * that the file has changed since SEEK_DATA. */
     if (error || at <= offset)
         at = limit;
-    know(host, offset, min_u64(at, limit), true);
+    set_range(host, offset, min_u64(at, limit), true);
     return 0;
 }
 
-/* Takes over what the file system listed from offset on. */
-static void take_list(struct host *host, uint64_t offset, const struct fiemap *map,
-                      const struct fiemap_extent *extents)
+/* Stores the extents that the file system returned for offset and beyond. */
+static void store_list(struct host *host, uint64_t offset, const struct fiemap *map,
+                       const struct fiemap_extent *extents)
 {
     bool last = map->fm_mapped_extents < HOST_EXTENTS;
 
@@ -90,8 +89,8 @@ static void take_list(struct host *host, uint64_t offset, const struct fiemap *m
         host->list_end = UINT64_MAX;
 }
 
-/* Asks for a list of the extents from offset on. Returns whether there is one. */
-static bool ask_list(struct host *host, uint64_t offset)
+/* Reads a list of the extents from offset on. Returns false if the file system has none. */
+static bool read_list(struct host *host, uint64_t offset)
 {
     struct {
         struct fiemap map;
@@ -108,12 +107,12 @@ static bool ask_list(struct host *host, uint64_t offset)
         host->no_lists = true;
         return false;
     }
-    take_list(host, offset, &request.map, request.extents);
+    store_list(host, offset, &request.map, request.extents);
     return true;
 }
 
-/* Answers from the list, which covers offset. */
-static int look_up(struct host *host, uint64_t offset)
+/* Finds the range at offset in the list, which covers it. */
+static int find_in_list(struct host *host, uint64_t offset)
 {
     const struct host_extent *e;
 
@@ -122,22 +121,22 @@ static int look_up(struct host *host, uint64_t offset)
     while (host->next < host->count && host->list[host->next].end <= offset)
         host->next++;
     if (host->next == host->count) {
-        know(host, offset, host->list_end, false);
+        set_range(host, offset, host->list_end, false);
         return 0;
     }
     e = &host->list[host->next];
     if (offset < e->start)
-        know(host, offset, e->start, false);
+        set_range(host, offset, e->start, false);
     else if (e->unwritten)
-        return ask_range(host, offset, e->end);
+        return seek_range(host, offset, e->end);
     else
-        know(host, offset, e->end, true);
+        set_range(host, offset, e->end, true);
     return 0;
 }
 
 int host_range(struct host *host, uint64_t offset, bool *data, uint64_t *end)
 {
-    bool in_turn = offset == host->end && offset > 0;
+    bool is_next = offset == host->end && offset > 0;
     int error = 0;
 
     if (offset >= host->size) {
@@ -147,11 +146,11 @@ int host_range(struct host *host, uint64_t offset, bool *data, uint64_t *end)
     }
     if (offset < host->start || offset >= host->end) {
         if (offset >= host->list_start && offset < host->list_end)
-            error = look_up(host, offset);
-        else if (in_turn && ask_list(host, offset) && host->list_end > offset)
-            error = look_up(host, offset);
+            error = find_in_list(host, offset);
+        else if (is_next && read_list(host, offset) && host->list_end > offset)
+            error = find_in_list(host, offset);
         else
-            error = ask_range(host, offset, UINT64_MAX);
+            error = seek_range(host, offset, UINT64_MAX);
     }
     *data = host->data;
     *end = host->data ? min_u64(host->end, host->size) : host->end;

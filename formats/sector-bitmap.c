@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The bitmaps of sectors that differencing disks have: runs of equal bits, whole words at a time.
- */
+/* The sector bitmaps of differencing disks: runs of equal bits, whole words at a time. */
 #include "sector-bitmap.h"
 
 #include "bytes.h"
@@ -8,8 +7,8 @@
 #include "disk.h"
 #include "extents.h"
 
-/* So many runs are told as one at most: each of them may take a read. */
-enum { RUNS_JOINED = 64 };
+/* Limits the work of one call: each run may take a read. */
+enum { RUNS_JOINED_MAX = 64 };
 
 bool sector_bit(const uint8_t *bits, uint64_t sector, enum bit_order order)
 {
@@ -18,8 +17,8 @@ bool sector_bit(const uint8_t *bits, uint64_t sector, enum bit_order order)
     return bits[sector / 8] >> (order == MSB_FIRST ? 7 - place : place) & 1;
 }
 
-/* In a byte, in which 1 is a bit that ends the run, how many sectors from that place on go before
- * it; 8 or more: none of the byte ends it. */
+/* ends: a byte in which set bits end the run. Returns the number of sectors from place on before
+ * the first of them; 8: no bit of the byte ends it. */
 static unsigned before_end(uint8_t ends, unsigned place, enum bit_order order)
 {
     uint8_t rest = (uint8_t)(order == MSB_FIRST ? ends << place : ends >> place);
@@ -59,11 +58,11 @@ int sector_runs_at(struct disk *disk, uint64_t offset, unsigned want, struct ext
     if (error || !disk->backing_reference || (want & EXTENTS_WANT_HOST))
         return error;
     more.kind = extent->kind;
-    for (unsigned n = 0; n < RUNS_JOINED && more.kind == extent->kind; n++) {
+    for (unsigned n = 0; n < RUNS_JOINED_MAX && more.kind == extent->kind; n++) {
         extent->length += more.length;
         if (extent->length >= disk->virtual_size - offset ||
             block_at(disk, offset + extent->length, 0, &more))
-            break; /* what is wrong there ends the run, and is told when it is asked for */
+            break; /* an error ends the run here, and is returned when that offset is asked for */
     }
     return 0;
 }

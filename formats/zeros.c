@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Zeros, many at a time, as vectors that the compiler knows on any machine. */
+/* The test for zeros, by vectors that the compiler supports on any machine. */
 #include "zeros.h"
 
 #include <string.h>
@@ -22,7 +22,7 @@ static inline bool is_zero_stride(const uint8_t *bytes)
     return !(any[0] | any[1]);
 }
 
-/* The same of up to 8 bytes. */
+/* The same, up to 8 bytes. */
 static inline bool is_zero_word(const uint8_t *bytes, size_t length)
 {
     uint64_t word = 0;
@@ -33,7 +33,7 @@ static inline bool is_zero_word(const uint8_t *bytes, size_t length)
 
 bool are_zeros(const uint8_t *bytes, size_t length)
 {
-    /* Data mostly shows in its first word. */
+    /* Most data differs from zeros in its first word. */
     if (length >= sizeof(uint64_t) && !is_zero_word(bytes, sizeof(uint64_t)))
         return false;
     for (; length >= STRIDE; length -= STRIDE, bytes += STRIDE)

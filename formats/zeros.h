@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bytes that are all zeros: what sparse targets leave out. */
+/* The test for bytes that are all zeros, which sparse targets do not store. */
 #ifndef FORMATS_ZEROS_H
 #define FORMATS_ZEROS_H
 
@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Whether all of them are zeros; of no bytes, all are. At the speed of memory, and done soon where
- * the first few are not. */
+/* Whether all bytes are zeros (true if length is 0). Runs at the speed of memory, and returns early
+ * if one of the first 8 is not. */
 bool are_zeros(const uint8_t *bytes, size_t length);
 
 #endif
