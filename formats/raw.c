@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * raw: the file is the disk, in sectors of 512 bytes: a last one that is not whole is filled with
- * zeros. What takes no room in the host file system is not allocated.
+ * raw: the file is the disk. A last sector that is not whole is filled up with zeros. Holes of the
+ * host file are not allocated.
  */
 #include <errno.h>
 
@@ -17,7 +17,7 @@ static int raw_open(struct disk *disk)
 
     if (size > DISK_BYTES_MAX)
         return image_fail(disk->img, EFBIG,
-                          "raw: a file of %llu bytes is more than the 2^63 - 2^30 of a disk",
+                          "raw: file size %llu is over the largest disk, 2^63 - 2^30 bytes",
                           (unsigned long long)size);
     checked_round_up(size, SECTOR, &disk->virtual_size);
     return 0;
