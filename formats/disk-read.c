@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Guest bytes of a disk, read through its extents. */
+/* Reading guest bytes of a disk, extent by extent. */
 #include <errno.h>
 #include <string.h>
 
@@ -9,7 +9,7 @@
 #include "format.h"
 #include "image.h"
 
-/* Reads what stands plainly in a file. */
+/* Reads data that a file holds as it is. */
 static int read_plain(struct disk *disk, const struct extent *e, uint8_t *bytes, size_t length)
 {
     struct image *img = disk->img;
@@ -28,7 +28,6 @@ static int read_plain(struct disk *disk, const struct extent *e, uint8_t *bytes,
     return image_read(img, e->host, length, bytes);
 }
 
-/* Reads what has to be decoded. */
 static int read_compressed(struct disk *disk, uint64_t offset, uint8_t *bytes, size_t length)
 {
     if (!disk->driver->decode)

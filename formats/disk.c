@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* A disk, whatever its format: opened by its driver, with the files that it refers to. */
+/* An open image as a virtual disk: references, granted files, backing image. */
 #include "disk.h"
 
 #include <assert.h>
@@ -14,26 +14,26 @@
 
 enum {
     REFERENCES_FIRST = 8,
-    NAME_BYTES = 128, /* of a data file in errors */
+    NAME_BYTES = 128, /* of a data file, in problems */
 };
 
-/* Host bytes may be told twice that often, over the whole file: then the same few stand for ever
- * more of the disk, and small files make long walks. */
+/* Slack before repeated references to the same host bytes are refused. Without the limit, a small
+ * file whose tables repeat themselves makes walks of any length. */
 #define REPEATED_BYTES_MAX (UINT64_C(64) << 20)
 
-/* A data file whose file is open. */
+/* A data file that is open. */
 struct data_file {
-    size_t number;     /* of the file, as it was granted */
-    struct image *img; /* NULL: free */
+    size_t number;     /* of the granted file */
+    struct image *img; /* NULL: the slot is free */
     void *state;
-    uint64_t used; /* when, by files->now */
+    uint64_t used; /* data_files.now at the last use */
 };
 
 struct data_files {
     struct data_file open[IMAGE_DATA_FILES_MAX];
-    unsigned open_max; /* of them are used */
-    uint64_t now;
-    bool *known; /* by number of the file: a session was begun on it */
+    unsigned open_max; /* how many of the slots may be used */
+    uint64_t now;      /* uses so far */
+    bool *known;       /* by number of the file: there was a session on it */
 };
 
 int disk_open(struct disk *disk, struct image *img, const struct format_driver *driver,
@@ -58,7 +58,7 @@ int disk_set_backing(struct disk *disk, struct disk *backing, const struct open_
     return error;
 }
 
-/* Makes room for one reference more; what was there stays in the session's memory. */
+/* Makes room for one more reference. An array that is replaced stays in the session's memory. */
 static int make_room(struct disk *disk)
 {
     size_t room = disk->references_room ? 2 * disk->references_room : REFERENCES_FIRST;
@@ -135,7 +135,7 @@ struct disk *disk_layer(struct disk *disk, unsigned layer)
     return disk;
 }
 
-/* Where what is known of open files is kept. NULL, said: out of memory. */
+/* Returns disk->data_files, allocated if needed. NULL, reported: out of memory. */
 static struct data_files *data_files_of(struct disk *disk)
 {
     if (!disk->data_files) {
@@ -151,7 +151,8 @@ static struct data_files *data_files_of(struct disk *disk)
     return disk->data_files;
 }
 
-/* The open data file of that number; else the free one, or the one that was used longest ago. */
+/* Returns the slot of the file of that number if it is open; else a free slot, or the least
+ * recently used. */
 static struct data_file *data_file_slot(struct data_files *files, size_t number)
 {
     struct data_file *oldest = files->open;
@@ -165,10 +166,10 @@ static struct data_file *data_file_slot(struct data_files *files, size_t number)
     return oldest;
 }
 
-/* Begins a session on the file of a reference, which has that number, in place of what was in the
- * slot. 0 or -errno, said. */
-static int data_file_begin(struct disk *disk, size_t reference, size_t number,
-                           struct data_file *slot)
+/* Opens the file of a reference, which has that number, in place of the file in the slot. Returns 0
+ * or -errno, reported. */
+static int data_file_open(struct disk *disk, size_t reference, size_t number,
+                          struct data_file *slot)
 {
     const struct reference *r = &disk->references[reference];
     bool takes_fd = false, is_new = !disk->data_files->known[number];
@@ -204,7 +205,7 @@ int disk_data_file(struct disk *disk, size_t reference, struct image **img, void
     assert(number < disk->references_count);
     slot = data_file_slot(files, number);
     if (!slot->img || slot->number != number)
-        error = data_file_begin(disk, reference, number, slot);
+        error = data_file_open(disk, reference, number, slot);
     slot->used = ++files->now;
     *img = slot->img;
     *state = &slot->state;

@@ -15,102 +15,104 @@ struct open_options;
 struct reference;
 
 /*
- * The largest disk that qemu opens, 2^63 - 2^30 bytes, in any format: sizes rounded up to whatever
- * unit still fit in 63 bits.
+ * The largest disk that qemu opens in any format, 2^63 - 2^30 bytes. Sizes up to this still fit in
+ * 63 bits when they are rounded up to any unit.
  */
 #define DISK_BYTES_MAX ((UINT64_C(1) << 63) - (UINT64_C(1) << 30))
 
 struct data_files; /* disk.c */
 
-/* An open image: what the headers say. Lives as long as the session img. */
+/* An open image. It lives as long as the session img. */
 struct disk {
     struct image *img;
     const struct format_driver *driver;
     unsigned qemu; /* as in the options */
     uint64_t virtual_size;
-    const char *subformat;  /* NULL: does not apply */
-    bool lacks_tables;      /* the file ends before some, which was said */
-    bool is_encrypted;      /* guest bytes cannot be read without a key, which we never ask for */
-    uint64_t qemu_run_unit; /* qemu tells at most so many guest bytes of this image at once, between
-                              multiples of them; 0: as many as an extent has */
+    const char *subformat; /* NULL: does not apply */
+    bool lacks_tables;     /* the file ends before the end of a table; this is reported */
+    bool is_encrypted; /* guest bytes cannot be read without a key, and none is ever asked for */
+    uint64_t qemu_run_unit; /* qemu reports the allocation of this image in runs that end at
+                               multiples of this; 0: a run may be as long as the extent */
     void *state;            /* the driver's own */
 
     /* What the headers name, in the image's order. */
     struct reference *references;
     size_t references_count, references_room;
-    const struct reference
-        *backing_reference; /* what an EXTENT_HOLE asks; NULL: nothing, it reads as zeros */
+    /* What fills holes (EXTENT_HOLE). NULL: there is no backing image, and holes read as zeros. */
+    const struct reference *backing_reference;
 
-    /* What was granted of them. */
-    struct disk *backing;          /* the image below; NULL: it is not at hand */
-    int backing_error;             /* then what a hole says, said; 0: that it is not granted */
-    bool is_backing_missing;       /* or that it was granted, but could not be opened */
-    bool alone;                    /* a hole is a hole, to who does not read */
-    const struct granted *granted; /* set by who opened it; NULL: nothing was */
+    /* What of it is granted. */
+    struct disk *backing; /* the backing image; NULL: it is not open */
+    int backing_error;    /* the error of holes if it is not open, reported; 0: not granted, or */
+    bool is_backing_missing; /* granted, but the file could not be opened */
+    bool alone;              /* without the backing image: holes remain holes; reading them fails */
+    const struct granted *granted; /* set by who opened the disk; NULL: nothing is granted */
     struct data_files *data_files;
 };
 
 /*
- * Opens img as driver's format; options: its qemu and alone are kept, NULL is none. disk is filled
- * in also on failure as far as known. 0 or -errno, said.
+ * Opens img as driver's format. Of the options (NULL: none) qemu and alone are kept. If it fails,
+ * disk is filled in as far as known. Returns 0 or -errno, reported.
  */
 int disk_open(struct disk *disk, struct image *img, const struct format_driver *driver,
               const struct open_options *options);
 
 /*
- * Makes backing, which is open, the backing image of disk. Unless the options take any parent, it
- * must be the one that disk was made on: if not, holes of disk say so. NULL options are none. 0 or
- * EUCLEAN, said.
+ * Makes backing, which is open, the backing image of disk. It must be the parent that disk was made
+ * on, unless the options (NULL: none) accept any; if it is not, reading holes of disk fails.
+ * Returns 0 or -EUCLEAN, reported.
  */
 int disk_set_backing(struct disk *disk, struct disk *backing, const struct open_options *options);
 
 /*
- * Adds a reference; the first that is BELOW is what holes ask. What it points to must live as long
- * as the session. 0 or -ENOMEM, said.
+ * Adds a reference. The first one with REFERENCE_BACKING becomes the backing reference. What it
+ * points to must live as long as the session. Returns 0 or -errno (ENOMEM, EFBIG), reported.
  */
 int disk_add_reference(struct disk *disk, const struct reference *reference);
 
 /*
- * Adds a reference whose path is length bytes of text at offset. NULs at its end are dropped; where
- * it begins with one, there is none, as in qemu. 0 or -errno, said.
+ * Adds a reference whose path is length bytes at offset. NULs at the end are dropped. As in qemu,
+ * nothing is added if the path is empty or begins with a NUL. Returns 0 or -errno, reported.
  */
 int disk_read_reference(struct disk *disk, struct reference reference, uint64_t offset,
                         size_t length);
 
 /*
- * The session on the file of a reference that is a PART, and a place where the driver keeps what it
- * knows of it, in that session's memory (NULL at first). Both live until the next question for
- * another part. 0 or -errno, said: EACCES: not granted; EIO: it cannot be opened.
+ * Opens the file of a reference with REFERENCE_DATA, unless it is open. *state is where the driver
+ * keeps what it knows of the file, in the memory of *img; NULL at first. Both are valid until the
+ * next call for another file. Returns 0 or -errno, reported (EACCES: not granted; EIO: it cannot be
+ * opened).
  */
 int disk_data_file(struct disk *disk, size_t reference, struct image **img, void ***state);
 
-/* The disk of that layer, 0 for disk itself. */
+/* The disk of that layer; 0: disk itself. */
 struct disk *disk_layer(struct disk *disk, unsigned layer);
 
-/* Says that guest bytes are in the file of a reference, which was not granted, or is missing.
- * -EACCES or -EIO. */
+/* Reports that guest bytes are in the file of a reference, which is not granted or is missing.
+ * Returns -EACCES or -EIO. */
 int disk_refuse(const struct disk *disk, const struct reference *reference, bool is_missing);
 
 /*
- * Guest bytes [offset, offset + length); beyond the disk's end they are zeros. 0 or -errno, said:
- * EACCES: in a file that is not granted; ENOTSUP: encrypted; EIO: past the end of the file.
+ * Reads guest bytes [offset, offset + length); beyond the end of the disk they are zeros. Returns 0
+ * or -errno, reported (EACCES: in a file that is not granted; ENOTSUP: encrypted; EIO: past the end
+ * of the file).
  */
 int disk_read(struct disk *disk, uint64_t offset, uint8_t *bytes, size_t length);
 
 /*
- * The first length bytes of an extent that the disk's stream told to who wants to know where they
- * stand. As disk_read().
+ * Reads the first length bytes of an extent of the disk's stream, which was begun with
+ * EXTENTS_WANT_HOST. As disk_read().
  */
 int disk_read_extent(struct disk *disk, const struct extent *e, uint8_t *bytes, size_t length);
 
 /*
- * Says, once, that the file ends before the end of a table, if it does: WHAT (with its article),
- * length bytes at offset. What is not there counts as empty, as in qemu.
+ * Reports, once per disk, a table that ends past the end of the file: WHAT (with its article),
+ * length bytes at offset. As in qemu, missing entries count as empty.
  */
 void disk_note_table(struct disk *disk, uint64_t offset, uint64_t length, const char *what);
 
-/* 0 if so many bytes of host files may stand for places of the disk, each but for a few for one
- * alone; else -EFBIG, said. */
+/* Checks the sum of the host bytes that extents refer to: more than the files hold, and some slack,
+ * means that the same bytes stand for many places of the disk. Returns 0 or -EFBIG, reported. */
 int disk_check_repeats(const struct disk *disk, uint64_t bytes);
 
 #endif

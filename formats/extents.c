@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The extent stream: what drivers answer for one offset, made into an ascending, gap-free, joined
- * sequence.
+ * The extent stream: extents that drivers return for single offsets, made into an ascending,
+ * gap-free, joined sequence.
  */
 #include "extents.h"
 
@@ -13,11 +13,13 @@
 #include "format.h"
 #include "image.h"
 
-/* So many extents are worth another walk, should somebody want to know of them after all. */
-enum { MANY_ANSWERS = 4 };
+/* Skip ahead only if it saves at least this many extents: if they are needed later after all,
+ * another walk has to read them. */
+enum { SKIP_EXTENTS_MIN = 4 };
 
-/* The session on the file in which the bytes of an extent stand. 0 or -errno, said. */
-static int file_of(struct disk *disk, const struct extent *e, struct image **img)
+/* Sets *img to the session on the file that holds the bytes of an extent. Returns 0 or -errno,
+ * reported. */
+static int extent_file(struct disk *disk, const struct extent *e, struct image **img)
 {
     void **state;
 
@@ -26,15 +28,15 @@ static int file_of(struct disk *disk, const struct extent *e, struct image **img
 }
 
 /*
- * Cuts a DATA extent where holes of the host file count at the first change between data and hole.
- * What is past the end of the file is a hole to who counts, and unknown to who reads.
+ * Cuts a DATA extent with EXTENT_HOST_HOLES at the first change between data and hole. Past the end
+ * of the file there is a hole; with EXTENTS_WANT_HOST, for consumers that read, it remains data.
  */
 static int split_at_host_hole(struct extents *s, struct disk *disk, struct extent *e)
 {
     struct image *img;
     uint64_t end, size;
     bool data;
-    int error = file_of(disk, e, &img);
+    int error = extent_file(disk, e, &img);
 
     if (!error)
         error = image_host_range(img, e->host, &data, &end);
@@ -54,16 +56,17 @@ static int split_at_host_hole(struct extents *s, struct disk *disk, struct exten
     return disk_check_repeats(disk, s->host_bytes);
 }
 
-/* Whether the numbers of a qemu are wanted that does not know what of this format is data. (Where
- * there is an image below, no qemu opens one of these formats.) */
+/* Whether the answers of a qemu are wanted to which all of the disk is data. No qemu opens these
+ * formats with a backing image. */
 static bool is_all_data_to_qemu(const struct extents *s, const struct disk *disk)
 {
     return disk->qemu && disk->driver->opaque_to_qemu && !disk->backing_reference &&
            !(s->want & EXTENTS_WANT_HOST);
 }
 
-/* The answer of the layer's driver at s->offset, clipped and split, in *e. */
-static int ask_driver(struct extents *s, struct extent *e)
+/* Sets *e to the extent of the layer's driver at s->offset, clipped and split. Returns 0 or -errno,
+ * reported. */
+static int driver_extent(struct extents *s, struct extent *e)
 {
     struct disk *disk = s->layer_disk;
     int error = 0;
@@ -84,9 +87,10 @@ static int ask_driver(struct extents *s, struct extent *e)
     return error;
 }
 
-/* A hole that only another image would fill, which is not at hand. Nobody hears of it where nobody
- * wants to know. */
-static int refuse(const struct extents *s)
+/* The error of a hole whose backing image is not open. Reported unless the consumer skipped past
+ * it.
+ */
+static int refuse_hole(const struct extents *s)
 {
     const struct disk *disk = s->layer_disk;
 
@@ -101,7 +105,8 @@ static int refuse(const struct extents *s)
                : disk_refuse(disk, disk->backing_reference, disk->is_backing_missing);
 }
 
-/* Whether what the layer told of s->offset is for the layer below it to tell. 1, 0 or -errno. */
+/* Whether the bytes at s->offset come from the backing image of the layer, of which run is the
+ * extent there. Returns 1, 0 or -errno. */
 static int is_from_backing(const struct extents *s, const struct extent *run)
 {
     const struct disk *disk = s->layer_disk;
@@ -110,10 +115,11 @@ static int is_from_backing(const struct extents *s, const struct extent *run)
         return 0;
     if (disk->backing)
         return s->offset < disk->backing->virtual_size;
-    return disk->alone && !(s->want & EXTENTS_WANT_HOST) ? 0 : refuse(s);
+    return disk->alone && !(s->want & EXTENTS_WANT_HOST) ? 0 : refuse_hole(s);
 }
 
-/* Goes down to the layer that tells what is at s->offset, which s->runs[s->layer] then is. */
+/* Moves down to the layer that supplies the bytes at s->offset: s->runs[s->layer] is their extent.
+ */
 static int find_layer(struct extents *s)
 {
     int from_backing = 1;
@@ -127,7 +133,7 @@ static int find_layer(struct extents *s)
         struct extent *run = &s->runs[s->layer];
 
         if (s->offset < run->offset || s->offset - run->offset >= run->length) {
-            int error = ask_driver(s, run);
+            int error = driver_extent(s, run);
 
             if (error)
                 return error;
@@ -143,8 +149,8 @@ static int find_layer(struct extents *s)
     }
 }
 
-/* What there is at s->offset, not joined. */
-static int ask(struct extents *s, struct extent *e)
+/* Sets *e to the extent at s->offset, not joined, and moves past it. Returns 0 or -errno. */
+static int read_extent(struct extents *s, struct extent *e)
 {
     int error = find_layer(s);
     const struct extent *run = &s->runs[s->layer];
@@ -163,7 +169,7 @@ static int ask(struct extents *s, struct extent *e)
     return 0;
 }
 
-/* Whether b, which follows a, is more of the same for this consumer. */
+/* Whether b, which follows a, can be joined to it for this consumer. */
 static bool is_like(const struct extents *s, const struct extent *a, const struct extent *b)
 {
     if (a->kind != b->kind)
@@ -181,13 +187,13 @@ void extents_begin(struct extents *s, struct disk *disk, unsigned want)
     *s = (struct extents){.disk = disk, .want = want};
 }
 
-/* Joins to *extent what follows and is like it. */
+/* Joins the following extents that are alike to *extent. */
 static int join(struct extents *s, struct extent *extent)
 {
     struct extent more;
 
     while (s->offset < s->disk->virtual_size) {
-        int error = ask(s, &more);
+        int error = read_extent(s, &more);
 
         if (error)
             return error;
@@ -200,7 +206,7 @@ static int join(struct extents *s, struct extent *extent)
     return 0;
 }
 
-/* Goes on to what is wanted, if that is further on. */
+/* Skips to what the consumer wants. Returns false if that is not further on. */
 static bool skip(struct extents *s)
 {
     if (s->wanted <= s->offset)
@@ -210,15 +216,15 @@ static bool skip(struct extents *s)
     return true;
 }
 
-/* The next answer of the driver. As extents_next(). */
-static int next_answer(struct extents *s, struct extent *extent)
+/* As extents_next(), not joined. */
+static int next_extent(struct extents *s, struct extent *extent)
 {
     int error;
 
     do {
         if (s->offset >= s->disk->virtual_size)
             return 0;
-        error = ask(s, extent);
+        error = read_extent(s, extent);
     } while (error && skip(s));
     return error ? error : 1;
 }
@@ -228,10 +234,10 @@ int extents_next(struct extents *s, struct extent *extent)
     int found;
 
     if (!(s->want & EXTENTS_WANT_JOINED))
-        return next_answer(s, extent);
+        return next_extent(s, extent);
     if (s->ahead.length)
         *extent = s->ahead;
-    found = s->ahead.length ? 1 : next_answer(s, extent);
+    found = s->ahead.length ? 1 : next_extent(s, extent);
     s->ahead.length = 0;
     if (found == 1) {
         int error = join(s, extent);
@@ -253,6 +259,6 @@ void extents_skip(struct extents *s, uint64_t offset)
     assert(!(s->want & EXTENTS_WANT_JOINED));
     s->wanted = offset;
     if (s->asked_host ||
-        (offset > s->offset && (offset - s->offset) / MANY_ANSWERS >= s->last_length))
+        (offset > s->offset && (offset - s->offset) / SKIP_EXTENTS_MIN >= s->last_length))
         skip(s);
 }

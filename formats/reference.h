@@ -6,37 +6,36 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum {
-    REFERENCES_MAX = 1 << 16, /* ours: of one image; each is shown as a directory */
-};
+/* Of one image. A limit of ours: each reference is shown as a directory. */
+enum { REFERENCES_MAX = 1 << 16 };
 
 enum reference_role {
-    REFERENCE_BACKING, /* an image whose bytes show where this one has none */
-    REFERENCE_DATA,    /* a file that holds bytes of this image itself */
-    REFERENCE_OTHER,   /* a file that no guest byte comes from */
+    REFERENCE_BACKING, /* the backing image or parent: its bytes show where this image has holes */
+    REFERENCE_DATA,    /* an extent file or data file: holds bytes of this image itself */
+    REFERENCE_OTHER,   /* holds no guest bytes */
 };
 
-/* Something that an image names outside itself: data, which the headers tell. Never opened here. */
+/* A file that the headers of an image name. Drivers only list references; they open none. */
 struct reference {
     enum reference_role role;
     const char *kind;   /* "backing file", "data file", "extent", "parent", "change tracking" */
     const char *source; /* the field, key or line that names it */
-    const char *format; /* as the image tells it: what `qemu-img -f` takes, or not; NULL: it does
-                           not tell */
-    const char *path;   /* as it stands in the image, in UTF-8 where that has UTF-16; not terminated
-                           and of any bytes; "": not told */
-    size_t length;      /* of path */
-    bool is_windows;    /* the path is one of Windows: parts are divided by backslashes */
+    const char
+        *format;      /* as the image has it, so perhaps not a format of qemu's; NULL: none given */
+    const char *path; /* as the image has it, UTF-16 converted to UTF-8; any bytes, not
+                         terminated; "": none given */
+    size_t length;    /* of path */
+    bool is_windows;  /* a path of Windows: backslashes separate its components */
 };
 
-/* The files that the references of an image lead to, as far as they were granted. */
+/* The files of the references of an image, as far as they are granted. */
 struct granted {
     void *context;
-    /* The number of a reference's file, less than the count of references: the same for two that
-     * are the same file. 0; -EACCES: it is not granted; -ENOENT: it is, but could not be opened. */
+    /* Sets *number to the number of a reference's file, less than the count of references; two
+     * references to the same file have the same number. Returns 0; -EACCES: not granted; -ENOENT:
+     * granted, but it could not be opened. */
     int (*find)(void *context, size_t reference, size_t *number);
-    /* The file itself, of which takes_fd says whether it is to be closed by who asked. 0 or -errno.
-     */
+    /* Opens the file. *takes_fd: the caller must close it. Returns 0 or -errno. */
     int (*open)(void *context, size_t reference, int *fd, bool *takes_fd);
 };
 
