@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Header fields: how each kind is printed, and where in the file it is found. */
+/* Header fields: printing each type, and finding structures in the file. */
 #include "fields.h"
 
 #include <errno.h>
@@ -49,18 +49,18 @@ int field_le(const struct field *f, const uint8_t *bytes, size_t length, char *o
 
 static int print_flags(const struct field_word *words, uint64_t flags, char *out, size_t size)
 {
-    const char *blank = "";
+    const char *space = "";
     size_t used = 0;
 
     for (const struct field_word *w = words; w->word && used < size; w++)
         if ((flags & w->mask) == w->mask) {
-            used += (size_t)snprintf(out + used, size - used, "%s%s", blank, w->word);
+            used += (size_t)snprintf(out + used, size - used, "%s%s", space, w->word);
             flags &= ~w->mask;
-            blank = " ";
+            space = " ";
         }
-    for (; flags && used < size; flags &= flags - 1, blank = " ")
+    for (; flags && used < size; flags &= flags - 1, space = " ")
         used +=
-            (size_t)snprintf(out + used, size - used, "%sbit-%d", blank, __builtin_ctzll(flags));
+            (size_t)snprintf(out + used, size - used, "%sbit-%d", space, __builtin_ctzll(flags));
     if (!used)
         snprintf(out, size, "none");
     return 0;
@@ -117,7 +117,7 @@ int field_hex(const struct field *f, const uint8_t *bytes, size_t length, char *
     return 0;
 }
 
-/* order: which byte stands where. */
+/* order: the index of each byte to print. */
 static int print_uuid(const char order[UUID_BYTES], const uint8_t *bytes, char *out, size_t size)
 {
     size_t used = 0;
@@ -147,8 +147,7 @@ int field_guid(const struct field *f, const uint8_t *bytes, size_t length, char 
     return print_uuid(order, bytes, out, size);
 }
 
-/* The end of the field in a structure of that length; 0: the structure ends before the field does.
- */
+/* The end of the field in a structure of that length; 0: the structure ends before it. */
 static size_t field_end(const struct field *f, size_t length)
 {
     size_t end = (size_t)f->offset + f->length;
@@ -168,7 +167,7 @@ static const struct field *lost_field(const struct header_section *section,
     return NULL;
 }
 
-/* Says that the file ends before or within the structure, if that costs it a field. */
+/* Reports that the file ends before or within the structure, if a field is lost. */
 static void check_end(struct disk *disk, const struct header_section *section, uint64_t offset,
                       const struct header_found *found)
 {
@@ -192,9 +191,9 @@ void header_find(struct disk *disk, const struct header_section *section,
                  struct header_found *found)
 {
     uint64_t size = image_size(disk->img), offset = 0, length = 0;
-    int there = section->find(disk, &offset, &length);
+    int has_it = section->find(disk, &offset, &length);
 
-    *found = (struct header_found){.error = there == 1 ? 0 : there ? there : -ENOENT};
+    *found = (struct header_found){.error = has_it == 1 ? 0 : has_it ? has_it : -ENOENT};
     if (found->error)
         return;
     found->length = (size_t)min_u64(length, FIELD_SECTION_MAX);
@@ -203,9 +202,9 @@ void header_find(struct disk *disk, const struct header_section *section,
     found->error = image_get(disk->img, offset, found->length, &found->bytes);
 }
 
-/* As header_field(), of one section. */
-static int value_in(const struct header_section *section, const struct header_found *found,
-                    const char *name, char *out)
+/* As header_field(), for one section. */
+static int section_field(const struct header_section *section, const struct header_found *found,
+                         const char *name, char *out)
 {
     for (const struct field *f = section->fields; f < section->fields + section->count; f++) {
         size_t end;
@@ -229,7 +228,7 @@ int header_field(const struct header_section *sections, const struct header_foun
 
     for (size_t i = 0; sections && sections[i].fields && error == -ENOENT; i++)
         if (strcmp(sections[i].directory, directory) == 0)
-            error = value_in(&sections[i], &found[i], name, out);
+            error = section_field(&sections[i], &found[i], name, out);
     return error;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The table of formats, in the order in which they are asked. The first that takes the file names
- * it; the others that match are told as candidates.
+ * The table of formats, in the order in which they are probed. The first that accepts the file is
+ * its format; the others that match are listed as candidates.
  */
 #include "format.h"
 
@@ -23,7 +23,7 @@ const struct format_driver *const formats[] = {
     &bochs_driver,
     &cloop_driver,
     &dmg_driver,
-    &raw_driver, /* takes everything: must be the last */
+    &raw_driver, /* accepts every file: must be the last */
     NULL,
 };
 
@@ -35,7 +35,7 @@ const struct format_driver *format_by_name(const char *name)
     return NULL;
 }
 
-/* A version, MAJOR.MINOR. */
+/* Parses MAJOR.MINOR. */
 static bool parse_version(const char *text, unsigned *version)
 {
     unsigned major = 0, minor = 0;
