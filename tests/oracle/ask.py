@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asking qemu-img and instar-cat about one image, and saying where they differ."""
+"""Compares the results of instar-cat and qemu-img for one image."""
 
 import json
 import os
@@ -11,7 +11,7 @@ import oracle.vhdx
 
 TIMEOUT = 120
 
-# What is compared. All of it is asked of instar-cat in one call, in this order.
+# The files that are compared. instar-cat prints them in one call, in this order.
 NODES = ("format", "virtual_size", "file_size", "disk_size", "allocated_size", "measure/raw", "measure/raw.json",
          "measure/qcow2", "measure/qcow2.json")
 
@@ -20,20 +20,20 @@ ATTEMPTS = 4
 
 TARGET_CLUSTER = 64 << 10
 
-# Formats that qemu-img takes all for data: what of them is data.
+# Formats of which qemu-img reports everything as data: functions that find their data.
 DATA_RUNS = {"bochs": oracle.bochs.data_runs, "dmg": oracle.dmg.data_runs, "vhdx": oracle.vhdx.data_runs}
 
 
-# Formats that qemu-img takes all for data: it has no map of them.
+# Formats of which qemu-img has no useful map.
 OPAQUE = ("luks", *DATA_RUNS)
 
 
 class ToolError(Exception):
-    """A tool failed where it should not."""
+    """A tool failed unexpectedly."""
 
 
 def run(*args, directory=None):
-    """(exit code, stdout, stderr) of a program, run there; a hang is exit code None."""
+    """Runs a program in that directory. Returns (exit code, stdout, stderr); the exit code of a hang is None."""
     try:
         done = subprocess.run(args, cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               timeout=TIMEOUT)
@@ -43,7 +43,7 @@ def run(*args, directory=None):
 
 
 def run_for_bytes(*args):
-    """(stdout, "" or what went wrong)."""
+    """Runs a program. Returns (stdout, message of an error or "")."""
     done = subprocess.run(args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=TIMEOUT)
     error = done.stderr.decode(errors="replace") or f"exit code {done.returncode}"
     return done.stdout, error if done.returncode else ""
@@ -57,10 +57,10 @@ def qemu(*args, directory=None):
 
 
 def opened_as(path, form):
-    """What makes qemu-img open the image as that format: LUKS wants a key, and then not -f. The passphrase is x."""
+    """Arguments with which qemu-img opens the image as that format. LUKS needs a key, and has no -f then. The passphrase is x."""
     if form != "luks":
         return ["-f", form, path]
-    # A comma in a name is told from one between options by being doubled.
+    # A comma in a name is doubled.
     return ["--object", "secret,id=key,data=x", "--image-opts",
             f"driver=luks,key-secret=key,file.filename={path.replace(',', ',,')}"]
 
@@ -74,7 +74,7 @@ def measure_json(required, fully_allocated):
 
 
 def expect_exactly(runs, answers):
-    """What only some of the disk holds, although qemu-img takes all of it for data: runs are (start, length)."""
+    """Corrects the results of qemu-img for a disk whose data are only these runs (start, length)."""
     full = json.loads(answers["measure/qcow2.json"])["fully-allocated"]
     touched = set()
     for start, length in runs:
@@ -87,11 +87,11 @@ def expect_exactly(runs, answers):
 
 
 def expected(path, form, options, through=None):
-    """{node: text} as qemu-img has it, which reads the image through another file if one is given.
+    """{node: text} of qemu-img, which reads the image through another file if one is given.
 
-    Without options, of what it takes all for data, as it should have it."""
+    Without options, formats of which it reports everything as data are corrected."""
     asked = opened_as(through or path, form)
-    beside = os.path.dirname(path)  # where qemu looks for a data file is where it runs
+    beside = os.path.dirname(path)  # qemu resolves the name of a data file from its working directory
     answers = {"format": form + "\n"}
     info = json.loads(qemu("info", "-f", form, "--output=json", through or path, directory=beside))
     answers["virtual_size"] = f"{info['virtual-size']}\n"
@@ -109,13 +109,13 @@ def expected(path, form, options, through=None):
 
 
 def ours(instar_cat, path, nodes, options=()):
-    """All that instar-cat prints for these nodes, errors too."""
+    """The output of instar-cat for these nodes, with errors."""
     code, out, error = run(instar_cat, *options, path, *nodes)
     return out if code == 0 else f"{out}exit code {code}\n{error}"
 
 
 def settle(path):
-    """On disk and out of memory: what a read leaves in the page cache makes data of an unwritten extent."""
+    """Writes the file to disk and drops it from the page cache: cached pages of an unwritten extent count as data."""
     fd = os.open(path, os.O_RDONLY)
     os.fsync(fd)
     os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
@@ -123,17 +123,17 @@ def settle(path):
 
 
 def describe_maps(theirs, ours):
-    """The first range that differs, and the one before."""
+    """A message with the first range that differs, and the one before."""
     at = next((i for i, (a, b) in enumerate(zip(theirs, ours)) if a != b), min(len(theirs), len(ours)))
-    words = f"    map: {len(theirs)} ranges expected, {len(ours)} got; number {at} differs: expected\n"
+    words = f"    map: {len(theirs)} ranges expected, {len(ours)} found; number {at} differs: expected\n"
     for n, ranges in enumerate((theirs, ours)):
-        words += ("      got\n" if n else "") + indent("\n".join(str(r) for r in ranges[max(0, at - 1):at + 3]))
+        words += ("      found\n" if n else "") + indent("\n".join(str(r) for r in ranges[max(0, at - 1):at + 3]))
     return words
 
 
 def join_parts(ranges):
-    """Ranges one behind the other in the guest and in their file: qemu joins them if the files have the same name, we
-    do not, as two references of the same name may have been granted two files."""
+    """Joins ranges that are contiguous in the guest and in their files. qemu joins them if the files have the same name; we do not, as
+    two references of the same name may be granted different files."""
     joined = []
     for r in ranges:
         last = joined[-1] if joined else None
@@ -146,7 +146,7 @@ def join_parts(ranges):
 
 
 def compare_map(map_image, path, form, options=(), through=None):
-    """The stream of extents against qemu-img map, range by range; what differs in words."""
+    """Compares the extent stream with qemu-img map, range by range. Returns a message, or ""."""
     code, out, error = run(map_image, *options, path)
     theirs = qemu("map", "--output=json", *opened_as(through or path, form), directory=os.path.dirname(path))
     if code != 0:
@@ -156,22 +156,21 @@ def compare_map(map_image, path, form, options=(), through=None):
 
 
 def compare(tools, path, form, options=(), through=None):
-    """(what differs, in words, "" if nothing; how often both were asked). Options are those for instar-cat.
+    """Returns (message or "", number of attempts). Options are those of instar-cat.
 
-    Reading moves unwritten extents from hole to data. So ours is asked, and qemu at once, from the same state; and if
-    they differ, both again, when each finds what the other has read. (Who reads more than before moves more: then once
-    more.) The comparison itself is always the same.
+    Reading turns unwritten extents of the host from holes into data. So both tools run from the same state, and if they differ, again,
+    when each sees what the other has read.
     """
-    for name in os.listdir(os.path.dirname(path)):  # it may be in several files
+    for name in os.listdir(os.path.dirname(path)):  # an image may have several
         settle(os.path.join(os.path.dirname(path), name))
     for attempt in range(1, ATTEMPTS + 1):
-        got = ours(tools.instar_cat, path, NODES, options)
+        found = ours(tools.instar_cat, path, NODES, options)
         answers = expected(path, form, options, through)
         report = ""
         if form not in OPAQUE:
             report = compare_map(tools.map_image, path, form, options, through)
-        if got != "".join(answers[node] for node in NODES):
-            report += describe(tools.instar_cat, path, answers, got, options)
+        if found != "".join(answers[node] for node in NODES):
+            report += describe(tools.instar_cat, path, answers, found, options)
         if not report:
             break
     return report, attempt
@@ -181,13 +180,13 @@ def indent(text):
     return "".join(f"        {line}\n" for line in text.splitlines()) or "        (nothing)\n"
 
 
-def describe(instar_cat, path, answers, got, options, nodes=NODES):
-    """Which nodes differ, asked one by one."""
+def describe(instar_cat, path, answers, found, options, nodes=NODES):
+    """A message with the nodes that differ when they are read one by one."""
     report = f"    with {' '.join(options)}\n" if options else ""
     differ = False
     for node in nodes:
         text = ours(instar_cat, path, [node], options)
         if text != answers[node]:
             differ = True
-            report += f"    {node}: expected\n{indent(answers[node])}      got\n{indent(text)}"
-    return report if differ else f"{report}    asked one by one the nodes agree, together they do not:\n{indent(got)}"
+            report += f"    {node}: expected\n{indent(answers[node])}      found\n{indent(text)}"
+    return report if differ else f"{report}    nodes agree when read one by one, and differ together:\n{indent(found)}"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random Bochs disks, and what they allocate: qemu-img cannot make them and has no block status for them, but it reads them.
+"""Random Bochs disks and their allocation. qemu-img reads them, but cannot make them and has no block status for them.
 
-Format: Bochs, iodev/hdimage/hdimage.h, little endian. A sector that was written holds bytes that are not 0, one that was not
-reads as zeros: so what qemu-img converts to raw tells which sectors it takes for written.
+Format: Bochs, iodev/hdimage/hdimage.h, little endian. Present sectors have bytes other than 0, and absent ones read as
+zeros: so a conversion to raw shows which sectors qemu-img treats as present.
 """
 
 import os
@@ -14,7 +14,7 @@ UNALLOCATED = 0xffffffff
 
 
 def random_bitmap(rng, sectors):
-    """Bits of an extent, as bytes: nothing, all, runs or noise."""
+    """The bitmap of an extent: empty, full, runs or noise."""
     kind = rng.choice(("none", "all", "all", "runs", "runs", "noise"))
     bits = bytearray(-(-sectors // 8))
     if kind == "all":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random chains of images, written layer by layer, each of another format, size and cluster size than what is below."""
+"""Random chains of images, written layer by layer. Each has its own format, size and cluster size."""
 
 import json
 import os
@@ -18,12 +18,12 @@ LARGEST = 8 * GIB
 
 
 class Chain:
-    """Its layers, the base first, and what must be said to open them."""
+    """The layers, the base first, and the options that open them."""
 
     def __init__(self, image):
         self.image = image
         self.layers = []
-        self.untold = None  # the format of the images below whose formats nothing tells
+        self.unstored = None  # format of backing images whose formats are not stored in their overlays
         self.with_data = image.chance(0.2)
 
     def new_layer(self, kind):
@@ -33,15 +33,15 @@ class Chain:
         return layer
 
     def options(self):
-        """Those of instar-cat."""
-        option = "follow=beside" + (f",backing-format={self.untold}" if self.untold else "")
-        if self.layers[0].asked[0]:
-            option += "," + self.layers[0].asked[0][1]
+        """The options of instar-cat."""
+        option = "follow=beside" + (f",backing-format={self.unstored}" if self.unstored else "")
+        if self.layers[0].option_sets[0]:
+            option += "," + self.layers[0].option_sets[0][1]
         return ("-o", option)
 
 
 def make_base(chain):
-    """With all that images of one file have; or, where bytes are compared, no more than both sides read."""
+    """Any image of one file; if bytes are compared, one that both sides can read."""
     if not chain.with_data:
         layer = chain.new_layer(chain.image.pick(*BASES))
         chain.layers.append(layer)
@@ -66,25 +66,25 @@ def readable_qcow2(layer):
     return options
 
 
-def tells_format(overlay, below):
-    """Whether the image tells the format of the one below it. (QED tells whether it is raw.)"""
-    return overlay in ("qcow2", "vmdk") or overlay == "qed" and below == "raw"
+def stores_format(overlay, backing):
+    """Whether the overlay stores the format of its backing image. (QED stores only whether it is raw.)"""
+    return overlay in ("qcow2", "vmdk") or overlay == "qed" and backing == "raw"
 
 
-def pick_format(chain, below):
-    """One that can be on top of that layer, and opened: of all formats that are not told one can be said."""
-    form = chain.image.pick("qcow2", "qcow2", "qcow", "qed", "qed", "vmdk" if below.format == "vmdk" else "qcow2")
-    if tells_format(form, below.format):
+def pick_format(chain, backing):
+    """A format for an overlay of that layer. Only one format that is not stored can be given as an option."""
+    form = chain.image.pick("qcow2", "qcow2", "qcow", "qed", "qed", "vmdk" if backing.format == "vmdk" else "qcow2")
+    if stores_format(form, backing.format):
         return form
-    # qemu-img looks what it is, and finds no fixed VHD.
-    if chain.untold not in (None, below.format) or below.kind == "vpc-fixed":
+    # qemu-img detects it then, and does not find fixed VHDs.
+    if chain.unstored not in (None, backing.format) or backing.kind == "vpc-fixed":
         return "qcow2"
-    chain.untold = below.format
+    chain.unstored = backing.format
     return form
 
 
 def layer_options(chain, layer):
-    """Options of create; sets the places of edges."""
+    """Options of create. Sets the units of the layer."""
     if layer.format == "qcow2":
         return readable_qcow2(layer) if chain.with_data else images.qcow2_options(layer)
     if layer.format == "qed":
@@ -93,7 +93,7 @@ def layer_options(chain, layer):
         layer.units = [cluster, cluster, min(GIB, table * cluster // 8 * cluster)]
         return {"cluster_size": cluster, "table_size": table}
     if layer.format == "qcow":
-        layer.units = [SECTOR, 4 * KIB, 2 * MIB]  # with an image below, its clusters are sectors
+        layer.units = [SECTOR, 4 * KIB, 2 * MIB]  # with a backing image its clusters are sectors
         return {}
     layer.units = [64 * KIB, 64 * KIB, 32 * MIB]
     return {"zeroed_grain": layer.pick("on", "off")}
@@ -109,10 +109,10 @@ def largest(chain, layer, options):
     return limit
 
 
-def size_over(layer, below, limit):
-    """The same, shorter, longer, by a little, by clusters or by much."""
-    rng, unit = layer.rng, layer.rng.choice(layer.units + below.units)
-    size = layer.pick(below.size, below.size, below.size, below.size // 2, below.size * 2, below.size // 8 * 9)
+def size_over(layer, backing, limit):
+    """The size of the backing image, or shorter or longer by a little, by clusters or by much."""
+    rng, unit = layer.rng, layer.rng.choice(layer.units + backing.units)
+    size = layer.pick(backing.size, backing.size, backing.size, backing.size // 2, backing.size * 2, backing.size // 8 * 9)
     size += layer.pick(0, 0, -1, 1, rng.randint(-200, 200)) * layer.pick(SECTOR, SECTOR, unit)
     if layer.chance(0.2):
         size = images.random_size(layer, limit)
@@ -120,27 +120,27 @@ def size_over(layer, below, limit):
 
 
 def write_at_ends(chain, layer):
-    """qemu-io commands around the ends of the disks below."""
+    """qemu-io commands around the ends of the backing images."""
     commands = []
-    for below in chain.layers:
-        if not layer.chance(0.5) or below.size >= layer.size:
+    for backing in chain.layers:
+        if not layer.chance(0.5) or backing.size >= layer.size:
             continue
-        start = max(0, below.size // SECTOR - layer.pick(0, 1, layer.rng.randint(0, 300))) * SECTOR
+        start = max(0, backing.size // SECTOR - layer.pick(0, 1, layer.rng.randint(0, 300))) * SECTOR
         length = min(layer.size - start, layer.pick(1, 2, layer.rng.randint(1, 600)) * SECTOR)
-        layer.used.append((start // MIB * MIB, start + length + 2 * MIB))  # no more for compressed writes
+        layer.used.append((start // MIB * MIB, start + length + 2 * MIB))  # not for compressed writes
         commands.append(layer.pick("write -P 7", "write -z", "write -zu", "discard") + f" {start} {length}")
     return commands
 
 
 def add_layer(chain):
-    below = chain.layers[-1]
-    layer = chain.new_layer(pick_format(chain, below))
+    backing = chain.layers[-1]
+    layer = chain.new_layer(pick_format(chain, backing))
     options = layer_options(chain, layer)
-    layer.size = size_over(layer, below, largest(chain, layer, options))
+    layer.size = size_over(layer, backing, largest(chain, layer, options))
     text = ",".join(f"{key}={value}" for key, value in options.items())
     layer.run("qemu-img", "create", "-q", "-f", layer.format, *(["-o", text] if text else []),
-              "-b", os.path.basename(below.path), "-F", below.format, layer.path, layer.size)
-    layer.units += below.units
+              "-b", os.path.basename(backing.path), "-F", backing.format, layer.path, layer.size)
+    layer.units += backing.units
     compressed = {"qcow2": options.get("cluster_size"), "qcow": SECTOR}.get(layer.format, 0)
     try:
         for _ in range(layer.rng.randint(1, 2)):
@@ -165,7 +165,7 @@ def make(image):
 
 
 def measure_alone(layer):
-    """What qemu-img measures of one layer, without what is below."""
+    """What qemu-img measures of one layer without its backing image."""
     opened = {"driver": layer.format, "file": {"driver": "file", "filename": layer.path}}
     if layer.format in ("qcow2", "qcow", "qed", "vmdk"):
         opened["backing"] = None
@@ -173,7 +173,7 @@ def measure_alone(layer):
 
 
 def expected(chain, options):
-    """{node: text} of the whole, and of each layer alone."""
+    """{node: text} of the whole chain, and of each layer alone."""
     image = chain.image
     answers = oracle.ask.expected(image.path, image.format, options)
     for n, layer in enumerate(reversed(chain.layers)):
@@ -182,24 +182,24 @@ def expected(chain, options):
 
 
 def compare_once(tools, chain):
-    """What differs."""
+    """A message about differences, or ""."""
     image, options = chain.image, chain.options()
     nodes = [*oracle.ask.NODES, *(f"layers/{n}/measure/qcow2" for n in range(len(chain.layers)))]
-    got = oracle.ask.ours(tools.instar_cat, image.path, nodes, options)
+    found = oracle.ask.ours(tools.instar_cat, image.path, nodes, options)
     report = oracle.ask.compare_map(tools.map_image, image.path, image.format, options)
     answers = expected(chain, options)
-    if got != "".join(answers[node] for node in nodes):
-        report += oracle.ask.describe(tools.instar_cat, image.path, answers, got, options, nodes)
+    if found != "".join(answers[node] for node in nodes):
+        report += oracle.ask.describe(tools.instar_cat, image.path, answers, found, options, nodes)
     alone = {"measure/qcow2": answers["layers/0/measure/qcow2"]}
     options = ("-o", "backing=none")
-    got = oracle.ask.ours(tools.instar_cat, image.path, alone, options)
-    if got != alone["measure/qcow2"]:
-        report += oracle.ask.describe(tools.instar_cat, image.path, alone, got, options, alone)
+    found = oracle.ask.ours(tools.instar_cat, image.path, alone, options)
+    if found != alone["measure/qcow2"]:
+        report += oracle.ask.describe(tools.instar_cat, image.path, alone, found, options, alone)
     return report
 
 
 def compare_bytes(tools, chain):
-    """The guest's bytes, all of them."""
+    """Compares all guest bytes."""
     image = chain.image
     copy = os.path.join(image.directory, "copy.raw")
     oracle.ask.qemu("convert", "-f", image.format, "-O", "raw", image.path, copy)
@@ -211,13 +211,13 @@ def compare_bytes(tools, chain):
     if ours == theirs:
         return ""
     first = next((i for i, (a, b) in enumerate(zip(ours, theirs)) if a != b), min(len(ours), len(theirs)))
-    return f"    guest bytes: {len(ours)} of {len(theirs)}, the first that differs is {first}\n"
+    return f"    guest bytes: {len(ours)} of {len(theirs)}, the first difference is at {first}\n"
 
 
 def compare(tools, image):
     """As oracle.ask.compare(), for all layers."""
     chain = image.chain
-    image.commands.append(f"# asked with {' '.join(chain.options())}")
+    image.commands.append(f"# options: {' '.join(chain.options())}")
     for layer in chain.layers:
         oracle.ask.settle(layer.path)
     for attempt in range(1, oracle.ask.ATTEMPTS + 1):

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Compares the walk over the guest's data with qemu-img: what a conversion writes, and the bytes.
+"""Compares the walk over guest data with qemu-img: the bytes, and the ranges that a conversion writes.
 
     tests/oracle/contents.py --build BUILD [-n N] [--seed S]           N random images of every kind
     tests/oracle/contents.py --build BUILD --seed S --only INDEX       one round of them again
 
-The guest's bytes are those of `qemu-img convert -O raw`, runs of data those of `qemu-img map`; what is written of them is
-reckoned here, and also seen: it is what `qemu-img convert` allocates in a qcow2 with clusters of 512 bytes.
-Exit code 0: all agree, 1: not all, 2: a tool is missing.
+The bytes must be those of `qemu-img convert -O raw`. Written ranges must be those computed here from the runs of `qemu-img map`, and
+those that `qemu-img convert` allocates in a qcow2 image with clusters of 512 bytes. Exit status: 0 all agree, 1 some differ, 2 a tool
+is missing.
 """
 
 import argparse
@@ -27,7 +27,7 @@ KIB, MIB = 1 << 10, 1 << 20
 BLOCK, SLAB, BUFFER = 4 * KIB, 2 * MIB, 2 * MIB
 CLUSTERS = [512 << n for n in range(13)]
 
-# Formats and their options; "-c" among them: compressed. None: clusters are chosen.
+# Formats and their options. "-c": compressed; None: a random cluster size.
 KINDS = (
     ("raw", []),
     ("qcow2", None), ("qcow2", None), ("qcow2", ["compat=0.10"]), ("qcow2", ["cluster_size=512"]),
@@ -54,9 +54,9 @@ def run(*args, text=True):
 
 
 def tool(*args):
-    """A tool that must succeed; what it prints."""
+    """Runs a tool that must succeed. Returns its output."""
     code, out, error = run(*args)
-    # qemu-img 7.2 makes complete compressed images of qcow and says nothing, but fails.
+    # qemu-img 7.2 makes complete compressed qcow images, but fails without a message.
     if code and not (args[1] == "convert" and "-c" in args and "qcow" in args and not error):
         raise RuntimeError(f"{' '.join(str(a) for a in args)}: exit code {code}: {error.strip()}")
     return out
@@ -65,9 +65,9 @@ def tool(*args):
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", required=True, help="directory of the programs")
-    parser.add_argument("-n", type=int, default=3, metavar="N", help="how many of every kind (3)")
-    parser.add_argument("--seed", default="1", metavar="S", help="another seed, other images (1)")
-    parser.add_argument("--only", type=int, metavar="INDEX", help="just this round of the seed's images")
+    parser.add_argument("-n", type=int, default=3, metavar="N", help="images of every kind (3)")
+    parser.add_argument("--seed", default="1", metavar="S", help="seed of all random choices (1)")
+    parser.add_argument("--only", type=int, metavar="INDEX", help="only this round of the seed")
     parser.add_argument("--jobs", type=int, default=2, metavar="J", help="workers (2)")
     return parser.parse_args()
 
@@ -75,7 +75,7 @@ def arguments():
 # Images.
 
 def random_bytes(rng, length):
-    """Data, or zeros with a byte here and there."""
+    """Data, or zeros with a few other bytes."""
     kind = rng.random()
     if kind < 0.3:
         return rng.randbytes(length)
@@ -88,7 +88,7 @@ def random_bytes(rng, length):
 
 
 def make_source(rng, path):
-    """A sparse file; its size."""
+    """Makes a sparse file. Returns its size."""
     unit = rng.choice((512, 512, 4 * KIB, MIB))
     size = max(unit, rng.randrange(512, rng.choice((300 * KIB, 5 * MIB, 20 * MIB))) // unit * unit)
     with open(path, "wb") as f:
@@ -112,20 +112,20 @@ def write_at_random(rng, path, form, size):
 
 
 def make_chain(rng, directory, source, size, form, options):
-    """Overlays, of which the first may be longer than what it is on."""
-    below, below_form = source, "raw"
+    """Makes overlays, of which the first may be longer than its backing image. Returns the top."""
+    backing, backing_form = source, "raw"
     for layer in range(rng.choice((1, 2, 3))):
         path = os.path.join(directory, f"layer{layer}.{form}")
         size += rng.choice((0, 0, 1536, 70 * KIB)) if layer == 0 else 0
-        tool("qemu-img", "create", "-q", "-f", form, *(["-o", options] if options else []), "-b", os.path.basename(below),
-             "-F", below_form, path, size)
+        tool("qemu-img", "create", "-q", "-f", form, *(["-o", options] if options else []), "-b", os.path.basename(backing),
+             "-F", backing_form, path, size)
         write_at_random(rng, path, form, size)
-        below, below_form = path, form
-    return below
+        backing, backing_form = path, form
+    return backing
 
 
 def make_image(rng, directory, kind):
-    """(path, format, options for our program)."""
+    """Returns (path, format, options of our program)."""
     form, options = kind
     source = os.path.join(directory, "source.raw")
     size = make_source(rng, source)
@@ -138,7 +138,7 @@ def make_image(rng, directory, kind):
         options = [f"cluster_size={rng.choice(CLUSTERS)}"]
     path = os.path.join(directory, f"image.{form}")
     arguments_ = [a for o in options for a in (["-c"] if o == "-c" else ["-o", o])]
-    # All that is zeros is written, too, where the source has it.
+    # -S 0 also writes the zeros of the source.
     sparse = ["-S", "0"] if rng.random() < 0.5 and "-c" not in options and "streamOptimized" not in str(options) else []
     tool("qemu-img", "convert", "-f", "raw", "-O", form, *arguments_, *sparse, source, path)
     if form == "qcow2" and "-c" not in options and "compat=0.10" not in options:
@@ -146,10 +146,10 @@ def make_image(rng, directory, kind):
     return path, form, ["-o", "follow=beside"] if form == "vmdk" else []
 
 
-# What is to be expected.
+# Expected results.
 
 def joined(pieces):
-    """(offset, end), one behind the other made one."""
+    """Joins adjacent pieces (offset, end)."""
     out = []
     for offset, end in pieces:
         if out and out[-1][1] == offset:
@@ -160,8 +160,8 @@ def joined(pieces):
 
 
 def written_of(guest, runs):
-    """What is written of runs (start, end) of data: of each, in buffers from its start on, the blocks with a byte that is
-    not zero."""
+    """The pieces of data runs (start, end) that a conversion writes: blocks with a byte other than zero, within buffers that begin at
+    the start of the run."""
     for start, end in runs:
         at = start
         while at < end:
@@ -176,22 +176,22 @@ def data_runs(path, form):
     return [(r["start"], r["start"] + r["length"]) for r in ranges if r["data"] and not r["zero"]]
 
 
-def seen_to_be_written(path, form, directory):
-    """What a conversion allocates."""
-    out = os.path.join(directory, "seen")
+def allocated_by_conversion(path, form, directory):
+    """The ranges that a conversion allocates."""
+    out = os.path.join(directory, "converted")
     tool("qemu-img", "convert", "-f", form, "-O", "qcow2", "-o", "cluster_size=512", path, out)
     return joined(data_runs(out, "qcow2"))
 
 
 def slab_lines(guest, pieces):
-    """What is printed of slabs of which something is written."""
+    """The lines of map-image about slabs with written pieces."""
     slabs = sorted({n for start, end in pieces for n in range(start // SLAB, (end - 1) // SLAB + 1)})
     return [f"slab {n * SLAB} {len(guest[n * SLAB:(n + 1) * SLAB])} {zlib.crc32(guest[n * SLAB:(n + 1) * SLAB])}"
             for n in slabs]
 
 
 def compare(build, directory, path, form, options):
-    """In words what differs, "" if nothing."""
+    """A message about a difference, or ""."""
     raw = os.path.join(directory, "guest")
     tool("qemu-img", "convert", "-f", form, "-O", "raw", path, raw)
     with open(raw, "rb") as f:
@@ -203,11 +203,11 @@ def compare(build, directory, path, form, options):
     ours = [tuple(int(word) for word in line.split()) for line in out.splitlines()]
     ours = [(offset, offset + length) for offset, length in ours]
     if ours != expected:
-        return f"reckoned {expected}, ours {ours}"
-    seen = seen_to_be_written(path, form, directory)
+        return f"computed {expected}, ours {ours}"
+    theirs = allocated_by_conversion(path, form, directory)
     rounded = joined((a, -(-b // 512) * 512) for a, b in ours)
-    if seen != rounded:
-        return f"seen {seen}, ours {ours}"
+    if theirs != rounded:
+        return f"qemu-img writes {theirs}, ours {ours}"
     out = run(f"{build}/tests/oracle/map-image", "-s", *options, path)[1]
     slabs = [line for line in out.splitlines() if line.startswith("slab ")]
     return "" if slabs == slab_lines(guest, expected) else f"slabs differ: {slabs}, not {slab_lines(guest, expected)}"

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Compares the sizes that are told of conversions, to the byte, with the files that qemu-img convert writes.
+"""Compares convert_size/ with the files that qemu-img convert writes, to the byte.
 
     tests/oracle/convert-sizes.py --build BUILD [-n N] [--seed S]      N random sources for every target and set of options
     tests/oracle/convert-sizes.py --build BUILD --seed S --only INDEX  one of them again
 
-A source is a sparse disk with data anywhere in it, also zeros, written as raw or converted to another format first, or
-as a chain of two. No size may be above what qemu-img measures, or our model of it. And what a creation refuses, in
-tests/support/conversion-options-table.h. Exit code 0: all agree, 1: not all, 2: a tool is missing.
+A source is a sparse disk with data and zeros anywhere, as a raw image, in another format, or as a chain of two. No size may exceed
+the measured one. Also compares the options that creation refuses (tests/support/conversion-options-table.h). Exit status: 0 all
+agree, 1 some differ, 2 a tool is missing.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from oracle.targets import BLOCK, GIB, KIB, MIB, TABLES, campaign, first_words, 
 TIB = 1 << 40
 SECRET = ("--object", "secret,id=key,data=x")
 
-# What every source is converted to.
+# Every source is converted to all of these.
 FIXED = (
     ("raw", ""), ("qcow2", ""), ("vmdk", ""), ("vpc", ""), ("vhdx", ""), ("vdi", ""), ("qed", ""), ("parallels", ""),
     ("qcow", ""),
@@ -33,7 +33,7 @@ FIXED = (
     ("vmdk", "subformat=twoGbMaxExtentSparse"), ("vmdk", "subformat=twoGbMaxExtentFlat"),
     ("qcow2", "compressed=on"), ("qcow", "compressed=on"),
 )
-# And a few of these.
+# And to some of these.
 OTHERS = (
     ("raw", "preallocation=full"),
     ("vmdk", "zeroed_grain=on,adapter_type=lsilogic"), ("vmdk", "adapter_type=buslogic,hwversion=7"),
@@ -53,10 +53,10 @@ KEYS_OF_SECRETS = "key-secret"
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", required=True, help="directory of the programs")
-    parser.add_argument("-n", type=int, default=20, metavar="N", help="how many sources (20)")
-    parser.add_argument("--seed", default="1", metavar="S", help="another seed, other sources (1)")
-    parser.add_argument("--only", type=int, metavar="INDEX", help="just this one of the seed's sources")
-    parser.add_argument("--targets", help="just these, with commas between them")
+    parser.add_argument("-n", type=int, default=20, metavar="N", help="number of sources (20)")
+    parser.add_argument("--seed", default="1", metavar="S", help="seed of all random choices (1)")
+    parser.add_argument("--only", type=int, metavar="INDEX", help="only this source of the seed")
+    parser.add_argument("--targets", help="only these, separated by commas")
     parser.add_argument("--jobs", type=int, default=2, metavar="J", help="workers (2)")
     return parser.parse_args()
 
@@ -64,7 +64,7 @@ def arguments():
 # Sources.
 
 def random_size(rng):
-    """Mostly small; also of many GiB, where tables grow, and of no whole sectors or blocks."""
+    """Mostly small; some of many GiB, where tables grow; some not a multiple of a sector or block."""
     kind = rng.random()
     if kind < 0.65:
         size = rng.randrange(1, 64 * MIB)
@@ -77,7 +77,7 @@ def random_size(rng):
 
 
 def random_piece(rng, length):
-    """Bytes that cannot be compressed, that can well, or that can somewhat."""
+    """Bytes that compress not at all, well, or somewhat."""
     kind = rng.random()
     if kind < 0.4:
         return rng.randbytes(length)
@@ -89,7 +89,7 @@ def random_piece(rng, length):
 
 
 def write_pieces(rng, f, size, most):
-    """Data at any place, dense at some, with zeros in it."""
+    """Writes data at random places, at some of them densely, with zeros in it."""
     for _ in range(rng.choice((0, 1, 3, 10, 25))):
         unit = rng.choice((1, 512, BLOCK, BLOCK, 64 * KIB))
         at = rng.choice((0, size - size % unit, rng.randrange(size))) // unit * unit
@@ -105,15 +105,15 @@ def source_options(rng, size):
     formats = [("qcow2", ["-o", f"cluster_size={rng.choice(clusters)}"]), ("qcow2", ["-c"]), ("vdi", [])]
     if size < 2000 * GIB:
         formats += [("vpc", ["-o", "force_size=on"]), ("parallels", []), ("qed", []), ("vhdx", [])]
-    if size < GIB:  # whose clusters qemu-img takes one by one
+    if size < GIB:  # qemu-img is slow: it converts single clusters
         formats += [("qcow", [])]
-    if size < 64 * GIB:  # whose grains it does
+    if size < 64 * GIB:  # and single grains
         formats += [("vmdk", [])]
     return rng.choice(formats)
 
 
 def make_source(rng, directory):
-    """A disk in some format: format and path of each layer, the top first."""
+    """Makes a disk in a random format. Returns (format, path) of each layer, the top first."""
     raw = os.path.join(directory, "source.raw")
     size = random_size(rng)
     with open(raw, "wb") as f:
@@ -145,7 +145,7 @@ def checked(*command):
 # Targets.
 
 def random_qcow2(rng):
-    """Options that a creation takes."""
+    """Valid options of creation."""
     options = {}
     if rng.random() < 0.85:
         options["cluster_size"] = rng.choice((512, 1024, 2048, 4096, 512 << rng.randrange(13)))
@@ -175,7 +175,7 @@ def random_qcow2(rng):
 
 
 def convert(form, source, directory, pair):
-    """What qemu-img says to it, and the sizes of the files by name."""
+    """Converts. Returns the message of qemu-img, the sizes of the files by name, and the start of the file."""
     target, options = pair
     for name in glob.glob(os.path.join(directory, "out*")):
         os.unlink(name)
@@ -189,11 +189,11 @@ def convert(form, source, directory, pair):
         command += SECRET
     if options:
         command += ["-o", ",".join(options)]
-    for _ in range(20):  # qemu's measurement of its own speed fails at times
+    for _ in range(20):  # its measurement of key derivation speed fails sometimes
         code, _, error = run(*command, source, os.path.join(directory, "out.img"))
         if "Unable to get accurate CPU usage" not in error:
             break
-    if code and not error:  # of qcow with -c, which is written all the same
+    if code and not error:  # qcow with -c: the file is complete
         code = 0
     with open(os.path.join(directory, "out.img"), "rb") if not code else open(os.devnull, "rb") as f:
         begin = f.read(512).decode(errors="replace")
@@ -202,12 +202,12 @@ def convert(form, source, directory, pair):
 
 
 def whole_descriptor(size, text):
-    """Bytes of a descriptor that has a content id of eight digits: qemu-img drops its leading zeros."""
+    """The size of a descriptor with a content id of eight digits: qemu-img omits leading zeros."""
     return size + 8 - len(re.search("^CID=(.*)$", text, re.M).group(1)) if size % 512 else size
 
 
 def differs(line, error, files, descriptor):
-    """In words how a line of convert-size and the files differ, "" if they do not."""
+    """A message if a line of convert-size and the files differ, or ""."""
     words = line.split()
     if error:
         return "" if refused_alike(line, error) else f"qemu-img fails: {error.strip()}; ours: {line}"
@@ -215,16 +215,16 @@ def differs(line, error, files, descriptor):
         return f"qemu-img writes it, ours: {line}"
     if len(words) > 1:
         files = {**files, "out.img": whole_descriptor(files["out.img"], descriptor)}
-        told = {name: int(size) for size, _, name in (w.partition(":") for w in words[1:])}
-        if told != files:
-            return f"files {sorted(files.items())}, ours: {sorted(told.items())}"
+        sizes = {name: int(size) for size, _, name in (w.partition(":") for w in words[1:])}
+        if sizes != files:
+            return f"files {sorted(files.items())}, ours: {sorted(sizes.items())}"
     if int(words[0]) != sum(files.values()):
         return f"the file has {sum(files.values())} bytes, ours: {line}"
     return ""
 
 
 def affordable(pair, size):
-    """Whether qemu-img writes it in little time and space."""
+    """Whether qemu-img converts it in little time and space."""
     target, options = pair
     cluster = next((int(o[13:]) for o in options.split(",") if o.startswith("cluster_size=") and o[13:].isdigit()), 65536)
     if "preallocation=full" in options or target == "luks" or "encrypt.format" in options and "preallocation" in options:
@@ -241,35 +241,35 @@ def affordable(pair, size):
 
 
 def value_of(options, key, otherwise):
-    """A number among the options."""
+    """The number of an option."""
     return next((int(o[len(key) + 1:]) for o in options.split(",") if o.startswith(key + "=")), otherwise)
 
 
 def table_grows(options, size):
-    """Whether a qcow2 file of that size needs a refcount table of more than the one cluster that it begins with."""
+    """Whether a qcow2 file of that size needs a refcount table of more than one cluster."""
     cluster = value_of(options, "cluster_size", 65536)
     return size // cluster > cluster // 8 * cluster * 8 // value_of(options, "refcount_bits", 16)
 
 
 def above_measured(args, layers, pairs, lines):
-    """Reports of sizes above what is measured, for disks in one file. qemu-img itself measures too little of preallocated
-    metadata, where it leaves out the data, and of a qcow2 whose refcount table grows, which leaves the old blocks."""
+    """Messages about sizes that exceed the measured ones, for disks in one file. Exceptions, in which qemu-img measures too little:
+    preallocated metadata, as it leaves out the data, and a growing refcount table of qcow2, which leaves its old clusters."""
     if len(layers) > 1:
         return []
-    asked = [(t, ",".join(o for o in options.split(",") if o and o != "compressed=on")) for t, options in pairs]
+    measurable = [(t, ",".join(o for o in options.split(",") if o and o != "compressed=on")) for t, options in pairs]
     reports = []
-    for pair, line, one in zip(pairs, lines, asked):
+    for pair, line, one in zip(pairs, lines, measurable):
         if line.startswith("-"):
             continue
         measured = ours(f"{args.build}/tests/oracle/measure-target", *layers[0], [one])[0]
         bound = int(measured.split()[1 if "preallocation=metadata" in pair[1] else 0])
         if int(line.split()[0]) > bound and not (pair[0] == "qcow2" and table_grows(pair[1], int(line.split()[0]))):
-            reports.append(f"FAILED {pair}: {line}, above what is measured: {measured}")
+            reports.append(f"FAILED {pair}: {line} exceeds the measured {measured}")
     return reports
 
 
 def refusals(base):
-    """The rows of the table that qemu-img convert answers otherwise, and how many there are."""
+    """Messages about rows of the table that qemu-img convert contradicts, and the number of rows."""
     rows = table_rows(TABLES / "conversion-options-table.h", 30)
     reports = []
     with tempfile.TemporaryDirectory(dir=base) as directory:
@@ -277,16 +277,16 @@ def refusals(base):
         with open(source, "wb") as f:
             f.truncate(MIB)
         for kind, (target, options, words) in rows:
-            if options == "compressed=on" and kind == "REFUSED":  # qemu-img has no such key; ours is its -c
+            if options == "compressed=on" and kind == "REFUSED":  # an option of ours for its -c
                 continue
-            said = first_words(convert("raw", source, directory, (target, options))[0])
-            if said != (words if kind == "REFUSED" else ""):
-                reports.append(f"FAILED table: -O {target} -o {options!r}: qemu-img says {said!r}")
+            theirs = first_words(convert("raw", source, directory, (target, options))[0])
+            if theirs != (words if kind == "REFUSED" else ""):
+                reports.append(f"FAILED table: -O {target} -o {options!r}: qemu-img: {theirs!r}")
     return reports, len(rows)
 
 
 def one_source(args, base, index):
-    """Reports of what differs, and how many comparisons there were."""
+    """Messages about differences, and the number of comparisons."""
     rng = random.Random(f"{args.seed}:{index}")
     with tempfile.TemporaryDirectory(dir=base) as directory:
         layers = make_source(rng, directory)
@@ -296,10 +296,10 @@ def one_source(args, base, index):
         if args.targets:
             pairs = [p for p in pairs if p[0] in args.targets.split(",")]
         pairs = [p for p in pairs if affordable(p, size)]
-        code, out, said = run(f"{args.build}/tests/oracle/convert-size", *(f"-l{f}:{p}" for f, p in layers),
+        code, out, error = run(f"{args.build}/tests/oracle/convert-size", *(f"-l{f}:{p}" for f, p in layers),
                               "out.img", *(f"{t},{o}" if o else t for t, o in pairs))
-        if code or said or len(out.splitlines()) != len(pairs):
-            return [f"FAILED --seed {args.seed} --only {index}: {form}: convert-size: {code}: {out}{said}"], 1
+        if code or error or len(out.splitlines()) != len(pairs):
+            return [f"FAILED --seed {args.seed} --only {index}: {form}: convert-size: {code}: {out}{error}"], 1
         reports = above_measured(args, layers, pairs, out.splitlines())
         for pair, line in zip(pairs, out.splitlines()):
             words = differs(line, *convert(form, source, directory, pair))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random DMGs, which qemu-img cannot make, written with plistlib; and what they allocate, read from their lists.
+"""Random DMGs, written with plistlib as qemu-img cannot make them, and their allocation, read from their lists.
 
 Trailer, block tables and chunks are big endian (UDIFResourceFile, BLKXTable, BLKXRun).
 """
@@ -25,7 +25,7 @@ PACK = {
 
 
 def random_chunks(image, types):
-    """[(type, sectors)]: runs of chunks of a like length, as images have them, and others."""
+    """[(type, sectors)]: runs of chunks of equal length, as in real images, and others."""
     rng, chunks = image.rng, []
     for _ in range(rng.choice((0, 1, 2, 5, 20, 60))):
         kind = rng.choice(types)
@@ -37,7 +37,7 @@ def random_chunks(image, types):
 
 
 def table(image, runs, first, data_offset):
-    """A block table of [(type, first sector, sectors, offset, length)]."""
+    """A block table with entries [(type, first sector, sectors, offset, length)]."""
     if image.chance(0.1):
         runs = [(COMMENT, first, 0, data_offset, 0)] + runs
     if image.chance(0.9):
@@ -50,7 +50,7 @@ def table(image, runs, first, data_offset):
 
 
 def split(image, runs):
-    """Runs as tables, each with the sector and the data offset that its entries are counted from."""
+    """Distributes runs over tables, each with the sector and the data offset that its entries are relative to."""
     tables = []
     while runs or not tables:
         n = image.rng.randint(0, len(runs)) if image.chance(0.7) else len(runs)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether what the fixtures say of qemu-img is true: `# qemu-img: same|refuses|differs ...` in each .expect."""
+"""Checks the statements of fixtures about qemu-img: `# qemu-img: same|refuses|differs ...` in each .expect."""
 
 import concurrent.futures
 import gzip
@@ -16,7 +16,7 @@ TARGETS = ("qcow2", "raw")
 
 
 def write_sparse(source, path):
-    """Writes a file with a hole for each aligned block of zeros."""
+    """Writes a file in which each aligned block of zeros is a hole."""
     with open(path, "wb") as image:
         while block := source.read(BLOCK):
             if block.count(0) == len(block):
@@ -28,7 +28,7 @@ def write_sparse(source, path):
 
 
 def unpack(packed, directory):
-    """Lays out the image, or all files of a case that has several. Where the image is."""
+    """Unpacks the image, or all files of a case with several. Returns the path of the image."""
     if packed.name.endswith(".img.gz"):
         path = os.path.join(directory, packed.name.removesuffix(".gz"))
         with gzip.open(packed) as source:
@@ -43,14 +43,14 @@ def unpack(packed, directory):
 
 
 def make_neighbours(text, directory):
-    """Files that the recipe lays beside the image, because qemu-img wants to see them: `&& truncate -s SIZE NAME`."""
+    """Makes the files that qemu-img needs beside the image: `&& truncate -s SIZE NAME` in the recipe."""
     for size, unit, name in re.findall(r"&& truncate -s (\d+)([KMG]?) (\w+)(?= |$)", text, re.MULTILINE):
         with open(os.path.join(directory, name), "wb") as file:
             file.truncate(int(size) << {"": 0, "K": 10, "M": 20, "G": 30}[unit])
 
 
 def read_expect(text):
-    """(verdict or None, options for instar-cat)."""
+    """Returns (verdict or None, options of instar-cat)."""
     verdict = re.search(r"^# qemu-img: (same|refuses|differs)\b", text, re.MULTILINE)
     options = re.findall(r"^# options: (\S+)", text, re.MULTILINE)
     return verdict and verdict[1], [word for option in options for word in ("-o", option)]
@@ -64,23 +64,23 @@ def our_format(instar_cat, path, options):
 
 
 def other_format(path, form):
-    """What is wrong if qemu-img, left alone, takes the image for another format than ours and raw; "" if nothing.
+    """A message if qemu-img detects another format than ours and raw, or "".
 
-    Of an image that it cannot open it does not say the format: then the same words must come as with ours given."""
+    It does not print the format of an image that it cannot open: then its message must be the same as with our format given."""
     found = re.search(r'"format": "(\w+)"', oracle.ask.run("qemu-img", "info", "--output=json", path)[1] or "")
     if found:
-        return "" if found[1] in (form, "raw") else f"    qemu-img finds {found[1]}, we {form}\n"
-    # To be measured, LUKS wants a key, for which the format must be given. It is looked at without.
+        return "" if found[1] in (form, "raw") else f"    qemu-img detects {found[1]}, ours is {form}\n"
+    # measure needs a key for LUKS, and with it the format; info does not.
     command = ["info"] if form == "luks" else ["measure", "-O", "qcow2"]
     alone = oracle.ask.run("qemu-img", *command, path)
-    told = oracle.ask.run("qemu-img", *command, "-f", form, path)
-    if alone == told:
+    given = oracle.ask.run("qemu-img", *command, "-f", form, path)
+    if alone == given:
         return ""
-    return f"    qemu-img says, left alone:\n{oracle.ask.indent(alone[2])}    told {form}:\n{oracle.ask.indent(told[2])}"
+    return f"    qemu-img without format:\n{oracle.ask.indent(alone[2])}    with {form}:\n{oracle.ask.indent(given[2])}"
 
 
 def ask(instar_cat, path, options, form):
-    """{target: (qemu's text or None, words)}, {target: (ours or None, words)} with the format that we say."""
+    """Measures with our format. Returns {target: (text of qemu-img or None, message)}, and the same of instar-cat."""
     theirs, ours = {}, {}
     for target in TARGETS:
         code, out, error = oracle.ask.run(instar_cat, *options, path, f"measure/{target}")
@@ -90,7 +90,7 @@ def ask(instar_cat, path, options, form):
         code, out, error = oracle.ask.run("qemu-img", "measure", "-O", target, *oracle.ask.opened_as(path, form))
         if code is None:
             raise oracle.ask.ToolError(f"qemu-img measure -O {target}: {error}")
-        # Some damaged images crash qemu-img. That is a refusal too.
+        # Some damaged images crash qemu-img: that counts as a refusal.
         theirs[target] = (out if code == 0 else None, error or f"exit code {code}")
     return theirs, ours
 
@@ -106,7 +106,7 @@ def is_true(verdict, theirs, ours):
 
 
 def check(instar_cat, packed, base):
-    """What is wrong with one fixture, in words; "" if nothing."""
+    """Checks one fixture. Returns a message, or ""."""
     stem = packed.name.removesuffix(".gz").rsplit(".", 1)[0]
     expect = packed.with_name(stem + ".expect")
     if not expect.exists():
@@ -135,7 +135,7 @@ def check(instar_cat, packed, base):
 
 
 def check_all(instar_cat, fixtures, base, jobs):
-    """Prints each failure; (passed, failed)."""
+    """Prints each failure. Returns (passed, failed)."""
     packed = sorted(pathlib.Path(fixtures).glob("*/*.gz"))
     if not packed:
         print(f"FAILED no fixtures below {fixtures}")

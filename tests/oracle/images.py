@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random images, made with qemu-img and qemu-io (raw ones also with the file system's own calls).
+"""Random images, made with qemu-img and qemu-io; raw ones also with system calls on the file.
 
-Everything is drawn from one random.Random, so that a seed and an index always give the same commands.
+All choices come from one random.Random: a seed and an index always yield the same commands.
 """
 
 import ctypes
@@ -26,15 +26,15 @@ fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64
 
 
 class MakeError(Exception):
-    """qemu would not make the image that was asked for."""
+    """qemu has not made the image."""
 
 
 class Spoilt(Exception):
-    """qemu-io has damaged its own image. It must be read as it is, not written any more."""
+    """qemu-io has damaged its own image, which is read as it is, and no longer written."""
 
 
 class Image:
-    """An image in the making: where it is, how it came about, and what it is about to be."""
+    """An image in the making: its path, the commands so far, and its parameters."""
 
     def __init__(self, rng, directory, kind):
         self.rng = rng
@@ -45,15 +45,15 @@ class Image:
         self.through = None  # qemu reads the image through this file
         self.commands = []
         self.size = 0
-        self.units = [64 * KIB]  # where edges are: clusters, blocks, tables
-        self.asked = [()]  # the options of instar-cat with which it is compared
-        self.compare = None  # how, if not as an image of one file
-        self.used = []  # ranges that compressed writes must leave alone
+        self.units = [64 * KIB]  # sizes of clusters, blocks, tables: offsets are often beside their edges
+        self.option_sets = [()]  # options of instar-cat; each set is compared
+        self.compare = None  # a function, if not that for an image of one file
+        self.used = []  # ranges that compressed writes must not touch
 
     def run(self, *args):
         args = [str(a) for a in args]
         self.commands.append(shlex.join(args))
-        # There, as qemu looks for a data file where it runs, not beside the image.
+        # qemu resolves the name of a data file from its working directory.
         done = subprocess.run(args, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, timeout=300, text=True, errors="replace")
         if "Marking image as corrupt" in done.stdout:
@@ -81,7 +81,7 @@ class Image:
 
 
 def random_size(image, largest, smallest=SECTOR):
-    """A disk size in bytes, whole sectors: mostly odd, from a sector to the largest, around powers of two."""
+    """A disk size in whole sectors, up to the largest; also beside multiples of units."""
     rng = image.rng
     top = min(largest, image.pick(4 * KIB, MIB, 16 * MIB, 64 * MIB, 64 * MIB, GIB, largest))
     if top <= smallest:
@@ -94,7 +94,7 @@ def random_size(image, largest, smallest=SECTOR):
 
 
 def random_range(image, align=SECTOR, longest=MIB):
-    """(offset, length) anywhere on the disk, more often than not at an edge of something."""
+    """A range (offset, length) on the disk, mostly at an edge of a unit."""
     rng, size = image.rng, image.size
     unit = rng.choice(image.units)
     length = rng.choice((align, rng.randint(1, 64) * align, unit, unit - align, unit + align,
@@ -103,7 +103,7 @@ def random_range(image, align=SECTOR, longest=MIB):
     edge = rng.randint(0, size // unit) * unit
     offset = rng.choice((rng.randint(0, size), rng.randint(0, size), edge, edge - length, edge - align,
                          edge + align, 0, size - length, size - unit, size - align))
-    if image.used and image.chance(0.3):  # beside what was written before
+    if image.used and image.chance(0.3):  # beside an earlier write
         start, end = rng.choice(image.used)
         offset = rng.choice((start - length, end))
     offset = max(0, min(offset, size - 1)) // align * align
@@ -115,7 +115,7 @@ def overlaps(ranges, offset, length):
 
 
 def random_writes(image, most, compressed=0, zeroes=("-z", "-zu")):
-    """qemu-io commands: data, zeros, discards, and compressed clusters of that size where nothing is yet."""
+    """qemu-io commands: data, zeros, discards, and compressed clusters of that size in unused ranges."""
     commands = []
     if image.size < SECTOR:
         return commands
@@ -140,7 +140,7 @@ def random_writes(image, most, compressed=0, zeroes=("-z", "-zu")):
 
 
 def host_write(image, fd, offset, length):
-    """Writes to the file itself: one byte again and again, or bytes that no compressor shrinks."""
+    """Writes to the file itself: a repeated byte, or incompressible bytes."""
     value = image.rng.randint(0, 255)
     noise = length <= 256 * KIB and image.chance(0.3)
     os.pwrite(fd, image.rng.randbytes(length) if noise else bytes([value]) * length, offset)
@@ -155,7 +155,7 @@ def host_fallocate(image, fd, mode, offset, length):
 
 
 def write_raw(image, most):
-    """Data, holes, unwritten extents and an odd end, made in the file itself; the size stays."""
+    """Makes data, holes, unwritten extents and an odd end in the file itself, without changing its size."""
     fd = os.open(image.path, os.O_RDWR | os.O_CREAT, 0o644)
     image.commands.append(f"truncate -s {image.size} {shlex.quote(image.path)}")
     try:
@@ -195,7 +195,7 @@ def make_raw(image):
 
 
 def qcow2_options(image):
-    """Options of create and convert; sets the places of edges."""
+    """Options of create and convert. Sets the units of the image."""
     cluster = image.pick(512, KIB, 2 * KIB, 4 * KIB, 8 * KIB, 16 * KIB, 32 * KIB, 64 * KIB, 64 * KIB, 64 * KIB,
                          128 * KIB, 256 * KIB, 512 * KIB, MIB, 2 * MIB)
     options = {"cluster_size": cluster}
@@ -219,7 +219,7 @@ def qcow2_options(image):
 
 
 def qcow2_preallocate(image, options):
-    """Allocates ahead where that stays small; then nothing is left for compressed writes."""
+    """Preallocates if that stays small; there are no compressed writes then."""
     kind = image.pick("off", "off", "off", "metadata", "metadata", "falloc", "full")
     if kind == "off":
         return
@@ -248,9 +248,9 @@ def qcow2_resize(image):
 
 
 def qcow2_punch(image, cluster):
-    """Punches data clusters out of the file until qemu just does, or just does not, look for holes of the file below.
+    """Punches holes in data clusters of the file up to the point from which qemu looks for holes of the file, or just before.
 
-    It does if the file has a tenth more clusters, and two more, than it occupies.
+    qemu does so if the file has a tenth more clusters, and at least two more, than it occupies.
     """
     ranges = json.loads(subprocess.run(["qemu-img", "map", "-f", "qcow2", "--output=json", image.path], check=True,
                                        stdout=subprocess.PIPE).stdout)
@@ -288,13 +288,13 @@ def make_qcow2(image):
             image.run("qemu-img", "snapshot", "-c", f"snapshot {step}", image.path)
         elif image.chance(0.2) and image.size:
             qcow2_resize(image)
-            image.used.append((0, image.size + GIB))  # what was cut off may come again as zeros
+            image.used.append((0, image.size + GIB))  # clusters that were cut off may become zeros
     if options["cluster_size"] in (4 * KIB, 8 * KIB, 64 * KIB) and image.chance(0.7):
         qcow2_punch(image, options["cluster_size"])
 
 
 def make_source(image, largest):
-    """A disk to convert from: raw or qcow2, with noise, patterns, zeros and holes. Returns (format, path)."""
+    """Makes a disk to convert from, raw or qcow2, with noise, patterns, zeros and holes. Returns the Image."""
     source = Image(image.rng, image.directory, image.pick("raw", "raw", "qcow2"))
     source.path = os.path.join(image.directory, "source." + source.format)
     source.commands = image.commands
@@ -351,7 +351,7 @@ def make_vmdk_stream(image):
 
 
 def chs_size(image):
-    """A size at a step of the VHD geometry or a sector beside it."""
+    """A size that a VHD geometry has exactly, or a sector more or less."""
     heads, per_track = image.pick((4, 17), (16, 17), (8, 17), (16, 31), (16, 63))
     cylinders = image.rng.randint(1, 2000)
     sectors = cylinders * heads * per_track + image.rng.randint(-1, 1)
@@ -363,13 +363,13 @@ DISPUTED_CREATORS = (b"vbox", b"wa\0\0", b"vs  ", bytes(4))
 
 
 def vpc_footer(image, fixed):
-    """Makes the footer that of another program, with a current size some sectors below that of the geometry.
+    """Gives the footer another creator, and a current size some sectors below that of the geometry.
 
-    Of some creators qemu thinks otherwise since 10.0: their images are compared with the older rule alone.
+    Since 10.0 qemu treats some creators differently: their images are compared with the older rule only.
     """
     creator = image.pick(b"vpc ", b"qemu", b"win ", b"qem2", b"d2v ", b"tap\0", b"CTXS", *DISPUTED_CREATORS)
     if creator in DISPUTED_CREATORS:
-        image.asked = [OLDER_QEMU]
+        image.option_sets = [OLDER_QEMU]
     with open(image.path, "r+b") as file:
         end = file.seek(-SECTOR, os.SEEK_END)
         footer = bytearray(file.read(SECTOR))
@@ -387,7 +387,7 @@ def vpc_footer(image, fixed):
 
 def make_vpc(image, fixed):
     image.units = [2 * MIB, 2 * MIB, 4 * KIB]
-    image.asked = [(), OLDER_QEMU]
+    image.option_sets = [(), OLDER_QEMU]
     options = {"subformat": "fixed" if fixed else "dynamic"}
     if image.chance(0.5):
         options["force_size"] = "on"
@@ -406,7 +406,7 @@ def make_vpc(image, fixed):
 
 
 def make_vhdx(image):
-    image.asked = [(), OLDER_QEMU]
+    image.option_sets = [(), OLDER_QEMU]
     options = {"block_size": image.pick(0, 0, 1, 1, 2, 8, 32, 256) * MIB}
     image.units = [options["block_size"] or 8 * MIB, MIB]
     if image.chance(0.3):
@@ -422,14 +422,14 @@ def make_vhdx(image):
     else:
         image.size = random_size(image, 8 * GIB)
     if image.chance(0.2):
-        options.pop("block_state_zero", None)  # must be on for a dynamic one to be converted to
+        options.pop("block_state_zero", None)  # it must be on to convert to a dynamic image
         convert(image, make_source(image, 256 * MIB), options)
     else:
         image.create(options)
     image.io(random_writes(image, 12))
 
 
-import oracle.qcow  # these are made of what is above
+import oracle.qcow  # these use the functions above
 import oracle.qed
 import oracle.parts
 import oracle.chains

@@ -1,23 +1,22 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Differencing VHD and VHDX against an independent reader: libvhdi (Debian: python3-libvhdi).
+"""Compares differencing VHD and VHDX images with an independent reader, libvhdi (Debian: python3-libvhdi).
 
     tests/oracle/libvhdi.py --build BUILD [-n CHAINS] [--seed SEED]
 
-Makes random chains of 2 to 4 images with build/make-image: any bitmap, parents that are shorter or longer. What the guest
-sees is known by a simple model. All guest bytes that build/tests/oracle/read-chain reads must be those of the model and those of
-libvhdi; so must the bytes that its extents point to. Where libvhdi (20210425) does otherwise, the test knows how, and checks
-that, too:
+Makes random chains of 2 to 4 images with build/make-image, with any bitmaps, and parents that are shorter or longer. A simple model
+has the guest bytes. The bytes that build/tests/oracle/read-chain reads, and those at the offsets of its extents, must be those of the
+model and of libvhdi. Known deviations of libvhdi (20210425) are expected:
 
-  * VHD: in each byte of a sector bitmap it takes the bits behind the first one that is set for set: where a run of sectors
-    ends within a byte, sectors of the parent are read from the child. By the specification each bit is a sector. Chains whose
-    runs end with a byte are read alike.
-  * VHD, blocks of less than 2 MiB: their bitmaps do not fill their sector; it takes the rest for bits of the blocks behind.
-    Such chains are compared with the model alone.
-  * A parent that is shorter than its child: it cannot read what is behind the parent's end, which is zeros (as Hyper-V has it
-    for disks that were made larger). Such chains are compared with the model alone.
-  * VHDX: it asks the parent for blocks of the states 1 (undefined), 2 (zero) and 3 (unmapped). By MS-VHDX 2.5.1.1 only 0 (not
-    present) asks it.
+  * VHD: in each byte of a sector bitmap it treats the bits after the first set one as set. Where a run of sectors ends within a byte,
+    sectors of the parent are read from the child. By the specification each bit is a sector. Chains whose runs end with a byte are
+    read correctly.
+  * VHD, blocks of less than 2 MiB: their bitmaps do not fill their sector, and it treats the rest as bits of the next blocks. Such
+    chains are compared with the model only.
+  * A parent that is shorter than its child: it cannot read beyond the parent's end, where the guest has zeros (as in Hyper-V, for
+    disks that were enlarged). Such chains are compared with the model only.
+  * VHDX: it reads blocks of the states 1 (undefined), 2 (zero) and 3 (unmapped) from the parent. By MS-VHDX 2.5.1.1 only those of
+    state 0 (not present) are.
 """
 import argparse
 import json
@@ -29,21 +28,21 @@ import tempfile
 import uuid
 from pathlib import Path
 
-import pyvhdi  # the test fails without it: python3-libvhdi, for Debian's own /usr/bin/python3
+import pyvhdi  # of the package python3-libvhdi, which is for /usr/bin/python3
 
 SECTOR = 512
 KIB, MIB = 1 << 10, 1 << 20
 SMALL_BLOCKS = [512, 1 * KIB, 4 * KIB, 8 * KIB, 64 * KIB, 512 * KIB]
-LARGE_BLOCKS = [2 * MIB, 4 * MIB]  # as Hyper-V makes them
+LARGE_BLOCKS = [2 * MIB, 4 * MIB]  # those of Hyper-V are 2 MiB
 
 
 def content(layer, sector):
-    """The bytes of a sector that is in that layer's file."""
+    """The bytes of a sector in the file of a layer."""
     return struct.pack('<QQ', 0x1000000 * (layer + 1) + sector, ~sector & 0xffffffffffffffff) * (SECTOR // 16)
 
 
 class Layer:
-    """An image of a chain. sectors: those that it has, of its guest; zeros: those that are zeros, whatever is below."""
+    """An image of a chain. sectors: present in it; zeros: zeros, whatever the parent has."""
 
     def __init__(self, depth, size):
         self.depth, self.size = depth, size
@@ -71,8 +70,8 @@ class Chains:
 
     def check_conversions(self, fmt, paths, right, context):
         """
-        What a conversion of the chain writes is as large as what qemu-img writes of the same bytes in a raw file, where
-        clusters are not smaller than the blocks in which it looks for zeros.
+        The file sizes of conversions must be those that qemu-img writes for the same bytes in a raw file. Clusters must not be smaller
+        than the blocks in which it looks for zeros.
         """
         targets = ['qcow2', 'qcow2,cluster_size=4k', 'vdi', 'vhdx,block_size=1M', 'qcow']
         layers = [word for path in paths for word in ('-l', f'{fmt}:{path}')]
@@ -92,7 +91,7 @@ class Chains:
 
 
 def model(layers, size, has=lambda layer: layer.sectors):
-    """What the guest of layers[0] sees."""
+    """The guest bytes of layers[0]."""
     guest = bytearray(size)
     had = [has(layer) for layer in layers]
     for sector in range(size // SECTOR):
@@ -106,7 +105,7 @@ def model(layers, size, has=lambda layer: layer.sectors):
 
 
 def open_with_libvhdi(paths):
-    """The first file of a chain; the others are kept with it, as libvhdi wants them."""
+    """Opens a chain. Returns its files, the first one first; libvhdi needs the others to stay open."""
     files = []
     for path in paths:
         file = pyvhdi.file()
@@ -126,7 +125,7 @@ def read_with_libvhdi(paths):
 
 
 def differing(a, b):
-    """Where the first sector is that differs, for messages."""
+    """The first sector that differs, for messages."""
     if len(a) != len(b):
         return f'{len(a)} and {len(b)} bytes'
     for at in range(0, len(a), SECTOR):
@@ -141,7 +140,7 @@ def check(what, ours, theirs, context):
 
 
 def by_extents(chains, arguments, paths, size):
-    """The guest's bytes as the extents tell them."""
+    """The guest bytes, read from the files at the offsets of the extents."""
     guest = bytearray(size)
     files = [path.read_bytes() for path in paths]
     end = 0
@@ -158,7 +157,7 @@ def by_extents(chains, arguments, paths, size):
 
 
 def random_runs(rng, count, aligned):
-    """Runs (first, count) of sectors of a block of count sectors. aligned: each ends with a byte of the bitmap, or the block."""
+    """Runs (first, count) of sectors within a block of count sectors. aligned: each ends with a byte of the bitmap or with the block."""
     if rng.random() < .2:
         return [(0, count)] if rng.random() < .5 else []
     runs = []
@@ -174,7 +173,7 @@ def random_runs(rng, count, aligned):
 # VHD
 
 def fill_vhd(path, layer, block_size):
-    """Writes the content of a layer to all sectors of its blocks, also those that the bitmaps do not have."""
+    """Writes the content of a layer to all sectors of its blocks, also those that are not set in bitmaps."""
     with open(path, 'r+b') as file:
         file.seek(1536)
         entries = struct.unpack(f'>{-(-layer.size // block_size)}I', file.read(-(-layer.size // block_size) * 4))
@@ -209,8 +208,8 @@ def make_vhd_layer(chains, rng, layer, parent, path, aligned, small):
     layer.block_size, layer.allocated = block_size, allocated
 
 
-def as_libvhdi_has_vhd(layer):
-    """The sectors of a layer, as libvhdi takes its bitmaps: up to the end of each byte that has one."""
+def sectors_for_libvhdi(layer):
+    """The present sectors of a layer as libvhdi reads its bitmaps: up to the end of each byte with a set bit."""
     return layer.sectors.union(*(range(sector, sector - sector % 8 + 8) for sector in layer.sectors))
 
 
@@ -228,11 +227,11 @@ def vhd_chain(chains, rng, number, aligned=True, small=False):
         parent = layers[depth + 1] if depth + 1 < count else None
         make_vhd_layer(chains, rng, layers[depth], parent, paths[depth], aligned, small)
     context = f'VHD chain {number}, sizes {[layer.size for layer in layers]}, blocks {[layer.block_size for layer in layers]}'
-    compare(chains, 'vpc', layers, paths, context, None if aligned else as_libvhdi_has_vhd, small)
+    compare(chains, 'vpc', layers, paths, context, None if aligned else sectors_for_libvhdi, small)
 
 
 def compare(chains, fmt, layers, paths, context, theirs=None, alone=False):
-    """theirs: what sectors libvhdi takes a layer to have, where that is not what it has; alone: libvhdi is not asked."""
+    """theirs: a function for the present sectors as libvhdi reads them, if it misreads them; alone: without libvhdi."""
     arguments = [word for path in paths for word in (fmt, str(path))]
     size = layers[0].size
     right = model(layers, size)
@@ -240,17 +239,17 @@ def compare(chains, fmt, layers, paths, context, theirs=None, alone=False):
     check('read-chain and the model', ours, right, context)
     check('the extents and the model', by_extents(chains, arguments, paths, size), right, context)
     chains.check_conversions(fmt, paths, right, context)
-    if alone or any(layer.size > below.size for layer, below in zip(layers, layers[1:])):
-        chains.count(f'{fmt} chains as the model alone has them')
+    if alone or any(layer.size > parent.size for layer, parent in zip(layers, layers[1:])):
+        chains.count(f'{fmt} chains compared with the model only')
         return
     expected = model(layers, size, theirs) if theirs else ours
     read = read_with_libvhdi(paths)
-    check('libvhdi and ' + ('what it is known to read' if theirs else 'read-chain'), read, expected, context)
-    chains.count(f'{fmt} chains that libvhdi ' + ('reads alike' if read == right else 'misreads as it is known to'))
+    check('libvhdi and ' + ('its known deviation' if theirs else 'read-chain'), read, expected, context)
+    chains.count(f'{fmt} chains that libvhdi ' + ('reads correctly' if read == right else 'misreads as expected'))
 
 
 def vhd_small_blocks(chains):
-    """The sectors that libvhdi takes the rest of a bitmap's sector for: those of block 1 seem to be the parent's."""
+    """libvhdi reads sectors of block 1 from the parent, as it takes their bits from the unused rest of the bitmap's sector."""
     base, child = chains.directory / '1.vhd', chains.directory / '0.vhd'
     chains.make('vhd', base, 'size=16K', f'unique_id={uuid.UUID(int=5)}')
     chains.make('vhd', child, 'size=16K', 'block_size=8K', 'kind=differencing', f'parent_unique_id={uuid.UUID(int=5)}',
@@ -272,7 +271,7 @@ def vhd_short_parent(chains):
     except OSError:
         chains.count('parents too short for libvhdi')
         return
-    raise AssertionError('libvhdi reads behind the end of a parent: compare it')
+    raise AssertionError('libvhdi reads beyond the end of a parent: such chains can be compared')
 
 
 def vhd_identity(chains):
@@ -281,9 +280,9 @@ def vhd_identity(chains):
     chains.make('vhd', base, 'size=1M', 'blocks=0', f'unique_id={uuid.UUID(int=5)}')
     chains.make('vhd', child, 'size=1M', 'kind=differencing', f'parent_unique_id={uuid.UUID(int=6)}',
                 'dynamic.parent_time_stamp=0')
-    said = chains.read_chain('vpc', child, 'vpc', base, status=2).stderr.decode()
-    if str(uuid.UUID(int=5)) not in said or str(uuid.UUID(int=6)) not in said:
-        raise AssertionError(f'the identities are not said: {said}')
+    message = chains.read_chain('vpc', child, 'vpc', base, status=2).stderr.decode()
+    if str(uuid.UUID(int=5)) not in message or str(uuid.UUID(int=6)) not in message:
+        raise AssertionError(f'the identities are not in the message: {message}')
     try:
         read_with_libvhdi([child, base])
     except OSError as error:
@@ -291,13 +290,13 @@ def vhd_identity(chains):
             raise
         chains.count('wrong parents refused by both')
         return
-    raise AssertionError('libvhdi takes a parent of another identity')
+    raise AssertionError('libvhdi accepts a parent of another identity')
 
 
 # VHDX
 
 def fill_vhdx(path, layer, block_size, sector):
-    """As fill_vhd(): by the BAT, which make-image lays at 2 MiB."""
+    """As fill_vhd(), by the BAT, which make-image puts at 2 MiB."""
     ratio = (sector << 23) // block_size
     with open(path, 'r+b') as file:
         for block in range(-(-layer.size // block_size)):
@@ -351,12 +350,12 @@ def vhdx_chain(chains, rng, number, empty_states):
     chains.check_conversions('vhdx', paths, ours, context)
     for layer in layers:
         layer.zeros = set()
-    check('libvhdi and what it is known to read', read_with_libvhdi(paths), model(layers, layers[0].size), context)
+    check('libvhdi and its known deviation', read_with_libvhdi(paths), model(layers, layers[0].size), context)
     chains.count('vhdx chains whose states libvhdi misreads')
 
 
 def vhdx_chunks(chains):
-    """Partially present blocks on both sides of the end of a chunk, 4 GiB of guest bytes, each looking at its own bitmap."""
+    """Partially present blocks on both sides of the end of a chunk, 4 GiB of guest bytes, with a bitmap each."""
     base, child = chains.directory / '1.vhdx', chains.directory / '0.vhdx'
     guid = uuid.UUID(int=7)
     chains.make('vhdx', base, 'size=4100M', f'data_write_guid={guid}', 'data=4095,4096,4097')
@@ -390,7 +389,7 @@ def vhdx_chunks(chains):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('--build', required=True)
-    parser.add_argument('-n', type=int, default=4, help='how many chains of each kind')
+    parser.add_argument('-n', type=int, default=4, help='chains of each kind')
     parser.add_argument('--seed', type=int, default=1)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
@@ -407,7 +406,7 @@ def main():
                                          lambda rng, n: vhdx_chain(chains, rng, n, [1, 2, 3])]):
                 make(random.Random(f'{options.seed} {kind} {number}'), number)
     print('; '.join(f'{count} {what}' for what, count in sorted(chains.counts.items())))
-    # Each comparison was made, none was lost to sizes.
+    # Every kind of comparison was made.
     return 0 if len(chains.counts) == 11 else 1
 
 

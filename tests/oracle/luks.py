@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random LUKS images, version 1, made by qemu-img. The passphrase is x, as oracle_ask has it.
+"""Random LUKS images, version 1, made by qemu-img. The passphrase is x, as in ask.py.
 
-qemu-img measures how fast the machine is for each of them: iter-time keeps that short, but it takes seconds all the same
-and may fail ("Unable to get accurate CPU usage"). So each process makes one for each way of encryption, of no size; the
-images are that header with payloads of their own.
+For each image qemu-img measures the speed of key derivation, which takes seconds even with a small iter-time, and sometimes fails
+("Unable to get accurate CPU usage"). So a process makes one image without payload per cipher; images are its header with payloads of
+their own.
 """
 
 import os
@@ -21,7 +21,7 @@ lock = threading.Lock()
 
 
 def header(image, way):
-    """The bytes of a fresh image of no size, and what made it."""
+    """The bytes of a new image without payload, and the command that made it."""
     with lock:
         if way not in headers:
             cipher, mode, generator, generator_hash = WAYS[way]
@@ -48,7 +48,7 @@ def options(path):
 
 
 def make(image, random_size, random_range):
-    """A header, a payload of any number of bytes, some of them written, and sometimes a payload that begins later."""
+    """A header and a payload of any size, partly written, which sometimes begins later than usual."""
     rng = image.rng
     data = bytearray(header(image, rng.randrange(len(WAYS))))
     offset = int.from_bytes(data[104:108], "big")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random Parallels images: as qemu-img makes them, with the old magic, and with entries that it does not make."""
+"""Random Parallels images: made by qemu-img, changed to the old magic, and with entries that it does not write."""
 
 import struct
 
@@ -11,7 +11,7 @@ LARGEST = 64 << 30  # qemu-img crashes on holes of 1 TiB
 
 
 def edit(image, old):
-    """Gives the image the old magic, whose entries are in sectors, and some entries other values."""
+    """Changes the magic to the old one, whose entries are in sectors, and some entries to other values."""
     rng = image.rng
     with open(image.path, "r+b") as file:
         head = file.read(BAT)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random images whose bytes are in several files beside each other: VMDK descriptors with their extents, as qemu-img
-makes them and written by hand, and qcow2 with an external data file. All are read with follow=beside."""
+"""Random images of several files: VMDK descriptors with extent files, made by qemu-img and by hand, and qcow2 with a data file. All
+are read with follow=beside."""
 
 import os
 
@@ -13,8 +13,8 @@ BESIDE = ("-o", "follow=beside")
 
 
 def make_split(image, subformat):
-    """In extents of 2 GiB, most of the time in several."""
-    image.asked = [BESIDE]
+    """Extents of 2 GiB, mostly several."""
+    image.option_sets = [BESIDE]
     image.units = [2 * GIB, 2 * GIB, 64 * KIB, 32 * MIB]
     image.size = oracle.images.random_size(image, 7 * GIB, image.pick(SECTOR, 2 * GIB, 4 * GIB))
     options = {"subformat": subformat}
@@ -27,8 +27,8 @@ def make_split(image, subformat):
 
 
 def make_flat(image):
-    """One flat extent, whose file is changed behind qemu's back: holes, unwritten extents, another end."""
-    image.asked = [BESIDE]
+    """One flat extent, whose file is then changed: holes, unwritten extents, another size."""
+    image.option_sets = [BESIDE]
     image.units = [4 * KIB, 64 * KIB]
     image.size = oracle.images.random_size(image, GIB)
     image.create({"subformat": "monolithicFlat"})
@@ -38,8 +38,8 @@ def make_flat(image):
 
 
 def change_file(image, path, size):
-    """A file of about that size with data and holes."""
-    path, image.path = image.path, path  # what writes raw images does it here
+    """Makes a file of about that size with data and holes."""
+    path, image.path = image.path, path  # write_raw() takes both from the image
     size, image.size = image.size, size
     try:
         oracle.images.write_raw(image, 10)
@@ -52,11 +52,11 @@ def change_file(image, path, size):
 
 
 def flat_line(image, files):
-    """Of a file that is there or a new one, at an offset, maybe past its end."""
+    """A flat extent in an existing or new file, at an offset, maybe past its end."""
     if files and image.chance(0.5):
         name, size = image.rng.choice(files)
     else:
-        name, size = f"part-f{len(files) + 1:03}.vmdk", image.rng.randint(1, 4 * MIB)
+        name, size = f"extent-f{len(files) + 1:03}.vmdk", image.rng.randint(1, 4 * MIB)
         change_file(image, os.path.join(image.directory, name), size)
         files.append((name, size))
     offset = image.pick(0, 0, 1, 8, image.rng.randint(0, size // SECTOR), size // SECTOR)
@@ -67,7 +67,7 @@ def flat_line(image, files):
 
 
 def left_out_line(image):
-    return image.pick('RDONLY 8 FLAT "part-f001.vmdk" 0', "NOACCESS 100", "RW 64 ZERO", 'RW 0 FLAT "missing" 0')
+    return image.pick('RDONLY 8 FLAT "extent-f001.vmdk" 0', "NOACCESS 100", "RW 64 ZERO", 'RW 0 FLAT "missing" 0')
 
 
 def write_descriptor(image, lines):
@@ -79,7 +79,7 @@ def write_descriptor(image, lines):
 
 
 def make_flat_lines(image):
-    image.asked = [BESIDE]
+    image.option_sets = [BESIDE]
     image.units = [4 * KIB, 64 * KIB]
     files, lines = [], []
     for _ in range(image.pick(1, 2, 3, 8, 30)):
@@ -90,26 +90,26 @@ def make_flat_lines(image):
 
 
 def hosted_line(image, name, path, sectors):
-    """A file that qemu-img makes as an image of its own."""
+    """A hosted sparse extent, which qemu-img makes as an image of its own."""
     subformat = image.pick("monolithicSparse", "monolithicSparse", "streamOptimized")
-    part = oracle.images.Image(image.rng, image.directory, "vmdk")
-    part.path, part.size, part.units = path, sectors * SECTOR, [64 * KIB, 32 * MIB]
+    extent = oracle.images.Image(image.rng, image.directory, "vmdk")
+    extent.path, extent.size, extent.units = path, sectors * SECTOR, [64 * KIB, 32 * MIB]
     options = {"subformat": subformat}
     if subformat == "monolithicSparse" and image.chance(0.5):
         options["zeroed_grain"] = "on"
-    part.create(options)
+    extent.create(options)
     if subformat == "monolithicSparse":
-        part.io(oracle.images.random_writes(part, 8))
+        extent.io(oracle.images.random_writes(extent, 8))
     elif image.chance(0.7):  # a compressed grain can be written once
-        grain = image.rng.randint(0, (part.size - 1) // (64 * KIB)) * 64 * KIB
-        part.io([f"write -P 1 {grain} {min(64 * KIB, part.size - grain)}"])
-    image.commands += part.commands
+        grain = image.rng.randint(0, (extent.size - 1) // (64 * KIB)) * 64 * KIB
+        extent.io([f"write -P 1 {grain} {min(64 * KIB, extent.size - grain)}"])
+    image.commands += extent.commands
     return f'RW {sectors} SPARSE "{name}"'
 
 
 def sparse_line(image, number, is_last):
-    """A sparse extent of any kind. Where qemu-img does not clip a last grain to its extent, there must be none longer."""
-    name = f"part-s{number:03}.vmdk"
+    """A sparse extent of any kind. Only the last may end within a grain: qemu-img does not clip a grain to its extent."""
+    name = f"extent-s{number:03}.vmdk"
     path = os.path.join(image.directory, name)
     rest = image.rng.randint(0, 127) if is_last else 0
     kind = image.pick("hosted", "cowd", "sesparse")
@@ -126,8 +126,8 @@ def sparse_line(image, number, is_last):
 
 
 def make_sparse_lines(image):
-    """Of all kinds, more than are open at a time now and then, some of them twice."""
-    image.asked = [BESIDE]
+    """Extents of all kinds, sometimes more than stay open, some of them used twice."""
+    image.option_sets = [BESIDE]
     image.units = [4 * KIB, 64 * KIB]
     count, files, lines = image.pick(1, 2, 3, 5, 12), [], []
     for number in range(1, count + 1):
@@ -140,8 +140,8 @@ def make_sparse_lines(image):
 
 
 def make_data_file(image):
-    """qcow2 with a data file, raw or not; version 2 has none."""
-    image.asked = [BESIDE]
+    """qcow2 with a data file, raw or not. (Version 2 has none.)"""
+    image.option_sets = [BESIDE]
     cluster = image.pick(512, 4 * KIB, 16 * KIB, 64 * KIB, 64 * KIB, 256 * KIB, 2 * MIB)
     options = {"cluster_size": cluster, "data_file": "data.raw"}
     image.units = [cluster, cluster, cluster * (cluster // 8)]
@@ -156,7 +156,7 @@ def make_data_file(image):
     image.size = oracle.images.random_size(image, largest)
     image.create(options)
     image.io(oracle.images.random_writes(image, 16))
-    if image.chance(0.5):  # then it occupies less than its refcounts say, and holes of the data file count
+    if image.chance(0.5):  # fewer bytes are allocated than refcounts claim, and holes of the data file count
         image.run("fallocate", "--dig-holes", image.path)
 
 

@@ -4,11 +4,11 @@
 import oracle.images as images
 
 KIB, MIB = images.KIB, images.MIB
-CLUSTER, TABLE = 4 * KIB, 2 * MIB  # what qemu-img create makes: it has no options for them
+CLUSTER, TABLE = 4 * KIB, 2 * MIB  # those of qemu-img create, which has no options for them
 
 
 def make_qcow(image):
-    """Written by qemu-io, also compressed clusters; or converted, half of them with all clusters compressed."""
+    """Written by qemu-io, with some compressed clusters; or converted, half of them with all clusters compressed."""
     image.units = [CLUSTER, 64 * KIB, TABLE]
     if image.chance(0.4):
         flags = ["-c"] if image.chance(0.6) else []
@@ -21,7 +21,7 @@ def make_qcow(image):
 
 
 def convert(image, source, flags):
-    """With -c qemu-img ends with 1 and says nothing, although it has made the whole image."""
+    """With -c qemu-img exits with 1 without a message, although the image is complete."""
     try:
         images.convert(image, source, {}, *flags)
     except images.MakeError as error:

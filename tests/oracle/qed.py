@@ -7,7 +7,7 @@ KIB, MIB, GIB = images.KIB, images.MIB, images.GIB
 
 
 def make_qed(image):
-    """All cluster sizes that make small files, all table sizes but 1, with which qemu opens nothing."""
+    """All cluster sizes with small files, and all table sizes except 1, with which qemu fails to open the image."""
     cluster = image.pick(4, 8, 16, 32, 64, 64, 64, 128, 512, 1024) * KIB
     options = {"cluster_size": cluster, "table_size": image.pick(2, 4, 4, 8, 16)}
     table = options["table_size"] * cluster // 8 * cluster
@@ -16,7 +16,7 @@ def make_qed(image):
         images.convert(image, images.make_source(image, 256 * MIB), options)
     else:
         largest = min(8 * GIB, table // cluster * table)
-        if table >= 4 * GIB:  # qemu reckons the length of a run in 32 bits, and crashes where that is 0
+        if table >= 4 * GIB:  # qemu computes the length of a run in 32 bits, and crashes if that is 0
             largest = 4 * GIB - cluster
         image.size = images.random_size(image, largest)
         image.create(options)

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Compares instar-cat with qemu-img: random images, or the fixtures' claims about qemu-img.
+"""Compares instar-cat with qemu-img: random images, or the statements of fixtures about qemu-img.
 
     tests/oracle/run.py [-n N] [--seed S]            N random images
     tests/oracle/run.py --seed S --only INDEX        one of them again
     tests/oracle/run.py --fixtures DIR               the `# qemu-img:` lines of DIR/*/*.expect
 
-Byte for byte: format, sizes and measure; range by range: the map. Exit code 0: all agree, 1: not all, 2: a tool is missing.
+Format, sizes and measure must be equal byte for byte, the map range by range. Exit status: 0 all agree, 1 some differ, 2 a tool is
+missing.
 """
 
 import argparse
@@ -31,19 +32,19 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("-n", type=int, default=300, metavar="N", help="how many images (300)")
-    parser.add_argument("--seed", default="1", metavar="S", help="another seed, other images (1)")
-    parser.add_argument("--only", type=int, metavar="INDEX", help="just this one of the seed's images")
-    parser.add_argument("--kind", choices=oracle.images.KINDS, help="just images of this kind")
+    parser.add_argument("-n", type=int, default=300, metavar="N", help="number of images (300)")
+    parser.add_argument("--seed", default="1", metavar="S", help="seed of all random choices (1)")
+    parser.add_argument("--only", type=int, metavar="INDEX", help="only this image of the seed")
+    parser.add_argument("--kind", choices=oracle.images.KINDS, help="only images of this kind")
     parser.add_argument("--build", default=str(ROOT / "build"), metavar="DIR", help="directory of our programs")
-    parser.add_argument("--keep", metavar="DIR", help="images on which the tools differ go here")
+    parser.add_argument("--keep", metavar="DIR", help="directory for images on which the tools differ")
     parser.add_argument("--jobs", type=int, default=2, metavar="J", help="workers (2)")
     parser.add_argument("--fixtures", metavar="DIR", help="check the fixtures in DIR instead")
     return parser.parse_args()
 
 
 def require_tools(*ours):
-    """A missing tool is a failure: a test that skips what it is for passes for the wrong reason."""
+    """A missing tool is a failure: skipping would hide that nothing was compared."""
     missing = [tool for tool in ("qemu-img", "qemu-io", *ours) if not shutil.which(tool)]
     if missing:
         print(f"oracle: missing: {', '.join(missing)}", file=sys.stderr)
@@ -57,11 +58,11 @@ class Worker(threading.local):
         self.directory = tempfile.mkdtemp(dir=base)
 
 
-Result = collections.namedtuple("Result", "index kind report asked")
+Result = collections.namedtuple("Result", "index kind report attempts")
 
 
 def keep(image, args, index):
-    """The image, and the files that it names, in a directory of its own."""
+    """Copies the image with its files to a directory of its own."""
     name = os.path.join(args.keep, f"{args.seed}-{index}")
     shutil.rmtree(name, ignore_errors=True)
     os.makedirs(name)
@@ -71,26 +72,26 @@ def keep(image, args, index):
 
 
 def compare(args, image):
-    """(what differs, in words; how often both were asked)."""
+    """Returns (message or "", number of attempts)."""
     if image.compare:
         return image.compare(args, image)
-    report, asked = "", 0
-    for options in image.asked:
-        words, times = oracle.ask.compare(args, image.path, image.format, options, image.through)
+    report, attempts = "", 0
+    for options in image.option_sets:
+        words, count = oracle.ask.compare(args, image.path, image.format, options, image.through)
         report += words
-        asked = max(asked, times)
-    return report, asked
+        attempts = max(attempts, count)
+    return report, attempts
 
 
 def one(args, worker, index):
     """Makes and compares the image of that index."""
     kind = oracle.images.kind_of(index)
     image = oracle.images.Image(random.Random(f"{args.seed}:{index}"), worker.directory, kind)
-    asked = 0
+    attempts = 0
     try:
         oracle.images.make(image)
-        report, asked = compare(args, image)
-    except Exception as error:  # whatever it is, it belongs to this image and must be told with it
+        report, attempts = compare(args, image)
+    except Exception as error:  # whatever it is, it is reported with its image
         report = f"    {type(error).__name__}: {error}\n"
     if report:
         report += "    commands:\n" + oracle.ask.indent("\n".join(image.commands))
@@ -98,11 +99,11 @@ def one(args, worker, index):
             report += f"    kept: {keep(image, args, index)}\n"
     for name in os.listdir(worker.directory):
         os.unlink(os.path.join(worker.directory, name))
-    return Result(index, kind, report, asked)
+    return Result(index, kind, report, attempts)
 
 
 def compare_images(args, base):
-    """Prints each failure and a line per kind; (passed, failed)."""
+    """Prints each failure and a line per kind. Returns (passed, failed)."""
     indices = range(args.n) if args.only is None else [args.only]
     if args.kind:
         indices = [i for i in indices if oracle.images.kind_of(i) == args.kind]
@@ -110,7 +111,7 @@ def compare_images(args, base):
     passed, failed, again = collections.Counter(), collections.Counter(), []
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
         for result in pool.map(lambda index: one(args, worker, index), indices):
-            if result.asked > 1 and not result.report:
+            if result.attempts > 1 and not result.report:
                 again.append(f"{result.index} ({result.kind})")
             (failed if result.report else passed)[result.kind] += 1
             if result.report:
@@ -119,7 +120,7 @@ def compare_images(args, base):
         if passed[kind] + failed[kind]:
             print(f"{kind}: {passed[kind]} passed, {failed[kind]} failed")
     if again:
-        print(f"agreed when asked again, for unwritten extents that had been read: {', '.join(again)}")
+        print(f"agreed in a later attempt, as unwritten extents had been read: {', '.join(again)}")
     return passed.total(), failed.total()
 
 

@@ -29,7 +29,7 @@ TABLES = pathlib.Path(__file__).resolve().parents[1] / "support"
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 BLOCK = 4 * KIB
 
-# What is converted: target and options. A bound is never below the file; it need not be the size.
+# Conversions: target and options. Measured sizes are those of the files; for BOUNDS they are upper bounds.
 WRITTEN = (
     ("vmdk", ""), ("vmdk", "zeroed_grain=on,adapter_type=lsilogic"), ("vmdk", "subformat=streamOptimized"),
     ("vmdk", "subformat=monolithicFlat"), ("vmdk", "subformat=twoGbMaxExtentSparse"),
@@ -55,10 +55,10 @@ def run(*args):
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", required=True, help="directory of the programs")
-    parser.add_argument("-n", type=int, default=20, metavar="N", help="how many sources (20)")
-    parser.add_argument("--sets", type=int, default=100, metavar="M", help="how many sets of options to measure (100)")
-    parser.add_argument("--seed", default="1", metavar="S", help="another seed, other sources (1)")
-    parser.add_argument("--only", type=int, metavar="INDEX", help="just this one of the seed's sources")
+    parser.add_argument("-n", type=int, default=20, metavar="N", help="number of sources (20)")
+    parser.add_argument("--sets", type=int, default=100, metavar="M", help="number of option sets to measure (100)")
+    parser.add_argument("--seed", default="1", metavar="S", help="seed of all random choices (1)")
+    parser.add_argument("--only", type=int, metavar="INDEX", help="only this source of the seed")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="J", help="workers (as many as processors)")
     return parser.parse_args()
 
@@ -66,7 +66,7 @@ def arguments():
 # Sources.
 
 def random_size(rng, index):
-    """Mostly small; every fifth of several GiB, where tables and the formats' own choices grow."""
+    """Mostly small; every fifth of several GiB, where tables and default unit sizes grow."""
     if index % 5 == 4:
         size = rng.randrange(GIB // 512, 9 * GIB // 512) * 512
     else:
@@ -76,7 +76,7 @@ def random_size(rng, index):
 
 
 def make_source(rng, path, index):
-    """A sparse file; whether it has zeros among its data."""
+    """Makes a sparse file. Returns its size, and whether it has zeros among its data."""
     size = random_size(rng, index)
     zeros = rng.random() < 0.25
     with open(path, "wb") as f:
@@ -93,15 +93,15 @@ def make_source(rng, path, index):
     return size, zeros
 
 
-def ours(program, form, source, asked):
-    """What measure-target prints for all of the pairs of target and options."""
-    code, out, error = run(program, form, source, *(f"{t}:{o}" if o else t for t, o in asked))
-    if code or error or len(out.splitlines()) != len(asked):
+def ours(program, form, source, pairs):
+    """The lines of measure-target for all pairs of target and options."""
+    code, out, error = run(program, form, source, *(f"{t}:{o}" if o else t for t, o in pairs))
+    if code or error or len(out.splitlines()) != len(pairs):
         raise RuntimeError(f"measure-target: exit code {code}: {out}{error}")
     return out.splitlines()
 
 
-# Files as they are written.
+# Written files.
 
 def written_size(directory):
     """Bytes of the file, or of all files of the image."""
@@ -116,7 +116,7 @@ def refused_alike(line, error):
 
 
 def compare_written(source, directory, pair, line, exact):
-    """In words how the file and the line of measure-target differ, "" if they do not."""
+    """A message if the file and the line of measure-target differ, or ""."""
     target, options = pair
     for name in glob.glob(os.path.join(directory, "out*")):
         os.unlink(name)
@@ -134,7 +134,7 @@ def compare_written(source, directory, pair, line, exact):
 
 
 def one_source(args, base, index):
-    """Reports of what differs, and how many comparisons there were."""
+    """Messages about differences, and the number of comparisons."""
     rng = random.Random(f"{args.seed}:{index}")
     with tempfile.TemporaryDirectory(dir=base) as directory:
         source = os.path.join(directory, "source")
@@ -149,10 +149,10 @@ def one_source(args, base, index):
     return reports, len(lines)
 
 
-# Sizes as they are measured.
+# Measured sizes.
 
 def random_options(rng):
-    """A target and options that it takes."""
+    """A target and valid options."""
     if rng.random() < 0.2:
         return "raw", rng.choice(("", "size=1G", "preallocation=full", "nocow=on"))
     clusters = [512 << n for n in range(13)]
@@ -176,7 +176,7 @@ def random_options(rng):
 
 
 def ask_measure(target, options, source):
-    """What qemu-img measures, or says. Its measurement of its own speed fails at times: then again."""
+    """The sizes that qemu-img measures, or its message. Its measurement of key derivation speed fails sometimes: then again."""
     for _ in range(20):
         code, out, error = run("qemu-img", "measure", "--output=json", "--object", "secret,id=key,data=x", "-f", "raw",
                                "-O", target, *(["-o", options] if options else []), source)
@@ -189,10 +189,10 @@ def ask_measure(target, options, source):
 
 
 def random_cipher(rng):
-    """A target that is encrypted, and options. Each takes seconds: qemu measures how fast it derives keys."""
+    """An encrypted target and options. Each takes seconds, as qemu measures its speed of key derivation."""
     cipher = rng.choice(("", "aes-128", "aes-192", "serpent-256", "twofish-128"))
     keys = {"key-secret": "key", "iter-time": "10", **({"cipher-alg": cipher} if cipher else {})}
-    if cipher != "aes-192":  # of which qemu 7.2 fails an assertion but in mode xts
+    if cipher != "aes-192":  # with which qemu 7.2 fails an assertion, except in mode xts
         keys["cipher-mode"] = rng.choice(("xts", "cbc"))
     if rng.random() < 0.5:
         return "luks", ",".join(f"{k}={v}" for k, v in keys.items())
@@ -201,13 +201,13 @@ def random_cipher(rng):
 
 
 def sets_of(args, rng, index):
-    """The source's share of all targets and options that are measured; with every tenth source one is encrypted."""
+    """The option sets that are measured with this source; with every tenth source one is encrypted."""
     share = args.sets * (index + 1) // args.n - args.sets * index // args.n
     return [random_cipher(rng) if index % 10 == 9 and i == 0 else random_options(rng) for i in range(share)]
 
 
 def compare_measured(source, sets, lines):
-    """Reports of what qemu-img measures otherwise."""
+    """Messages about differences from qemu-img measure."""
     reports = []
     for (target, options), line in zip(sets, lines):
         expected = ask_measure(target, options, source)
@@ -216,21 +216,21 @@ def compare_measured(source, sets, lines):
     return reports
 
 
-# What is refused and what is taken.
+# Refused and accepted options.
 
 def first_words(error):
-    """What qemu-img says, without what it was doing."""
+    """The first line of a message of qemu-img, without the operation and the file."""
     line = error.splitlines()[0] if error else ""
     line = re.sub(r"^qemu-img: ", "", line)
     return re.sub(r"^(\S+/out(?:\.\w+)?: (error while converting \w+: )?|Could not open '\S+': )", "", line)
 
 
 def try_options(target, options, directory, with_key):
-    """What qemu-img says to them, "" if it takes them. Its measurement of its own speed fails at times: then again."""
+    """The message of qemu-img, or "" if it accepts the options. See ask_measure() for the repetition."""
     source, out = os.path.join(directory, "few"), os.path.join(directory, "out")
     with open(source, "wb") as f:
         f.truncate(MIB)
-    if target == "luks" and with_key:  # it looks at some of them only then; what it takes then costs it seconds
+    if target == "luks" and with_key:  # without a key it does not check all of them; accepted ones take seconds
         options += ",key-secret=key,iter-time=10"
         command = ["measure", "--object", "secret,id=key,data=x", "-f", "raw", "-O", target, "-o", options, source]
     elif target in ("raw", "qcow2", "luks"):
@@ -247,7 +247,7 @@ def try_options(target, options, directory, with_key):
 
 
 def table_rows(path, least):
-    """The rows of a unit test's table: which of REFUSED() and TAKEN(), and the strings in it."""
+    """The rows of a unit test's table: REFUSED or TAKEN, and the strings."""
     text = path.read_text()
     rows = [(kind, [json.loads(word) for word in re.findall(r'"(?:[^"\\]|\\.)*"', row)])
             for kind, row in re.findall(r"^(REFUSED|TAKEN)\((.*)\)$", text, re.M)]
@@ -257,22 +257,22 @@ def table_rows(path, least):
 
 
 def check_rows(base, rows):
-    """Rows of the table against qemu-img."""
+    """Compares rows of the table with qemu-img."""
     reports = []
     with tempfile.TemporaryDirectory(dir=base) as directory:
         for kind, (target, options, words) in rows:
-            said = try_options(target, options, directory, kind == "REFUSED")
-            if kind == "TAKEN" and "is required for cipher" in said:
-                said = ""  # of which we ask no key
-            if said != (words if kind == "REFUSED" else ""):
-                reports.append(f"FAILED table: -O {target} -o {options!r}: qemu-img says {said!r}")
+            theirs = try_options(target, options, directory, kind == "REFUSED")
+            if kind == "TAKEN" and "is required for cipher" in theirs:
+                theirs = ""  # we need no key
+            if theirs != (words if kind == "REFUSED" else ""):
+                reports.append(f"FAILED table: -O {target} -o {options!r}: qemu-img: {theirs!r}")
     return reports, len(rows)
 
 
 def campaign(args, program, needed, submit):
     """
-    Runs what submit(pool, base, indices) gives, jobs that return reports and how many comparisons they made, and prints
-    what comes of it. Returns the exit code.
+    Runs the jobs that submit(pool, base, indices) starts, each of which returns messages and its number of comparisons; prints the
+    messages and the sum. Returns the exit status.
     """
     begin = time.monotonic()
     missing = [t for t in needed if not shutil.which(t)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random VDI images: as qemu-img makes them, and with entries of the block map that it does not make."""
+"""Random VDI images: made by qemu-img, and with entries of the block map that it does not write."""
 
 import struct
 
@@ -10,7 +10,7 @@ ZERO, FREE = 0xfffffffe, 0xffffffff
 
 
 def scramble(image):
-    """Entries become zero, free, those of other blocks, or blocks past the end of the file; now and then the type."""
+    """Changes entries to zero, free, those of other blocks or blocks past the end of the file; sometimes the type, too."""
     rng = image.rng
     with open(image.path, "r+b") as file:
         head = file.read(512)

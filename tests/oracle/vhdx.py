@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a VHDX allocates, read from its BAT, and the measure formula over it: qemu has no block status for VHDX.
+"""The allocation of a VHDX, read from its BAT: qemu has no block status for VHDX.
 
 Format: VHDX specification 1.00, little endian. Only what qemu-img writes: valid headers, an empty log, no parent.
 """

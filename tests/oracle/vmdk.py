@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random VMDK extents that qemu-img reads but does not make: COWD, and seSparse, which needs a descriptor beside it."""
+"""Random VMDK extents that qemu-img reads but does not make: COWD, and seSparse, which needs a descriptor file."""
 
 import os
 import struct
@@ -11,7 +11,7 @@ DESCRIPTOR = '# Disk DescriptorFile\nversion=1\nCID=1\nparentCID=ffffffff\ncreat
 
 
 def random_grains(image, grains, states):
-    """{grain: state}: runs of grains, more often than not at the edge of a table or of the disk."""
+    """{grain: state}: runs of grains, mostly at the edge of a table or of the disk."""
     rng, chosen = image.rng, {}
     for _ in range(rng.randint(0, 12) if grains else 0):
         first = rng.choice((rng.randint(0, grains - 1), rng.randint(0, grains - 1) // GTES * GTES, 0, grains - 1))
@@ -23,7 +23,7 @@ def random_grains(image, grains, states):
 
 
 def places(image, chosen, state):
-    """Numbers for the grains in that state: ascending, shuffled, or any, also past the end of the file."""
+    """Numbers of the grains in that state: ascending, shuffled, or random, also past the end of the file."""
     grains = sorted(i for i in chosen if chosen[i] == state)
     numbers = list(range(len(grains)))
     how = image.pick("ascending", "ascending", "shuffled", "any")
@@ -35,7 +35,7 @@ def places(image, chosen, state):
 
 
 def put_tables(image, file, gd, gt, entry, tables, entries, name):
-    """Directory and tables (in sectors); some of them are missing, past the end or used twice. name: an entry."""
+    """Writes directory and tables (sizes in sectors), some of them missing, past the end or used twice. name: makes an entry."""
     for t in range(tables):
         number = image.pick(*[t] * 12, None, 1 << 22, image.rng.randint(0, tables - 1))
         value = 0 if number is None else name(number)
@@ -53,7 +53,7 @@ def make_cowd(image):
 
 
 def write_cowd(image, path, capacity, grain):
-    """An extent of that many sectors, in grains of so many."""
+    """Writes an extent of so many sectors, with grains of so many."""
     grains = -(-capacity // grain)
     tables = -(-grains // GTES)
     gd = 4
@@ -78,11 +78,11 @@ def make_sesparse(image):
     with open(image.through, "w") as file:
         line = f'RW {max(1, capacity)} SESPARSE "{os.path.basename(image.path)}"\n'
         file.write(DESCRIPTOR.format("seSparse", line))
-    image.asked = [("-o", "format=vmdk")]
+    image.option_sets = [("-o", "format=vmdk")]
 
 
 def write_sesparse(image, path, capacity):
-    """An extent of that many sectors."""
+    """Writes an extent of so many sectors."""
     grains = -(-capacity // 8)
     tables = -(-grains // GTES)
     gd = 8
