@@ -59,14 +59,13 @@ static int restore_death_signal(int number, pid_t parent)
     return number && getppid() != parent ? -ESRCH : 0;
 }
 
-/* Empties the bounding set: root would otherwise regain capabilities by execve(2). */
+/* Empties the bounding set: root would otherwise regain capabilities by execve(2). The first call
+ * fails where the process may not do it, or no longer may; the last one behind the last capability.
+ */
 static void drop_bounding_set(void)
 {
-    int is_in;
-
-    for (int i = 0; (is_in = prctl(PR_CAPBSET_READ, i)) >= 0; i++)
-        if (is_in && prctl(PR_CAPBSET_DROP, i) < 0)
-            return;
+    for (int i = 0; prctl(PR_CAPBSET_DROP, i) == 0; i++)
+        continue;
 }
 
 /* Whether this process has CAP_KILL, and so its parent has: without it, the parent could not kill a
