@@ -128,7 +128,7 @@ static int vhd_locate_footer(struct disk *disk, uint64_t *offset, uint64_t *leng
         return error;
     *offset = footer.offset;
     *length = FOOTER_BYTES;
-    return vhd_footer_has_cookie(footer.bytes);
+    return footer.has_cookie;
 }
 
 /* The last footer of a disk whose leading one is used. A fixed disk has no copy: its first sector
@@ -144,7 +144,7 @@ static int vhd_locate_copy(struct disk *disk, uint64_t *offset, uint64_t *length
         return error;
     *offset = last.offset;
     *length = FOOTER_BYTES;
-    return vhd_footer_has_cookie(last.bytes);
+    return last.has_cookie;
 }
 
 static int vhd_locate_dynamic(struct disk *disk, uint64_t *offset, uint64_t *length)
@@ -153,7 +153,7 @@ static int vhd_locate_dynamic(struct disk *disk, uint64_t *offset, uint64_t *len
     int error = vhd_find_footer(disk->img, &footer);
     uint32_t type;
 
-    if (error || !vhd_footer_has_cookie(footer.bytes))
+    if (error || !footer.has_cookie)
         return error;
     type = be32(footer.bytes + FOOTER_DISK_TYPE);
     if (!footer.is_leading && type != TYPE_DYNAMIC && type != TYPE_DIFFERENCING)

@@ -24,11 +24,6 @@ uint32_t vhd_footer_checksum(const uint8_t *footer)
     return ~sum;
 }
 
-bool vhd_footer_has_cookie(const uint8_t *footer)
-{
-    return memcmp(footer, FOOTER_COOKIE, 8) == 0;
-}
-
 static bool vhd_is_checksum_valid(const uint8_t *footer)
 {
     return be32(footer + FOOTER_CHECKSUM) == vhd_footer_checksum(footer);
@@ -56,37 +51,50 @@ static bool vhd_is_fixed_disk(const struct image *img, const uint8_t *footer, st
     return false;
 }
 
-/* Whether the file ends with the footer of a fixed disk. 1, 0 or -errno. */
-static int vhd_ends_as_fixed_disk(struct image *img, struct reason *why)
+static void vhd_set_footer(struct vhd_footer *footer, uint64_t offset, const uint8_t *bytes)
 {
+    *footer = (struct vhd_footer){
+        .offset = offset,
+        .bytes = bytes,
+        .has_cookie = memcmp(bytes, FOOTER_COOKIE, 8) == 0,
+    };
+}
+
+/* Finds the footer in the last 512 bytes of the file. 1; 0: there is none; -errno, reported. */
+static int vhd_find_whole_footer(struct image *img, struct vhd_footer *footer)
+{
+    uint64_t size = image_size(img);
     const uint8_t *tail;
     int error;
 
-    if (image_size(img) < FOOTER_BYTES)
+    if (size < FOOTER_BYTES)
         return 0;
     error = image_tail(img, &tail);
     if (error)
         return error;
-    tail += IMAGE_TAIL_BYTES - FOOTER_BYTES;
-    return vhd_footer_has_cookie(tail) && vhd_is_fixed_disk(img, tail, why);
+    vhd_set_footer(footer, size - FOOTER_BYTES, tail + IMAGE_TAIL_BYTES - FOOTER_BYTES);
+    return footer->has_cookie;
+}
+
+/* Whether the file ends with the footer of a fixed disk. 1, 0 or -errno. */
+static int vhd_ends_as_fixed_disk(struct image *img, struct reason *why)
+{
+    struct vhd_footer footer;
+    int found = vhd_find_whole_footer(img, &footer);
+
+    return found == 1 ? vhd_is_fixed_disk(img, footer.bytes, why) : found;
 }
 
 /*
- * A footer at the start of the file is the copy that dynamic disks have there, unless a guest wrote
- * it into the first sector of its fixed disk: then its type is fixed, or its checksum is wrong, and
- * the file ends with the footer of a fixed disk.
+ * Whether head, which has the cookie, is a leading footer: the copy that dynamic disks have at the
+ * start of the file. It is, unless a guest wrote it into the first sector of its fixed disk: then
+ * its type is fixed, or its checksum is wrong, and the file ends with the footer of a fixed disk.
  */
-int vhd_probe(struct image *img, const struct signature *signature, struct reason *why)
+static int vhd_is_leading_footer(struct image *img, const uint8_t *head, struct reason *why)
 {
     struct reason ignored;
-    const uint8_t *head;
-    int fixed, error;
+    int fixed;
 
-    if (signature->anchor == TAIL)
-        return vhd_ends_as_fixed_disk(img, why);
-    error = image_head(img, &head);
-    if (error)
-        return error;
     if (vhd_is_checksum_valid(head) && be32(head + FOOTER_DISK_TYPE) != TYPE_FIXED)
         return 1;
     fixed = vhd_ends_as_fixed_disk(img, &ignored);
@@ -94,6 +102,17 @@ int vhd_probe(struct image *img, const struct signature *signature, struct reaso
         snprintf(why->words, sizeof why->words,
                  "it is in the first sector of a fixed disk, whose footer ends the file");
     return fixed < 0 ? fixed : !fixed;
+}
+
+int vhd_probe(struct image *img, const struct signature *signature, struct reason *why)
+{
+    const uint8_t *head;
+    int error;
+
+    if (signature->anchor == TAIL)
+        return vhd_ends_as_fixed_disk(img, why);
+    error = image_head(img, &head);
+    return error ? error : vhd_is_leading_footer(img, head, why);
 }
 
 uint64_t vhd_geometry_sectors(const uint8_t *footer)
@@ -140,19 +159,16 @@ uint64_t vhd_footer_sectors(const uint8_t *footer, unsigned qemu)
  */
 int vhd_find_last_footer(struct image *img, struct vhd_footer *footer)
 {
-    uint64_t size = image_size(img);
-    const uint8_t *tail;
-    int error = image_tail(img, &tail);
+    uint64_t size = image_size(img), offset = size ? (size - 1) / SECTOR * SECTOR : 0;
+    const uint8_t *bytes;
+    int found = vhd_find_whole_footer(img, footer), error;
 
-    if (error)
-        return error;
-    tail += IMAGE_TAIL_BYTES - FOOTER_BYTES;
-    if (size >= FOOTER_BYTES && vhd_footer_has_cookie(tail)) {
-        *footer = (struct vhd_footer){size - FOOTER_BYTES, tail, false};
-        return 0;
-    }
-    *footer = (struct vhd_footer){.offset = size ? (size - 1) / SECTOR * SECTOR : 0};
-    return image_get(img, footer->offset, FOOTER_BYTES, &footer->bytes);
+    if (found)
+        return found < 0 ? found : 0;
+    error = image_get(img, offset, FOOTER_BYTES, &bytes);
+    if (!error)
+        vhd_set_footer(footer, offset, bytes);
+    return error;
 }
 
 int vhd_find_footer(struct image *img, struct vhd_footer *footer)
@@ -163,11 +179,10 @@ int vhd_find_footer(struct image *img, struct vhd_footer *footer)
 
     if (error)
         return error;
-    leading = vhd_footer_has_cookie(head)
-                  ? vhd_probe(img, &(const struct signature){.anchor = HEAD}, &ignored)
-                  : 0;
+    vhd_set_footer(footer, 0, head);
+    leading = footer->has_cookie ? vhd_is_leading_footer(img, head, &ignored) : 0;
     if (leading == 0)
         return vhd_find_last_footer(img, footer);
-    *footer = (struct vhd_footer){0, head, true};
+    footer->is_leading = true;
     return leading < 0 ? leading : 0;
 }

@@ -69,11 +69,11 @@ static int vhd_open_dynamic(struct disk *disk, const uint8_t *footer)
 }
 
 /* The last footer, where there is no leading one, must be that of a fixed disk. */
-static int vhd_open_fixed(struct disk *disk, const uint8_t *footer)
+static int vhd_open_fixed(struct disk *disk, const struct vhd_footer *footer)
 {
-    uint32_t type = be32(footer + FOOTER_DISK_TYPE);
+    uint32_t type = be32(footer->bytes + FOOTER_DISK_TYPE);
 
-    if (!vhd_footer_has_cookie(footer))
+    if (!footer->has_cookie)
         return image_fail(disk->img, EUCLEAN,
                           "vpc: no footer (%s) at the start or in the last 512 bytes",
                           FOOTER_COOKIE);
@@ -93,7 +93,7 @@ static int vhd_open(struct disk *disk)
     int error = vhd_find_footer(disk->img, &footer);
 
     if (!error && !footer.is_leading)
-        error = vhd_open_fixed(disk, footer.bytes);
+        error = vhd_open_fixed(disk, &footer);
     if (error)
         return error;
     checksum = vhd_footer_checksum(footer.bytes);

@@ -89,10 +89,9 @@ struct vhd {
 struct vhd_footer {
     uint64_t offset;
     const uint8_t *bytes; /* FOOTER_BYTES */
-    bool is_leading;      /* the copy at the start of a dynamic or differencing disk */
+    bool has_cookie;
+    bool is_leading; /* the copy at the start of a dynamic or differencing disk */
 };
-
-bool vhd_footer_has_cookie(const uint8_t *footer);
 
 /* The checksum that the bytes of the footer make. */
 uint32_t vhd_footer_checksum(const uint8_t *footer);
@@ -108,7 +107,7 @@ int vhd_probe(struct image *img, const struct signature *signature, struct reaso
 
 /*
  * The footer that is used: the leading copy if there is one, else the last footer; and the last
- * footer, or where it would be. The result may lack the cookie. 0 or -errno, reported.
+ * footer, or where it would be. Without has_cookie the bytes are no footer. 0 or -errno, reported.
  */
 int vhd_find_footer(struct image *img, struct vhd_footer *footer);
 int vhd_find_last_footer(struct image *img, struct vhd_footer *footer);
