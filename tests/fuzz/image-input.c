@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Inputs of the fuzzer of images: taken apart and put together. */
+/* Inputs of the fuzzer of images: parsing, writing, patching. */
 #include "image-input.h"
 
 #include <string.h>
@@ -121,7 +121,7 @@ bool input_patch(struct image_input *input, unsigned file, uint64_t offset, cons
     return true;
 }
 
-/* Whether nothing of the piece is to be seen. */
+/* Whether a later piece covers it. */
 static bool is_covered(const struct image_input *input, const struct input_piece *piece)
 {
     uint64_t end = piece->offset + input_piece_bytes(piece);
@@ -159,7 +159,7 @@ static void repair_footer(struct image_input *input, unsigned file, uint64_t off
         input_patch(input, file, offset + FOOTER_CHECKSUM, sum, sizeof sum, room);
 }
 
-/* What has its CRC-32C behind a signature, if that is there. */
+/* A structure with its CRC-32C after a signature of four bytes; nothing if that is zero. */
 static void repair_crc(struct image_input *input, unsigned file, uint64_t offset, size_t length,
                        uint8_t *room)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Large blocks for the fuzzer of images, in place of calloc() and free() (-Wl,--wrap): AddressSanitizer maps
- * and marks each of them anew, which took most of the time. A block ends where a page begins that
- * nobody may touch, or a few bytes before it; blocks are kept, and all that they take is counted.
+ * Large blocks for the fuzzer of images, instead of those of calloc() and free() (-Wl,--wrap), as
+ * AddressSanitizer maps and poisons each of them again, which took most of the time. A block ends
+ * at an inaccessible page, apart from alignment. Free blocks are kept. Their memory is limited.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -13,16 +13,16 @@
 
 enum {
     PAGE = 4096,
-    LARGE = 64 << 10, /* bytes of the least that come from here */
-    ALIGNMENT = 16,   /* of blocks, as malloc() has it */
+    LARGE = 64 << 10, /* bytes; smaller blocks are the allocator's */
+    ALIGNMENT = 16,   /* that of malloc() */
     BLOCKS_MAX = 64,
-    BYTES_MAX = 64 << 20, /* that may be in use at a time: what one job may take */
+    BYTES_MAX = 64 << 20, /* in use at a time: the limit of a job */
 };
 
-/* Pages with a block at their end, and one more. */
+/* Pages with a block at their end, and an inaccessible page. */
 struct block {
     uint8_t *pages;
-    size_t bytes;   /* of the pages that may be touched */
+    size_t bytes;   /* of the accessible pages */
     uint8_t *begin; /* NULL: it is free */
 };
 
@@ -34,14 +34,14 @@ void __real_free(void *memory);
 void *__wrap_calloc(size_t count, size_t size);
 void __wrap_free(void *memory);
 
-/* A free block of so many pages, or a new one. */
+/* A free block of that size, or a new one. */
 static struct block *find(size_t bytes)
 {
     struct block *b = blocks;
 
     while (b < blocks + BLOCKS_MAX && b->pages && (b->begin || b->bytes != bytes))
         b++;
-    if (b == blocks + BLOCKS_MAX) /* all are of other sizes: one of them goes */
+    if (b == blocks + BLOCKS_MAX) /* no free block has this size: replace one */
         for (b = blocks; b < blocks + BLOCKS_MAX && b->begin; b++)
             ;
     if (b == blocks + BLOCKS_MAX)
@@ -71,14 +71,13 @@ void *__wrap_calloc(size_t count, size_t size)
     b->begin = b->pages + b->bytes - bytes;
     used += b->bytes;
     if (used > BYTES_MAX) {
-        fprintf(stderr, "%zu bytes of memory are in use\n", used);
+        fprintf(stderr, "%zu bytes of memory in use\n", used);
         abort();
     }
     return b->begin;
 }
 
-/* Makes the block all zeros again, of which most is. Not looked at by a sanitizer, which would take
- * longer. */
+/* Zeroes the block, of which most is zero already. Not instrumented, as it is a hot loop. */
 __attribute__((no_sanitize("address", "undefined", "coverage"))) static void clean(struct block *b)
 {
     for (uint8_t *page = b->pages; page < b->pages + b->bytes; page += PAGE) {

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Changes of texts in inputs of the fuzzer of images: of decimal numbers, and of fields that are told in
- * base64. */
+/* Changes texts in inputs of the fuzzer of images: decimal numbers, and fields in base64. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "image-mutator.h"
 
-enum { BASE64_LEAST = 32 }; /* characters: less may be a word */
+enum { BASE64_LEAST = 32 }; /* characters: shorter runs may be words */
 
-/* Puts length bytes in place of what is from begin to end in the piece. */
+/* Replaces bytes [begin, end) of the piece. */
 static void replace(struct input_piece *p, size_t begin, size_t end, const char *bytes,
                     size_t length)
 {
@@ -30,7 +29,6 @@ static bool is_digit(uint8_t c)
     return c >= '0' && c <= '9';
 }
 
-/* A decimal number in a text becomes another. */
 void mutate_number(void)
 {
     struct input_piece *p = mutator_piece();
@@ -53,7 +51,7 @@ void mutate_number(void)
 
 static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/* The value of a character, -1: it has none. (A property list has white space in between.) */
+/* The value of a character; -1: none, such as the white space of property lists. */
 static int sextet(uint8_t c)
 {
     const char *found = c ? strchr(base64, c) : NULL;
@@ -61,7 +59,8 @@ static int sextet(uint8_t c)
     return found ? (int)(found - base64) : -1;
 }
 
-/* Where base64 begins at or after that place in the piece, for at least so many characters. */
+/* The start of the next run of at least BASE64_LEAST characters; the length of the piece if there
+ * is none. */
 static size_t find_base64(const struct input_piece *p, size_t at)
 {
     size_t run = 0;
@@ -74,7 +73,7 @@ static size_t find_base64(const struct input_piece *p, size_t at)
     return p->length;
 }
 
-/* The place of sextet number n, counted from there on; SIZE_MAX: there is none. */
+/* The offset of sextet n after that place; SIZE_MAX: there is none. */
 static size_t place_of_sextet(const struct input_piece *p, size_t at, size_t n)
 {
     for (; at < p->length && p->bytes[at] != '<' && p->bytes[at] != '='; at++)
@@ -83,7 +82,7 @@ static size_t place_of_sextet(const struct input_piece *p, size_t at, size_t n)
     return SIZE_MAX;
 }
 
-/* A field of the bytes that are told in base64, in groups of three bytes or four characters. */
+/* Decodes 16 characters from a group of four on, changes a field, and encodes them again. */
 void mutate_base64(void)
 {
     struct input_piece *p = mutator_piece();

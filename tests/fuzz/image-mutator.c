@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * How clang's fuzzer changes inputs of the fuzzer of images: pieces are moved, cut, copied; fields of them
- * get values that mean something, such as where another piece is; sums are made right again, so
- * that what is behind them is reached. Bytes are changed by libFuzzer's own mutators, too.
+ * libFuzzer's mutator of images: moves, splits and copies pieces; sets fields to plausible values,
+ * such as the offset of another piece; recomputes checksums, so that the code after their check is
+ * reached. Bytes are also changed by libFuzzer's own mutators.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,11 +12,11 @@
 
 enum {
     ARENA_BYTES = 4 << 20,
-    GROWTH = 64,     /* bytes that a piece may become longer by */
-    SMALL = 64,      /* bytes of a piece that is made of nothing */
-    TIMES_MAX = 64,  /* a piece is laid, if not very often before */
-    CHANGES_MAX = 5, /* at once */
-    REPAIRED = 15,   /* of 16 inputs */
+    GROWTH = 64,     /* a piece may grow by so many bytes */
+    SMALL = 64,      /* bytes of a new piece, at most */
+    TIMES_MAX = 64,  /* repetitions of a piece, if it has not more already */
+    CHANGES_MAX = 5, /* per input */
+    REPAIRED = 15,   /* of 16 inputs get valid checksums */
 };
 
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
@@ -27,7 +27,7 @@ size_t LLVMFuzzerCustomCrossOver(const uint8_t *data1, size_t size1, const uint8
 struct image_input mutated;
 static uint8_t arena[ARENA_BYTES];
 static size_t arena_used;
-static uint64_t state; /* of the random numbers, xorshift64* */
+static uint64_t state; /* of xorshift64* */
 
 static uint64_t random_bits(void)
 {
@@ -42,7 +42,6 @@ uint64_t mutator_below(uint64_t n)
     return n ? (random_bits() >> 8) % n : 0;
 }
 
-/* Bytes that live as long as the input at hand; NULL: there are no more. */
 uint8_t *mutator_room(size_t length)
 {
     uint8_t *room = arena + arena_used;
@@ -58,7 +57,7 @@ struct input_piece *mutator_piece(void)
     return mutated.count ? &mutated.pieces[mutator_below(mutated.count)] : NULL;
 }
 
-/* A place in a file: of a piece, of its end, of the end of the file. */
+/* The offset of a piece, of its end, or of the end of the file. */
 static uint64_t some_place(void)
 {
     const struct input_piece *p = mutator_piece();
@@ -69,7 +68,7 @@ static uint64_t some_place(void)
     return p->offset + (mutator_below(2) ? input_piece_bytes(p) : 0);
 }
 
-/* In which units fields count. */
+/* log2 of units in which fields count. */
 static const unsigned shifts[] = {0, 0, 0, 9, 9, 9, 12, 16, 16, 20, 20, 15, 8, 10, 3};
 
 static unsigned some_shift(void)
@@ -77,7 +76,7 @@ static unsigned some_shift(void)
     return shifts[mutator_below(sizeof shifts / sizeof *shifts)];
 }
 
-/* A number at which something changes. */
+/* A boundary value. */
 static uint64_t some_limit(void)
 {
     uint64_t power = UINT64_C(1) << mutator_below(64);
@@ -102,7 +101,6 @@ static uint64_t some_limit(void)
     }
 }
 
-/* A value for a field that has this one. */
 uint64_t mutator_value(uint64_t now)
 {
     switch (mutator_below(8)) {
@@ -124,7 +122,7 @@ uint64_t mutator_value(uint64_t now)
     }
 }
 
-/* Where a field may be in the piece, aligned as in the file; false: it has no room. */
+/* A random field in the piece, aligned in the file; false: the piece is empty. */
 static bool find_field(const struct input_piece *p, unsigned *width, size_t *at)
 {
     uint64_t last;
@@ -151,7 +149,7 @@ static void change_field(void)
         input_put(p->bytes + at, width, big, mutator_value(input_get(p->bytes + at, width, big)));
 }
 
-/* Entries of a table that count on from one of them. */
+/* Makes entries of a table ascending from one of them. */
 static void change_table(void)
 {
     struct input_piece *p = mutator_piece();
@@ -176,13 +174,13 @@ static void change_bytes(void)
     if (!room)
         return;
     memcpy(room, p->bytes, p->length);
-    if (mutator_below(2)) /* what follows stays where it is */
+    if (mutator_below(2)) /* keeps the length */
         most = p->length;
     p->length = (uint32_t)LLVMFuzzerMutate(room, p->length, most);
     p->bytes = room;
 }
 
-/* A place for a piece: one that a field of another names, or near one that is known. */
+/* An offset for a piece: the value of a field, or near the present offset. */
 static uint64_t some_offset(uint64_t now)
 {
     const struct input_piece *p = mutator_piece();
@@ -260,7 +258,7 @@ static void remove_piece(void)
         *p = mutated.pieces[--mutated.count];
 }
 
-/* Cuts a piece in two, of which one may then go its own way. */
+/* Splits a piece, so that its halves can be changed separately. */
 static void split_piece(void)
 {
     struct input_piece *p = mutator_piece(), second;
@@ -274,7 +272,7 @@ static void split_piece(void)
         p->length = at;
 }
 
-/* Makes one of two pieces that follow each other, with the zeros between them. */
+/* Joins two pieces that follow each other, with the zeros between them. */
 static void join_pieces(void)
 {
     struct input_piece *a = mutator_piece(), *b = mutator_piece();
@@ -304,7 +302,7 @@ static void change_times(void)
                        : 1 + (uint32_t)mutator_below(TIMES_MAX);
 }
 
-/* Another size, with which what is at the end of the file may move. */
+/* Changes a size; pieces at the end of the file may move with it. */
 static void change_size(void)
 {
     unsigned file = mutator_below(8) ? 0 : (unsigned)mutator_below(INPUT_FILES);
@@ -337,7 +335,7 @@ static void change_choice(void)
         mutator_below(3) ? (uint8_t)mutator_below(32) : 0;
 }
 
-/* How an input may be changed; what stands here more than once is done more often. */
+/* Repeated ones are more frequent. */
 static void (*const changes[])(void) = {
     change_field, change_field, change_field, change_field,  change_field,  change_field,
     change_bytes, change_bytes, change_bytes, mutate_number, mutate_base64, mutate_base64,
@@ -345,7 +343,7 @@ static void (*const changes[])(void) = {
     move_piece,   move_piece,   remove_piece, split_piece,   join_pieces,
 };
 
-/* Takes the input apart, in memory of its own. false: it is none. */
+/* Copies and parses the input. false: it is invalid. */
 static bool take(const uint8_t *data, size_t size, unsigned seed)
 {
     uint8_t *copy;
@@ -379,7 +377,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
     return give(data, max_size);
 }
 
-/* All of the first, and over it some pieces of the second. */
+/* The first input, with some pieces of the second over it. */
 size_t LLVMFuzzerCustomCrossOver(const uint8_t *data1, size_t size1, const uint8_t *data2,
                                  size_t size2, uint8_t *out, size_t max_size, unsigned seed)
 {

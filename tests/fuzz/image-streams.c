@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What must hold of the extents and the bytes of a disk, whatever the image. */
+/* Invariants of extents and guest bytes, whatever the image. */
 #include "image-streams.h"
 
 #include <errno.h>
@@ -16,23 +16,23 @@
 #include "formats/image.h"
 
 enum {
-    EXTENTS_LOOKED_AT = 500, /* of one walk */
+    EXTENTS_COMPARED = 500, /* per walk */
     EXTENTS_READ = 16,
     READ_BYTES = 4096,
 };
 
 /* A disk with a session of its own, and a walk over it. */
 struct walk {
-    struct image *img, *below;
+    struct image *img, *backing_img;
     struct disk disk,
-        backing; /* an empty one, if the image is made on another: holes are told then */
+        backing; /* an empty disk, if the image needs a backing image: holes are reported then */
     struct extents stream;
     struct extent now;
-    unsigned left; /* extents that are still to be looked at */
-    int found;     /* what the stream has said last */
+    unsigned left; /* extents still to be compared */
+    int found;     /* the last result of the stream */
 };
 
-static void refuse(const char *what, const struct extent *a, const struct extent *b)
+static void fail(const char *what, const struct extent *a, const struct extent *b)
 {
     const struct extent *both[] = {a, b};
 
@@ -44,8 +44,8 @@ static void refuse(const char *what, const struct extent *a, const struct extent
     abort();
 }
 
-/* Puts an empty disk below an image that is made on another. 0 or -errno. */
-static int put_below(struct walk *w)
+/* Adds an empty backing image if the image needs one. 0 or -errno. */
+static int add_backing(struct walk *w)
 {
     static int empty = -1;
     int error;
@@ -54,51 +54,50 @@ static int put_below(struct walk *w)
         return 0;
     if (empty < 0)
         empty = memfd_create("empty", MFD_CLOEXEC);
-    error = image_open(&w->below, empty);
+    error = image_open(&w->backing_img, empty);
     if (!error)
-        error = disk_open(&w->backing, w->below, &raw_driver, NULL);
+        error = disk_open(&w->backing, w->backing_img, &raw_driver, NULL);
     w->disk.backing = &w->backing;
     return error;
 }
 
-/* Begins a walk; 0 or -errno. walk_end() ends it in any case. */
+/* Returns 0 or -errno; in both cases walk_end() must follow. */
 static int walk_begin(struct walk *w, int fd, const struct open_options *options, unsigned want)
 {
     struct detection detection;
     int error = image_open(&w->img, fd);
 
-    w->below = NULL;
+    w->backing_img = NULL;
     if (!error)
         error = detect(w->img, options, &detection);
     if (!error)
         error = disk_open(&w->disk, w->img, detection.driver, options);
     if (!error)
-        error = put_below(w);
+        error = add_backing(w);
     if (!error)
         extents_begin(&w->stream, &w->disk, want);
     w->now = (struct extent){.length = 0};
-    w->left = EXTENTS_LOOKED_AT;
+    w->left = EXTENTS_COMPARED;
     return error;
 }
 
 static void walk_end(struct walk *w)
 {
     image_close(w->img);
-    image_close(w->below);
+    image_close(w->backing_img);
 }
 
-/* What each extent has, wherever it is. */
 static void check_extent(const struct walk *w, const struct extent *e)
 {
     if (!e->length || e->offset + e->length > w->disk.virtual_size)
-        refuse("one is of no length, or beyond the end", e, NULL);
+        fail("empty, or beyond the end of the disk", e, NULL);
     if (e->flags & EXTENT_HOST_HOLES && e->kind == EXTENT_DATA && e->host == EXTENT_NO_HOST)
-        refuse("holes of the host count, but it has no place there", e, NULL);
+        fail("EXTENT_HOST_HOLES without host offset", e, NULL);
     if (e->layer || e->file > w->disk.references_count)
-        refuse("it stands in another file than there is", e, NULL);
+        fail("in a file that does not exist", e, NULL);
 }
 
-/* Goes on to the extent that has the offset, where the last one ends. */
+/* Advances to the extent with that offset, at most one further. */
 static bool walk_to(struct walk *w, uint64_t offset)
 {
     uint64_t end = w->now.offset + w->now.length;
@@ -111,18 +110,17 @@ static bool walk_to(struct walk *w, uint64_t offset)
     if (w->found < 0)
         return false;
     if (w->found == 0 || w->now.offset != end)
-        refuse("the stream ends before the disk, or has a gap", &w->now, NULL);
+        fail("the stream ends early, or has a gap", &w->now, NULL);
     check_extent(w, &w->now);
     return true;
 }
 
-/* Data behind the end of the file: who reads is told of it, to who counts it is a hole. */
+/* Data past the end of the file: an error with EXTENTS_WANT_HOST, a hole without. */
 static bool is_past_end(const struct walk *w, const struct extent *e)
 {
     return e->flags & EXTENT_HOST_HOLES && e->host + e->length > image_size(w->img);
 }
 
-/* Both walks, as far as both go. */
 static void compare(struct walk *read, struct walk *count)
 {
     uint64_t offset = 0;
@@ -131,12 +129,12 @@ static void compare(struct walk *read, struct walk *count)
         const struct extent *r = &read->now, *c = &count->now;
 
         if (r->kind != c->kind && !is_past_end(read, r))
-            refuse("who reads and who counts is told other things", r, c);
+            fail("walks with and without host offsets differ", r, c);
         offset = min_u64(r->offset + r->length, c->offset + c->length);
     }
 }
 
-/* What is told in the middle of one of these extents, which follow each other, is what they are. */
+/* Seeking to the middle of an extent, which others follow up to end, yields the rest of it. */
 static void check_middle(struct walk *w, const struct extent *some, const struct extent *end)
 {
     uint64_t middle = some->offset + some->length / 2;
@@ -147,17 +145,16 @@ static void check_middle(struct walk *w, const struct extent *some, const struct
         return;
     check_extent(w, &rest);
     if (rest.offset != middle)
-        refuse("one begins elsewhere than where it was asked for", some, &rest);
+        fail("begins at another offset than that of the seek", some, &rest);
     if ((w->stream.want & EXTENTS_WANT_HOST) && rest.kind == some->kind &&
         ((some->host != EXTENT_NO_HOST && rest.host != some->host + (middle - some->offset)) ||
          ((rest.flags ^ some->flags) & EXTENT_COMPRESSED)))
-        refuse("in the middle of one is another place", some, &rest);
+        fail("another host offset after a seek", some, &rest);
     for (; some < end && some->offset < middle + rest.length; some++)
         if (rest.kind != some->kind && !is_past_end(w, some))
-            refuse("in the middle of one is something else", some, &rest);
+            fail("another kind after a seek", some, &rest);
 }
 
-/* The bytes of an extent, and the same once more in two halves. */
 static void check_bytes(struct walk *w, const struct extent *e)
 {
     static uint8_t once[READ_BYTES], twice[READ_BYTES];
@@ -169,15 +166,14 @@ static void check_bytes(struct walk *w, const struct extent *e)
         return;
     if (disk_read(&w->disk, e->offset + half, twice + half, length - half) ||
         disk_read(&w->disk, e->offset, twice, half))
-        refuse("the halves of what was read cannot be read", e, NULL);
+        fail("parts of a range that could be read cannot be read", e, NULL);
     if (memcmp(once, twice, length) != 0)
-        refuse("other bytes are read in halves", e, NULL);
+        fail("parts of a range have other bytes", e, NULL);
     for (size_t i = 0; i < length && e->kind != EXTENT_DATA; i++)
         if (once[i])
-            refuse("a byte of what is no data is not zero", e, NULL);
+            fail("a byte outside of data is not zero", e, NULL);
 }
 
-/* Looks at some extents from other sides. */
 static void check_some(struct walk *read, struct walk *count)
 {
     struct extent some[EXTENTS_READ];
@@ -201,7 +197,7 @@ void check_streams(int fd, const struct open_options *options)
     int error = walk_begin(&read, fd, &o, EXTENTS_WANT_HOST);
 
     if (walk_begin(&count, fd, &o, 0) != error)
-        refuse("it is opened once, and not another time", NULL, NULL);
+        fail("the image can be opened once, but not again", NULL, NULL);
     if (!error) {
         compare(&read, &count);
         check_some(&read, &count);

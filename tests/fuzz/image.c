@@ -138,7 +138,7 @@ static uint64_t lay(const struct input_piece *p, uint64_t size, uint64_t most)
 static void lay_files(const struct image_input *input)
 {
     static const struct timespec times[2] = {{.tv_sec = 1500000000}, {.tv_sec = 1500000000}};
-    uint64_t most = INPUT_LAID_MAX;
+    uint64_t most = INPUT_WRITTEN_MAX;
 
     for (unsigned i = 0; i < INPUT_FILES; i++)
         if (ftruncate(files[i], 0) < 0 || ftruncate(files[i], (off_t)input->sizes[i]) < 0)

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The main() of a fuzz target that replays inputs: the files of the directories that it is given.
- */
+/* The main() of a fuzz target without libFuzzer: replays the files of the directories in argv. */
 #include "fuzz.h"
 
 #include <dirent.h>
@@ -9,7 +8,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* Replays the file of that name. Whether it could be read. */
+/* false: the file cannot be read. */
 static bool replay(int directory, const char *name)
 {
     static uint8_t bytes[1 << 20];
@@ -23,7 +22,7 @@ static bool replay(int directory, const char *name)
         return false;
     }
     printf("%s\n", name);
-    fflush(stdout); /* the last name is that of the input that ends the program */
+    fflush(stdout); /* so that the last name is that of an input that crashes */
     LLVMFuzzerTestOneInput(bytes, (size_t)size);
     return true;
 }

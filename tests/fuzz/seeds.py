@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Makes inputs of the fuzzer of images (tests/fuzz/image-input.h) of the fixtures in a directory: seeds.py DIRECTORY OUT.
+"""Converts the fixtures in a directory to inputs of the fuzzer of images (tests/fuzz/image-input.h): seeds.py DIRECTORY OUT.
 
-What is not zeros becomes pieces; a block of one byte that repeats itself becomes one that is laid many times, and of more such blocks
-the first is taken: what all of them tell is seen elsewhere. The options of a fixture become the choices of its input.
+Bytes other than zeros become pieces. A block of one repeated byte becomes a piece of one byte with a repetition; of consecutive blocks
+of the same byte only the first is taken. The options of a fixture become the choices of its input.
 """
 
 import gzip
@@ -21,7 +21,7 @@ LARGEST = 1 << 20
 FILES = 3
 ALONE, ANY_PARENT, GRANTED = 4, 8, 16
 
-# What divides pieces: zeros, but for a few.
+# Zeros that separate pieces; fewer are part of a piece.
 GAP = re.compile(rb"\0{25,}")
 
 
@@ -30,7 +30,7 @@ def piece(offset, data, times, file):
 
 
 def blocks_of(source):
-    """All blocks of a file, those of zeros many at once: (offset, bytes; None: zeros), and at last where it ends."""
+    """The blocks of a file, many zero blocks at once: (offset, bytes or None for zeros). The last one is (size, None)."""
     at = 0
     while many := source.read(len(ZEROS)):
         if many == ZEROS:
@@ -44,8 +44,8 @@ def blocks_of(source):
 
 
 def chunks_of(source):
-    """What stands between blocks of zeros: (offset, bytes, how many times); and at last where the file ends, with no bytes. Of
-    blocks of the same byte, one behind the other, the first."""
+    """The bytes between blocks of zeros: (offset, bytes, times). Of consecutive blocks of one byte only the first. The last one is
+    (size, b"", 1)."""
     begin, blocks, last = 0, [], b""
     for at, block in blocks_of(source):
         alike = block is None or block == block[:1] * BLOCK
@@ -78,7 +78,7 @@ def pieces_of(source, file):
 
 
 def choices_of(expect, named):
-    """The first bytes of the input: how the fixture is opened."""
+    """The choices of the input: how the fixture is opened."""
     found = re.search(r"^# options: (.*)$", expect, re.MULTILINE)
     options = dict(word.partition("=")[::2] for word in (found.group(1).split(",") if found else []))
     known = options.get("format"), options.get("backing-format")
@@ -89,7 +89,7 @@ def choices_of(expect, named):
 
 
 def files_of(path):
-    """The image, and files below it: what is called middle is above what is called base."""
+    """The image, then its backing images: in reverse order of names, as "middle" has "base" as its backing image."""
     if path.name.endswith(".img.gz"):
         return [gzip.open(path)]
     tar = tarfile.open(path)
@@ -98,7 +98,7 @@ def files_of(path):
 
 
 def make(path, expect):
-    """The input that a fixture makes."""
+    """The input of a fixture."""
     files = [pieces_of(source, number) for number, source in enumerate(files_of(path))]
     sizes = [size for size, _ in files] + [0] * (FILES - len(files))
     return choices_of(expect, len(files) > 1) + struct.pack("<3Q", *sizes) + b"".join(found for _, found in files)

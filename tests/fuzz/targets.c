@@ -3,10 +3,10 @@
  * Fuzzes the size models, their options, and counting for them. An input is text:
  *
  *     the target's name
- *     options of it, as behind -o
- *     other options of it
- *     virtual size, units with data of either kind, and by how much another disk is larger
- *     data LENGTH, zero LENGTH or hole LENGTH in bytes: the extents, each on a line
+ *     its options, as those of -o
+ *     other options
+ *     virtual size, touched units of both kinds, and the size difference of a larger disk
+ *     data LENGTH, zero LENGTH or hole LENGTH in bytes: an extent per line
  */
 #include "fuzz.h"
 
@@ -23,13 +23,13 @@ struct numbers {
     uint64_t virtual_size, touched[TARGET_UNITS_MAX], larger;
 };
 
-/* The extents of a disk, which stop where it does, or before. */
+/* The extents of a disk, up to its end or less. */
 struct stream {
     struct extent extents[EXTENTS_MAX];
     size_t count;
 };
 
-/* Cuts a line off; without one it is empty. */
+/* Takes the next line; "" at the end. */
 static char *take_line(char **text)
 {
     char *line = *text, *end = strchr(line, '\n');
@@ -70,7 +70,7 @@ static void parse_extents(struct stream *s, char *text, uint64_t virtual_size)
     }
 }
 
-/* The units with data, counted in another way: two extents that follow share one at most. */
+/* The units with data, by a simple algorithm: consecutive extents share at most one. */
 static uint64_t count_units(const struct stream *s, uint64_t unit)
 {
     uint64_t touched = 0, last = UINT64_MAX;
@@ -95,7 +95,8 @@ static void begin_counts(struct target_counts *c, const struct target *t,
                            virtual_size);
 }
 
-/* Feeds what no counter of units from least on knows yet, in two pieces each. */
+/* Feeds extents in two pieces each, without what all counters of units from least on have covered.
+ */
 static void feed_pieces(struct target_counts *c, const struct stream *s, uint64_t least)
 {
     uint64_t known = 0;
@@ -113,7 +114,7 @@ static void feed_pieces(struct target_counts *c, const struct stream *s, uint64_
     }
 }
 
-/* Counting for several targets at once, and in pieces with what is known left out, is counting. */
+/* Counting for all targets at once, and in pieces without covered ranges, has the same results. */
 static void check_counts(const struct target *t, const struct target_options *o,
                          uint64_t virtual_size, const struct stream *s, uint64_t least)
 {
@@ -141,7 +142,7 @@ static void check_counts(const struct target *t, const struct target_options *o,
     }
 }
 
-/* A conversion takes other options, or refuses them in words. */
+/* Options of a conversion are accepted, or refused with a message. */
 static void check_conversion(const struct target *t, const char *text)
 {
     struct target_options o;

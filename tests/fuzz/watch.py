@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a fuzzer and says what came of it: watch.py NAME BUILD PROGRAM ARGUMENT...
+"""Runs a fuzzer and prints a line about the results: watch.py NAME BUILD PROGRAM ARGUMENT...
 
-All that the fuzzer says goes to BUILD/NAME.log. The line that is printed: executions, how many a second, seconds of CPU in this run
-and in all runs, edges of the program that its inputs reach, and what it found. Ends with 1 if it found something.
+The line has executions, executions per second, seconds of CPU of this run and of all runs, covered edges of the program, and the
+inputs that were found. The output of the fuzzer goes to BUILD/NAME.log. The exit status is 1 if something was found.
 """
 
 import pathlib
@@ -19,7 +19,7 @@ def last(pattern, text):
 
 
 def add_total(path, name, runs, cpu):
-    """Adds a line to the totals. What stands there of that name, with it: executions, seconds of CPU."""
+    """Adds a line to the totals. Returns the sums of that name: executions, seconds of CPU."""
     with open(path, "a", encoding="ascii") as totals:
         totals.write(f"{name} {runs} {cpu:.1f}\n")
     lines = [line.split() for line in path.read_text(encoding="ascii").splitlines()]
@@ -38,12 +38,12 @@ def main():
     runs = last(r"^#(\d+)\s", text)
     found = re.findall(r"Test unit written to (\S+)", text)
     all_runs, all_cpu = add_total(build / "totals", name, runs, cpu)
-    said = "found " + " ".join(found) if found else "nothing found"
+    result = "found " + " ".join(found) if found else "nothing found"
     if ended.returncode and not found:
-        said = f"it ended, see {log}"
+        result = f"it ended early, see {log}"
     edges = last(r" cov: (\d+)", text)
-    print(f"{name:10} {runs:9} executions, {runs / max(cpu, 0.1):6.0f} a second of CPU, {cpu:6.0f} s; "
-          f"in all {all_runs}, {all_cpu:.0f} s; {edges} edges; {said}", flush=True)
+    print(f"{name:10} {runs:9} executions, {runs / max(cpu, 0.1):6.0f} per second of CPU, {cpu:6.0f} s; "
+          f"in all {all_runs}, {all_cpu:.0f} s; {edges} edges; {result}", flush=True)
     return ended.returncode != 0
 
 
