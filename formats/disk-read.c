@@ -20,8 +20,7 @@ static int read_plain(struct disk *disk, const struct extent *e, uint8_t *bytes,
     if (error)
         return error;
     if (disk->is_encrypted)
-        return image_fail(disk->img, ENOTSUP, "%s: the guest's bytes are encrypted",
-                          disk->driver->name);
+        return image_fail(disk->img, ENOTSUP, "%s: guest data is encrypted", disk->driver->name);
     if (e->host > size || length > size - e->host)
         return image_fail(img, EIO, "%s: guest data at offset %llu ends past the end of the file",
                           disk->driver->name, (unsigned long long)e->host);

@@ -86,8 +86,8 @@ int disk_add_reference(struct disk *disk, const struct reference *reference)
     int error;
 
     if (disk->references_count == REFERENCES_MAX)
-        return image_fail(disk->img, EFBIG, "%s: it names more than %d files", disk->driver->name,
-                          REFERENCES_MAX);
+        return image_fail(disk->img, EFBIG, "%s: the image names more than %d files",
+                          disk->driver->name, REFERENCES_MAX);
     error = make_room(disk);
     if (error)
         return error;
@@ -122,8 +122,8 @@ int disk_refuse(const struct disk *disk, const struct reference *reference, bool
     int error = is_missing ? EIO : EACCES;
 
     if (!reference->length)
-        return image_fail(disk->img, error, "%s: %s %s, whose path %s does not tell",
-                          disk->driver->name, what, reference->kind, reference->source);
+        return image_fail(disk->img, error, "%s: %s %s (%s gives no path)", disk->driver->name,
+                          what, reference->kind, reference->source);
     return image_fail(disk->img, error, "%s: %s %s \"%.*s\"", disk->driver->name, what,
                       reference->kind, (int)reference->length, reference->path);
 }
@@ -220,8 +220,8 @@ void disk_note_table(struct disk *disk, uint64_t offset, uint64_t length, const 
         return;
     disk->lacks_tables = true;
     image_note(disk->img,
-               "%s: %s at offset %llu ends past the end of the file, which has %llu bytes: what is "
-               "not there counts as empty",
+               "%s: %s at offset %llu ends past the end of the file, which has %llu bytes: missing "
+               "entries count as empty",
                disk->driver->name, what, (unsigned long long)offset, (unsigned long long)size);
 }
 

@@ -98,7 +98,7 @@ static int refuse_hole(const struct extents *s)
         return disk->backing_error;
     if (disk->alone)
         return image_fail(disk->img, EACCES,
-                          "%s: guest bytes are in the image below, which is left out here",
+                          "%s: guest bytes are in the backing image, which is left out here",
                           disk->driver->name);
     return s->offset < s->wanted
                ? -EACCES

@@ -133,7 +133,7 @@ static int begin(struct unpacker *u, struct image *img, const struct packed *str
     u->stream = *stream;
     u->taken = u->made = u->kept = 0;
     u->error = 0;
-    snprintf(u->label, sizeof u->label, "%s: inflating %s", stream->format, stream->what);
+    snprintf(u->label, sizeof u->label, "%s: decompressing %s", stream->format, stream->what);
     return 0;
 }
 

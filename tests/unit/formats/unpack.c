@@ -367,7 +367,7 @@ static void test_bomb(void **state)
         unpack_it(packed, PACKED_DEFLATE, sizeof zeros - 1000, 1000);
     }
     assert_int_equal(unpack_it(packed, PACKED_DEFLATE, 0, 1000), -EFBIG);
-    assert_said(s.img, "fake: inflating cluster takes too long");
+    assert_said(s.img, "fake: decompressing cluster takes too long");
 }
 
 #define TEST(function) cmocka_unit_test_teardown(function, end)

@@ -193,7 +193,7 @@ static void test_past_the_end(void **state)
     ASSERT_EXTENTS(&s, 0, HOLE(3 * CLUSTER));
     assert_string_equal(image_problems(s.img),
                         "qcow2: the L1 table at offset 4611686018427387904 ends past the end of "
-                        "the file, which has 65536 bytes: what is not there counts as empty\n");
+                        "the file, which has 65536 bytes: missing entries count as empty\n");
 }
 
 static void test_bad_tables(void **state)

@@ -129,7 +129,7 @@ static void test_data_file(void **state)
     reopen(&s);
     ASSERT_REFERENCE(0, REFERENCE_DATA, "data file", "");
     assert_int_equal(disk_read(&s.disk, 0, &byte, 1), -EACCES);
-    assert_said(s.img, "the data file, whose path");
+    assert_said(s.img, "the data file (external data file name");
 }
 
 static void test_data_file_long_name(void **state)
