@@ -192,7 +192,7 @@ void check_file(const struct place *place, int error, const struct text *text)
         fail(place, strerror(-error), NULL);
     if (!error)
         check_text(place, text);
-    if (view >= VIEWS || place->number >= NUMBERS_KEPT)
+    if (view >= VIEWS || place->set || place->number >= NUMBERS_KEPT)
         return;
     if (!error) {
         now.hash = hash_of(text);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A disk whose driver answers from a script, for tests of what reads disks through drivers. */
+/* A disk whose driver returns scripted extents, for tests of the code that calls drivers. */
 #ifndef TESTS_SUPPORT_SCRIPTED_DISK_H
 #define TESTS_SUPPORT_SCRIPTED_DISK_H
 
@@ -7,13 +7,12 @@
 
 #include "support.h"
 
-/* What the driver answers, in order; from an offset inside one on, the rest of it. An error: flags
- * are -errno. */
+/* The extents that the driver returns. Of kind FAILS: an error, with the errno in flags. */
 struct script {
     const struct extent *extents;
     size_t count;
-    unsigned asked; /* how often */
-    unsigned want;  /* of the last question */
+    unsigned calls;
+    unsigned want; /* of the last call */
 };
 
 enum { FAILS = 99 };
@@ -30,7 +29,7 @@ static inline int scripted_extent_at(struct disk *disk, uint64_t offset, unsigne
     uint64_t start = 0;
     size_t i = 0;
 
-    script_->asked++;
+    script_->calls++;
     script_->want = want;
     while (i < script_->count - 1 && offset >= start + script_->extents[i].length)
         start += script_->extents[i++].length;

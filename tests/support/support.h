@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What unit tests share: cmocka, and images that are written by bytes into files without a name. */
+/* Shared by unit tests: cmocka, and images that are written byte by byte to unnamed files. */
 #ifndef TESTS_SUPPORT_SUPPORT_H
 #define TESTS_SUPPORT_SUPPORT_H
 
@@ -25,12 +25,12 @@
 
 /* An image under test. */
 struct sample {
-    int fd; /* of the file, to be written to; -1: none yet */
+    int fd; /* of the file; -1: none yet */
     struct image *img;
     struct disk disk;
 };
 
-/* A value that is wrong, where it is put, and how the image is refused then. */
+/* A wrong value at an offset, and the error and key of the message that it causes. */
 struct defect {
     uint64_t at;
     unsigned width;
@@ -46,13 +46,12 @@ bool runs_as_root(void);
 /* For main(): ends a program whose tests all need root, with the status that counts as skipped. */
 void require_root(void);
 
-/* How many descriptors are open. */
 unsigned open_descriptors(void);
 
-/* A new empty file without a name; path: the directory that holds it. */
+/* A new empty unnamed file in that directory. */
 int temporary_file(const char *directory);
 
-/* Ends what the sample was, and gives it a new empty file. */
+/* Ends the sample, and gives it a new empty file. */
 void sample_begin(struct sample *s);
 void sample_end(struct sample *s);
 
@@ -66,26 +65,26 @@ void set_size(struct sample *s, uint64_t size);
 /* Begins a new session on the file. */
 void sample_session(struct sample *s);
 
-/* Begins a new session and opens the file as that format: what disk_open() returns. */
+/* Begins a new session and opens the file as that format. Returns as disk_open(). */
 int sample_open(struct sample *s, const struct format_driver *driver);
 
-/* The words stand in what was said of the image. */
+/* The problems of the image contain the words. */
 void assert_said(const struct image *img, const char *words);
 
-/* The file is refused as that format with that error, in a line with these words. */
+/* Opening the file as that format fails with the error, and a message that contains the words. */
 void assert_refused(struct sample *s, const struct format_driver *driver, int error,
                     const char *words);
 
 /*
- * The stream of the open sample gives just these extents: length and kind, and with
- * EXTENTS_WANT_HOST also host, part, flags and layer. Offsets are those that follow.
+ * The stream of the open sample yields exactly these extents: length and kind, and with
+ * EXTENTS_WANT_HOST also host, file, flags and layer. Offsets follow from the lengths.
  */
 void assert_extents(struct sample *s, unsigned want, const struct extent *expected, size_t count);
 #define ASSERT_EXTENTS(s, want, ...)                                                               \
     assert_extents(s, want, (const struct extent[]){__VA_ARGS__},                                  \
                    COUNT(((const struct extent[]){__VA_ARGS__})))
 
-/* The stream of the open sample fails with that error, in these words. */
+/* The stream of the open sample fails with the error, and a message that contains the words. */
 void assert_stream_fails(struct sample *s, unsigned want, int error, const char *words);
 
 /* An extent, for ASSERT_EXTENTS(). */
@@ -101,7 +100,7 @@ void assert_stream_fails(struct sample *s, unsigned want, int error, const char 
     {                                                                                              \
         .length = (length_), .kind = EXTENT_DATA, .host = (host_), .file = (file_)                 \
     }
-/* Bytes of the file that reference file_ - 1 is, whose holes count; and what is a hole of it. */
+/* Data and holes of the file of reference file_ - 1, whose holes count. */
 #define FLAT_DATA(length_, host_, file_)                                                           \
     {                                                                                              \
         .length = (length_), .kind = EXTENT_DATA, .host = (host_), .file = (file_),                \
@@ -121,11 +120,11 @@ void assert_stream_fails(struct sample *s, unsigned want, int error, const char 
         .length = (length_), .kind = EXTENT_HOLE, .host = EXTENT_NO_HOST                           \
     }
 
-/* Reference n of the open image; its path has length bytes. */
+/* Asserts reference n of the open image; its path has length bytes. */
 void assert_reference(struct sample *s, size_t n, enum reference_role role, const char *kind,
                       const char *path, size_t length);
 
-/* The same, with a path that is a string without NULs. */
+/* The same with a path without NULs. */
 #define ASSERT_REFERENCE(n, role, kind, path)                                                      \
     assert_reference(&s, n, role, kind, path, strlen(path))
 

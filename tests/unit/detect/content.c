@@ -403,7 +403,7 @@ static void test_economy(void **state)
     PLAY(MIB, {.length = MIB, .flags = EXTENT_COMPRESSED});
     assert_int_equal(content_detect(&s.disk, &content), 0);
     assert_string_equal(content.name, "unknown");
-    assert_true(script.asked <= 3);
+    assert_true(script.calls <= 3);
     assert_int_equal(image_bytes_read(s.img), 0);
 }
 

@@ -86,10 +86,10 @@ static void test_economy(void **state)
     (void)state;
     PLAY(1000, DATA(100, 1000), HOLE(200), {.kind = (enum extent_kind)FAILS, .flags = EIO});
     assert_int_equal(read_at(0, 300), 0);
-    assert_int_equal(script.asked, 2);
+    assert_int_equal(script.calls, 2);
     assert_int_equal(image_bytes_read(s.img), 100);
     assert_int_equal(read_at(150, 0), 0);
-    assert_int_equal(script.asked, 2);
+    assert_int_equal(script.calls, 2);
     assert_int_equal(read_at(0, 301), -EIO);
     assert_said(s.img, "scripted: fails at 300");
 }
@@ -103,7 +103,7 @@ static void test_past_end(void **state)
     assert_got(0, 10, 90);
     assert_got(10, 90, EXTENT_NO_HOST);
     assert_int_equal(got[100], '#');
-    script.asked = 0;
+    script.calls = 0;
     assert_int_equal(read_at(100, 50), 0);
     assert_got(0, 50, EXTENT_NO_HOST);
     assert_int_equal(read_at(UINT64_MAX, 50), 0);
@@ -112,7 +112,7 @@ static void test_past_end(void **state)
     s.disk.virtual_size = 0;
     assert_int_equal(read_at(0, 50), 0);
     assert_got(0, 50, EXTENT_NO_HOST);
-    assert_int_equal(script.asked, 0);
+    assert_int_equal(script.calls, 0);
 }
 
 /* Data that the file does not hold is an error, never zeros. */

@@ -112,7 +112,7 @@ static void test_shorter(void **state)
     LAYER(300, DATA(100, 0), HOLE(900));
     ASSERT_EXTENTS(&s, EXTENTS_WANT_HOST, DATA_OF(1, 100, 0), HOLE_OF(1, 200), HOLE(700));
     ASSERT_EXTENTS(&s, EXTENTS_WANT_JOINED, DATA(100, 0), HOLE(900));
-    assert_int_equal(scripts[1].asked, 4);
+    assert_int_equal(scripts[1].calls, 4);
 }
 
 /* The layer below ends behind a hole, and in front of one. */
@@ -229,7 +229,7 @@ static void count_extents(unsigned want, unsigned expected)
     unsigned told = 0;
 
     for (unsigned n = 0; n < layers_count; n++)
-        scripts[n].asked = 0;
+        scripts[n].calls = 0;
     extents_begin(&stream, &s.disk, want);
     while (extents_next(&stream, &e) == 1)
         told++;
@@ -247,9 +247,9 @@ static void test_asked_once(void **state)
     LAYER(MANY, ZERO(MANY));
     for (size_t i = 0; i < COUNT(wants); i++) {
         count_extents(wants[i], MANY);
-        assert_int_equal(scripts[0].asked, MANY);
-        assert_int_equal(scripts[1].asked, 1);
-        assert_int_equal(scripts[2].asked, 1);
+        assert_int_equal(scripts[0].calls, MANY);
+        assert_int_equal(scripts[1].calls, 1);
+        assert_int_equal(scripts[2].calls, 1);
     }
 }
 
@@ -264,9 +264,9 @@ static void test_asked_once_below(void **state)
     LAYER(MANY, ZERO(MANY));
     for (size_t i = 0; i < COUNT(wants); i++) {
         count_extents(wants[i], MANY);
-        assert_int_equal(scripts[0].asked, 1);
-        assert_int_equal(scripts[1].asked, MANY);
-        assert_int_equal(scripts[2].asked, 1);
+        assert_int_equal(scripts[0].calls, 1);
+        assert_int_equal(scripts[1].calls, MANY);
+        assert_int_equal(scripts[2].calls, 1);
     }
 }
 
@@ -278,9 +278,9 @@ static void test_asked_once_across(void **state)
     LAYER(1000, DATA(200, 0), HOLE(200), HOLE(600));
     LAYER(1000, ZERO(250), DATA(750, 0));
     count_extents(0, 6);
-    assert_int_equal(scripts[0].asked, 3);
-    assert_int_equal(scripts[1].asked, 3);
-    assert_int_equal(scripts[2].asked, 2);
+    assert_int_equal(scripts[0].calls, 3);
+    assert_int_equal(scripts[1].calls, 3);
+    assert_int_equal(scripts[2].calls, 2);
     count_extents(EXTENTS_WANT_JOINED, 3);
 }
 
@@ -380,7 +380,7 @@ static void test_deepest(void **state)
             next(&stream, 10 * i + 1, expected[i]);
         assert_int_equal(extents_next(&stream, &(struct extent){0}), 0);
         for (unsigned n = 0; n < LAYERS_MAX; n++)
-            assert_in_range(scripts[n].asked, 1, 3);
+            assert_in_range(scripts[n].calls, 1, 3);
     }
 }
 

@@ -31,7 +31,7 @@ static void test_in_order(void **state)
     ASSERT_EXTENTS(&s, EXTENTS_WANT_HOST, DATA(100, 7000), HOLE(200), ZERO(300),
                    DATA(400, EXTENT_NO_HOST));
     assert_int_equal(script.want, EXTENTS_WANT_HOST);
-    assert_int_equal(script.asked, 4);
+    assert_int_equal(script.calls, 4);
     ASSERT_EXTENTS(&s, 0, DATA(100, 0), HOLE(200), ZERO(300), DATA(400, 0));
     assert_int_equal(script.want, 0);
 }
@@ -49,7 +49,7 @@ static void test_nothing(void **state)
     (void)state;
     PLAY(0, DATA(512, 0));
     assert_extents(&s, EXTENTS_WANT_JOINED, NULL, 0);
-    assert_int_equal(script.asked, 0);
+    assert_int_equal(script.calls, 0);
 }
 
 static void test_largest(void **state)
@@ -366,10 +366,10 @@ static void test_opaque(void **state)
     s.disk.driver = &opaque;
     ASSERT_EXTENTS(&s, 0, DATA(100, 0), HOLE(200), ZERO(700));
     s.disk.qemu = QEMU_VERSION(7, 2);
-    script.asked = 0;
+    script.calls = 0;
     ASSERT_EXTENTS(&s, 0, DATA(1000, 0));
     ASSERT_EXTENTS(&s, EXTENTS_WANT_JOINED, DATA(1000, 0));
-    assert_int_equal(script.asked, 0);
+    assert_int_equal(script.calls, 0);
     ASSERT_EXTENTS(&s, EXTENTS_WANT_HOST, DATA(100, 7000), HOLE(200), ZERO(700));
     /* Of what has a parent it has no numbers. */
     s.disk.backing_reference = &base;
