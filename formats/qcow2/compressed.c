@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * qcow2: the bytes of compressed clusters (docs/interop/qcow2.txt, "Compressed Clusters
- * Descriptor"). Each cluster is a stream of its own, of raw deflate or of zstd, at any byte of the
- * file; the descriptor tells its end in sectors.
+ * qcow2: reading compressed clusters (docs/interop/qcow2.txt, "Compressed Clusters Descriptor").
+ * Each cluster is a stream of its own, raw deflate or zstd, which begins at any byte of the file.
+ * Its length is known in sectors only.
  */
 #include "formats/bytes.h"
 #include "formats/checked.h"
@@ -10,10 +10,10 @@
 #include "formats/unpack.h"
 #include "qcow2.h"
 
-/* The guest bytes from within the cluster of that L2 entry on. qemu writes with a window of 4 KiB,
- * but reads any, as it inflates a cluster at once. */
-static int decode_cluster(struct disk *disk, uint64_t entry, uint64_t within, uint8_t *bytes,
-                          size_t length)
+/* Reads length bytes at offset `within` of the cluster with that L2 entry. qemu deflates with a
+ * window of 4 KiB but reads streams of any window, as it inflates a cluster at once. */
+static int qcow2_decode_cluster(struct disk *disk, uint64_t entry, uint64_t within, uint8_t *bytes,
+                                size_t length)
 {
     const struct qcow2 *q = disk->state;
     unsigned offset_bits = 62 - (q->cluster_bits - 8);
@@ -41,7 +41,7 @@ int qcow2_decode(struct disk *disk, uint64_t offset, uint8_t *bytes, size_t leng
         int error = qcow2_l2_entry(disk, offset, &entry);
 
         if (!error)
-            error = decode_cluster(disk, entry, within, bytes, n);
+            error = qcow2_decode_cluster(disk, entry, within, bytes, n);
         if (error)
             return error;
         offset += n;

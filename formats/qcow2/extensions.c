@@ -23,12 +23,13 @@ enum {
     DATA_FILE_NAME_MAX = 1023,
 };
 
-/* The name of the backing file's format, which qemu keeps in 16 bytes with a NUL. */
+/* The limit is qemu's: it stores the name in 16 bytes, with a NUL. */
 #define EXTENSION_BACKING_FORMAT 0xe2792aca
 #define BACKING_FORMAT_BYTES_MAX 15
 
-/* The data file, which an extension names or, where there is none, nothing. */
-static int add_data_file(struct disk *disk, uint64_t offset, uint32_t length)
+/* Adds the reference to the data file. Its name has length bytes at offset; without an extension
+ * both are 0, and the reference has no path. */
+static int qcow2_add_data_file(struct disk *disk, uint64_t offset, uint32_t length)
 {
     struct qcow2 *q = disk->state;
     const struct reference data_file = {.role = REFERENCE_DATA,
@@ -40,7 +41,9 @@ static int add_data_file(struct disk *disk, uint64_t offset, uint32_t length)
     int error = 0;
 
     if (q->data_file)
-        return image_fail(disk->img, EUCLEAN, "qcow2: the data file is named twice");
+        return image_fail(disk->img, EUCLEAN,
+                          "qcow2: a second external data file name at offset %llu",
+                          (unsigned long long)offset);
     if (length)
         error = disk_read_reference(disk, data_file, offset, min_u64(length, DATA_FILE_NAME_MAX));
     if (!error && disk->references_count < file)
@@ -49,8 +52,9 @@ static int add_data_file(struct disk *disk, uint64_t offset, uint32_t length)
     return error;
 }
 
-/* The format of the backing file, if there is one, which stands in the header and was added. */
-static int take_backing_format(struct disk *disk, uint64_t offset, uint32_t length)
+/* Reads the backing file's format into its reference, which qcow2_open() has added first. The last
+ * extension counts, as in qemu. */
+static int qcow2_read_backing_format(struct disk *disk, uint64_t offset, uint32_t length)
 {
     size_t size = 4 * (size_t)length + 1;
     char *format = image_alloc(disk->img, size);
@@ -65,39 +69,41 @@ static int take_backing_format(struct disk *disk, uint64_t offset, uint32_t leng
     return 0;
 }
 
-static int check_crypto_extension(struct disk *disk, uint32_t length)
+static int qcow2_check_crypto_extension(struct disk *disk, uint32_t length)
 {
     const struct qcow2 *q = disk->state;
 
-    if (!q->luks)
+    if (q->crypt_method != QCOW2_CRYPT_LUKS)
         return image_fail(disk->img, EUCLEAN,
-                          "qcow2: a LUKS header is named, but crypt_method is not LUKS (2)");
+                          "qcow2: full disk encryption extension, but crypt_method %u is not 2 "
+                          "(LUKS)",
+                          q->crypt_method);
     if (length != EXTENSION_CRYPTO_BYTES)
         return image_fail(disk->img, EUCLEAN,
-                          "qcow2: full disk encryption extension has %u bytes, it must have %d",
-                          length, EXTENSION_CRYPTO_BYTES);
+                          "qcow2: full disk encryption extension: length %u is not %d", length,
+                          EXTENSION_CRYPTO_BYTES);
     return 0;
 }
 
-static int read_extension(struct disk *disk, uint32_t type, uint64_t offset, uint32_t length,
-                          bool wants_data_file)
+static int qcow2_read_extension(struct disk *disk, uint32_t type, uint64_t offset, uint32_t length,
+                                bool has_data_file)
 {
     if (type == EXTENSION_BITMAPS)
         return qcow2_read_bitmaps_extension(disk, offset, length);
     if (type == EXTENSION_CRYPTO)
-        return check_crypto_extension(disk, length);
-    if (type == EXTENSION_DATA_FILE && wants_data_file)
-        return add_data_file(disk, offset, length);
+        return qcow2_check_crypto_extension(disk, length);
+    if (type == EXTENSION_DATA_FILE && has_data_file)
+        return qcow2_add_data_file(disk, offset, length);
     if (type == EXTENSION_BACKING_FORMAT && length > BACKING_FORMAT_BYTES_MAX)
         return image_fail(disk->img, EUCLEAN,
-                          "qcow2: the backing file's format has a name of %u bytes, more than %d",
-                          length, BACKING_FORMAT_BYTES_MAX);
+                          "qcow2: backing file format name of %u bytes is longer than %d", length,
+                          BACKING_FORMAT_BYTES_MAX);
     if (type == EXTENSION_BACKING_FORMAT)
-        return take_backing_format(disk, offset, length);
+        return qcow2_read_backing_format(disk, offset, length);
     return 0;
 }
 
-int qcow2_read_extensions(struct disk *disk, uint64_t start, uint64_t end, bool wants_data_file)
+int qcow2_read_extensions(struct disk *disk, uint64_t start, uint64_t end, bool has_data_file)
 {
     const struct qcow2 *q = disk->state;
     uint64_t offset = start;
@@ -115,19 +121,19 @@ int qcow2_read_extensions(struct disk *disk, uint64_t start, uint64_t end, bool 
         type = be32(p);
         length = be32(p + 4);
         offset += EXTENSION_HEADER_BYTES;
-        /* The end mark has a length, too, of which nothing is read. qemu refuses it all the same.
-         */
+        /* The end marker's length is checked too, as in qemu, though its data is not read. */
         if (offset > end || length > end - offset)
-            return image_fail(
-                disk->img, EUCLEAN,
-                "qcow2: header extension 0x%08x of %u bytes at offset %llu is too large", type,
-                length, (unsigned long long)offset);
+            return image_fail(disk->img, EUCLEAN,
+                              "qcow2: header extension 0x%08x (%u bytes at offset %llu) ends past "
+                              "offset %llu, the "
+                              "end of the extensions",
+                              type, length, (unsigned long long)offset, (unsigned long long)end);
         if (type == EXTENSION_END)
             break;
-        error = read_extension(disk, type, offset, length, wants_data_file);
+        error = qcow2_read_extension(disk, type, offset, length, has_data_file);
         offset += ((uint64_t)length + 7) & ~UINT64_C(7);
     }
-    if (!error && wants_data_file && !q->data_file)
-        error = add_data_file(disk, 0, 0);
+    if (!error && has_data_file && !q->data_file)
+        error = qcow2_add_data_file(disk, 0, 0);
     return error;
 }

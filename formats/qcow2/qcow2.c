@@ -2,9 +2,9 @@
 /*
  * qcow2, versions 2 and 3 (QEMU, docs/interop/qcow2.txt). Big endian.
  *
- * A two-level table (L1, L2) maps guest clusters to host clusters; what the file does not map comes
- * from a backing file if the header names one. Tables that lie past the end of the file read as
- * zeros, as qemu has it.
+ * Two levels of tables (L1, L2) map guest clusters to host clusters. Unmapped clusters come from
+ * the backing file, if the header names one, else they are zeros. Tables past the end of the file
+ * read as zeros, as in qemu.
  */
 #include "qcow2.h"
 
@@ -50,15 +50,11 @@ enum {
     INCOMPATIBLE_EXTENDED_L2 = 1 << 4,
     INCOMPATIBLE_KNOWN = 0x1f,
 
-    AUTOCLEAR_DATA_FILE_RAW = 1 << 1,
-
-    CRYPT_METHOD_MAX = 2, /* none, AES, LUKS */
-
-    /* Limits of qemu: clusters of 512 bytes to 2 MiB, and tables that it is willing to hold in
-       memory. */
+    /* Limits of qemu: clusters of 512 bytes to 2 MiB, and the tables that it holds in memory. */
     CLUSTER_BITS_MIN = 9,
     CLUSTER_BITS_MAX = 21,
     EXTENDED_L2_CLUSTER_BITS_MIN = 14, /* subclusters of at least 512 bytes */
+    V2_REFCOUNT_ORDER = 4,             /* 16 bits */
     REFCOUNT_ORDER_MAX = 6,
     BACKING_FILE_NAME_MAX = 1023,
     L1_BYTES_MAX = 32 << 20,
@@ -66,10 +62,10 @@ enum {
     SNAPSHOTS_MAX = 65536,
 };
 
-/* A table's place: on a cluster boundary, of at most limit bytes, with an end that a signed offset
- * can tell. */
-static int check_table(struct disk *disk, const char *what, uint64_t offset, uint64_t bytes,
-                       uint64_t limit)
+/* Checks that a table of at most limit bytes is cluster-aligned and ends below 2^63. `what` is its
+ * name. */
+static int qcow2_check_table(struct disk *disk, const char *what, uint64_t offset, uint64_t bytes,
+                             uint64_t limit)
 {
     const struct qcow2 *q = disk->state;
 
@@ -77,7 +73,8 @@ static int check_table(struct disk *disk, const char *what, uint64_t offset, uin
         return image_fail(disk->img, EFBIG, "qcow2: %s of %llu bytes is larger than %llu", what,
                           (unsigned long long)bytes, (unsigned long long)limit);
     if (offset > (uint64_t)INT64_MAX - bytes)
-        return image_fail(disk->img, EUCLEAN, "qcow2: %s offset %llu is beyond 2^63 bytes", what,
+        return image_fail(disk->img, EUCLEAN,
+                          "qcow2: %s offset %llu is too large: the table must end below 2^63", what,
                           (unsigned long long)offset);
     if (offset % q->cluster_size)
         return image_fail(disk->img, EUCLEAN,
@@ -86,45 +83,53 @@ static int check_table(struct disk *disk, const char *what, uint64_t offset, uin
     return 0;
 }
 
-/* What whoever wrote the image left for others to know. It changes nothing for a reader. */
-static void note_marks(struct image *img, uint64_t features)
+/* Reports feature bits that warn of damage. They do not change how the image is read. */
+static void qcow2_note_features(struct image *img, uint64_t features)
 {
     if (features & INCOMPATIBLE_DIRTY)
-        image_note(img, "qcow2: marked dirty: the image is open, or was not closed, and its "
-                        "refcounts may be wrong");
+        image_note(img, "qcow2: marked dirty (incompatible_features bit 0): the image is in use or "
+                        "was not closed, its refcounts may be wrong");
     if (features & INCOMPATIBLE_CORRUPT)
-        image_note(img, "qcow2: marked corrupt: an error was found in the image's tables");
+        image_note(img,
+                   "qcow2: marked corrupt (incompatible_features bit 1): a program found errors "
+                   "in the image's metadata");
 }
 
-/* Incompatible features, and what they and the cluster size demand of each other. */
-static int check_features(struct disk *disk, const uint8_t *header, uint64_t features)
+/* Checks the feature bits, and compression_type and cluster_bits, which must match them. */
+static int qcow2_check_features(struct disk *disk, const uint8_t *header, uint64_t features)
 {
     struct qcow2 *q = disk->state;
     uint32_t length = be32(header + HEADER_HEADER_LENGTH);
     unsigned type = length > HEADER_COMPRESSION_TYPE ? header[HEADER_COMPRESSION_TYPE] : 0;
+    bool has_type_bit = features & INCOMPATIBLE_COMPRESSION_TYPE;
 
-    if ((be64(header + HEADER_AUTOCLEAR_FEATURES) & AUTOCLEAR_DATA_FILE_RAW) &&
-        !(features & INCOMPATIBLE_DATA_FILE))
+    if ((q->autoclear_features & QCOW2_AUTOCLEAR_RAW_DATA) && !(features & INCOMPATIBLE_DATA_FILE))
         return image_fail(disk->img, EUCLEAN,
-                          "qcow2: the data file is said to be raw, but there is none");
+                          "qcow2: autoclear_features has raw-external-data, but "
+                          "incompatible_features does not have external-data-file");
     if (features & ~(uint64_t)INCOMPATIBLE_KNOWN)
         return image_fail(disk->img, ENOTSUP, "qcow2: unknown incompatible features 0x%llx",
                           (unsigned long long)(features & ~(uint64_t)INCOMPATIBLE_KNOWN));
     if ((features & INCOMPATIBLE_EXTENDED_L2) && q->cluster_bits < EXTENDED_L2_CLUSTER_BITS_MIN)
-        return image_fail(disk->img, EUCLEAN,
-                          "qcow2: extended L2 entries with cluster_bits %u, they need at least %d",
-                          q->cluster_bits, EXTENDED_L2_CLUSTER_BITS_MIN);
+        return image_fail(
+            disk->img, EUCLEAN,
+            "qcow2: cluster_bits %u is less than %d, the minimum with extended L2 entries",
+            q->cluster_bits, EXTENDED_L2_CLUSTER_BITS_MIN);
     if (type > QCOW2_COMPRESSION_ZSTD)
-        return image_fail(disk->img, ENOTSUP, "qcow2: unknown compression type %u", type);
-    if ((type != 0) != ((features & INCOMPATIBLE_COMPRESSION_TYPE) != 0))
-        return image_fail(disk->img, EUCLEAN,
-                          "qcow2: compression type %u does not agree with its feature bit", type);
+        return image_fail(disk->img, ENOTSUP,
+                          "qcow2: compression_type %u is not 0 (zlib) or 1 (zstd)", type);
+    if ((type != QCOW2_COMPRESSION_ZLIB) != has_type_bit)
+        return image_fail(
+            disk->img, EUCLEAN,
+            "qcow2: compression_type %u requires incompatible_features bit 3 to be %s", type,
+            has_type_bit ? "clear" : "set");
     q->compression_type = type;
     return 0;
 }
 
-/* The fields that only version 3 has: *length is the header's. */
-static int open_v3(struct disk *disk, const uint8_t *header, uint32_t *length, uint64_t *features)
+/* Reads the fields that version 2 does not have. Sets *length to the header's length. */
+static int qcow2_open_v3(struct disk *disk, const uint8_t *header, uint32_t *length,
+                         uint64_t *features)
 {
     struct qcow2 *q = disk->state;
     int error = image_require(disk->img, 0, HEADER_V3_BYTES, "qcow2: header");
@@ -133,6 +138,7 @@ static int open_v3(struct disk *disk, const uint8_t *header, uint32_t *length, u
         return error;
     *length = be32(header + HEADER_HEADER_LENGTH);
     *features = be64(header + HEADER_INCOMPATIBLE_FEATURES);
+    q->autoclear_features = be64(header + HEADER_AUTOCLEAR_FEATURES);
     q->refcount_order = be32(header + HEADER_REFCOUNT_ORDER);
     if (*length < HEADER_V3_BYTES || *length > q->cluster_size)
         return image_fail(disk->img, EUCLEAN,
@@ -141,10 +147,10 @@ static int open_v3(struct disk *disk, const uint8_t *header, uint32_t *length, u
     if (q->refcount_order > REFCOUNT_ORDER_MAX)
         return image_fail(disk->img, EUCLEAN, "qcow2: refcount_order %u is larger than %d",
                           q->refcount_order, REFCOUNT_ORDER_MAX);
-    return check_features(disk, header, *features);
+    return qcow2_check_features(disk, header, *features);
 }
 
-static int open_l1(struct disk *disk, const uint8_t *header)
+static int qcow2_open_l1(struct disk *disk, const uint8_t *header)
 {
     struct qcow2 *q = disk->state;
     uint64_t size = be64(header + HEADER_SIZE);
@@ -157,12 +163,13 @@ static int open_l1(struct disk *disk, const uint8_t *header)
     q->l2_entries = q->cluster_size / q->l2_entry_bytes;
     q->l2_guest_bytes = q->l2_entries * q->cluster_size;
     needed = div_up(size, q->l2_guest_bytes);
-    error = check_table(disk, "L1 table", q->l1.offset, q->l1.entries * 8, L1_BYTES_MAX);
+    error = qcow2_check_table(disk, "L1 table", q->l1.offset, q->l1.entries * 8, L1_BYTES_MAX);
     if (error)
         return error;
     if (size > INT64_MAX || needed > INT32_MAX)
-        return image_fail(disk->img, EFBIG, "qcow2: size %llu is more than any L1 table maps",
-                          (unsigned long long)size);
+        return image_fail(disk->img, EFBIG,
+                          "qcow2: size %llu is not below 2^63 or needs more than %d L1 entries",
+                          (unsigned long long)size, INT32_MAX);
     if (needed > q->l1.entries)
         return image_fail(disk->img, EUCLEAN,
                           "qcow2: l1_size %llu is less than the %llu entries that size %llu needs",
@@ -173,7 +180,7 @@ static int open_l1(struct disk *disk, const uint8_t *header)
     return 0;
 }
 
-static int open_refcounts_and_snapshots(struct disk *disk, const uint8_t *header)
+static int qcow2_open_refcounts_and_snapshots(struct disk *disk, const uint8_t *header)
 {
     struct qcow2 *q = disk->state;
     uint32_t clusters = be32(header + HEADER_REFCOUNT_TABLE_CLUSTERS);
@@ -186,19 +193,19 @@ static int open_refcounts_and_snapshots(struct disk *disk, const uint8_t *header
                                              .entry_bytes = 8};
     if (clusters == 0)
         return image_fail(disk->img, EUCLEAN,
-                          "qcow2: refcount_table_clusters is 0, there must be a refcount table");
-    error = check_table(disk, "refcount table", q->refcount_table.offset, bytes,
-                        REFCOUNT_TABLE_BYTES_MAX);
+                          "qcow2: refcount_table_clusters 0: a refcount table is required");
+    error = qcow2_check_table(disk, "refcount table", q->refcount_table.offset, bytes,
+                              REFCOUNT_TABLE_BYTES_MAX);
     if (error)
         return error;
     if (snapshots > SNAPSHOTS_MAX)
         return image_fail(disk->img, EFBIG, "qcow2: nb_snapshots %u is more than %d", snapshots,
                           SNAPSHOTS_MAX);
-    return check_table(disk, "snapshot table", be64(header + HEADER_SNAPSHOTS_OFFSET), 0, 0);
+    return qcow2_check_table(disk, "snapshot table", be64(header + HEADER_SNAPSHOTS_OFFSET), 0, 0);
 }
 
-/* The backing file's name, which stands in the first cluster. Its format an extension may tell. */
-static int open_backing(struct disk *disk, const uint8_t *header)
+/* Reads the backing file's name, which is in the first cluster. Its format is in an extension. */
+static int qcow2_open_backing(struct disk *disk, const uint8_t *header)
 {
     struct qcow2 *q = disk->state;
     uint64_t offset = be64(header + HEADER_BACKING_FILE_OFFSET);
@@ -207,10 +214,11 @@ static int open_backing(struct disk *disk, const uint8_t *header)
     if (offset == 0 || length == 0)
         return 0;
     if (length > BACKING_FILE_NAME_MAX || length > q->cluster_size - offset)
-        return image_fail(
-            disk->img, EUCLEAN,
-            "qcow2: backing file name of %u bytes is longer than %d or than the first cluster",
-            length, BACKING_FILE_NAME_MAX);
+        return image_fail(disk->img, EUCLEAN,
+                          "qcow2: backing file name (%u bytes at offset %llu) is longer than %d "
+                          "bytes or ends past "
+                          "the first cluster",
+                          length, (unsigned long long)offset, BACKING_FILE_NAME_MAX);
     return disk_read_reference(disk,
                                (struct reference){.role = REFERENCE_BACKING,
                                                   .kind = "backing file",
@@ -218,11 +226,10 @@ static int open_backing(struct disk *disk, const uint8_t *header)
                                offset, length);
 }
 
-/* Version, cluster size, encryption: what everything else is reckoned with. */
-static int open_basics(struct disk *disk, const uint8_t *header)
+/* Reads version, cluster size and encryption, which the checks of other fields need. */
+static int qcow2_open_v2(struct disk *disk, const uint8_t *header)
 {
     struct qcow2 *q = disk->state;
-    uint32_t crypt_method = be32(header + HEADER_CRYPT_METHOD);
     int error = image_require(disk->img, 0, HEADER_V2_BYTES, "qcow2: header");
 
     if (error)
@@ -242,11 +249,13 @@ static int open_basics(struct disk *disk, const uint8_t *header)
         return image_fail(disk->img, EUCLEAN,
                           "qcow2: backing_file_offset %llu is not in the first cluster",
                           (unsigned long long)be64(header + HEADER_BACKING_FILE_OFFSET));
-    if (crypt_method > CRYPT_METHOD_MAX)
-        return image_fail(disk->img, ENOTSUP, "qcow2: unknown crypt_method %u", crypt_method);
-    q->encrypted = disk->is_encrypted = crypt_method != 0;
-    q->luks = crypt_method == CRYPT_METHOD_MAX;
-    q->refcount_order = 4;
+    q->crypt_method = be32(header + HEADER_CRYPT_METHOD);
+    if (q->crypt_method > QCOW2_CRYPT_LUKS)
+        return image_fail(disk->img, ENOTSUP,
+                          "qcow2: crypt_method %u is not 0 (none), 1 (AES) or 2 (LUKS)",
+                          q->crypt_method);
+    disk->is_encrypted = q->crypt_method != QCOW2_CRYPT_NONE;
+    q->refcount_order = V2_REFCOUNT_ORDER;
     return 0;
 }
 
@@ -261,31 +270,31 @@ static int qcow2_open(struct disk *disk)
     if (error)
         return error;
     disk->state = q;
-    error = open_basics(disk, header);
+    error = qcow2_open_v2(disk, header);
     if (!error && q->version >= 3)
-        error = open_v3(disk, header, &length, &features);
+        error = qcow2_open_v3(disk, header, &length, &features);
     if (error)
         return error;
-    q->extended_l2 = features & INCOMPATIBLE_EXTENDED_L2;
-    q->l2_entry_bytes = q->extended_l2 ? 16 : 8;
-    /* Offsets are on cluster boundaries; version 2 has no zero clusters. */
+    q->has_extended_l2 = features & INCOMPATIBLE_EXTENDED_L2;
+    q->l2_entry_bytes = q->has_extended_l2 ? 16 : 8;
+    /* Offsets are cluster-aligned; version 2 has no zero clusters. */
     q->forbidden_bits =
         (QCOW2_OFFSET_MASK & (q->cluster_size - 1)) | (q->version < 3 ? QCOW2_ZERO : 0);
-    error = open_l1(disk, header);
+    error = qcow2_open_l1(disk, header);
     if (!error)
-        error = open_refcounts_and_snapshots(disk, header);
+        error = qcow2_open_refcounts_and_snapshots(disk, header);
     if (!error)
-        error = open_backing(disk, header);
+        error = qcow2_open_backing(disk, header);
     end = be64(header + HEADER_BACKING_FILE_OFFSET);
     if (!error)
         error = qcow2_read_extensions(disk, length, end ? end : q->cluster_size,
                                       features & INCOMPATIBLE_DATA_FILE);
     if (!error)
-        note_marks(disk->img, features);
+        qcow2_note_features(disk->img, features);
     return error;
 }
 
-/* Version 1 is another format; any later version is this one, which open may refuse. */
+/* Version 1 is the format qcow. All later versions are qcow2; open refuses those above 3. */
 static int qcow2_probe(struct image *img, const struct signature *signature, struct reason *why)
 {
     const uint8_t *head;
@@ -306,12 +315,12 @@ static const struct field_word incompatible_words[] = {
 };
 static const struct field_word compatible_words[] = {{1 << 0, "lazy-refcounts"}, {0, NULL}};
 static const struct field_word autoclear_words[] = {
-    {1 << 0, "bitmaps"},
-    {AUTOCLEAR_DATA_FILE_RAW, "raw-external-data"},
+    {QCOW2_AUTOCLEAR_BITMAPS, "bitmaps"},
+    {QCOW2_AUTOCLEAR_RAW_DATA, "raw-external-data"},
     {0, NULL},
 };
 
-/* Under the names of the specification's section "Header". */
+/* Names of the specification's section "Header". */
 static const struct field header_fields[] = {
     {"magic", 0, 4, field_hex, NULL},
     {"version", HEADER_VERSION, 4, field_be, NULL},
@@ -334,7 +343,7 @@ static const struct field header_fields[] = {
     {"compression_type", HEADER_COMPRESSION_TYPE, 1, field_be, NULL},
 };
 
-/* Version 2 has no fields behind its 72 bytes; later ones say how many they have. */
+/* header_section.find. The header of version 2 has 72 bytes; later ones have a length field. */
 static int qcow2_find_header(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
     const uint8_t *header;

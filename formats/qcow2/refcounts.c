@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * qcow2: refcounts (docs/interop/qcow2.txt, "Host cluster management"), read for one question: was
- * metadata preallocated?
+ * qcow2: refcounts (docs/interop/qcow2.txt, "Host cluster management"), which are only read to find
+ * out whether metadata was preallocated.
  */
 #include <errno.h>
 
@@ -14,15 +14,14 @@ enum { REFCOUNT_WINDOW_BYTES = 256 << 10 };
 
 #define REFCOUNT_OFFSET_MASK (~UINT64_C(511))
 
-/* The refcounts other than 0 among the first count of a piece of a refcount block. */
-static uint64_t count_nonzero(const uint8_t *bytes, uint64_t count, unsigned order)
+/* Counts the refcounts other than 0 among the first `count` at bytes. */
+static uint64_t qcow2_count_nonzero(const uint8_t *bytes, uint64_t count, unsigned order)
 {
     uint64_t per_word = UINT64_C(64) >> order, nonzero = 0;
     uint64_t mask = order == 6 ? UINT64_MAX : (UINT64_C(1) << (1U << order)) - 1;
 
     for (uint64_t i = 0; i < count; i += per_word, bytes += 8) {
-        /* Bit fields fill a byte from its low end, wider ones are big endian: alike for "is it 0?"
-         * per field. */
+        /* Refcounts of less than a byte begin with the byte's low bits, others are big endian. */
         uint64_t word = order < 3 ? le64(bytes) : be64(bytes);
 
         for (uint64_t k = 0; word && k < per_word; k++) {
@@ -34,33 +33,33 @@ static uint64_t count_nonzero(const uint8_t *bytes, uint64_t count, unsigned ord
     return nonzero;
 }
 
-/* Adds to *used the clusters in use among the first count of the block at offset. Stops soon after
- * enough. */
-static int count_block(struct disk *disk, struct image_window *w, uint64_t offset, uint64_t count,
-                       uint64_t enough, uint64_t *used)
+/* Adds to *used the refcounts other than 0 among the first `count` of the refcount block at offset.
+ * May stop when *used reaches enough. */
+static int qcow2_count_block(struct disk *disk, struct image_window *w, uint64_t offset,
+                             uint64_t count, uint64_t enough, uint64_t *used)
 {
     struct qcow2 *q = disk->state;
     uint64_t window_count = (w->capacity * UINT64_C(8)) >> q->refcount_order;
 
     for (uint64_t done = 0; done < count && *used < enough; done += window_count) {
-        uint64_t part = min_u64(window_count, count - done);
-        uint64_t bytes = div_up(part << q->refcount_order, 64) * 8;
+        uint64_t piece = min_u64(window_count, count - done);
+        uint64_t bytes = div_up(piece << q->refcount_order, 64) * 8;
         const uint8_t *refcounts;
         int error = image_window_at(disk->img, w, offset + (done << q->refcount_order) / 8,
                                     (size_t)bytes, &refcounts);
 
         if (error)
             return error;
-        *used += count_nonzero(refcounts, part, q->refcount_order);
+        *used += qcow2_count_nonzero(refcounts, piece, q->refcount_order);
     }
     return 0;
 }
 
 /*
- * Counts the clusters of the file that have a refcount, up to enough. 1: there are that many; 0:
- * fewer, or the table is not fit to say.
+ * Whether at least `enough` clusters of the file have a refcount. Returns 1; 0 if not, or if the
+ * refcount table is invalid; or -errno.
  */
-static int has_used_clusters(struct disk *disk, struct image_window *blocks, uint64_t enough)
+static int qcow2_has_used_clusters(struct disk *disk, struct image_window *blocks, uint64_t enough)
 {
     struct qcow2 *q = disk->state;
     uint64_t clusters = div_up(image_size(disk->img), q->cluster_size);
@@ -79,15 +78,15 @@ static int has_used_clusters(struct disk *disk, struct image_window *blocks, uin
             return 0;
         if (offset == 0 || offset >= image_size(disk->img))
             continue;
-        error = count_block(disk, blocks, offset, min_u64(per_block, clusters - i * per_block),
-                            enough, &used);
+        error = qcow2_count_block(disk, blocks, offset,
+                                  min_u64(per_block, clusters - i * per_block), enough, &used);
         if (error)
             return error;
     }
     return used >= enough;
 }
 
-/* The threshold is qemu's: a tenth more clusters, and at least two, than the file occupies on the
+/* The threshold is qemu's: a ninth and at least two clusters more than the file occupies on the
  * host. */
 int qcow2_is_preallocated(struct disk *disk)
 {
@@ -98,5 +97,5 @@ int qcow2_is_preallocated(struct disk *disk)
     int error = image_window_begin(disk->img, &blocks,
                                    image_window_share(disk->img, REFCOUNT_WINDOW_BYTES));
 
-    return error ? error : has_used_clusters(disk, &blocks, enough);
+    return error ? error : qcow2_has_used_clusters(disk, &blocks, enough);
 }

@@ -82,9 +82,9 @@ static void test_no_bitmaps(void **state)
     put_be(&s, Q_AUTOCLEAR, 8, 4);
     reopen(&s);
     assert_bitmaps(CLUSTER, 0);
-    assert_said(s.img, "bitmaps are out of date");
+    assert_said(s.img, "autoclear_features bit 0");
     put_be(&s, FIRST + 4, 4, 16); /* but for the extension's length */
-    assert_refused(&s, &qcow2_driver, EUCLEAN, "bitmaps extension has 16 bytes");
+    assert_refused(&s, &qcow2_driver, EUCLEAN, "length 16");
 }
 
 static void test_bitmaps_size(void **state)
@@ -140,14 +140,14 @@ static void test_bitmaps_sizes(void **state)
 static void test_bitmaps_extension(void **state)
 {
     static const struct defect defects[] = {
-        {FIRST + 4, 4, 23, EUCLEAN, "has 23 bytes"},
-        {FIRST + 4, 4, 25, EUCLEAN, "has 25 bytes"},
+        {FIRST + 4, 4, 23, EUCLEAN, "length 23"},
+        {FIRST + 4, 4, 25, EUCLEAN, "length 25"},
         {FIRST + 8, 4, 0, EUCLEAN, "nb_bitmaps 0"},
         {FIRST + 8, 4, 65536, EUCLEAN, "nb_bitmaps 65536"},
-        {FIRST + 12, 4, 1, EUCLEAN, "reserved field"},
-        {FIRST + 12, 4, UINT32_C(1) << 31, EUCLEAN, "reserved field"},
-        {FIRST + 16, 8, (64 << 20) + 1, EUCLEAN, "bitmap directory of 67108865 bytes"},
-        {FIRST + 24, 8, DIRECTORY + 512, EUCLEAN, "at offset 328192"},
+        {FIRST + 12, 4, 1, EUCLEAN, "reserved field 0x1 "},
+        {FIRST + 12, 4, UINT32_C(1) << 31, EUCLEAN, "reserved field 0x80000000"},
+        {FIRST + 16, 8, (64 << 20) + 1, EUCLEAN, "bitmap_directory_size 67108865"},
+        {FIRST + 24, 8, DIRECTORY + 512, EUCLEAN, "bitmap_directory_offset 328192"},
     };
 
     (void)state;
@@ -167,24 +167,24 @@ static const struct {
     uint64_t value;
     const char *words;
 } entry_defects[] = {
-    {0, 8, 0, "bitmap table that is empty or not on a cluster boundary"},
-    {0, 8, 9 * CLUSTER + 512, "not on a cluster boundary"},
-    {0, 8, UINT64_MAX, "not on a cluster boundary"},
-    {8, 4, 0, "bitmap table that is empty"},
-    {8, 4, 8193, "more than 512 MiB"},
-    {8, 4, UINT32_MAX, "more than 512 MiB"},
-    {12, 4, 4, "flags"},
-    {12, 4, UINT32_C(1) << 31, "flags"},
-    {16, 1, 0, "type"},
-    {16, 1, 2, "type"},
-    {17, 1, 8, "granularity_bits"},
-    {17, 1, 10, "bitmap table that does not cover the disk"}, /* 512 MiB of 1 GiB */
-    {17, 1, 32, "granularity_bits"},
-    {17, 1, 255, "granularity_bits"},
-    {18, 2, 0, "name_size"},
-    {18, 2, 1024, "name_size"},
-    {20, 4, 8, "entry 0 of the bitmap directory is longer than the directory"},
-    {20, 4, UINT32_MAX, "longer"},
+    {0, 8, 0, "bitmap_table_offset 0"},
+    {0, 8, 9 * CLUSTER + 512, "bitmap_table_offset 590336"},
+    {0, 8, UINT64_MAX, "bitmap_table_offset 18446744073709551615"},
+    {8, 4, 0, "bitmap_table_size 0"},
+    {8, 4, 8193, "bitmap_table_size 8193"},
+    {8, 4, UINT32_MAX, "bitmap_table_size 4294967295"},
+    {12, 4, 4, "flags 0x4"},
+    {12, 4, UINT32_C(1) << 31, "flags 0x80000000"},
+    {16, 1, 0, "type 0"},
+    {16, 1, 2, "type 2"},
+    {17, 1, 8, "granularity_bits 8"},
+    {17, 1, 10, "bitmap_table_size 1 "}, /* covers 512 MiB of 1 GiB */
+    {17, 1, 32, "granularity_bits 32"},
+    {17, 1, 255, "granularity_bits 255"},
+    {18, 2, 0, "name_size 0"},
+    {18, 2, 1024, "name_size 1024"},
+    {20, 4, 8, "entry 0"},
+    {20, 4, UINT32_MAX, "entry 0"},
 };
 
 static void test_bitmaps_directory(void **state)
@@ -215,7 +215,7 @@ static void test_bitmaps_tables(void **state)
     assert_bitmaps(CLUSTER, 3 * CLUSTER);
     put_be(&s, Q_L1_SIZE, 4, 3);
     put_be(&s, Q_SIZE, 8, GIB + 512);
-    assert_bitmaps_fail("does not cover the disk");
+    assert_bitmaps_fail("bitmap_table_size 1 ");
     put_be(&s, DIRECTORY + 8, 4, 2);
     reopen(&s);
     assert_bitmaps(CLUSTER, 4 * CLUSTER);
@@ -234,7 +234,7 @@ static void test_bitmaps_in_use(void **state)
     make_bitmaps(1, 32);
     bitmap(&at, 9, 8, 0);
     put_be(&s, DIRECTORY + 8, 4, 1);
-    assert_bitmaps_fail("does not cover the disk");
+    assert_bitmaps_fail("bitmap_table_size 1 ");
     put_be(&s, DIRECTORY + 12, 4, 1);
     reopen(&s);
     assert_bitmaps(CLUSTER, 6 * CLUSTER);
@@ -242,9 +242,9 @@ static void test_bitmaps_in_use(void **state)
     reopen(&s);
     assert_bitmaps(CLUSTER, 6 * CLUSTER);
     put_be(&s, DIRECTORY + 8, 4, 0);
-    assert_bitmaps_fail("bitmap table that is empty");
+    assert_bitmaps_fail("bitmap_table_size 0");
     put_be(&s, DIRECTORY + 8, 4, 8193);
-    assert_bitmaps_fail("more than 512 MiB");
+    assert_bitmaps_fail("bitmap_table_size 8193");
 }
 
 static void test_bitmaps_directory_ends(void **state)
@@ -255,18 +255,18 @@ static void test_bitmaps_directory_ends(void **state)
     make_bitmaps(2, 63);
     bitmap(&at, 16, 8, 0);
     bitmap(&at, 16, 8, 0);
-    assert_bitmaps_fail("entry 1 of the bitmap directory is longer");
+    assert_bitmaps_fail("bitmap directory entry 1");
     put_be(&s, FIRST + 16, 8, 32 + 23);
-    assert_bitmaps_fail("entry 1 of the bitmap directory is past the end");
+    assert_bitmaps_fail("bitmap directory entry 1");
     put_be(&s, FIRST + 16, 8, 0);
-    assert_bitmaps_fail("entry 0 of the bitmap directory is past the end");
+    assert_bitmaps_fail("bitmap directory entry 0");
     put_be(&s, FIRST + 16, 8, 64);
     reopen(&s);
     assert_bitmaps(CLUSTER, 5 * CLUSTER);
     put_be(&s, FIRST + 16, 8, 65);
-    assert_bitmaps_fail("the bitmap directory is longer than its 2 entries");
+    assert_bitmaps_fail("bitmap_directory_size 65 ");
     put_be(&s, FIRST + 16, 8, 64 << 20);
-    assert_bitmaps_fail("longer than its 2 entries");
+    assert_bitmaps_fail("bitmap_directory_size 67108864");
     /* A directory past the end of the file. */
     put_be(&s, FIRST + 24, 8, UINT64_C(1) << 40);
     assert_bitmaps_fail("entry 0");

@@ -86,15 +86,14 @@ static const struct {
     {Q_BACKING_OFFSET, 8, UINT64_MAX, EUCLEAN, "backing_file_offset 18446744073709551615"},
     {Q_INCOMPATIBLE, 8, 1 << 5, ENOTSUP, "features 0x20"},
     {Q_INCOMPATIBLE, 8, UINT64_C(1) << 63, ENOTSUP, "features 0x8000000000000000"},
-    {Q_INCOMPATIBLE, 8, 1 << 3, EUCLEAN, "compression type 0"},
+    {Q_INCOMPATIBLE, 8, 1 << 3, EUCLEAN, "compression_type 0"},
     {Q_HEADER_LENGTH, 4, 0, EUCLEAN, "header_length 0"},
     {Q_HEADER_LENGTH, 4, 72, EUCLEAN, "header_length 72"},
     {Q_HEADER_LENGTH, 4, 103, EUCLEAN, "header_length 103"},
     {Q_HEADER_LENGTH, 4, CLUSTER + 1, EUCLEAN, "header_length 65537"},
     {Q_REFCOUNT_ORDER, 4, 7, EUCLEAN, "refcount_order 7"},
     {Q_REFCOUNT_ORDER, 4, UINT32_MAX, EUCLEAN, "refcount_order"},
-    {Q_SIZE, 8, GIB + 1, EUCLEAN,
-     "l1_size 2 is less than the 3 entries that size 1073741825 needs"},
+    {Q_SIZE, 8, GIB + 1, EUCLEAN, "size 1073741825"},
     {Q_SIZE, 8, UINT64_C(1) << 50, EUCLEAN, "l1_size 2"},
     {Q_SIZE, 8, INT64_MAX, EFBIG, "size 9223372036854775807"},
     {Q_SIZE, 8, UINT64_C(1) << 63, EFBIG, "size 9223372036854775808"},
@@ -106,7 +105,7 @@ static const struct {
     {Q_L1_OFFSET, 8, CLUSTER + 512, EUCLEAN, "L1 table offset 66048"},
     {Q_L1_OFFSET, 8, 1, EUCLEAN, "L1 table offset 1 "},
     {Q_L1_OFFSET, 8, UINT64_C(1) << 63, EUCLEAN, "L1 table offset"},
-    {Q_REFCOUNT_TABLE_CLUSTERS, 4, 0, EUCLEAN, "refcount_table_clusters is 0"},
+    {Q_REFCOUNT_TABLE_CLUSTERS, 4, 0, EUCLEAN, "refcount_table_clusters 0"},
     {Q_REFCOUNT_TABLE_CLUSTERS, 4, 129, EFBIG, "refcount table of 8454144 bytes"},
     {Q_REFCOUNT_TABLE_CLUSTERS, 4, UINT32_MAX, EFBIG, "refcount table"},
     {Q_REFCOUNT_TABLE_OFFSET, 8, 512, EUCLEAN, "refcount table offset 512"},
@@ -114,7 +113,7 @@ static const struct {
     {Q_SNAPSHOTS, 4, 65537, EFBIG, "nb_snapshots 65537"},
     {Q_SNAPSHOTS_OFFSET, 8, 512, EUCLEAN, "snapshot table offset 512"},
     {Q_SNAPSHOTS_OFFSET, 8, UINT64_C(1) << 63, EUCLEAN, "snapshot table offset"},
-    {Q_AUTOCLEAR, 8, 2, EUCLEAN, "data file is said to be raw"},
+    {Q_AUTOCLEAR, 8, 2, EUCLEAN, "raw-external-data"},
 };
 
 static void test_defects(void **state)
@@ -194,7 +193,7 @@ static void test_file_size(void **state)
     reopen(&s);
     ASSERT_EXTENTS(&s, 0, HOLE(GIB));
     set_size(&s, 103);
-    assert_refused(&s, &qcow2_driver, EUCLEAN, "header (104 bytes at offset 0) ends past the end");
+    assert_refused(&s, &qcow2_driver, EUCLEAN, "header (104");
     set_size(&s, 72);
     assert_refused(&s, &qcow2_driver, EUCLEAN, "header (104");
     put_be(&s, Q_VERSION, 4, 2);
@@ -247,13 +246,13 @@ static void test_compression_type(void **state)
     /* The field is there only if the header is longer than its offset. */
     put_be(&s, Q_COMPRESSION_TYPE, 1, 9);
     put_be(&s, Q_HEADER_LENGTH, 4, 105);
-    assert_refused(&s, &qcow2_driver, ENOTSUP, "compression type 9");
+    assert_refused(&s, &qcow2_driver, ENOTSUP, "compression_type 9");
     put_be(&s, Q_COMPRESSION_TYPE, 1, 1);
-    assert_refused(&s, &qcow2_driver, EUCLEAN, "compression type 1 does not agree");
+    assert_refused(&s, &qcow2_driver, EUCLEAN, "compression_type 1");
     put_be(&s, Q_INCOMPATIBLE, 8, 1 << 3);
     reopen(&s);
     put_be(&s, Q_COMPRESSION_TYPE, 1, 0);
-    assert_refused(&s, &qcow2_driver, EUCLEAN, "compression type 0 does not agree");
+    assert_refused(&s, &qcow2_driver, EUCLEAN, "compression_type 0");
     make_qcow2(&s, GIB, 16);
     put_be(&s, Q_COMPRESSION_TYPE, 8, UINT64_C(1) << 56); /* the first extension: an unknown one */
     reopen(&s);
@@ -264,14 +263,14 @@ static void test_extended_l2(void **state)
     (void)state;
     make_qcow2(&s, MIB, 13);
     put_be(&s, Q_INCOMPATIBLE, 8, 1 << 4);
-    assert_refused(&s, &qcow2_driver, EUCLEAN, "extended L2 entries with cluster_bits 13");
+    assert_refused(&s, &qcow2_driver, EUCLEAN, "cluster_bits 13");
     make_qcow2(&s, 16 * MIB, 14);
     reopen(&s);
     /* Entries are twice as long: a table maps half of what it did. */
     put_be(&s, Q_INCOMPATIBLE, 8, 1 << 4);
     reopen(&s);
     put_be(&s, Q_SIZE, 8, 16 * MIB + 1);
-    assert_refused(&s, &qcow2_driver, EUCLEAN, "l1_size 1 is less than the 2");
+    assert_refused(&s, &qcow2_driver, EUCLEAN, "l1_size 1 ");
 }
 
 static void backing(uint64_t offset, uint32_t size)
@@ -306,13 +305,13 @@ static void test_backing_limits(void **state)
     reopen(&s);
     assert_int_equal(s.disk.backing_reference->length, 1023);
     backing(CLUSTER - 1022, 1023);
-    assert_refused(&s, &qcow2_driver, EUCLEAN, "backing file name of 1023 bytes");
+    assert_refused(&s, &qcow2_driver, EUCLEAN, "backing file name (1023");
     backing(512, 1024);
-    assert_refused(&s, &qcow2_driver, EUCLEAN, "backing file name of 1024 bytes");
+    assert_refused(&s, &qcow2_driver, EUCLEAN, "backing file name (1024");
     backing(512, UINT32_MAX);
-    assert_refused(&s, &qcow2_driver, EUCLEAN, "backing file name of 4294967295 bytes");
+    assert_refused(&s, &qcow2_driver, EUCLEAN, "backing file name (4294967295");
     backing(CLUSTER, 1);
-    assert_refused(&s, &qcow2_driver, EUCLEAN, "backing file name of 1 bytes");
+    assert_refused(&s, &qcow2_driver, EUCLEAN, "backing file name (1 ");
 }
 
 static void test_fields_v3(void **state)
