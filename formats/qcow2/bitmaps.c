@@ -153,7 +153,7 @@ static bool qcow2_add_bitmap(const struct disk *disk, const uint8_t *entry, uint
         *bytes, clusters * cluster_size + div_up(clusters * 8, cluster_size) * cluster_size, bytes);
 }
 
-/* Sets *bytes to the size of all bitmaps, their tables and directory, from *bytes 0 on. */
+/* Adds the bytes of all bitmaps, their tables and their directory to *bytes. */
 static int qcow2_add_bitmaps(struct disk *disk, uint64_t cluster_size, uint64_t *bytes)
 {
     struct qcow2 *q = disk->state;
@@ -174,7 +174,7 @@ static int qcow2_add_bitmaps(struct disk *disk, uint64_t cluster_size, uint64_t 
         if (error)
             return error;
         if (!qcow2_add_bitmap(disk, entry, cluster_size, bytes, &directory))
-            return image_fail(disk->img, EFBIG, "qcow2: the bitmaps take more than 2^64 bytes");
+            return image_fail(disk->img, EFBIG, "qcow2: bitmaps of more than 2^64 bytes");
         at += ((uint64_t)ENTRY_BYTES + be32(entry + ENTRY_EXTRA_DATA_SIZE) +
                be16(entry + ENTRY_NAME_SIZE) + 7) &
               ~UINT64_C(7);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * qcow2 images for tests, in a sparse file. By clusters: 0 header, 1 L1 table, 2 refcount table, 3
- * refcount block, 4 and on L2 tables. All refcounts are 0.
+ * qcow2 images for tests, in a sparse file. Cluster 0 is the header, 1 the L1 table, 2 the refcount
+ * table, 3 a refcount block; from 4 on there is room for L2 tables. All refcounts are 0.
  */
 #ifndef TESTS_SUPPORT_QCOW2_IMAGE_H
 #define TESTS_SUPPORT_QCOW2_IMAGE_H
@@ -35,8 +35,8 @@ enum {
 #define Q_COMPRESSED (UINT64_C(1) << 62)
 #define Q_ZERO       UINT64_C(1)
 
-/* A version 3 image of size bytes, of 128 clusters, with an L1 table as long as the size needs, all
- * 0. */
+/* Makes a version 3 image with a virtual size of `size` bytes in a file of 128 clusters. The L1
+ * table is as long as the size requires, and all its entries are 0. */
 static inline void make_qcow2(struct sample *s, uint64_t size, unsigned cluster_bits)
 {
     uint64_t cluster = UINT64_C(1) << cluster_bits, mapped = cluster * cluster / 8;
@@ -61,7 +61,7 @@ static inline int open_qcow2(struct sample *s)
     return sample_open(s, &qcow2_driver);
 }
 
-/* Begins a new session on the file and opens it, which must succeed. */
+/* Opens the image in a new session, which must succeed. */
 static inline void reopen(struct sample *s)
 {
     if (open_qcow2(s) != 0)

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/* qcow2: the extension and the directory of persistent bitmaps, and what the bitmaps will take. */
+/* qcow2: the extension and the directory of persistent bitmaps, and the bitmaps' size. */
 #include "tests/support/qcow2-image.h"
 
 enum {
     CLUSTER = 65536,
     BITMAPS = 0x23852875,
     DIRECTORY = 5 * CLUSTER,
-    FIRST = 104 /* where the extension is */
+    FIRST = 104 /* offset of the extension */
 };
 
 static struct sample s = {.fd = -1};
@@ -18,7 +18,7 @@ static int end(void **state)
     return 0;
 }
 
-/* An image with a bitmaps extension that claims so many bitmaps and such a directory. */
+/* An image with a bitmaps extension of that nb_bitmaps and bitmap_directory_size. */
 static void make_bitmaps(uint32_t count, uint64_t directory_size)
 {
     uint64_t at;
@@ -33,7 +33,7 @@ static void make_bitmaps(uint32_t count, uint64_t directory_size)
     put_be(&s, at + 16, 8, DIRECTORY);
 }
 
-/* Writes an entry of the directory, with a table long enough for 1 GiB; at is moved behind it. */
+/* Writes a directory entry at *at, with a table that covers 1 GiB. Advances *at to its end. */
 static void bitmap(uint64_t *at, uint8_t granularity_bits, uint16_t name_size, uint32_t extra)
 {
     uint64_t covered = (uint64_t)CLUSTER * 8 << granularity_bits;
@@ -76,14 +76,14 @@ static void test_no_bitmaps(void **state)
     put_be(&s, Q_VERSION, 4, 2);
     reopen(&s);
     assert_int_equal(qcow2_driver.bitmaps_size(&s.disk, CLUSTER, &bytes), 0);
-    /* Without the autoclear bit they are out of date: not counted, not checked, and that is said.
+    /* Without the autoclear bit, bitmaps are reported as out of date, not counted and not checked.
      */
     make_bitmaps(0, UINT64_MAX);
     put_be(&s, Q_AUTOCLEAR, 8, 4);
     reopen(&s);
     assert_bitmaps(CLUSTER, 0);
     assert_said(s.img, "autoclear_features bit 0");
-    put_be(&s, FIRST + 4, 4, 16); /* but for the extension's length */
+    put_be(&s, FIRST + 4, 4, 16); /* the extension's length is checked */
     assert_refused(&s, &qcow2_driver, EUCLEAN, "length 16");
 }
 
@@ -95,17 +95,17 @@ static void test_bitmaps_size(void **state)
     make_bitmaps(1, 32);
     bitmap(&at, 16, 2, 0);
     reopen(&s);
-    /* 16384 bits: a cluster of them, one of a table, one of a directory. */
+    /* A cluster for 16384 bits, one for the table, one for the directory. */
     assert_bitmaps(CLUSTER, 3 * CLUSTER);
     assert_bitmaps(512, (4 + 1 + 1) * 512);
     assert_bitmaps(2 * MIB, 6 * MIB);
-    /* Asked again for the same clusters the directory is not read again. */
+    /* For the same cluster size the directory is not read again. */
     set_size(&s, DIRECTORY);
     assert_bitmaps(2 * MIB, 6 * MIB);
 }
 
-/* Against bytes reckoned one by one; entries with extra data, which the new directory will not
- * have. */
+/* Compares with sizes computed here. Extra data of entries is not counted: a new directory would
+ * not have it. */
 static void test_bitmaps_sizes(void **state)
 {
     static const struct {
@@ -202,7 +202,7 @@ static void test_bitmaps_directory(void **state)
     }
 }
 
-/* What is just allowed: the longest table, and one that covers the disk and no more. */
+/* The longest table that is allowed, and one that just covers the disk. */
 static void test_bitmaps_tables(void **state)
 {
     uint64_t at = DIRECTORY;
@@ -220,12 +220,12 @@ static void test_bitmaps_tables(void **state)
     reopen(&s);
     assert_bitmaps(CLUSTER, 4 * CLUSTER);
     put_be(&s, DIRECTORY + 8, 4, 8192);
-    put_be(&s, DIRECTORY, 8, UINT64_C(1) << 40); /* past the end of the file: it is not read */
+    put_be(&s, DIRECTORY, 8, UINT64_C(1) << 40); /* past the end of the file, but not read */
     reopen(&s);
     assert_bitmaps(CLUSTER, 4 * CLUSTER);
 }
 
-/* The table of a bitmap in use may be of another time; all else must be right. */
+/* The table of a bitmap in use need not cover the disk. Its other fields are checked. */
 static void test_bitmaps_in_use(void **state)
 {
     uint64_t at = DIRECTORY;

@@ -177,21 +177,20 @@ static void test_past_the_end(void **state)
     entry(0, at(0));
     reopen(&s);
     ASSERT_EXTENTS(&s, 0, DATA(CLUSTER, 0), HOLE(2 * CLUSTER));
-    assert_non_null(strstr(image_problems(s.img), "qcow2: an L2 table at offset "));
+    assert_said(s.img, "an L2 table at offset");
     set_size(&s, L2);
     reopen(&s);
     ASSERT_EXTENTS(&s, 0, HOLE(3 * CLUSTER));
-    assert_non_null(strstr(image_problems(s.img), "qcow2: an L2 table at offset "));
+    assert_said(s.img, "an L2 table at offset");
     set_size(&s, L1);
     reopen(&s);
     ASSERT_EXTENTS(&s, 0, HOLE(3 * CLUSTER));
-    assert_non_null(strstr(image_problems(s.img), "qcow2: the L1 table at offset "));
+    assert_said(s.img, "the L1 table at offset");
     put_be(&s, Q_L1_OFFSET, 8, UINT64_C(1) << 62);
     reopen(&s);
     ASSERT_EXTENTS(&s, 0, HOLE(3 * CLUSTER));
-    assert_string_equal(image_problems(s.img),
-                        "qcow2: the L1 table at offset 4611686018427387904 ends past the end of "
-                        "the file, which has 65536 bytes: missing entries count as empty\n");
+    assert_said(s.img, "the L1 table at offset 4611686018427387904");
+    assert_string_equal(strchr(image_problems(s.img), '\n'), "\n"); /* reported once */
 }
 
 static void test_bad_tables(void **state)

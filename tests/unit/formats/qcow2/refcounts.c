@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * qcow2: the search for preallocated metadata, by the refcounts of the file's clusters: when as
- * many clusters as the threshold have one, holes of the host file count; with one less they do not.
+ * qcow2: detection of preallocated metadata by refcounts. Holes of the host file read as zeros if
+ * at least a threshold number of clusters have a refcount.
  */
 #include "tests/support/qcow2-image.h"
 
@@ -41,8 +41,8 @@ static void set_refcount(uint64_t block, unsigned order, uint64_t index, uint64_
     }
 }
 
-/* An image of one guest cluster, in a hole of the host file. The block is on the disk already, all
- * 0. */
+/* An image of one guest cluster, which is in a hole of the host file. The refcount block is written
+ * as zeros and synced, so that later writes to it do not change the file's allocated size. */
 static void make(unsigned order)
 {
     make_qcow2(&s, CLUSTER, BITS);
@@ -53,7 +53,7 @@ static void make(unsigned order)
     assert_int_equal(fsync(s.fd), 0);
 }
 
-/* How many clusters must have a refcount. */
+/* The number of clusters that must have a refcount. */
 static uint64_t threshold(uint64_t cluster)
 {
     uint64_t occupied;
@@ -74,8 +74,8 @@ static void assert_counts(bool counts)
         ASSERT_EXTENTS(&s, EXTENTS_WANT_HOST, DATA(CLUSTER, DATA_AT));
 }
 
-/* For each width: values of one bit at either end, at the first clusters, at the last, and
- * scattered. */
+/* For each width, refcounts with the lowest or highest bit set, of the first clusters, of the last
+ * ones, and of scattered ones. */
 static void test_widths(void **state)
 {
     (void)state;
@@ -99,7 +99,7 @@ static void test_widths(void **state)
         }
 }
 
-/* A tenth more, where that is more than two. */
+/* A ninth more, where that is more than two. */
 static void test_threshold(void **state)
 {
     uint64_t needed;
@@ -117,8 +117,8 @@ static void test_threshold(void **state)
     assert_counts(true);
 }
 
-/* Refcounts of clusters past the end of the file do not count; that of a last one that is not whole
- * does. */
+/* Refcounts of clusters past the end of the file do not count. That of a partial last cluster does.
+ */
 static void test_file_end(void **state)
 {
     (void)state;
@@ -139,7 +139,7 @@ static void test_file_end(void **state)
     }
 }
 
-/* Data past the end of the host file is then zeros, too. */
+/* With preallocated metadata, data past the end of the host file reads as zeros, too. */
 static void test_data_past_the_end(void **state)
 {
     (void)state;
@@ -153,7 +153,7 @@ static void test_data_past_the_end(void **state)
     ASSERT_EXTENTS(&s, 0, ZERO(CLUSTER));
 }
 
-/* Tables that say nothing. */
+/* Invalid or missing refcount tables and blocks count as no refcounts. */
 static void test_bad_table(void **state)
 {
     (void)state;
@@ -175,7 +175,7 @@ static void test_bad_table(void **state)
     assert_counts(false);
 }
 
-/* Several blocks: with 64 bits and clusters of 512 bytes each tells of 64 clusters. */
+/* Several blocks. With 64 bits and clusters of 512 bytes each has refcounts of 64 clusters. */
 static void test_blocks(void **state)
 {
     enum { SMALL = 512, TABLE = 2 * SMALL, BLOCKS = 8 * SMALL };
@@ -208,7 +208,7 @@ static void test_blocks(void **state)
     ASSERT_EXTENTS(&s, 0, DATA(SMALL, 0));
 }
 
-/* A table longer than what is read of it at once: 32 Ki entries. */
+/* A table longer than the 32 Ki entries that are read at once. */
 static void test_long_table(void **state)
 {
     enum { SMALL = 512, PIECE = 32 << 10, AT = 64 * SMALL };
@@ -229,14 +229,14 @@ static void test_long_table(void **state)
     assert_true(threshold(SMALL) <= 64);
     reopen(&s);
     ASSERT_EXTENTS(&s, 0, ZERO(SMALL));
-    /* With one cluster less that entry is behind the table. */
+    /* With one cluster less, that entry is past the end of the table. */
     put_be(&s, Q_REFCOUNT_TABLE_CLUSTERS, 4, 512);
     reopen(&s);
     ASSERT_EXTENTS(&s, 0, DATA(SMALL, 0));
 }
 
-/* A block longer than what is read of it at once: 2 Mi refcounts of one bit; with clusters of 2 MiB
- * a sparse file of 4 TiB. */
+/* A block longer than the 2 Mi refcounts of one bit that are read at once. With clusters of 2 MiB
+ * that needs a sparse file of 4 TiB. */
 static void test_long_block(void **state)
 {
     const uint64_t cluster = 2 * MIB, piece = 2 << 20;
@@ -262,7 +262,7 @@ static void test_long_block(void **state)
     ASSERT_EXTENTS(&s, 0, DATA(cluster, 0));
 }
 
-/* Only an image with data in place needs the answer. */
+/* Refcounts are only read for images with data that is not compressed. */
 static void test_asked_late(void **state)
 {
     uint64_t before;
@@ -279,7 +279,7 @@ static void test_asked_late(void **state)
     assert_true(image_bytes_read(s.img) > before);
 }
 
-/* What follows compressed data may be a hole of the host all the same. */
+/* Data after compressed data may be in a hole of the host file. */
 static void test_behind_compressed(void **state)
 {
     (void)state;
