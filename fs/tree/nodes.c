@@ -261,5 +261,5 @@ uint32_t place_index(const struct place *place)
 uint64_t place_ino(const struct place *place)
 {
     return 1 + node_index(place->node) +
-           NODES_MAX * (place_index(place) + (uint64_t)NUMBERS_MAX * place->view);
+           NODES_MAX * (place_index(place) + (uint64_t)NUMBERS_MAX * view_index(place->view));
 }

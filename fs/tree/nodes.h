@@ -136,7 +136,8 @@ bool place_is_possible(const struct place *place);
 /* The index among the places of the same node and view. */
 uint32_t place_index(const struct place *place);
 
-/* The inode number: unique among places; that of the root is 1. */
+/* The inode number: unique among places; that of the root is 1. Those of the whole image and its
+ * layers fit in 32 bits: stat(2) of a 32-bit program without large files fails with others. */
 uint64_t place_ino(const struct place *place);
 
 #endif

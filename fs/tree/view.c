@@ -11,9 +11,10 @@ enum { NUMBER_BITS = 24, NUMBER_MASK = (1 << NUMBER_BITS) - 1 };
 static const struct {
     const char *path; /* of the directory that holds their roots */
     bool is_layer;    /* the number is that of a layer */
+    uint32_t first;   /* view_index() of its first view */
 } kinds[VIEW_KINDS] = {
     [VIEW_WHOLE] = {.path = ""},
-    [VIEW_LAYER] = {.path = "layers", .is_layer = true},
+    [VIEW_LAYER] = {.path = "layers", .is_layer = true, .first = 1},
 };
 
 uint32_t view_named(enum view_kind kind, uint32_t number)
@@ -29,6 +30,11 @@ enum view_kind view_kind(uint32_t view)
 uint32_t view_number(uint32_t view)
 {
     return view & NUMBER_MASK;
+}
+
+uint32_t view_index(uint32_t view)
+{
+    return kinds[view_kind(view)].first + view_number(view);
 }
 
 unsigned view_layer(uint32_t view)

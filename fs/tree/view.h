@@ -25,6 +25,9 @@ uint32_t view_named(enum view_kind kind, uint32_t number);
 enum view_kind view_kind(uint32_t view);
 uint32_t view_number(uint32_t view);
 
+/* A number that no other view has, and that is small: the whole image is 0. For inode numbers. */
+uint32_t view_index(uint32_t view);
+
 /* The number of the layer whose file is opened for the view. */
 unsigned view_layer(uint32_t view);
 

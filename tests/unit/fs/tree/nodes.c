@@ -298,6 +298,8 @@ static void test_inos(void **state)
         }
     assert_true(place_by_path("", &a));
     assert_int_equal(place_ino(&a), 1);
+    assert_true(place_by_path("layers/63/references/65535/resolved", &a));
+    assert_true(place_ino(&a) <= UINT32_MAX);
 }
 
 int main(void)

@@ -24,6 +24,9 @@ static void test_names(void **state)
     assert_int_equal(view_number(layer), 63);
     assert_int_equal(view_layer(layer), 63);
     assert_int_equal(view_layer(0), 0);
+    assert_int_equal(view_index(0), 0);
+    assert_int_equal(view_index(view_named(VIEW_LAYER, 0)), 1);
+    assert_int_equal(view_index(layer), 64);
     assert_path(0, "");
     assert_path(layer, "layers/63");
 }
