@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the makers of benchmark images share: their table's rows, and tables written in bulk. */
+/* Shared by the makers of benchmark images: rows of their table, and tables written in bulk. */
 #ifndef TOOLS_BENCH_IMAGES_H
 #define TOOLS_BENCH_IMAGES_H
 
@@ -21,22 +21,22 @@ struct bench_image {
     uint64_t unit;     /* bytes: cluster, block, grain */
     uint32_t skip, of; /* of so many units the first hold no data, the others do; or: layer, of */
     bool in_order;     /* data lies in the order of the disk */
-    bool refcounted;   /* qcow2: so are data clusters: holes of the file below count */
+    bool refcounted;   /* qcow2: data clusters have refcounts, so holes of the file count */
 };
 
-/* Whether unit i of the disk holds data. */
+/* Whether unit i of the disk has data. */
 bool has_data(const struct bench_image *image, uint64_t i);
 
-/* The place of the data of unit i among all units: its own, or that of its neighbour. */
+/* The position of the data of unit i: its own, or that of its neighbour. */
 uint64_t data_unit(const struct bench_image *image, uint64_t i);
 
-/* Ends the program with errno's words. */
+/* Ends the program with the message of errno. */
 void die(const char *what) __attribute__((noreturn));
 
 void write_at(int fd, uint64_t offset, const void *bytes, size_t length);
 void set_size(int fd, uint64_t size);
 
-/* A table that is written a piece at a time, entry by entry; one at a time. */
+/* A table that is written entry by entry, in large pieces. One at a time. */
 struct table {
     int fd;
     uint64_t offset; /* of the piece in the file */
@@ -46,7 +46,7 @@ struct table {
 /* Room for the next entry. */
 uint8_t *table_next(struct table *t, size_t width);
 
-/* Writes what is left. */
+/* Writes the last piece. */
 void table_flush(struct table *t);
 
 static inline uint64_t round_up(uint64_t value, uint64_t unit)
@@ -66,8 +66,8 @@ static inline void put(uint8_t *p, unsigned width, char order, uint64_t value)
 #define put_le32(p, value) put(p, 4, '<', value)
 #define put_le64(p, value) put(p, 8, '<', value)
 
-/* The makers: make_bench_images.c has some, make_bench_qcow2.c and make_bench_others.c have these.
- * A layer of a chain is number skip of the images, 0 on top. */
+/* The makers: make-bench-images.c has some, make-bench-qcow2.c and make-bench-others.c have these.
+ * A layer of a chain is number skip of the images; 0 is the top. */
 void make_qcow2(int fd, const struct bench_image *image);
 void make_qcow2_layer(int fd, const struct bench_image *image);
 void make_parallels(int fd, const struct bench_image *image);

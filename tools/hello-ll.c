@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * hello_ll DIR: the least that a file system with one file can be on the low-level interface of
- * libfuse 3, one thread. tools/bench takes the time from its start to the first byte read as the
- * unit for that of mount.instar.
+ * hello-ll DIR: a minimal file system of one file, on the low-level interface of libfuse 3, with
+ * one thread. tools/bench compares mount.instar with its time from the start to the first byte.
  */
 
 #include <errno.h>

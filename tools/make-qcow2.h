@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the two halves of the qcow2 maker share: make_qcow2.c (clusters) and make_qcow2_header.c
+/* Shared by the two halves of the qcow2 maker: make-qcow2.c (clusters) and make-qcow2-header.c
  * (all that the header names). */
 #ifndef TOOLS_MAKE_QCOW2_H
 #define TOOLS_MAKE_QCOW2_H

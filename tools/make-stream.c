@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Compressed streams of one byte over and over. deflate: one block with the fixed codes, a literal
- * and then matches at distance 1. Zstandard: blocks of the kind that says "this byte, so many
+ * and then matches at distance 1. Zstandard: RLE blocks ("this byte, so many
  * times". Little endian.
  */
 #include "make-stream.h"

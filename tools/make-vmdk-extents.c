@@ -204,7 +204,7 @@ void vmdk_make_cowd(struct maker *m)
     finish(m, &e);
 }
 
-/* Headers: the constant one tells where everything is, the volatile one is behind it. */
+/* The constant header has all offsets; the volatile one follows it. */
 static void write_sesparse_headers(struct maker *m, const struct extent *e, uint64_t grains)
 {
     uint8_t header[SECTOR] = {0}, second[SECTOR] = {0};

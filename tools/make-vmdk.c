@@ -2,7 +2,7 @@
 /*
  * VMDK images: hosted sparse extents ("Virtual Disk Format 5.0", little endian), with tables in
  * front or, as streams may have it, behind the grains with a footer; and descriptor files.
- * make_vmdk_extents.c has COWD and seSparse extents.
+ * make-vmdk-extents.c has COWD and seSparse extents.
  *
  *     kind=sparse|stream|stream-footer|descriptor|cowd|sesparse
  *     size=BYTES grain=BYTES gtes=ENTRIES    of the layout

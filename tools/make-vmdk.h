@@ -22,7 +22,7 @@ void vmdk_mark(uint8_t *states, uint64_t grains, const char *list, enum state st
  * given. */
 struct text vmdk_text(struct maker *m, const char *otherwise, const char *extent);
 
-/* The kinds that make_vmdk_extents.c makes. */
+/* The kinds of make-vmdk-extents.c. */
 void vmdk_make_cowd(struct maker *m);
 void vmdk_make_sesparse(struct maker *m);
 

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Makes disk images by hand, every field settable: fixtures, good and bad, come from here. One
- * function per format lays out a valid image from `key=value` arguments; fields named in a table
- * can then be overwritten.
+ * Makes disk images in which every field can be set: the fixtures. One function per format writes a
+ * valid image from `key=value` arguments; then fields of a table can be overwritten.
  *
  *     make-image FORMAT FILE [key=value ...]
  *
- * After the format has written its image, in the order given: poke=OFFSET:HEX writes bytes,
- * fill=OFFSET:LENGTH:BYTE writes a run of them, truncate=SIZE sets the file's size (SIZE may be -N:
- * that much less), append=HEX and pad=LENGTH (zeros) add at the end. over=1 keeps what FILE holds
- * already and writes over it: an image inside an image. Numbers are decimal or 0x..., with an
- * optional K, M, G or T. An argument that nothing asks for is an error.
+ * After the format has written its image, in the order of arguments: poke=OFFSET:HEX writes bytes,
+ * fill=OFFSET:LENGTH:BYTE writes a byte repeatedly, truncate=SIZE sets the size of the file (-N: N
+ * less), append=HEX and pad=LENGTH (zeros) add to its end. over=1 writes over an existing FILE, for
+ * an image inside an image. Numbers are decimal or 0x..., with an optional K, M, G or T. An unused
+ * argument is an error.
  */
 #ifndef TOOLS_MAKER_H
 #define TOOLS_MAKER_H
@@ -33,27 +32,26 @@ struct maker_field {
 uint64_t maker_number(struct maker *m, const char *key, uint64_t otherwise);
 const char *maker_string(struct maker *m, const char *key, const char *otherwise);
 
-/* Walks all values of a key that may be given several times: *position begins at 0; NULL: no more.
- */
+/* The next value of a key that may be repeated. *position begins at 0. NULL: no more. */
 const char *maker_each(struct maker *m, const char *key, int *position);
 
 /*
- * Stores the UUID that key=... is, 32 hexadecimal digits with or without dashes, in 16 bytes: in
- * the order in which they stand ('>'), or as a GUID of Microsoft's, the first three groups little
- * endian ('<'). Without the key leaves them.
+ * Stores the UUID key=..., 32 hexadecimal digits with or without dashes, in 16 bytes: in their
+ * order
+ * ('>'), or as a Microsoft GUID, whose first three groups are little endian ('<'). Without the key
+ * the bytes stay.
  */
 void maker_uuid(struct maker *m, const char *key, char order, uint8_t *uuid);
 
-/* A number as in the arguments; *end is set behind it. */
+/* Parses a number; *end: after it. */
 uint64_t maker_parse(const char *text, const char **end);
 
 /* Stores value in a header. */
 void maker_put(uint8_t *header, uint32_t offset, uint8_t width, char order, uint64_t value);
 
 /*
- * Overwrites each field for which PREFIX.NAME=value was given (PREFIX "": NAME alone). Returns
- * whether the field called watch was among them (a checksum that must then stay as given); watch
- * may be NULL.
+ * Overwrites each field for which PREFIX.NAME=value was given (PREFIX "": NAME). Returns whether
+ * the field `watch` was among them, such as a checksum, which is not computed then; NULL: none.
  */
 bool maker_fields(struct maker *m, const char *prefix, const struct maker_field *fields,
                   uint8_t *header, const char *watch);

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Serving a file system of the least kind, with one thread. */
+/* The main function of minimal file systems with one thread. */
 #include "serve-ll.h"
 
 #include <stdio.h>
 
-/* Mounts, goes to the background, serves until the file system is unmounted. */
 static int serve(struct fuse_session *session, const char *directory)
 {
     int status = 1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the least file systems that the benchmark compares with have in common. */
+/* Shared by the minimal file systems of the benchmark. */
 #ifndef TOOLS_SERVE_LL_H
 #define TOOLS_SERVE_LL_H
 

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * static_ll DIR: what a file system with texts that never change costs at least, on the low-level
- * interface of libfuse 3, one thread: a directory of as many files as measure/ has. What the kernel
- * may keep is as in mount.instar: texts and attributes, but not the names of files. tools/bench
- * compares the two.
+ * static-ll DIR: a minimal file system of constant texts, on the low-level interface of libfuse 3,
+ * with one thread: a directory with as many files as measure/. The kernel may cache the same as for
+ * mount.instar, texts and attributes but not names. tools/bench compares both.
  */
 
 #include <errno.h>

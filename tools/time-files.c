@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * time_files DIR FILE SECONDS: how often per second a file can be looked at, opened, read and
- * closed, and its directory be listed. Prints three numbers.
+ * time-files DIR FILE SECONDS: prints how often per second a file can be statted; opened, read and
+ * closed; and its directory be listed.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -59,7 +59,7 @@ int main(int argc, char **argv)
     double seconds = argc == 4 ? atof(argv[3]) : 0;
 
     if (seconds <= 0) {
-        fputs("usage: time_files DIR FILE SECONDS\n", stderr);
+        fputs("usage: time-files DIR FILE SECONDS\n", stderr);
         return 2;
     }
     for (size_t i = 0; i < sizeof actions / sizeof *actions; i++) {

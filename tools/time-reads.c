@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * time_reads FILE MODE: nanoseconds that a read of 512 bytes of the file takes in a process that
- * has entered the sandbox as a job does. MODE: as of -o sandbox.
+ * time-reads FILE MODE: prints the nanoseconds of a read of 512 bytes of the file in a process that
+ * has entered the sandbox of a job. MODE: as of -o sandbox.
  */
 #include <fcntl.h>
 #include <stdio.h>
