@@ -468,7 +468,6 @@ int monitor_run(struct front *front, const struct mount *mount, int ready)
         mount_end(mount);
         return EXIT_SYSTEM;
     }
-    reap(&m); /* jobs from before the mount, whose SIGCHLD may be lost */
     serve(&m);
     mount_end_dead(mount);
     children_kill(&m.children);

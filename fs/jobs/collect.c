@@ -11,10 +11,13 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "children.h"
 #include "fs/tree/clock.h"
 #include "fs/tree/limits.h"
 #include "job.h"
 #include "received.h"
+
+enum { END_MS = 200 }; /* how long a killed job is waited for */
 
 /* The strings of a frame, without terminators. */
 struct strings {
@@ -162,7 +165,8 @@ int collect_references(struct layers *layers, unsigned layer, const struct open_
     close(pipe_fds[0]);
     if (pid < 0)
         return taken;
-    kill(pid, SIGKILL); /* the caller need not wait until it has ended */
+    kill(pid, SIGKILL);
+    children_await(pid, END_MS);
     if (taken != 1) {
         reference_list_end(references);
         if (collected)

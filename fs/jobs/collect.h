@@ -18,8 +18,7 @@ struct collected {
 };
 
 /*
- * Runs the header pass over a layer in a process, which may end a little later than this
- * returns, and adds its references. collected: filled with the other
+ * Runs the header pass over a layer, and adds its references. collected: filled with the other
  * results, or NULL. Returns 1; 0 if the job failed or took longer than COLLECT_TIMEOUT_MS, then
  * without any references; -errno if there was no memory or process for it.
  */
