@@ -143,6 +143,17 @@ static void test_data_file_long_name(void **state)
     assert_int_equal(s.disk.references[0].length, 1023);
 }
 
+static void test_data_file_twice(void **state)
+{
+    (void)state;
+    make_qcow2(&s, GIB, 16);
+    put_be(&s, Q_INCOMPATIBLE, 8, 1 << 2);
+    extension(FIRST, DATA_FILE, 0);
+    extension(FIRST + 8, DATA_FILE, 8);
+    assert_refused(&s, &qcow2_driver, EUCLEAN,
+                   "qcow2: a second external data file name at offset 120");
+}
+
 /* The name of the backing file's format. */
 static void test_backing_format(void **state)
 {
@@ -195,7 +206,7 @@ int main(void)
         cmocka_unit_test(test_many),           cmocka_unit_test(test_version_2),
         cmocka_unit_test(test_data_file),      cmocka_unit_test(test_data_file_long_name),
         cmocka_unit_test(test_backing_format), cmocka_unit_test(test_luks),
-        cmocka_unit_test(test_data_file_raw),
+        cmocka_unit_test(test_data_file_raw),  cmocka_unit_test(test_data_file_twice),
     };
 
     return cmocka_run_group_tests(tests, NULL, end);
