@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Compressed streams of one byte over and over. deflate: one block with the fixed codes, a literal
- * and then matches at distance 1. Zstandard: RLE blocks ("this byte, so many
- * times". Little endian.
+ * Compressed streams of one repeated byte. deflate: one block with the fixed codes, a literal and
+ * then matches at distance 1. Zstandard: RLE blocks. Little endian.
  */
 #include "make-stream.h"
 
