@@ -3,6 +3,7 @@
 #include "fs/tree/bar.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -41,13 +42,21 @@ static void set_columns(unsigned short columns)
     assert_int_equal(ioctl(terminal, TIOCSWINSZ, &(struct winsize){.ws_col = columns}), 0);
 }
 
-/* The text that was written since the last call. */
+/* The text that was written since the last call. A pseudoterminal passes it on a little later. */
 static void assert_drawn(const char *expected)
 {
+    struct pollfd wait = {.fd = screen, .events = POLLIN};
     char drawn[1024];
-    ssize_t length = read(screen, drawn, sizeof drawn - 1);
+    size_t used = 0;
 
-    drawn[length > 0 ? length : 0] = '\0';
+    while (poll(&wait, 1, used < strlen(expected) ? 5000 : 10) > 0) {
+        ssize_t length = read(screen, drawn + used, sizeof drawn - 1 - used);
+
+        if (length <= 0)
+            break;
+        used += (size_t)length;
+    }
+    drawn[used] = '\0';
     assert_string_equal(drawn, expected);
 }
 
