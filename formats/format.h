@@ -16,6 +16,7 @@ struct disk;
 struct extent;
 struct header_section;
 struct image;
+struct unit_map;
 
 enum anchor { HEAD, TAIL };
 
@@ -87,6 +88,13 @@ struct format_driver {
      * -errno, reported.
      */
     int (*extent_at)(struct disk *disk, uint64_t offset, unsigned want, struct extent *extent);
+
+    /*
+     * Classifies units in bulk (unit-map.h): sets unit, and the bits of at least one unit from
+     * offset on. Returns 1; 0: extent_at has to be asked at offset; -errno: as it, which will
+     * report it again. Only for disks without a backing reference. NULL: there are no tables.
+     */
+    int (*map_units)(struct disk *disk, uint64_t offset, struct unit_map *map);
 
     /*
      * Decompresses guest bytes [offset, offset + length), all in one extent that extent_at returned

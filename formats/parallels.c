@@ -16,6 +16,7 @@
 #include "fields.h"
 #include "format.h"
 #include "image.h"
+#include "unit-map.h"
 
 enum {
     HEADER_BYTES = 64,
@@ -325,6 +326,30 @@ static int parallels_extent_at(struct disk *disk, uint64_t offset, unsigned want
     return 0;
 }
 
+static inline enum unit_bits parallels_classify(const void *context, const uint8_t *entry)
+{
+    (void)context;
+    return le32(entry) ? UNIT_DATA : UNIT_EMPTY;
+}
+
+static int parallels_map_units(struct disk *disk, uint64_t offset, struct unit_map *map)
+{
+    struct parallels *p = disk->state;
+    uint64_t index = offset / p->cluster_size, count;
+    const uint8_t *bat;
+    int error;
+
+    if (offset % p->cluster_size || index >= p->bat.entries)
+        return 0;
+    error = image_table_at(disk->img, &p->bat, index, &bat, &count);
+    if (error)
+        return error;
+    map->unit = p->cluster_size;
+    unit_map_fill(map, bat, ENTRY_BYTES, (uint32_t)min_u64(count, UNIT_MAP_UNITS),
+                  parallels_classify, NULL);
+    return 1;
+}
+
 static const struct field_word flag_words[] = {{FLAG_EMPTY_IMAGE, "empty-image"}, {0, NULL}};
 
 static const struct field header_fields[] = {
@@ -378,4 +403,5 @@ const struct format_driver parallels_driver = {
     .probe = parallels_probe,
     .open = parallels_open,
     .extent_at = parallels_extent_at,
+    .map_units = parallels_map_units,
 };

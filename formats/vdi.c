@@ -17,6 +17,7 @@
 #include "format.h"
 #include "image.h"
 #include "reference.h"
+#include "unit-map.h"
 
 enum {
     SIGNATURE = 64,
@@ -255,6 +256,31 @@ static int vdi_extent_at(struct disk *disk, uint64_t offset, unsigned want, stru
     return 0;
 }
 
+static inline enum unit_bits vdi_classify(const void *context, const uint8_t *entry)
+{
+    (void)context;
+    return le32(entry) < NO_BLOCK ? UNIT_DATA : UNIT_EMPTY;
+}
+
+/* Of a static image, holes of the file count, so that each block has to be looked at. */
+static int vdi_map_units(struct disk *disk, uint64_t offset, struct unit_map *map)
+{
+    struct vdi *vdi = disk->state;
+    const uint8_t *bmap;
+    uint64_t count;
+    int error;
+
+    if (offset % BLOCK || vdi->is_static)
+        return 0;
+    error = image_table_at(disk->img, &vdi->bmap, offset / BLOCK, &bmap, &count);
+    if (error)
+        return error;
+    map->unit = BLOCK;
+    unit_map_fill(map, bmap, ENTRY_BYTES, (uint32_t)min_u64(count, UNIT_MAP_UNITS), vdi_classify,
+                  NULL);
+    return 1;
+}
+
 /* Whether a UUID of the parent is the one that this image expects, in the field called name. All
  * are right if that is not set. */
 static int vdi_check_uuid(struct disk *disk, const char *name, const uint8_t *expected,
@@ -345,5 +371,6 @@ const struct format_driver vdi_driver = {
     .sections = vdi_sections,
     .open = vdi_open,
     .extent_at = vdi_extent_at,
+    .map_units = vdi_map_units,
     .check_parent = vdi_check_parent,
 };

@@ -41,6 +41,76 @@ void unit_count_add(struct unit_count *c, const struct extent *extent)
         unit_count_range(c, extent->offset, extent->length);
 }
 
+/* The last of the first units with its data bit set; units: none. */
+static uint32_t last_data(const struct unit_map *map, uint32_t units)
+{
+    for (uint32_t word = (units + 63) / 64; word-- > 0;) {
+        uint64_t here = unit_map_word(map->data, word, units);
+
+        if (here)
+            return 64 * word + 63 - (uint32_t)__builtin_clzll(here);
+    }
+    return units;
+}
+
+/* Counts groups of `group` bits, a power of two up to 64, that have a bit set: they are folded into
+ * their lowest bits. */
+static uint64_t count_groups(const struct unit_map *map, uint32_t units, unsigned group)
+{
+    static const uint64_t lowest[] = {UINT64_MAX,
+                                      UINT64_C(0x5555555555555555),
+                                      UINT64_C(0x1111111111111111),
+                                      UINT64_C(0x0101010101010101),
+                                      UINT64_C(0x0001000100010001),
+                                      UINT64_C(0x0000000100000001),
+                                      1};
+    uint64_t mask = lowest[__builtin_ctz(group)], found = 0;
+
+    for (uint32_t word = 0; 64 * word < units; word++) {
+        uint64_t bits = unit_map_word(map->data, word, units);
+
+        for (unsigned shift = 1; shift < group; shift *= 2)
+            bits |= bits >> shift;
+        found += unit_map_popcount(bits & mask);
+    }
+    return found;
+}
+
+/* Counts run by run: for units that do not divide one another, or do not begin together. */
+static void count_runs(struct unit_count *c, const struct unit_map *map, uint64_t offset,
+                       uint32_t units)
+{
+    uint32_t index = unit_map_next(map, map->data, 0);
+
+    while (index < units) {
+        uint32_t end = (uint32_t)min_u64(unit_map_end(map, map->data, index), units);
+
+        unit_count_range(c, offset + index * map->unit, (end - index) * map->unit);
+        index = unit_map_next(map, map->data, end);
+    }
+}
+
+void unit_count_map(struct unit_count *c, const struct unit_map *map, uint64_t offset,
+                    uint32_t units)
+{
+    uint64_t group = c->unit / map->unit, parts = map->unit / c->unit;
+    uint32_t last = last_data(map, units);
+
+    if (last == units)
+        return;
+    if (c->counted > offset || offset % c->unit || !is_power_of_two(map->unit) ||
+        !is_power_of_two(c->unit) || group > 64) {
+        count_runs(c, map, offset, units);
+        return;
+    }
+    if (parts)
+        c->touched += count_groups(map, units, 1) * parts;
+    else
+        c->touched += count_groups(map, units, (unsigned)group);
+    c->counted = offset + (last + 1) * map->unit;
+    checked_round_up(c->counted, c->unit, &c->counted);
+}
+
 void target_counts_begin(struct target_counts *counts)
 {
     counts->used = 0;
@@ -79,6 +149,19 @@ uint64_t target_counts_add(struct target_counts *counts, uint64_t least,
     for (struct unit_count *c = counts->counts; c < counts->counts + counts->used; c++) {
         if (end > c->counted) /* most small extents lie in units already counted */
             count(c, extent->offset, end);
+        if (c->unit >= least)
+            counted = min_u64(counted, c->counted);
+    }
+    return counted;
+}
+
+uint64_t target_counts_add_map(struct target_counts *counts, uint64_t least,
+                               const struct unit_map *map, uint64_t offset, uint32_t units)
+{
+    uint64_t counted = UINT64_MAX;
+
+    for (struct unit_count *c = counts->counts; c < counts->counts + counts->used; c++) {
+        unit_count_map(c, map, offset, units);
         if (c->unit >= least)
             counted = min_u64(counted, c->counted);
     }

@@ -4,6 +4,7 @@
 #define FORMATS_TARGETS_UNIT_COUNT_H
 
 #include "formats/extents.h"
+#include "formats/unit-map.h"
 #include "targets.h"
 
 enum {
@@ -25,6 +26,10 @@ void unit_count_range(struct unit_count *count, uint64_t offset, uint64_t length
 /* Counts the extent if its kind is EXTENT_DATA. */
 void unit_count_add(struct unit_count *count, const struct extent *extent);
 
+/* Counts the first units of a map, which begins at offset: those whose data bit is set. */
+void unit_count_map(struct unit_count *count, const struct unit_map *map, uint64_t offset,
+                    uint32_t units);
+
 /* Counters for several targets, which share the counter of a unit size. */
 struct target_counts {
     struct unit_count counts[TARGET_COUNTS_MAX];
@@ -41,6 +46,11 @@ void target_counts_want(struct target_counts *counts, size_t number, const struc
  * counter whose unit is at least `least` bytes. */
 uint64_t target_counts_add(struct target_counts *counts, uint64_t least,
                            const struct extent *extent);
+
+/* Adds the first units of a map, which begins at offset, to all counters. Returns as
+ * target_counts_add(). */
+uint64_t target_counts_add_map(struct target_counts *counts, uint64_t least,
+                               const struct unit_map *map, uint64_t offset, uint32_t units);
 
 /* Sets the touched units of the target with that number; 0 for kinds that it does not have. */
 void target_counts_get(const struct target_counts *counts, size_t number,

@@ -14,6 +14,7 @@
 #include "formats/extents.h"
 #include "formats/image.h"
 #include "formats/sector-bitmap.h"
+#include "formats/unit-map.h"
 #include "vhd.h"
 
 #define UNALLOCATED UINT32_MAX
@@ -108,6 +109,33 @@ static int vhd_block_at(struct disk *disk, uint64_t offset, unsigned want, struc
     if (extent->kind == EXTENT_DATA)
         extent->host = (uint64_t)entry * SECTOR + vhd->bitmap_size + within;
     return error;
+}
+
+static inline enum unit_bits vhd_classify(const void *vhd, const uint8_t *entry)
+{
+    uint32_t sector = be32(entry);
+
+    if (sector == UNALLOCATED)
+        return UNIT_EMPTY;
+    return vhd_is_bat_entry_valid(vhd, sector) ? UNIT_DATA : UNIT_ODD;
+}
+
+int vhd_map_blocks(struct disk *disk, uint64_t offset, struct unit_map *map)
+{
+    struct vhd *vhd = disk->state;
+    const uint8_t *bat;
+    uint64_t count;
+    int error;
+
+    if (offset % vhd->block_size)
+        return 0;
+    error = image_table_at(disk->img, &vhd->bat, offset / vhd->block_size, &bat, &count);
+    if (error)
+        return error;
+    map->unit = vhd->block_size;
+    unit_map_fill(map, bat, VHD_BAT_ENTRY_BYTES, (uint32_t)min_u64(count, UNIT_MAP_UNITS),
+                  vhd_classify, vhd);
+    return 1;
 }
 
 int vhd_block_extent_at(struct disk *disk, uint64_t offset, unsigned want, struct extent *extent)

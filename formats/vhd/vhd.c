@@ -121,6 +121,11 @@ static int vhd_extent_at(struct disk *disk, uint64_t offset, unsigned want, stru
     return 0;
 }
 
+static int vhd_map_units(struct disk *disk, uint64_t offset, struct unit_map *map)
+{
+    return disk->state ? vhd_map_blocks(disk, offset, map) : 0;
+}
+
 const struct format_driver vhd_driver = {
     .name = "vpc",
     .sections = vhd_sections,
@@ -128,5 +133,6 @@ const struct format_driver vhd_driver = {
     .probe = vhd_probe,
     .open = vhd_open,
     .extent_at = vhd_extent_at,
+    .map_units = vhd_map_units,
     .check_parent = vhd_check_parent,
 };

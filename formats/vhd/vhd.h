@@ -73,6 +73,8 @@ enum { VHD_BAT_ENTRY_BYTES = 4 };
 #define VHD_GEOMETRY_SECTORS_MAX (UINT64_C(65535) * 16 * 255)
 
 /* An open dynamic or differencing disk. */
+struct unit_map;
+
 struct vhd {
     uint64_t block_size;
     uint64_t bitmap_size;        /* of the sector bitmap in front of each block, in whole sectors */
@@ -122,8 +124,9 @@ int vhd_read_parent(struct disk *disk, struct vhd *vhd, const uint8_t *header);
 /* Checks that the file holds the block allocation table vhd->bat. 0 or -errno, reported. */
 int vhd_open_blocks(struct disk *disk, struct vhd *vhd);
 
-/* extent_at of the driver, except for fixed disks, and its check_parent. */
+/* extent_at and map_units of the driver, except for fixed disks, and its check_parent. */
 int vhd_block_extent_at(struct disk *disk, uint64_t offset, unsigned want, struct extent *extent);
+int vhd_map_blocks(struct disk *disk, uint64_t offset, struct unit_map *map);
 int vhd_check_parent(struct disk *disk, struct disk *parent);
 
 extern const struct header_section vhd_sections[];

@@ -2,13 +2,15 @@
 /* The measure and scan passes. */
 #include "measures.h"
 
+#include "formats/checked.h"
+#include "formats/extents.h"
 #include "formats/image.h"
+#include "formats/unit-map.h"
 #include "passes.h"
 
 enum {
-    /* Progress is reported each so many extents, and each so many parts of the disk. The sink reads
-     * the clock: doing so for each extent would take longer than the walk itself. */
-    PROGRESS_EXTENTS = 4096,
+    /* Progress is reported so often in a walk. The sink reads the clock: doing so for each extent
+     * would take longer than the walk itself. */
     PROGRESS_STEPS = 512,
 };
 
@@ -20,8 +22,12 @@ struct walk {
     bool has_skipped;            /* has skipped extents */
     struct target_counts counts; /* by index of targets[] */
     uint64_t allocated;          /* guest bytes that hold data */
-    uint64_t next_progress;      /* guest offset of the next report */
-    unsigned extents;            /* or report after so many extents, if that is earlier */
+    uint64_t next_progress;      /* guest offset of the next report: a second walk repeats none */
+    uint64_t least;              /* smallest unit, in bytes, that decides what may be skipped */
+    uint64_t counted;            /* before this guest offset no data changes a counter */
+    uint64_t offset;             /* of the guest bytes that come next */
+    struct extents stream;
+    struct unit_map map;
 };
 
 /* Begins counting for the option set's target, or for all targets. */
@@ -41,42 +47,72 @@ static int report_progress(struct walk *w, uint64_t done)
 {
     uint64_t total = w->findings->disk.virtual_size;
 
-    if (w->extents-- && done < w->next_progress)
+    if (done < w->next_progress)
         return 0;
-    w->extents = PROGRESS_EXTENTS;
     w->next_progress = done + total / PROGRESS_STEPS;
     return w->sink->progress ? w->sink->progress(w->sink->context, done, total) : 0;
 }
 
-/* Walks over the extents once. Returns 0 or -errno. */
-static int scan(struct walk *w)
+/* Adds the next units in bulk, up to one that needs a closer look. Returns whether there were any.
+ */
+static bool add_units(struct walk *w)
 {
-    struct findings *f = w->findings;
-    uint64_t least = f->set ? 0 : MEASURED_UNIT;
-    struct extents stream;
+    uint32_t units;
+
+    if (!disk_map_units(&w->findings->disk, w->offset, &w->map))
+        return false;
+    units = unit_map_next(&w->map, w->map.odd, 0);
+    if (!units && !w->is_full && w->offset < w->counted) {
+        w->has_skipped = true;
+        w->offset = min_u64(w->counted, w->findings->disk.virtual_size);
+        return true;
+    }
+    w->allocated += unit_map_count(&w->map, units) * w->map.unit;
+    w->counted = target_counts_add_map(&w->counts, w->least, &w->map, w->offset, units);
+    w->offset += units * w->map.unit;
+    return units;
+}
+
+/* Adds the next extent. Returns 1, 0 at the end, or -errno. */
+static int add_extent(struct walk *w)
+{
     struct extent extent;
     int more;
 
+    if (w->stream.offset != w->offset)
+        extents_seek(&w->stream, w->offset);
+    more = extents_next(&w->stream, &extent);
+    if (more == 1 && extent.kind == EXTENT_DATA) {
+        w->allocated += extent.length;
+        w->counted = target_counts_add(&w->counts, w->least, &extent);
+        if (!w->is_full)
+            extents_skip(&w->stream, w->counted);
+    }
+    w->offset = w->stream.offset;
+    return more;
+}
+
+/* Walks over the allocation once. Returns 0 or -errno. */
+static int scan(struct walk *w)
+{
+    struct findings *f = w->findings;
+    int more = 1;
+
     begin_counts(w);
-    w->allocated = w->next_progress = w->extents = 0;
+    w->allocated = w->counted = w->offset = 0;
+    w->least = f->set ? 0 : MEASURED_UNIT;
     if (f->set && !w->counts.used) /* the size does not depend on the data */
         return 0;
-    extents_begin(&stream, &f->disk, 0);
-    while ((more = extents_next(&stream, &extent)) == 1) {
-        int error = report_progress(w, extent.offset);
-        uint64_t counted;
+    extents_begin(&w->stream, &f->disk, 0);
+    while (more == 1 && w->offset < f->disk.virtual_size) {
+        int error = report_progress(w, w->offset);
 
         if (error)
             return error;
-        if (extent.kind != EXTENT_DATA)
-            continue;
-        w->allocated += extent.length;
-        counted = target_counts_add(&w->counts, least, &extent);
-        if (!w->is_full)
-            extents_skip(&stream, counted);
+        more = add_units(w) ? 1 : add_extent(w);
     }
-    w->has_skipped = stream.skipped;
-    return more;
+    w->has_skipped |= w->stream.skipped;
+    return more < 0 ? more : 0;
 }
 
 static int bitmaps_size(struct findings *f, const struct target *target, struct measured *m)

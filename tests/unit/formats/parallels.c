@@ -3,9 +3,11 @@
 #include "tests/support/support.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "formats/fields.h"
+#include "tests/support/unit-map-check.h"
 
 enum {
     VERSION_AT = 16,
@@ -434,17 +436,41 @@ static void test_content(void **state)
     assert_int_equal(disk_read(&s.disk, 0, bytes, 8), -EIO);
 }
 
+/* In bulk: tables of all cluster sizes, and one that ends before the disk. */
+static void test_bulk(void **state)
+{
+    (void)state;
+    srand(2);
+    for (uint32_t tracks = 1; tracks < 5000; tracks = 3 * tracks + 1) {
+        make_parallels(tracks % 2 ? OLD : EXTENDED, tracks, 3000);
+        for (uint32_t i = 0; i < 3000; i++)
+            entry(i, random_bit(i) ? 1 + (uint32_t)rand() : 0);
+        put_le(&s, ENTRIES, 4, 2900);
+        open_parallels();
+        assert_bulk(&s, UINT64_C(100) * tracks * 512);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_probe),           cmocka_unit_test(test_header_rules),
-        cmocka_unit_test(test_sizes),           cmocka_unit_test(test_oddities),
-        cmocka_unit_test(test_extended),        cmocka_unit_test(test_old),
-        cmocka_unit_test(test_entry_wrap),      cmocka_unit_test(test_extent_within),
-        cmocka_unit_test(test_short_table),     cmocka_unit_test(test_largest_clusters),
-        cmocka_unit_test(test_long_table),      cmocka_unit_test(test_shortened),
-        cmocka_unit_test(test_extension_rules), cmocka_unit_test(test_extension_edges),
-        cmocka_unit_test(test_fields),          cmocka_unit_test(test_content),
+        cmocka_unit_test(test_bulk),
+        cmocka_unit_test(test_probe),
+        cmocka_unit_test(test_header_rules),
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_oddities),
+        cmocka_unit_test(test_extended),
+        cmocka_unit_test(test_old),
+        cmocka_unit_test(test_entry_wrap),
+        cmocka_unit_test(test_extent_within),
+        cmocka_unit_test(test_short_table),
+        cmocka_unit_test(test_largest_clusters),
+        cmocka_unit_test(test_long_table),
+        cmocka_unit_test(test_shortened),
+        cmocka_unit_test(test_extension_rules),
+        cmocka_unit_test(test_extension_edges),
+        cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_content),
     };
 
     return cmocka_run_group_tests(tests, NULL, end);

@@ -3,9 +3,11 @@
 #include "tests/support/support.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "formats/fields.h"
+#include "tests/support/unit-map-check.h"
 
 enum {
     SIGNATURE = 64,
@@ -467,16 +469,42 @@ static void test_identity(void **state)
                        "accepts it anyway");
 }
 
+/* In bulk: more entries than a map and a piece of table have units, and an odd size of the disk. */
+static void test_bulk(void **state)
+{
+    static const uint32_t others[] = {UNUSED, DISCARDED};
+
+    (void)state;
+    make_vdi(DYNAMIC, 70000);
+    put_le(&s, DISK_SIZE, 8, 70000 * MIB - 512);
+    srand(1);
+    for (uint32_t i = 0; i < 70000; i++)
+        entry(i, random_bit(i) ? i : others[rand() % 2]);
+    open_vdi();
+    assert_bulk(&s, MIB - 512);
+    make_vdi(STATIC, 10);
+    open_vdi();
+    assert_bulk(&s, 10 * MIB);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_header_rules), cmocka_unit_test(test_header_edges),
-        cmocka_unit_test(test_odd_sizes),    cmocka_unit_test(test_types),
-        cmocka_unit_test(test_blocks),       cmocka_unit_test(test_extent_within),
-        cmocka_unit_test(test_static),       cmocka_unit_test(test_block_extra),
-        cmocka_unit_test(test_long_table),   cmocka_unit_test(test_shortened),
-        cmocka_unit_test(test_parent),       cmocka_unit_test(test_blocks_of_a_child),
-        cmocka_unit_test(test_identity),     cmocka_unit_test(test_content),
+        cmocka_unit_test(test_bulk),
+        cmocka_unit_test(test_header_rules),
+        cmocka_unit_test(test_header_edges),
+        cmocka_unit_test(test_odd_sizes),
+        cmocka_unit_test(test_types),
+        cmocka_unit_test(test_blocks),
+        cmocka_unit_test(test_extent_within),
+        cmocka_unit_test(test_static),
+        cmocka_unit_test(test_block_extra),
+        cmocka_unit_test(test_long_table),
+        cmocka_unit_test(test_shortened),
+        cmocka_unit_test(test_parent),
+        cmocka_unit_test(test_blocks_of_a_child),
+        cmocka_unit_test(test_identity),
+        cmocka_unit_test(test_content),
         cmocka_unit_test(test_fields),
     };
 

@@ -112,12 +112,49 @@ static void test_counts(void **state)
     assert_true(target_counts_add(&c, 0, &first) == UINT64_MAX);
 }
 
+/* Maps of any units and sizes are counted as their units one by one. */
+static void test_maps(void **state)
+{
+    static struct unit_map map;
+
+    (void)state;
+    for (unsigned round = 0; round < 2000; round++) {
+        bool powers = round % 4;
+        struct unit_count bulk, single;
+        uint64_t offset = 0;
+
+        map.unit = powers ? UINT64_C(512) << random_below(13) : 512 * (1 + random_below(40));
+        unit_count_begin(&bulk, powers && round % 8 ? UINT64_C(512) << random_below(16)
+                                                    : 512 * (1 + random_below(60)));
+        single = bulk;
+        for (unsigned piece = 0; piece < 4; piece++) {
+            uint32_t units = 1 + (uint32_t)random_below(round % 3 ? 200 : 64 * 4);
+            uint64_t density = random_below(5);
+
+            map.count = units + (uint32_t)random_below(10);
+            for (uint32_t word = 0; 64 * word < map.count; word++) {
+                map.data[word] = 0;
+                for (unsigned i = 0; i < 64; i++)
+                    map.data[word] |= (uint64_t)(random_below(4) < density) << i;
+            }
+            unit_count_map(&bulk, &map, offset, units);
+            for (uint32_t i = 0; i < units; i++)
+                if (map.data[i / 64] >> i % 64 & 1)
+                    unit_count_range(&single, offset + i * map.unit, map.unit);
+            offset += units * map.unit;
+            if (bulk.touched != single.touched || bulk.counted != single.counted)
+                fail_msg("round %u: %llu units up to %llu, one by one %llu up to %llu", round,
+                         (unsigned long long)bulk.touched, (unsigned long long)bulk.counted,
+                         (unsigned long long)single.touched, (unsigned long long)single.counted);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_count),
-        cmocka_unit_test(test_count_far),
-        cmocka_unit_test(test_count_random),
+        cmocka_unit_test(test_maps),      cmocka_unit_test(test_count),
+        cmocka_unit_test(test_count_far), cmocka_unit_test(test_count_random),
         cmocka_unit_test(test_counts),
     };
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /* vpc: the rules of the dynamic header and of the block allocation table. */
+#include "tests/support/unit-map-check.h"
 #include "tests/support/vhd-image.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #define BLOCK (2 * MIB)
 
@@ -201,13 +203,39 @@ static void test_shortened(void **state)
     assert_said(s.img, "shorter");
 }
 
+/* In bulk: valid blocks, holes, and entries past the end of the file, across words. */
+static void test_bulk(void **state)
+{
+    (void)state;
+    srand(3);
+    for (uint32_t block_size = 512; block_size <= 2 * MIB; block_size *= 8) {
+        make_dynamic(&s, UINT64_C(3000) * block_size + 512, block_size, DYNAMIC);
+        set_size(&s, 16 * MIB);
+        for (uint32_t i = 0; i < 3000; i++)
+            put_be(&s, BAT_AT + 4 * i, 4,
+                   rand() % 200 == 0 ? 0x7fffffff
+                   : random_bit(i)   ? 100
+                                     : UINT32_MAX);
+        assert_int_equal(sample_open(&s, &vhd_driver), 0);
+        assert_bulk(&s, 512);
+    }
+    make_fixed(&s, MIB);
+    assert_int_equal(sample_open(&s, &vhd_driver), 0);
+    assert_bulk(&s, MIB);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_header_rules),     cmocka_unit_test(test_header_edges),
-        cmocka_unit_test(test_blocks),           cmocka_unit_test(test_extent_within),
-        cmocka_unit_test(test_block_at_the_end), cmocka_unit_test(test_bad_entry_in_a_run),
-        cmocka_unit_test(test_bitmap_sizes),     cmocka_unit_test(test_long_table),
+        cmocka_unit_test(test_bulk),
+        cmocka_unit_test(test_header_rules),
+        cmocka_unit_test(test_header_edges),
+        cmocka_unit_test(test_blocks),
+        cmocka_unit_test(test_extent_within),
+        cmocka_unit_test(test_block_at_the_end),
+        cmocka_unit_test(test_bad_entry_in_a_run),
+        cmocka_unit_test(test_bitmap_sizes),
+        cmocka_unit_test(test_long_table),
         cmocka_unit_test(test_shortened),
     };
 
