@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* crc32c(): published values, and that neither length nor alignment nor pieces change the answer.
- */
+/* crc32c(): published values, and any length, alignment and division into pieces. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Differencing disks above their parents: random chains of 2 to 4 VHD, VHDX or VDI images, whose
- * guest is known by a model of sectors; read as bytes and as extents. And what the ends of shorter
- * and longer parents make of it.
+ * Differencing disks and their parents: random chains of 2 to 4 VHD, VHDX or VDI images, compared
+ * with a model of the guest's sectors as bytes and as extents; and parents that are shorter or
+ * longer.
  */
 #include <errno.h>
 #include <unistd.h>
@@ -54,14 +54,14 @@ static int end_all(void **state)
     return end(state);
 }
 
-/* What a layer's file has for a sector: never zeros. */
+/* The content of a sector in a layer: never zeros. */
 static void content(size_t layer, uint64_t sector, uint8_t bytes[SECTOR])
 {
     for (size_t i = 0; i < SECTOR; i++)
         bytes[i] = (uint8_t)(1 + (layer * 89 + sector * 31 + i / 8) % 255);
 }
 
-/* Writes what a block has to its place in the file, all of its sectors, whoever they belong to. */
+/* Writes all sectors of a block to the file, whichever layer they belong to. */
 static void write_block(size_t layer, uint64_t block, uint64_t host)
 {
     static uint8_t bytes[1 << 20];
@@ -79,7 +79,7 @@ static void own(struct layer *l, uint64_t block, enum owner owner)
             l->owner[block * l->block_sectors + i] = (uint8_t)owner;
 }
 
-/* Gives the file random sectors of a block, whose bitmap is at that offset, in runs. */
+/* Puts random runs of sectors of a block, whose bitmap is at that offset, into the file. */
 static void own_sectors(struct layer *l, uint64_t block, uint64_t bitmap, bool msb_first,
                         uint64_t unit)
 {
@@ -217,7 +217,7 @@ static void make_chain(size_t count)
         assert_int_equal(disk_set_backing(&layers[i - 1].s.disk, &layers[i].s.disk, NULL), 0);
 }
 
-/* The layer whose file has the sector of the guest; count: it is zeros. */
+/* The layer that has the sector; count: none, it is zeros. */
 static size_t layer_of(size_t count, uint64_t sector)
 {
     for (size_t i = 0; i < count; i++) {
@@ -259,7 +259,7 @@ static void check_bytes(size_t count)
     }
 }
 
-/* Each sector of the extents is told by its layer, in the right kind, and stands where they say. */
+/* Each sector of the extents has the right layer and kind, and its bytes are at the host offset. */
 static void check_extents(size_t count, unsigned want)
 {
     uint8_t got[SECTOR], right[SECTOR];
@@ -305,7 +305,7 @@ static void test_random_chains(void **state)
     }
 }
 
-/* Two VHD of these sizes, of which the child has nothing, and the parent of 'size' all. */
+/* Two VHDs of these sizes: the child has no data, the parent all of it. */
 static void make_sizes(uint64_t child, uint64_t parent)
 {
     make_dynamic(&layers[0].s, child, 4096, DIFFERENCING);
@@ -318,8 +318,8 @@ static void make_sizes(uint64_t child, uint64_t parent)
     assert_int_equal(disk_set_backing(&layers[0].s.disk, &layers[1].s.disk, NULL), 0);
 }
 
-/* Disks are made larger and smaller: beyond the end of the parent there are zeros, its rest is not
- * seen. */
+/* A child larger than its parent has zeros past the end of the parent; a smaller one hides the
+ * rest. */
 static void test_sizes(void **state)
 {
     uint8_t bytes[16384];
@@ -337,7 +337,7 @@ static void test_sizes(void **state)
     assert_memory_equal(bytes + 512, "\0\0\0\0", 4);
 }
 
-/* Another format below is taken when any parent is. */
+/* any-parent accepts a parent of another format. */
 static void test_other_formats_below(void **state)
 {
     const struct open_options any = {.any_parent = true};

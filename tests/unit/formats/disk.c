@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Reading the virtual disk: every kind of extent, across extents, past the end, and what cannot be
- * read. */
+/* Reading the virtual disk: every kind of extent, across extents, past the end, and errors. */
 #include <errno.h>
 #include <string.h>
 
@@ -27,7 +26,7 @@ static int end(void **state)
     return 0;
 }
 
-/* Byte number host of the file. */
+/* The byte of the file at that offset. */
 static uint8_t in_file(uint64_t host)
 {
     return (uint8_t)(host / 8 + 1);
@@ -40,7 +39,8 @@ static int read_at(uint64_t offset, size_t length)
     return disk_read(&s.disk, offset, got, length);
 }
 
-/* got has count bytes at index that the file has from host on (EXTENT_NO_HOST: zeros). */
+/* Asserts that the count bytes of got from index on are those of the file from host on
+ * (EXTENT_NO_HOST: zeros). */
 static void assert_got(size_t index, size_t count, uint64_t host)
 {
     for (size_t i = 0; i < count; i++)
@@ -63,7 +63,7 @@ static void test_kinds(void **state)
     assert_string_equal(image_problems(s.img), "");
 }
 
-/* Any piece of it is the same. */
+/* Reading in pieces gives the same. */
 static void test_pieces(void **state)
 {
     uint8_t all[1000];
@@ -80,7 +80,7 @@ static void test_pieces(void **state)
         }
 }
 
-/* Nothing but what is asked for is asked of the driver. */
+/* The driver is asked only for the bytes wanted. */
 static void test_economy(void **state)
 {
     (void)state;
@@ -94,7 +94,7 @@ static void test_economy(void **state)
     assert_said(s.img, "scripted: fails at 300");
 }
 
-/* Beyond the disk's end there are zeros, which nobody is asked for. */
+/* Past the end of the disk there are zeros, and the driver is not asked. */
 static void test_past_end(void **state)
 {
     (void)state;
@@ -115,7 +115,7 @@ static void test_past_end(void **state)
     assert_int_equal(script.calls, 0);
 }
 
-/* Data that the file does not hold is an error, never zeros. */
+/* Data past the end of the file is an error, never zeros. */
 static void test_past_end_of_file(void **state)
 {
     (void)state;
@@ -135,7 +135,7 @@ static void test_past_end_of_file_far(void **state)
     assert_int_equal(read_at(0, 100), -EIO);
 }
 
-/* Where holes of the host file count, they are zeros; what is past its end is not known. */
+/* Holes of the host file, where they count, are zeros; past its end bytes are unknown. */
 static void test_host_holes(void **state)
 {
     (void)state;
@@ -146,7 +146,7 @@ static void test_host_holes(void **state)
     assert_said(s.img, "scripted: guest data at offset 2048 ends past the end of the file");
 }
 
-/* A hole at its end goes no further than the file. */
+/* A hole at the end of the file ends with it. */
 static void test_host_hole_at_the_end(void **state)
 {
     (void)state;
@@ -172,7 +172,7 @@ static void test_below(void **state)
     assert_int_equal(read_at(199, 1), -EACCES);
 }
 
-/* Zeros need no key. */
+/* Zeros can be read without a key. */
 static void test_encrypted(void **state)
 {
     (void)state;
@@ -197,7 +197,7 @@ static void test_decode(void **state)
     assert_said(s.img, "plain: compressed guest data cannot be read");
 }
 
-/* The truth is read, whatever numbers are wanted. */
+/* qemu= does not change what is read. */
 static void test_opaque(void **state)
 {
     static const struct format_driver opaque = {

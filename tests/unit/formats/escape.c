@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Escaping: what is shown as it is, what as \xHH, and that the output never runs over. */
+/* Escaping: what is printed as it is, what as \xHH, and that the output never overflows. */
 #include "formats/escape.h"
 
 #include <string.h>
@@ -31,8 +31,8 @@ static const struct {
     {"\x80z", "\\x80z"},
     {"\xc3z", "\\xc3z"},
     {"\xe2\x82z", "\\xe2\\x82z"},
-    /* What turns the line round: U+061C, U+200E, U+200F, U+202A to E, U+2066 to 9; line separators
-       U+2028, U+2029. */
+    /* What changes the direction of text: U+061C, U+200E, U+200F, U+202A to E, U+2066 to 9; line
+       separators U+2028, U+2029. */
     {"\xd8\x9c", "\\xd8\\x9c"},
     {"\xe2\x80\x8d\xe2\x80\x8e\xe2\x80\x8f\xe2\x80\x90",
      "\xe2\x80\x8d\\xe2\\x80\\x8e\\xe2\\x80\\x8f\xe2\x80\x90"},
@@ -62,7 +62,7 @@ static void test_length(void **state)
     (void)state;
     assert_int_equal(escape_text(out, sizeof out, "a\0b", 3), 6);
     assert_string_equal(out, "a\\x00b");
-    /* A character that the length cuts off is not read to its end. */
+    /* A character that is cut off by the length is not read past it. */
     assert_int_equal(escape_text(out, sizeof out, "\xe2\x82\xac", 2), 8);
     assert_string_equal(out, "\\xe2\\x82");
     assert_int_equal(escape_text(out, sizeof out, "ab\xe2\x82\xac", 4), 10);
@@ -71,7 +71,7 @@ static void test_length(void **state)
     assert_string_equal(out, "");
 }
 
-/* Nothing is written behind size, and never half of a character or of an escape. */
+/* Nothing is written past size, and never half of a character or of an escape. */
 static void assert_fits(const char *text, size_t size, const char *expected)
 {
     char out[32];
@@ -97,11 +97,11 @@ static void test_size(void **state)
     assert_fits("a\n", 6, "a\\x0a");
     assert_fits("\xe2\x82\xac", 3, "");
     assert_fits("\xe2\x82\xac", 4, "\xe2\x82\xac");
-    /* It ends before what does not fit, even if something shorter follows. */
+    /* It ends before the first character that does not fit, even if a shorter one follows. */
     assert_fits("a\nb", 5, "a");
 }
 
-/* A line that may hold escaped text: all the same, but for backslashes. */
+/* A line that may contain escaped text: the same except for backslashes. */
 static void test_line(void **state)
 {
     char out[64];

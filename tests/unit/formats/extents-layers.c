@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The stream down through several layers, each over a driver that answers from a script: which one
- * tells, how often it is asked, and what happens where one is missing or fails. */
+/* The extent stream through several layers with scripted drivers: which layer supplies an extent,
+ * how often it is asked, and what happens if a layer is missing or fails. */
 #include <stdlib.h>
 
 #include "tests/support/scripted-disk.h"
@@ -25,13 +25,13 @@ static int end(void **state)
     return 0;
 }
 
-/* The disk of a layer, 0 for the one on top. */
+/* The disk of a layer; 0: the top one. */
 static struct disk *layer(unsigned n)
 {
     return n ? &backing_disks[n] : &s.disk;
 }
 
-/* Adds a layer below the others. */
+/* Adds a layer at the bottom. */
 static void add_layer(uint64_t virtual_size, const struct extent *extents, size_t count)
 {
     struct disk *disk = layer(layers_count);
@@ -54,7 +54,7 @@ static void add_layer(uint64_t virtual_size, const struct extent *extents, size_
         add_layer(virtual_size, layer_extents, COUNT(layer_extents));                              \
     } while (0)
 
-/* An extent that a layer tells. */
+/* An extent of a layer. */
 #define DATA_OF(layer_, length_, host_)                                                            \
     {                                                                                              \
         .length = (length_), .kind = EXTENT_DATA, .host = (host_), .layer = (layer_)               \
@@ -72,7 +72,7 @@ static void add_layer(uint64_t virtual_size, const struct extent *extents, size_
         .length = (length_), .kind = (enum extent_kind)FAILS, .flags = (error_)                    \
     }
 
-/* The next extent of a stream is that one. */
+/* Asserts the next extent of a stream. */
 static void next(struct extents *stream, uint64_t offset, struct extent expected)
 {
     struct extent e;
@@ -92,7 +92,7 @@ static void fails(struct extents *stream, uint64_t offset, int error)
     assert_int_equal(stream->offset, offset);
 }
 
-/* Holes go down; data and zeros hide what is below. */
+/* Holes are filled from the backing image; data and zeros hide it. */
 static void test_masks(void **state)
 {
     (void)state;
@@ -104,7 +104,7 @@ static void test_masks(void **state)
                    DATA(400, 0));
 }
 
-/* The layer below ends in the middle of a hole: from there on nobody below tells. */
+/* The backing image ends in the middle of a hole: from there on the hole remains. */
 static void test_shorter(void **state)
 {
     (void)state;
@@ -115,7 +115,7 @@ static void test_shorter(void **state)
     assert_int_equal(scripts[1].calls, 4);
 }
 
-/* The layer below ends behind a hole, and in front of one. */
+/* The backing image ends after a hole, and before one. */
 static void test_shorter_at_edges(void **state)
 {
     (void)state;
@@ -136,7 +136,7 @@ static void test_longer(void **state)
     ASSERT_EXTENTS(&s, EXTENTS_WANT_HOST, DATA(100, 0), HOLE_OF(1, 50), DATA_OF(1, 150, 2000));
 }
 
-/* The one in the middle is the shortest: what is behind its end is not asked of the lowest. */
+/* The middle layer is the shortest: the lowest is not asked beyond its end. */
 static void test_three(void **state)
 {
     (void)state;
@@ -150,7 +150,7 @@ static void test_three(void **state)
                    DATA(100, 0), ZERO(100), DATA(100, 0), HOLE(400));
 }
 
-/* What is wrong in the middle concerns who goes through it, there. */
+/* An error of the middle layer is returned only where the layer is used. */
 static void test_middle_fails(void **state)
 {
     struct extents stream;
@@ -170,7 +170,7 @@ static void test_middle_fails(void **state)
     assert_stream_fails(&s, EXTENTS_WANT_JOINED, EUCLEAN, "fails at 300");
 }
 
-/* An image between others names one below that is not at hand. */
+/* The backing image of a middle layer is not open. */
 static void test_middle_not_granted(void **state)
 {
     struct extents stream;
@@ -187,16 +187,16 @@ static void test_middle_not_granted(void **state)
     assert_said(s.img, "base.img");
     extents_seek(&stream, 300);
     NEXT(&stream, 300, DATA_OF(1, 200, 0));
-    /* It is at hand, and no good. */
+    /* It could be opened, but is not accepted. */
     layer(1)->backing_error = -EUCLEAN;
     assert_stream_fails(&s, 0, EUCLEAN, "");
-    /* backing=none is of the image that is asked. */
+    /* backing=none applies to the top image only. */
     layer(1)->backing_error = 0;
     s.disk.alone = true;
     assert_stream_fails(&s, 0, EACCES, "base.img");
 }
 
-/* backing=none: a hole stays one to who counts; the bytes are in another file to who reads. */
+/* backing=none: without host offsets a hole is a hole; with them, reading it fails. */
 static void test_alone(void **state)
 {
     (void)state;
@@ -206,13 +206,12 @@ static void test_alone(void **state)
     ASSERT_EXTENTS(&s, 0, DATA(100, 0), HOLE(400));
     ASSERT_EXTENTS(&s, EXTENTS_WANT_JOINED, DATA(100, 0), HOLE(400));
     assert_string_equal(image_problems(s.img), "");
-    assert_stream_fails(&s, EXTENTS_WANT_HOST, EACCES,
-                        "left out here");
+    assert_stream_fails(&s, EXTENTS_WANT_HOST, EACCES, "left out here");
 }
 
 enum { MANY = 1000 };
 
-/* Data and holes in turn, a byte each. */
+/* Data and holes alternate, a byte each. */
 static const struct extent *many(void)
 {
     static struct extent extents[MANY];
@@ -226,17 +225,17 @@ static void count_extents(unsigned want, unsigned expected)
 {
     struct extents stream;
     struct extent e;
-    unsigned told = 0;
+    unsigned extents = 0;
 
     for (unsigned n = 0; n < layers_count; n++)
         scripts[n].calls = 0;
     extents_begin(&stream, &s.disk, want);
     while (extents_next(&stream, &e) == 1)
-        told++;
-    assert_int_equal(told, expected);
+        extents++;
+    assert_int_equal(extents, expected);
 }
 
-/* Each layer is asked once for each of its runs, however the others' runs cut it. */
+/* Each layer is asked once for each of its runs, however the runs of others cut them. */
 static void test_asked_once(void **state)
 {
     static const unsigned wants[] = {0, EXTENTS_WANT_HOST, EXTENTS_WANT_JOINED};
@@ -284,7 +283,7 @@ static void test_asked_once_across(void **state)
     count_extents(EXTENTS_WANT_JOINED, 3);
 }
 
-/* Back to what another layer tells, and into the middle of a run. */
+/* Seeking back to the extent of another layer, and into the middle of a run. */
 static void test_seek(void **state)
 {
     static const unsigned wants[] = {EXTENTS_WANT_HOST, EXTENTS_WANT_HOST | EXTENTS_WANT_JOINED};
@@ -311,7 +310,7 @@ static void test_seek(void **state)
     }
 }
 
-/* A hole below which nothing good is, and nobody wants to know. */
+/* A hole without a usable backing image, before the wanted offset. */
 static void test_skip(void **state)
 {
     struct extents stream;
@@ -327,13 +326,13 @@ static void test_skip(void **state)
     assert_true(stream.skipped);
     assert_int_equal(extents_next(&stream, &(struct extent){0}), 0);
     assert_string_equal(image_problems(s.img), "");
-    /* Only up to what is wanted. */
+    /* Only up to the wanted offset. */
     extents_begin(&stream, &s.disk, 0);
     NEXT(&stream, 0, DATA(100, 0));
     extents_skip(&stream, 399);
     fails(&stream, 399, EACCES);
     assert_said(s.img, "base.img");
-    /* What is wrong in the layer below is left out, too. */
+    /* An error of the backing image is skipped as well. */
     extents_begin(&stream, &s.disk, 0);
     extents_seek(&stream, 250);
     extents_skip(&stream, 400);
@@ -341,8 +340,8 @@ static void test_skip(void **state)
     assert_true(stream.skipped);
 }
 
-/* Without host offsets who tells is nothing; with them, layers stay apart even where offsets go on.
- */
+/* Without host offsets, extents of different layers are joined; with them they are not, even if the
+ * offsets are contiguous. */
 static void test_joined(void **state)
 {
     (void)state;
@@ -354,8 +353,7 @@ static void test_joined(void **state)
                    ZERO(100), ZERO_OF(1, 100), HOLE_OF(2, 100), HOLE(100));
 }
 
-/* As many layers as there may be, the deepest of which tells all; and each of which tells a piece.
- */
+/* The most layers: the lowest has all the data; then each has a piece. */
 static void test_deepest(void **state)
 {
     static struct extent pieces[LAYERS_MAX][3];
@@ -369,7 +367,7 @@ static void test_deepest(void **state)
         expected[LAYERS_MAX - 1 - n] = (struct extent)DATA_OF((unsigned)n, 10, 100 * n);
         add_layer(10 * LAYERS_MAX + 1, pieces[n], 3);
     }
-    /* The first byte is in none. */
+    /* No layer has the first byte. */
     pieces[LAYERS_MAX - 1][0] = (struct extent)ZERO(1);
     {
         struct extents stream;
@@ -384,7 +382,7 @@ static void test_deepest(void **state)
     }
 }
 
-/* Bytes are read from the layer that has them; past a shorter one's end they are zeros. */
+/* Bytes are read from the layer that has them; past the end of a shorter layer they are zeros. */
 static void test_read(void **state)
 {
     uint8_t bytes[12];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The stream, over a driver that answers from a script: order, clipping, joining, host holes,
- * references, skipping. */
+/* The extent stream over a scripted driver: order, clipping, joining, host holes, references,
+ * skipping. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -60,7 +60,7 @@ static void test_largest(void **state)
     ASSERT_EXTENTS(&s, EXTENTS_WANT_JOINED, ZERO(UINT64_MAX - 1), DATA(1, 0));
 }
 
-/* Without host offsets only the kind counts. */
+/* Without host offsets, extents of one kind are joined. */
 static void test_joined(void **state)
 {
     (void)state;
@@ -103,11 +103,11 @@ static void test_host_holes(void **state)
     (void)state;
     make_host_file();
     play(64 * KIB, whole, 1);
-    ASSERT_EXTENTS(&s, EXTENTS_WANT_HOST,
-                   {.length = 4 * KIB, .kind = EXTENT_ZERO, .host = 0, .flags = FLAG},
-                   HOST_DATA(4 * KIB, 4 * KIB),
-                   {.length = 4608, .kind = EXTENT_ZERO, .host = 8 * KIB, .flags = FLAG},
-                   HOST_DATA(56 * KIB - 4608, 8 * KIB + 4608)); /* to the last sector of the file */
+    ASSERT_EXTENTS(
+        &s, EXTENTS_WANT_HOST, {.length = 4 * KIB, .kind = EXTENT_ZERO, .host = 0, .flags = FLAG},
+        HOST_DATA(4 * KIB, 4 * KIB),
+        {.length = 4608, .kind = EXTENT_ZERO, .host = 8 * KIB, .flags = FLAG},
+        HOST_DATA(56 * KIB - 4608, 8 * KIB + 4608)); /* up to the last sector of the file */
     ASSERT_EXTENTS(&s, EXTENTS_WANT_JOINED, ZERO(4 * KIB), DATA(4 * KIB, 0), ZERO(56 * KIB));
     play(64 * KIB, inside, 1);
     ASSERT_EXTENTS(&s, 0, DATA(2 * KIB - 1, 0), ZERO(62 * KIB + 1));
@@ -115,7 +115,7 @@ static void test_host_holes(void **state)
     ASSERT_EXTENTS(&s, 0, DATA(64 * KIB, 0));
 }
 
-/* Known zeros and what is not in the file are what they are, whatever the host file holds. */
+/* Zeros and holes of the image do not depend on the host file. */
 static void test_host_holes_only_of_data(void **state)
 {
     (void)state;
@@ -125,7 +125,7 @@ static void test_host_holes_only_of_data(void **state)
     ASSERT_EXTENTS(&s, 0, ZERO(8 * KIB), HOLE(8 * KIB));
 }
 
-/* Past the end of the host file, even where an offset can be no further. */
+/* Past the end of the host file, up to the largest offset. */
 static void test_host_past_the_end(void **state)
 {
     (void)state;
@@ -153,7 +153,7 @@ static void test_below(void **state)
     assert_stream_fails(&s, EXTENTS_WANT_JOINED | EXTENTS_WANT_HOST, EACCES, "base.img");
 }
 
-/* Whoever has no holes needs no granting. */
+/* An image without holes needs no grant. */
 static void test_below_unneeded(void **state)
 {
     (void)state;
@@ -171,8 +171,7 @@ static void test_driver_fails(void **state)
     assert_stream_fails(&s, EXTENTS_WANT_JOINED, EUCLEAN, "fails at 100");
 }
 
-/* Runs the stream over a driver that breaks its contract: it must stop at once, not go round and
- * round. */
+/* Runs the stream over a driver that breaks its contract: it must stop at once, not loop. */
 static void assert_aborts(const struct format_driver *driver)
 {
     pid_t pid = fork();
@@ -236,7 +235,7 @@ static void next(struct extents *stream, uint64_t offset, uint64_t length, enum 
     assert_int_equal(e.kind, kind);
 }
 
-/* Questions to the host file system are left out, and it is said so. */
+/* Calls to the host file system are skipped, and this is visible in `skipped`. */
 static void test_skip(void **state)
 {
     struct extents stream;
@@ -261,7 +260,7 @@ static void test_skip(void **state)
     assert_int_equal(extents_next(&stream, &e), 0);
 }
 
-/* What tables tell costs nothing and is told. */
+/* Extents that cost nothing are still returned. */
 static void test_skip_tables(void **state)
 {
     struct extents stream;
@@ -278,7 +277,7 @@ static void test_skip_tables(void **state)
     assert_false(stream.skipped);
 }
 
-/* A file that ends with a hole: what is past its end was not told. */
+/* A file that ends with a hole: bytes past its end are zeros, but data with host offsets. */
 static void test_host_hole_at_the_end(void **state)
 {
     (void)state;
@@ -291,8 +290,8 @@ static void test_host_hole_at_the_end(void **state)
                    HOST_DATA(GIB - MIB, MIB));
 }
 
-/* Images in which the same bytes of the file stand for ever more of the disk end. */
-static void test_host_told_again(void **state)
+/* An image in which the same bytes of the file stand for many places of the disk fails. */
+static void test_repeated_host_bytes(void **state)
 {
     struct extents stream;
 
@@ -307,7 +306,7 @@ static void test_host_told_again(void **state)
     assert_said(s.img, "the same bytes of the file stand for many places");
 }
 
-/* Four answers as short as the last one are too many. */
+/* Four extents as short as the last one are skipped. */
 static void test_skip_many(void **state)
 {
     struct extents stream;
@@ -323,8 +322,7 @@ static void test_skip_many(void **state)
     next(&stream, 500, 500, EXTENT_DATA);
 }
 
-/* What would fail where nobody wants to know is left out, in silence; what is wanted still fails.
- */
+/* Errors before the wanted offset are neither returned nor reported; those after it are. */
 static void test_skip_failures(void **state)
 {
     struct extents stream;
@@ -341,21 +339,21 @@ static void test_skip_failures(void **state)
     assert_string_equal(image_problems(s.img), "");
     assert_int_equal(extents_next(&stream, &e), -EACCES);
     assert_int_equal(stream.offset, 300);
-    /* A hole that begins before and ends behind what is wanted. */
+    /* A hole across the wanted offset. */
     extents_begin(&stream, &s.disk, 0);
     next(&stream, 0, 100, EXTENT_DATA);
     extents_skip(&stream, 199);
     assert_int_equal(extents_next(&stream, &e), -EACCES);
     assert_int_equal(stream.offset, 199);
-    /* To the end of the disk. */
+    /* Skipping to the end of the disk. */
     extents_begin(&stream, &s.disk, 0);
     next(&stream, 0, 100, EXTENT_DATA);
     extents_skip(&stream, 400);
     assert_int_equal(extents_next(&stream, &e), 0);
 }
 
-/* Where qemu does not know what of a format is data, its numbers take all of it for data; who wants
- * to read is told the truth. */
+/* A format that is opaque to qemu is all data with qemu=; consumers that read still get the true
+ * extents. */
 static void test_opaque(void **state)
 {
     static const struct format_driver opaque = {
@@ -371,10 +369,10 @@ static void test_opaque(void **state)
     ASSERT_EXTENTS(&s, EXTENTS_WANT_JOINED, DATA(1000, 0));
     assert_int_equal(script.calls, 0);
     ASSERT_EXTENTS(&s, EXTENTS_WANT_HOST, DATA(100, 7000), HOLE(200), ZERO(700));
-    /* Of what has a parent it has no numbers. */
+    /* With a backing image it has no effect: qemu does not open such an image. */
     s.disk.backing_reference = &base;
     assert_stream_fails(&s, 0, EACCES, "base.img");
-    /* Other formats are as ever. */
+    /* Nor with other formats. */
     s.disk.driver = &scripted_driver;
     s.disk.backing_reference = NULL;
     s.disk.qemu = QEMU_VERSION(7, 2);
@@ -393,7 +391,7 @@ static void assert_next(struct extents *stream, uint64_t offset, uint64_t length
     assert_int_equal(e.host, host);
 }
 
-/* Forwards, into the middle of an extent, backwards, and to the end. */
+/* Seeking forwards, into the middle of an extent, backwards, and to the end. */
 static void test_seek(void **state)
 {
     static const unsigned wants[] = {EXTENTS_WANT_HOST, EXTENTS_WANT_HOST | EXTENTS_WANT_JOINED};
@@ -409,7 +407,7 @@ static void test_seek(void **state)
         assert_next(&stream, 600, 400, EXTENT_DATA, 9000);
         extents_seek(&stream, 50);
         assert_next(&stream, 50, 50, EXTENT_DATA, 7050);
-        /* What was asked for ahead is forgotten. */
+        /* The extent that was read ahead is dropped. */
         extents_seek(&stream, 700);
         assert_next(&stream, 700, 300, EXTENT_DATA, 9100);
         assert_int_equal(extents_next(&stream, &e), 0);
@@ -441,7 +439,7 @@ int main(void)
         cmocka_unit_test(test_skip),
         cmocka_unit_test(test_skip_tables),
         cmocka_unit_test(test_skip_many),
-        cmocka_unit_test(test_host_told_again),
+        cmocka_unit_test(test_repeated_host_bytes),
         cmocka_unit_test(test_host_hole_at_the_end),
         cmocka_unit_test(test_skip_failures),
     };

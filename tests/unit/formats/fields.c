@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Header fields: how each kind is printed; and where they are found in what kind of file. */
+/* Header fields: how each type is printed, and how structures are found. */
 #include "formats/fields.h"
 
 #include <errno.h>
@@ -46,12 +46,12 @@ static void test_flags(void **state)
     assert_string_equal(print(field_flags_be, "\0\0\0\1", 4), "dirty");
     assert_string_equal(print(field_flags_le, "\1\0\0\0", 4), "dirty");
     assert_string_equal(print(field_flags_le, "\3", 1), "dirty corrupt");
-    /* A word of several bits is there with all of them. */
+    /* A flag of several bits is set if all of them are. */
     assert_string_equal(print(field_flags_le, "\x0e", 1), "corrupt both");
     assert_string_equal(print(field_flags_le, "\x06", 1), "corrupt bit-2");
     assert_string_equal(print(field_flags_be, "\x80\0\0\0\0\2\0\1", 8), "dirty top bit-17");
     assert_string_equal(print(field_flags_be, "\x10\x20", 2), "bit-5 bit-12");
-    /* Nothing is written behind the end, however many there are. */
+    /* Nothing is written past the end of the buffer, however many flags there are. */
     memset(out, '#', sizeof out);
     assert_int_equal(
         field_flags_be(&flags, (const uint8_t *)"\x7f\xff\xff\xff\xff\xff\xff\xff", 8, out, 64), 0);
@@ -74,12 +74,12 @@ static void test_text(void **state)
     assert_string_equal(print(field_utf16be, "\0a\x20\xac\0\0\0b", 8), "a\xe2\x82\xac");
     assert_string_equal(print(field_utf16le, "a\0\xac\x20\0\0b\0", 8), "a\xe2\x82\xac");
     assert_null(strchr(print(field_utf16le, "a\0\n\0b\0", 6), '\n'));
-    /* Half a character at the end, and half a pair. */
+    /* Half a character at the end, and half a surrogate pair. */
     assert_int_equal(print(field_utf16le, "a\0b", 3)[0], 'a');
     assert_int_equal(print(field_utf16be, "\0a\xd8\0", 4)[0], 'a');
 }
 
-/* A text that is longer than what is shown of one is cut. */
+/* Text that is longer than the buffer is cut. */
 static void test_long_text(void **state)
 {
     static char text[FIELD_SECTION_MAX];
@@ -112,8 +112,8 @@ static void test_uuids(void **state)
 }
 
 /*
- * A format whose first header tells its own length, with a copy 100 bytes behind it that is there
- * if the first byte is 'c'; and a second version of the header, told by 'v'.
+ * A format whose first header contains its own length, with a copy 100 bytes later if the first
+ * byte is 'c', and a second version of the header if it is 'v'.
  */
 static uint64_t header_length;
 static unsigned found_count;
@@ -230,7 +230,7 @@ static void test_values(void **state)
     assert_error("", "number", ENOENT);
 }
 
-/* What the image does not have is not there; a section that cannot be found says why. */
+/* A section that the image does not have has no fields; one that cannot be found has an error. */
 static void test_absent(void **state)
 {
     (void)state;
@@ -243,7 +243,7 @@ static void test_absent(void **state)
     assert_value("", "number", "1234");
 }
 
-/* Of two versions of a header, that which the image has tells. */
+/* Of two versions of a header, the one that the image has is used. */
 static void test_versions(void **state)
 {
     (void)state;
@@ -254,7 +254,7 @@ static void test_versions(void **state)
     assert_value("", "number", "1234");
 }
 
-/* The header ends before the field, says the header. */
+/* The header ends before the field, by its own length. */
 static void test_short_header(void **state)
 {
     (void)state;
@@ -269,7 +269,7 @@ static void test_short_header(void **state)
     header_length = 0;
     assert_error("", "first", ENOENT);
     assert_string_equal(image_problems(s.img), "");
-    /* It says that it is very long: what is looked at is not. */
+    /* A header that claims to be very long is read up to the limit. */
     header_length = UINT64_MAX;
     make('c', MIB);
     header_length = UINT64_MAX;
@@ -277,7 +277,7 @@ static void test_short_header(void **state)
     assert_true(image_bytes_read(s.img) <= IMAGE_HEAD_BYTES + FIELD_SECTION_MAX);
 }
 
-/* The file ends before the field: that is said, once for all of them, and in all structures. */
+/* The file ends before the field: this is reported once for all fields and structures. */
 static void test_short_file(void **state)
 {
     (void)state;
@@ -292,7 +292,7 @@ static void test_short_file(void **state)
     assert_string_equal(image_problems(s.img),
                         "fake: the header at offset 0 is cut off by the end of the file, before "
                         "the end of late\n");
-    /* What the structure claims beyond its fields need not be there. */
+    /* The file need not hold bytes of the structure beyond its fields. */
     make('c', 200);
     set_size(&s, 24);
     sample_session(&s);
@@ -300,7 +300,7 @@ static void test_short_file(void **state)
     assert_value("", "rest", "00000000");
 }
 
-/* A structure is found and read once, whatever is asked of it. */
+/* A structure is found and read once, however many of its fields are read. */
 static void test_once(void **state)
 {
     struct header_found found[COUNT(sections)];
@@ -327,7 +327,7 @@ static bool has_flags(const struct field *f)
     return f->print == field_flags_be || f->print == field_flags_le;
 }
 
-/* What every driver's table must be: names that can be files, fields that fit, none twice. */
+/* The tables of all drivers: names are valid file names, fields fit, and none is there twice. */
 static void assert_table(const struct header_section *all)
 {
     for (const struct header_section *p = all; p && p->fields; p++) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The table of formats, and options as the user writes them. */
+/* The table of formats, and parsing options. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +37,7 @@ static void test_good(void **state)
     assert_int_equal(take("qemu=10.0"), 1);
     assert_int_equal(o.qemu, QEMU_VERSION(10, 0));
     assert_true(QEMU_VERSION(10, 0) > QEMU_VERSION(9, 2));
-    /* The last one counts, and what was there before stays. */
+    /* The last one is used, and other options are kept. */
     assert_int_equal(take("qemu=8.11"), 1);
     assert_int_equal(take("format=vpc"), 1);
     assert_int_equal(o.qemu, QEMU_VERSION(8, 11));
@@ -102,7 +102,7 @@ static void test_others(void **state)
     assert_false(o.qemu || o.alone || o.any_parent);
 }
 
-/* What the options so far are, in words. */
+/* Asserts the text of the options so far. */
 static void assert_described(const char *expected)
 {
     char *text = NULL;
@@ -129,7 +129,7 @@ static void test_describe(void **state)
     assert_described("format=qcow2,qemu=10.12,backing=none,any-parent");
 }
 
-/* Names are told apart, and are no option's other words. */
+/* Names are compared as a whole. */
 static void test_names(void **state)
 {
     (void)state;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Data and holes: lists of extents, single questions in any order, and what lseek(2) says itself
- * must agree, on files with holes, with hundreds of extents, and with ranges that were preallocated
- * and never written.
+ * Data and holes: lists of extents, single lookups in any order and lseek(2) must agree, on files
+ * with holes, with hundreds of extents, and with preallocated ranges that were never written.
  */
 #include "formats/host.h"
 
@@ -20,7 +19,7 @@
 
 enum { BLOCK = 4096, RANGES_MAX = 4096 };
 
-/* Ranges of a file, neighbours of one kind joined: the ends, and what the first one is. */
+/* The ranges of a file, alternating data and holes: their ends, and the kind of the first. */
 struct ranges {
     bool first_is_data;
     size_t count;
@@ -50,7 +49,7 @@ static void add_range(struct ranges *r, bool data, uint64_t end)
     r->ends[r->count++] = end;
 }
 
-/* What the kernel says, up to the end of the file. */
+/* The ranges by lseek(2), up to the end of the file. */
 static void by_lseek(int fd, struct ranges *r)
 {
     uint64_t size = size_of(fd);
@@ -66,7 +65,7 @@ static void by_lseek(int fd, struct ranges *r)
     }
 }
 
-/* What host_range() says, asked in turn. */
+/* The ranges by host_range(), in order. */
 static void by_host(int fd, bool no_lists, struct ranges *r)
 {
     uint64_t size = size_of(fd);
@@ -94,7 +93,7 @@ static void assert_same(const struct ranges *a, const struct ranges *b)
         assert_int_equal(a->ends[i], b->ends[i]);
 }
 
-/* Whether ranges r say that offset is data, and up to where. */
+/* Whether offset is data in r, and where its range ends. */
 static bool data_at(const struct ranges *r, uint64_t offset, uint64_t *end)
 {
     size_t i = 0;
@@ -105,7 +104,7 @@ static bool data_at(const struct ranges *r, uint64_t offset, uint64_t *end)
     return (i & 1) ? !r->first_is_data : r->first_is_data;
 }
 
-/* Questions in no order, over a list or not. */
+/* Lookups in random order, in a list or not. */
 static void assert_same_at_random(int fd, const struct ranges *expected)
 {
     uint64_t size = size_of(fd);
@@ -114,7 +113,7 @@ static void assert_same_at_random(int fd, const struct ranges *expected)
         uint64_t at = (uint64_t)random() % size, end, expected_end;
         bool data;
 
-        /* Now and then a few in turn, which is what makes it ask for lists. */
+        /* Sometimes a few in order, for which it reads lists. */
         for (unsigned k = 0; k < 1 + i % 7 && at < size; k++) {
             assert_int_equal(host_range(&host, at, &data, &end), 0);
             assert_int_equal(data, data_at(expected, at, &expected_end));
@@ -125,7 +124,7 @@ static void assert_same_at_random(int fd, const struct ranges *expected)
     }
 }
 
-/* All of the holes together. */
+/* The sum of all holes. */
 static void assert_holes(const struct ranges *expected)
 {
     uint64_t holes = 0, at = 0;
@@ -157,7 +156,7 @@ static bool has_lists(int fd)
     return ioctl(fd, FS_IOC_FIEMAP, &map) == 0;
 }
 
-/* Lists are for those who ask for one range after the other; a single question takes none. */
+/* Lists are read for lookups in order, not for a single one. */
 static void assert_lists(int fd)
 {
     uint64_t range_end;
@@ -231,7 +230,7 @@ static void test_shapes(void **state)
     }
 }
 
-/* More extents than a list holds, just as many, and one less or more. */
+/* As many extents as a list holds, one less, one more, and many more. */
 static void test_many_extents(void **state)
 {
     static const unsigned counts[] = {HOST_EXTENTS - 1, HOST_EXTENTS, HOST_EXTENTS + 1,
@@ -247,7 +246,7 @@ static void test_many_extents(void **state)
         assert_all_agree(s.fd);
         if (counts[i] > 2 * HOST_EXTENTS)
             assert_lists(s.fd);
-        /* And with a hole at the end. */
+        /* The same with a hole at the end. */
         set_size(&s, 2 * (uint64_t)counts[i] * BLOCK + MIB);
         assert_all_agree(s.fd);
     }
@@ -258,7 +257,7 @@ static void preallocate(uint64_t offset, uint64_t length)
     assert_int_equal(fallocate(s.fd, FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)length), 0);
 }
 
-/* Whether a preallocated range is data depends on what was written or read of it a moment ago. */
+/* Whether a preallocated range is data depends on what was written or read just before. */
 static void test_unwritten(void **state)
 {
     char byte;
@@ -279,7 +278,7 @@ static void test_unwritten(void **state)
     assert_all_agree(s.fd);
     assert_int_equal(posix_fadvise(s.fd, 0, 0, POSIX_FADV_DONTNEED), 0);
     assert_all_agree(s.fd);
-    /* Preallocated beyond the end of the file. */
+    /* Preallocated past the end of the file. */
     preallocate(4 * MIB, MIB);
     assert_all_agree(s.fd);
 }
@@ -299,7 +298,7 @@ static void test_many_unwritten(void **state)
     assert_all_agree(s.fd);
 }
 
-/* A file system that has no lists; and what has no holes at all. */
+/* A file system without lists, and a file without holes. */
 static void test_without_lists(void **state)
 {
     int fd = memfd_create("image", MFD_CLOEXEC);

@@ -19,8 +19,7 @@ static int end(void **state)
     return 0;
 }
 
-/* A file in memory with that size: on disk no file can be that long. Its end can be asked for, and
- * what lies past it. */
+/* Asserts size, tail and end of a file of that size, in memory: none on disk can be that long. */
 static void assert_size(uint64_t size)
 {
     int fd = memfd_create("image", MFD_CLOEXEC);
@@ -105,7 +104,7 @@ static void test_get_reads_once(void **state)
     assert_ptr_equal(part, first + 199);
     assert_pattern(part, 299, 1, 1000);
     assert_int_equal(image_bytes_read(s.img), 200);
-    /* One byte more, at either end, is another piece: and that one sees the file as it is now. */
+    /* One more byte at either end is another piece, which is read from the file as it is now. */
     assert_int_equal(image_get(s.img, 299, 2, &more), 0);
     assert_int_equal(more[0], 0);
     assert_int_equal(image_get(s.img, 99, 2, &more), 0);
@@ -139,7 +138,7 @@ static void test_cannot_read(void **state)
     close(fd);
 }
 
-/* The file's size and 64 MiB more may be read, to the byte. */
+/* The size of the file and 64 MiB more may be read, to the byte. */
 static void test_budget(void **state)
 {
     struct image_window w;
@@ -151,7 +150,7 @@ static void test_budget(void **state)
     for (unsigned i = 0; i < 65; i++) {
         w.length = 0;
         assert_int_equal(image_window_at(s.img, &w, 0, MIB, &p), 0);
-        /* What lies past the end costs nothing. */
+        /* Bytes past the end cost nothing. */
         assert_int_equal(image_window_at(s.img, &w, MIB, MIB, &p), 0);
     }
     assert_int_equal(image_bytes_read(s.img), 65 * MIB);
@@ -193,7 +192,7 @@ static void test_problems(void **state)
     assert_int_equal(image_fail(s.img, EIO, "x: version %u is not 1", 2), -EIO);
     image_note(s.img, "x: odd");
     assert_string_equal(image_problems(s.img), "x: version 2 is not 1\nx: odd\n");
-    /* The beginning and the end of a line are other lines. */
+    /* A prefix or suffix of a line is another line. */
     image_note(s.img, "x: od");
     image_note(s.img, "odd");
     assert_string_equal(image_problems(s.img), "x: version 2 is not 1\nx: odd\nx: od\nodd\n");
@@ -205,13 +204,13 @@ static void test_problems_escaped(void **state)
     pattern_file(&s, 0);
     image_note(s.img, "name \"%s\"", "a\nb\x1b\xff\xe2\x80\xae");
     assert_string_equal(image_problems(s.img), "name \"a\\x0ab\\x1b\\xff\\xe2\\x80\\xae\"\n");
-    /* What was escaped already is not escaped again. */
+    /* Escaped text is not escaped again. */
     pattern_file(&s, 0);
     image_note(s.img, "%s", "C:\\x5cbase");
     assert_string_equal(image_problems(s.img), "C:\\x5cbase\n");
 }
 
-/* A line that is cut says so; one that just fits is whole. */
+/* A line that is cut ends with "..."; one that just fits is complete. */
 static void test_problems_long(void **state)
 {
     char expected[513];
@@ -226,7 +225,7 @@ static void test_problems_long(void **state)
     image_note(s.img, "%0*d", 512, 0);
     memcpy(expected + 508, "...", 3);
     assert_string_equal(image_problems(s.img), expected);
-    /* That the words are longer once escaped is no reason to cut them. */
+    /* The length before escaping decides. */
     pattern_file(&s, 0);
     memset(expected, '\n', 511);
     expected[511] = '\0';
@@ -256,7 +255,7 @@ static void test_problems_limit(void **state)
     for (const char *p = image_problems(s.img); *p; p = strchr(p, '\n') + 1)
         lines++;
     assert_true(lines > 150);
-    /* A short one may still find room. */
+    /* A short line may still fit. */
     image_note(s.img, "!");
     assert_true(strlen(image_problems(s.img)) <= before + 2);
 }
@@ -284,21 +283,21 @@ static void test_host_range(void **state)
     assert_false(data);
 }
 
-/* However many layers there are, the windows and the parts of all fit in memory. */
+/* However many layers there are, the windows and data files of all fit in memory. */
 static void test_shares(void **state)
 {
     (void)state;
     sample_begin(&s);
     sample_session(&s);
     for (unsigned layers = 1; layers <= 64; layers++) {
-        uint64_t window, parts;
+        uint64_t window, files;
 
         image_share_windows(s.img, layers);
         window = image_window_share(s.img, 256 * KIB);
-        parts = image_data_files_share(s.img);
-        assert_true(parts >= 1 && parts <= IMAGE_DATA_FILES_MAX);
+        files = image_data_files_share(s.img);
+        assert_true(files >= 1 && files <= IMAGE_DATA_FILES_MAX);
         assert_true(window >= IMAGE_WINDOW_MIN);
-        assert_true(layers * parts * window <= IMAGE_MEMORY_MAX / 2);
+        assert_true(layers * files * window <= IMAGE_MEMORY_MAX / 2);
         assert_true(image_window_share(s.img, 100) <= 100);
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* raw: whole sectors, and what the host file system holds. */
+/* raw: whole sectors, and holes of the host file. */
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -33,7 +33,7 @@ static void test_virtual_size(void **state)
     }
 }
 
-/* Files in memory: the largest that qemu opens, and the largest there are. */
+/* Files in memory: the largest that qemu opens, and the largest there is. */
 static void test_largest(void **state)
 {
     (void)state;
@@ -64,7 +64,7 @@ static void test_extents(void **state)
                    {.length = 512, .kind = EXTENT_ZERO, .host = 0, .flags = EXTENT_HOST_HOLES});
     put_text(&s, 0, "x");
     assert_int_equal(sample_open(&s, &raw_driver), 0);
-    /* What fills the last sector up is not in the file. */
+    /* The padding of the last sector is not in the file. */
     ASSERT_EXTENTS(&s, EXTENTS_WANT_HOST, HOST_DATA(1, 0),
                    {.length = 511, .kind = EXTENT_ZERO, .host = 1, .flags = EXTENT_HOST_HOLES});
     put_text(&s, MIB, "x");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Runs of bits: of both orders, at every alignment, against one bit after the other. */
+/* Runs of bits, in both orders and at every alignment, compared with a loop over single bits. */
 #include "tests/support/support.h"
 
 #include "formats/sector-bitmap.h"
@@ -15,7 +15,7 @@ static void set_bit(uint64_t n, enum bit_order order, bool value)
     bits[n / 8] = (uint8_t)(value ? bits[n / 8] | mask : bits[n / 8] & ~mask);
 }
 
-/* One run of the other value in all of them: what comes before, in and behind it, up to any end. */
+/* One run of the other value: runs before, in and after it, up to any end. */
 static void test_every_alignment(void **state)
 {
     (void)state;
@@ -40,7 +40,7 @@ static void test_every_alignment(void **state)
                 }
 }
 
-/* What is behind the end is not looked at. */
+/* Bits from the end on are ignored. */
 static void test_end(void **state)
 {
     static const uint8_t byte[1] = {0xf0};

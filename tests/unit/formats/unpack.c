@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Compressed streams inside a file: whole, broken, cut off, in steps, and such as make far more
- * than they are. */
+/* Compressed streams in a file: complete, damaged, cut off, in steps, and with huge output. */
 #include "formats/unpack.h"
 
 #include <errno.h>
@@ -16,18 +15,18 @@ enum { AT = 1000, DATA_BYTES = 200000 };
 
 static struct sample s = {.fd = -1};
 static uint8_t data[DATA_BYTES], got[DATA_BYTES];
-static uint64_t packed;             /* bytes of the stream */
-static uint64_t makes = UINT64_MAX; /* that it is said to make */
+static uint64_t packed;                   /* bytes of the stream */
+static uint64_t output_size = UINT64_MAX; /* the size given for its output */
 
 static int end(void **state)
 {
     (void)state;
-    makes = UINT64_MAX;
+    output_size = UINT64_MAX;
     sample_end(&s);
     return 0;
 }
 
-/* A file that has length bytes of from, packed, at AT, and more bytes behind it. */
+/* A file with length bytes of from, compressed, at AT, followed by other bytes. */
 static void make(int window_bits, const uint8_t *from, size_t length)
 {
     uLong room = compressBound(length) + 64;
@@ -48,7 +47,7 @@ static void make(int window_bits, const uint8_t *from, size_t length)
     free(bytes);
 }
 
-/* Text that packs a little. */
+/* Text that can be compressed a little. */
 static void make_data(void)
 {
     uint32_t random = 1;
@@ -61,7 +60,7 @@ static void make_data(void)
 
 static int unpack_it(uint64_t length, enum packing packing, uint64_t skip, size_t wanted)
 {
-    const struct packed stream = {"fake", "cluster", packing, AT, length, makes};
+    const struct packed stream = {"fake", "cluster", packing, AT, length, output_size};
 
     memset(got, '#', sizeof got);
     return unpack_at(s.img, &stream, skip, got, wanted);
@@ -87,7 +86,7 @@ static void test_whole(void **state)
         make(windows[i].bits, data, DATA_BYTES);
         assert_int_equal(unpack_it(packed, windows[i].packing, 0, DATA_BYTES), 0);
         assert_memory_equal(got, data, DATA_BYTES);
-        /* It may claim to be longer than it is, even than the file. */
+        /* The given length may be more than that of the stream, and of the file. */
         assert_int_equal(unpack_it(UINT64_MAX, windows[i].packing, 0, DATA_BYTES), 0);
         assert_memory_equal(got, data, DATA_BYTES);
         assert_string_equal(image_problems(s.img), "");
@@ -101,7 +100,7 @@ static void test_skip(void **state)
 
     (void)state;
     make_data();
-    makes = DATA_BYTES;
+    output_size = DATA_BYTES;
     make(15, data, DATA_BYTES);
     for (size_t i = 0; i < COUNT(skips); i++) {
         size_t wanted = DATA_BYTES - skips[i] < 5000 ? DATA_BYTES - skips[i] : 5000;
@@ -113,22 +112,22 @@ static void test_skip(void **state)
     assert_string_equal(image_problems(s.img), "");
 }
 
-/* It makes less than is wanted. */
+/* The output is shorter than the given size. */
 static void test_short(void **state)
 {
     (void)state;
     make_data();
     make(15, data, 1000);
-    makes = 1000;
+    output_size = 1000;
     assert_int_equal(unpack_it(packed, PACKED_ZLIB, 0, 1000), 0);
-    makes = UINT64_MAX;
+    output_size = UINT64_MAX;
     assert_broken(unpack_it(packed, PACKED_ZLIB, 0, 1001));
     assert_broken(unpack_it(packed, PACKED_ZLIB, 1000, 1));
     assert_broken(unpack_it(packed, PACKED_ZLIB, 1, 1000));
     assert_broken(unpack_it(packed, PACKED_ZLIB, UINT64_MAX - 1, 1));
 }
 
-/* Its bytes end, or the file does, before it has made them all: what comes before that is given. */
+/* The stream or the file ends early: output up to there can be read. */
 static void test_cut_off(void **state)
 {
     (void)state;
@@ -170,7 +169,7 @@ static void test_garbage(void **state)
     put(&s, AT, "not a stream at all", 19);
     sample_session(&s);
     assert_broken(unpack_it(100, PACKED_ZLIB, 0, 1));
-    /* A dictionary that nobody has (RFC 1950, FDICT). */
+    /* A preset dictionary (RFC 1950, FDICT). */
     put(&s, AT, "\x78\xbb\0\0\0\1", 6);
     sample_session(&s);
     assert_broken(unpack_it(100, PACKED_ZLIB, 0, 1));
@@ -180,8 +179,8 @@ static void test_garbage(void **state)
     assert_broken(unpack_it(64, PACKED_DEFLATE, 0, 1));
 }
 
-/* Whoever reads on, or looks again at what was last, costs nothing more; nor does one that is
- * broken. */
+/* Reading in order, or the last bytes again, decompresses nothing twice; nor does a damaged
+ * stream. */
 static void test_steps(void **state)
 {
     uint64_t once;
@@ -189,7 +188,7 @@ static void test_steps(void **state)
     (void)state;
     make_data();
     make(15, data, DATA_BYTES);
-    makes = DATA_BYTES;
+    output_size = DATA_BYTES;
     for (size_t at = 0; at < DATA_BYTES; at += 1000) {
         assert_int_equal(unpack_it(packed, PACKED_ZLIB, at, 1000), 0);
         assert_memory_equal(got, data + at, 1000);
@@ -200,7 +199,7 @@ static void test_steps(void **state)
     assert_int_equal(unpack_it(packed, PACKED_ZLIB, DATA_BYTES - 1000, 1000), 0);
     assert_memory_equal(got, data + DATA_BYTES - 1000, 1000);
     assert_int_equal(image_bytes_read(s.img), once);
-    /* Back, by steps longer than what is kept, and those that are not. */
+    /* Backwards, by steps longer and shorter than the piece that is kept. */
     assert_int_equal(unpack_it(packed, PACKED_ZLIB, 500, 70000), 0);
     assert_memory_equal(got, data + 500, 70000);
     assert_int_equal(unpack_it(packed, PACKED_ZLIB, 70500, 100), 0);
@@ -217,7 +216,7 @@ static void test_steps(void **state)
     assert_memory_equal(got, data, 10);
 }
 
-/* A file that has frames at AT, and other bytes behind them. */
+/* A file with frames at AT, followed by other bytes. */
 static void make_zstd(size_t first, size_t second, int level)
 {
     static uint8_t bytes[2 * DATA_BYTES];
@@ -236,11 +235,11 @@ static void test_zstd(void **state)
 {
     (void)state;
     make_data();
-    makes = DATA_BYTES;
+    output_size = DATA_BYTES;
     for (int level = 1; level <= 19; level += 6)
         for (size_t second = 0; second <= 100000; second += 50000) {
             make_zstd(DATA_BYTES - second, second, level);
-            /* In one go, then in steps; what is behind it is none of it. */
+            /* At once, then in steps; the bytes that follow are not part of it. */
             assert_int_equal(unpack_it(packed + 4096, PACKED_ZSTD, 0, DATA_BYTES), 0);
             assert_memory_equal(got, data, DATA_BYTES);
             for (size_t at = 0; at < DATA_BYTES; at += 10000) {
@@ -263,7 +262,7 @@ static void test_bad_zstd(void **state)
 {
     (void)state;
     make_data();
-    makes = DATA_BYTES;
+    output_size = DATA_BYTES;
     make_zstd(DATA_BYTES - 1, 0, 3); /* one too few */
     assert_broken_zstd(packed);
     assert_broken_zstd(packed + 4096);
@@ -272,15 +271,15 @@ static void test_bad_zstd(void **state)
     assert_broken_zstd(0);
     put(&s, AT, "no frame", 8);
     assert_broken_zstd(packed);
-    /* It would make more. */
+    /* More output than the given size. */
     make_zstd(DATA_BYTES, 0, 3);
-    makes = DATA_BYTES - 1;
+    output_size = DATA_BYTES - 1;
     assert_int_equal(unpack_it(packed, PACKED_ZSTD, 0, DATA_BYTES - 1), -EUCLEAN);
     sample_session(&s);
     assert_int_equal(unpack_it(packed, PACKED_ZSTD, DATA_BYTES - 2, 1), -EUCLEAN);
 }
 
-/* A frame of one block, a byte over and over, whose header asks for that window. */
+/* A frame of one block, a repeated byte, whose header has that window. */
 static int unpack_window(uint8_t descriptor)
 {
     /* Magic, no flags, the window; the last block, of 1000 times a byte. */
@@ -289,7 +288,7 @@ static int unpack_window(uint8_t descriptor)
     sample_begin(&s);
     put(&s, AT, frame, sizeof frame);
     sample_session(&s);
-    makes = 1000;
+    output_size = 1000;
     return unpack_it(sizeof frame, PACKED_ZSTD, 0, 1000);
 }
 
@@ -305,11 +304,11 @@ static void test_zstd_window(void **state)
     assert_int_equal(unpack_window(0xff), -EFBIG);
 }
 
-/* Two parts whose streams stand at the same place of their files. */
-static void test_parts(void **state)
+/* Two files with streams at the same offset. */
+static void test_two_files(void **state)
 {
     const struct packed stream = {"fake", "cluster", PACKED_ZLIB, AT, 1000, 10};
-    struct image *part;
+    struct image *owned;
     uint8_t bytes[10];
     int fd;
 
@@ -320,12 +319,12 @@ static void test_parts(void **state)
     s.fd = -1;
     make(15, data, 10);
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(image_open_owned(&part, s.img, fd, false, true, "part"), 0);
-        assert_int_equal(unpack_at(part, &stream, 0, bytes, 10), 0);
+        assert_int_equal(image_open_owned(&owned, s.img, fd, false, true, "owned"), 0);
+        assert_int_equal(unpack_at(owned, &stream, 0, bytes, 10), 0);
         assert_memory_equal(bytes, data + 500, 10);
         assert_int_equal(unpack_at(s.img, &stream, 0, bytes, 10), 0);
         assert_memory_equal(bytes, data, 10);
-        image_close(part);
+        image_close(owned);
     }
     close(fd);
 }
@@ -347,7 +346,7 @@ static void test_damaged(void **state)
         assert_memory_not_equal(got, data, DATA_BYTES);
 }
 
-/* 64 MiB of zeros in 64 KiB: what is wanted of it is made, and no more than that is kept. */
+/* 64 MiB of zeros in 64 KiB: only the wanted bytes are decompressed, and little is kept. */
 static void test_bomb(void **state)
 {
     static uint8_t zeros[64 << 20];
@@ -361,7 +360,7 @@ static void test_bomb(void **state)
     assert_int_equal(unpack_it(packed, PACKED_DEFLATE, sizeof zeros - 1000, 1000), 0);
     assert_memory_equal(got, zeros, 1000);
     assert_broken(unpack_it(packed, PACKED_DEFLATE, sizeof zeros - 999, 1000));
-    /* As often as one likes, it cannot be. */
+    /* The work is limited. */
     for (int i = 0; i < 6; i++) {
         unpack_it(packed, PACKED_DEFLATE, 0, 1000);
         unpack_it(packed, PACKED_DEFLATE, sizeof zeros - 1000, 1000);
@@ -375,10 +374,10 @@ static void test_bomb(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_whole),   TEST(test_skip),     TEST(test_short),    TEST(test_cut_off),
-        TEST(test_garbage), TEST(test_past_end), TEST(test_damaged),  TEST(test_bomb),
-        TEST(test_steps),   TEST(test_zstd),     TEST(test_bad_zstd), TEST(test_zstd_window),
-        TEST(test_parts),
+        TEST(test_whole),     TEST(test_skip),     TEST(test_short),    TEST(test_cut_off),
+        TEST(test_garbage),   TEST(test_past_end), TEST(test_damaged),  TEST(test_bomb),
+        TEST(test_steps),     TEST(test_zstd),     TEST(test_bad_zstd), TEST(test_zstd_window),
+        TEST(test_two_files),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Zeros of any length, at any address; a byte that is none, wherever it is. */
+/* Zeros of any length, at any address; a byte other than 0 at any place. */
 #include "formats/zeros.h"
 
 #include "tests/support/support.h"
@@ -20,7 +20,7 @@ static void test_zeros(void **state)
         }
 }
 
-/* Every bit of every byte counts, and none outside. */
+/* Every bit of every byte matters, and none outside. */
 static void test_one_bit(void **state)
 {
     (void)state;
