@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * How large the files of conversions become, for tests that have them written:
+ * Prints the sizes of the files that conversions write, for tests that run the conversions:
  *
  *     convert-size -l FORMAT:IMAGE [-l FORMAT:IMAGE]... NAME TARGET[,OPTIONS]...
  *
- * for files of that NAME; each further image lies below the one before. For each target prints a
- * line: the sum, and of several files the size and name of each behind it; or the error's number,
- * negative, and why. One walk feeds them all. The exit status is 1 if the image cannot be read.
+ * NAME: of the written file. Each image has the next as its backing image. A line per target: the
+ * sum, and for several files SIZE:NAME of each; or -errno and the message. One walk serves all
+ * targets. The exit status is 1 if the image cannot be read.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -35,7 +35,7 @@ static struct order {
 } orders[CONVERSIONS_MAX];
 static size_t count;
 
-static int tell_run(void *context, uint64_t offset, uint64_t length)
+static int pass_run(void *context, uint64_t offset, uint64_t length)
 {
     int error = 0;
 
@@ -45,7 +45,7 @@ static int tell_run(void *context, uint64_t offset, uint64_t length)
     return error;
 }
 
-static int tell_written(void *context, uint64_t offset, uint64_t length)
+static int pass_written(void *context, uint64_t offset, uint64_t length)
 {
     int error = 0;
 
@@ -55,7 +55,7 @@ static int tell_written(void *context, uint64_t offset, uint64_t length)
     return error;
 }
 
-static int tell_slab(void *context, uint64_t offset, const uint8_t *bytes, size_t length)
+static int pass_slab(void *context, uint64_t offset, const uint8_t *bytes, size_t length)
 {
     int error = 0;
 
@@ -65,7 +65,7 @@ static int tell_slab(void *context, uint64_t offset, const uint8_t *bytes, size_
     return error;
 }
 
-/* Begins what an argument asks for. */
+/* Begins the conversion of an argument. */
 static int begin(struct disk *disk, const char *name, char *argument, struct order *order)
 {
     char *comma = strchr(argument, ',');
@@ -110,7 +110,7 @@ static void answer(struct order *order)
         conversion_end(c);
 }
 
-/* Opens a layer, which is a part of the session of the first. 0 or -errno. */
+/* Opens a layer in a session that the first one owns. 0 or -errno. */
 static int open_layer(size_t n, char *text)
 {
     char *colon = strchr(text, ':');
@@ -129,7 +129,7 @@ static int open_layer(size_t n, char *text)
     return error ? error : disk_open(&disks[n], n ? layer : img, driver, NULL);
 }
 
-/* Opens the layers, told one after the other. 0 or -errno. */
+/* Opens the layers of all options -l. 0 or -errno. */
 static int open_layers(int argc, char **argv)
 {
     size_t layers = 0;
@@ -148,7 +148,7 @@ static int open_layers(int argc, char **argv)
 int main(int argc, char **argv)
 {
     const struct data_walk_sink sink = {
-        .run = tell_run, .written = tell_written, .slab = tell_slab};
+        .run = pass_run, .written = pass_written, .slab = pass_slab};
     int error = open_layers(argc, argv);
     bool reads = false;
 

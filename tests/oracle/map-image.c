@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * map-image: prints the extent stream of an image and of what is below it, joined, as `qemu-img map
- * --output=json` of qemu 7.2 does. Instead, with -r it writes the guest's bytes; with -w it prints
- * what a conversion would write, a line with offset and length each, joined; with -s also a line
- * for each slab of which something is written: "slab", offset, length, CRC-32. For tests alone:
- * that the stream tells what qemu tells, host offsets and depth included.
+ * map-image [-r | -w | -s] [-o OPTIONS] IMAGE: prints the joined extent stream of an image with its
+ * backing images, as `qemu-img map --output=json` of qemu 7.2. With -r it writes the guest bytes
+ * instead; with -w it prints the ranges that a conversion writes, offset and length per line; with
+ * -s also a line per slab with written ranges: "slab", offset, length, CRC-32.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -19,12 +18,11 @@
 #include "formats/checked.h"
 #include "formats/image.h"
 #include "formats/targets/data-walk.h"
-#include "formats/image.h"
 #include "fs/tree/cat.h"
 
 enum { PIECE = 1 << 20 };
 
-/* What is printed of a range. */
+/* A printed range. */
 struct entry {
     uint64_t start, length, host; /* host: EXTENT_NO_HOST: none is shown */
     unsigned depth;
@@ -35,9 +33,8 @@ struct entry {
 static const char usage[] = "usage: map-image [-r | -w | -s] [-o OPTIONS] IMAGE\n";
 
 /*
- * Whether qemu has the extent for zeros that it calls data all the same: data of the image whose
- * bytes are a hole of the file below. Behind the end of that file the stream tells data to who
- * wants host offsets. 1, 0 or -errno.
+ * Whether qemu prints both data and zero: data of the image whose bytes are a hole of its file.
+ * Past the end of the file the stream, with EXTENTS_WANT_HOST, has data. 1, 0 or -errno.
  */
 static int is_hole_of_host(struct disk *disk, const struct extent *e)
 {
@@ -54,7 +51,7 @@ static int is_hole_of_host(struct disk *disk, const struct extent *e)
     return e->kind == EXTENT_ZERO || e->host >= size;
 }
 
-/* What of an extent is printed. 0 or -errno. */
+/* Fills in the entry of an extent. 0 or -errno. */
 static int describe(struct disk *top, const struct extent *e, struct entry *entry)
 {
     struct disk *disk = disk_layer(top, e->layer);
@@ -70,13 +67,13 @@ static int describe(struct disk *top, const struct extent *e, struct entry *entr
         .file = e->file,
         .present = e->kind != EXTENT_HOLE,
         .zero = hole || e->kind != EXTENT_DATA,
-        /* A raw image is the file itself: what is a hole there is no data. */
+        /* A raw image is the file itself: its holes are no data. */
         .data = (hole || e->kind == EXTENT_DATA) && !(hole && disk->driver == &raw_driver),
     };
     return 0;
 }
 
-/* Whether b, which follows a, is more of the same. */
+/* Whether b, which follows a, can be joined to it. */
 static bool is_like(const struct entry *a, const struct entry *b)
 {
     if (a->depth != b->depth || a->file != b->file || a->present != b->present ||
@@ -143,7 +140,7 @@ static int write_guest(struct disk *disk)
     return 0;
 }
 
-/* What is written, not yet printed. */
+/* The written range that is not printed yet. */
 struct pieces {
     uint64_t offset, length;
 };
@@ -186,7 +183,7 @@ static int print_written(struct disk *disk, bool slabs)
     return error;
 }
 
-/* What the option asks for, 0 being none. */
+/* Prints in the form of that option; 0: none. */
 static int print_as(struct disk *disk, int option)
 {
     switch (option) {
@@ -200,7 +197,7 @@ static int print_as(struct disk *disk, int option)
     }
 }
 
-/* Opens the image and what was granted of it, and prints. */
+/* Opens the image and its granted references, and prints. */
 static int show(const struct cat *cat, int how)
 {
     static struct detection detection;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What the size models say of an image, for tests that know how large the file becomes:
+ * Prints the sizes of an image in target formats, for tests that run the conversions:
  *
  *     measure-target FORMAT IMAGE TARGET[:OPTIONS]...
  *
- * For each target prints a line: required and fully allocated bytes, or the
- * error's number, negative, and why. The exit status is 1 if the image cannot be read.
+ * A line per target: required and fully allocated bytes, or -errno and the message. The exit status
+ * is 1 if the image cannot be read.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +20,7 @@
 #include "formats/targets/targets.h"
 #include "formats/targets/unit-count.h"
 
-/* Counts for the target alone, and prints its sizes. 0 or -errno of the image. */
+/* Measures, and prints the sizes. 0 or -errno of the image. */
 static int measure(struct disk *disk, const struct target *target,
                    const struct target_options *options)
 {
@@ -48,7 +48,7 @@ static int measure(struct disk *disk, const struct target *target,
     return 0;
 }
 
-/* Does what an argument asks for. */
+/* Measures the target of an argument. */
 static int answer(struct disk *disk, char *argument)
 {
     char *colon = strchr(argument, ':');

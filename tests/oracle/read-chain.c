@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Reads images that lie one below the other, for tests that know what they hold:
+ * Reads a chain of images, for tests that know its guest bytes:
  *
  *     read-chain [-a] [-x] FORMAT FILE [FORMAT FILE]...
  *
- * The first image is the one that is read, each one after it is put below the one before it. All
- * guest bytes go to the standard output; with -x the joined extents, one JSON object a line. -a:
- * any image is taken for a parent. What went wrong or is odd is said on the standard error; the
- * exit status is 1 if guest bytes cannot be told, 2 for anything else.
+ * Each image has the next as its parent; the first one is read. Writes all guest bytes to standard
+ * output; with -x the joined extents, a JSON object per line. -a: any image is accepted as a
+ * parent. Problems go to standard error; the exit status is 1 if guest bytes cannot be read, 2 for
+ * other errors.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -34,7 +34,7 @@ static int finish(int status)
     return status;
 }
 
-/* Opens layer n, in a session that is a part of that of the first. */
+/* Opens layer n in a session that the first one owns. */
 static int open_layer(size_t n, const char *format, const char *path)
 {
     const struct format_driver *driver = format_by_name(format);

@@ -8,7 +8,7 @@
 #include "formats/fields.h"
 #include "support.h"
 
-/* The sample is of that format, whatever open says. */
+/* The sample is of that format, even if it cannot be opened. */
 static inline void open_whatever(struct sample *s, const struct format_driver *driver)
 {
     sample_session(s);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What unit tests share. */
+/* Shared by unit tests. */
 #include "support.h"
 
 #include <dirent.h>
@@ -105,7 +105,7 @@ int sample_open(struct sample *s, const struct format_driver *driver)
 void assert_said(const struct image *img, const char *words)
 {
     if (!strstr(image_problems(img), words))
-        fail_msg("\"%s\" was not said, but: %s", words, image_problems(img));
+        fail_msg("\"%s\" is not in the problems: %s", words, image_problems(img));
 }
 
 void assert_refused(struct sample *s, const struct format_driver *driver, int error,
