@@ -28,7 +28,7 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/tests/support/support.o 
 $(BUILD)/tests/unit/fuzz/image-input: $(BUILD)/tests/fuzz/image-input.o
 
 # The test's own front, a hostile one, sends requests to the monitor.
-$(BUILD)/tests/unit/fs/monitor: LDFLAGS += -Wl,--wrap=front_run,--wrap=fuse_session_fd
+$(BUILD)/tests/unit/fs/monitor: override LDFLAGS += -Wl,--wrap=front_run,--wrap=fuse_session_fd
 
 # A fuzzer replays inputs; with FUZZ=1 it looks for more.
 ifeq ($(FUZZ),1)
@@ -40,7 +40,7 @@ IMAGE_FUZZER = $(call objects,$(wildcard tests/fuzz/image*.c))
 $(filter-out $(BUILD)/formats/targets/%,$(CORE)) $(IMAGE_FUZZER): SANITIZERS += -fno-sanitize-coverage=trace-cmp
 
 $(BUILD)/tests/fuzz/image: $(IMAGE_FUZZER)
-$(BUILD)/tests/fuzz/image: LDFLAGS += -Wl,--wrap=calloc,--wrap=free
+$(BUILD)/tests/fuzz/image: override LDFLAGS += -Wl,--wrap=calloc,--wrap=free
 
 # A sum of sizes that wraps around is wrong, although C defines its value.
 $(BUILD)/formats/targets/%.o: SANITIZERS += -fsanitize=unsigned-integer-overflow
@@ -80,7 +80,7 @@ check:
 check-programs: $(if $(TEST),$(shell tests/unit-programs $(BUILD) $(TEST)) $(BUILD)/tests/unit/fixtures,all test-programs)
 
 coverage:
-	@$(MAKE) --no-print-directory BUILD=build/coverage CFLAGS='-O0 -g --coverage' LDFLAGS=--coverage FORTIFY= unit-tests
+	@$(MAKE) -s BUILD=build/coverage CFLAGS='-O0 -g --coverage' LDFLAGS=--coverage FORTIFY= unit-tests
 	@tests/coverage build/coverage
 
 # The corpus stays in build/fuzz/ for the next run, with inputs that break something; build/fuzz/totals has what all runs took.
