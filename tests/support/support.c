@@ -102,7 +102,7 @@ int sample_open(struct sample *s, const struct format_driver *driver)
     return disk_open(&s->disk, s->img, driver, NULL);
 }
 
-void assert_said(const struct image *img, const char *words)
+void assert_reported(const struct image *img, const char *words)
 {
     if (!strstr(image_problems(img), words))
         fail_msg("\"%s\" is not in the problems: %s", words, image_problems(img));
@@ -112,7 +112,7 @@ void assert_refused(struct sample *s, const struct format_driver *driver, int er
                     const char *words)
 {
     assert_int_equal(sample_open(s, driver), -error);
-    assert_said(s->img, words);
+    assert_reported(s->img, words);
 }
 
 static void print_extent(const char *what, const struct extent *e)
@@ -158,7 +158,7 @@ void assert_stream_fails(struct sample *s, unsigned want, int error, const char 
     while (more == 1)
         more = extents_next(&stream, &e);
     assert_int_equal(more, -error);
-    assert_said(s->img, words);
+    assert_reported(s->img, words);
 }
 
 void assert_reference(struct sample *s, size_t n, enum reference_role role, const char *kind,

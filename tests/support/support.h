@@ -69,7 +69,7 @@ void sample_session(struct sample *s);
 int sample_open(struct sample *s, const struct format_driver *driver);
 
 /* The problems of the image contain the words. */
-void assert_said(const struct image *img, const char *words);
+void assert_reported(const struct image *img, const char *words);
 
 /* Opening the file as that format fails with the error, and a message that contains the words. */
 void assert_refused(struct sample *s, const struct format_driver *driver, int error,

@@ -340,7 +340,7 @@ static void test_below(void **state)
     /* Zeros so far: whether the disk is empty depends on the backing image. */
     put(&s, 0, "\0", 1);
     assert_int_equal(content_detect(&s.disk, &content), -EACCES);
-    assert_said(s.img, "in a file that is not granted");
+    assert_reported(s.img, "in a file that is not granted");
 }
 
 static void test_below_at_once(void **state)
@@ -366,7 +366,7 @@ static void test_backup_below(void **state)
     assert_string_equal(content.name, "gpt");
     assert_value("gpt", "MyLBA", "1");
     assert_int_equal(get_value("gpt_backup", "MyLBA"), -EACCES);
-    assert_said(s.img, "base.img");
+    assert_reported(s.img, "base.img");
 }
 
 static void test_unreadable(void **state)
@@ -374,7 +374,7 @@ static void test_unreadable(void **state)
     (void)state;
     PLAY(8 * MIB, {.length = 8 * MIB, .kind = (enum extent_kind)FAILS, .flags = EUCLEAN});
     assert_int_equal(content_detect(&s.disk, &content), -EUCLEAN);
-    assert_said(s.img, "scripted: fails at 0");
+    assert_reported(s.img, "scripted: fails at 0");
 }
 
 /* Without a first header, a last sector that cannot be read is not an error. */
@@ -393,7 +393,7 @@ static void test_encrypted(void **state)
     PLAY(8 * MIB, DATA(8 * MIB, 0));
     s.disk.is_encrypted = true;
     assert_int_equal(content_detect(&s.disk, &content), -ENOTSUP);
-    assert_said(s.img, "encrypted");
+    assert_reported(s.img, "encrypted");
 }
 
 /* Compressed units are decoded only a few times. */

@@ -171,7 +171,7 @@ static void test_sesparse(void **state)
     assert_int_equal(d.count, 2);
     assert_candidate(0, &vmdk_driver, 0, "a seSparse extent");
     assert_candidate(1, &raw_driver, 0, NULL);
-    assert_said(s.img, "a seSparse extent");
+    assert_reported(s.img, "a seSparse extent");
     detect_format(&vmdk_driver);
     assert_ptr_equal(d.driver, &vmdk_driver);
 }
@@ -190,8 +190,8 @@ static void test_tail_only(void **state)
     assert_int_equal(d.count, 2);
     assert_candidate(0, &vhd_driver, MIB, "checksum 0x00000001");
     assert_candidate(1, &raw_driver, 0, NULL);
-    assert_said(s.img, "vpc signature at offset 1048576");
-    assert_said(s.img, d.candidates[0].why.words);
+    assert_reported(s.img, "vpc signature at offset 1048576");
+    assert_reported(s.img, d.candidates[0].why.words);
 }
 
 /* A signature that is not confirmed is a problem of raw files, unless the user gave that format. */
@@ -206,8 +206,8 @@ static void test_looks_like(void **state)
     assert_string_equal(image_problems(s.img), "");
     detect_format(NULL);
     assert_ptr_equal(d.driver, &raw_driver);
-    assert_said(s.img, "vpc signature at offset 1048576");
-    assert_said(s.img, d.candidates[0].why.words);
+    assert_reported(s.img, "vpc signature at offset 1048576");
+    assert_reported(s.img, d.candidates[0].why.words);
     put(&s, 0, "QFI\xfb\0\0\0\3", 8);
     detect_format(NULL);
     assert_ptr_equal(d.driver, &qcow2_driver);
@@ -270,7 +270,7 @@ static void test_cannot_read(void **state)
     sample_session(&s);
     set_size(&s, 100);
     assert_int_equal(detect(s.img, NULL, &d), -EIO);
-    assert_said(s.img, "has become shorter");
+    assert_reported(s.img, "has become shorter");
 }
 
 /* Every format but raw has a signature or a probe; raw, which accepts every file, is the last. */

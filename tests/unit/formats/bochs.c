@@ -90,7 +90,7 @@ static void test_detection(void **state)
         make(8 * BIG, BIG, 16);
         put_text(&s, others[i].at, others[i].text);
         assert_ptr_equal(found(), &raw_driver);
-        assert_said(s.img, others[i].why);
+        assert_reported(s.img, others[i].why);
         assert_refused(&s, &bochs_driver, EUCLEAN, others[i].why);
     }
     make(8 * BIG, BIG, 16);
@@ -162,7 +162,7 @@ static void test_header_edges(void **state)
     assert_int_equal(s.disk.virtual_size, 0);
     put_le(&s, HEADER, 4, 0);
     assert_int_equal(sample_open(&s, &bochs_driver), 0);
-    assert_said(s.img, "header size 0");
+    assert_reported(s.img, "header size 0");
 }
 
 /* Extents in the order of the catalog, not of the file; the sectors that their bitmaps have. */
@@ -242,7 +242,7 @@ static void test_past_the_end(void **state)
                    ZERO(7 * BIG));
     assert_int_equal(disk_read(&s.disk, 1024, bytes, 512), 0);
     assert_int_equal(disk_read(&s.disk, 1536, bytes, 512), -EIO);
-    assert_said(s.img, "guest data");
+    assert_reported(s.img, "guest data");
     assert_int_equal(disk_read(&s.disk, 8 * 512, bytes, 512), 0);
     /* The largest stride and the largest entries: no overflow. */
     put_le(&s, BITMAP, 4, UINT32_MAX);
@@ -333,7 +333,7 @@ static void test_shortened(void **state)
     assert_int_equal(sample_open(&s, &bochs_driver), 0);
     set_size(&s, 512);
     assert_int_equal(bochs_driver.extent_at(&s.disk, 0, 0, &e), -EIO);
-    assert_said(s.img, "shorter");
+    assert_reported(s.img, "shorter");
 }
 
 int main(void)

@@ -192,10 +192,10 @@ static void test_bad_streams(void **state)
     put_be(&s, OFFSETS_AT + 32, 4, UINT32_MAX);
     set_size(&s, last - 1);
     assert_int_equal(sample_open(&s, &cloop_driver), 0);
-    assert_said(s.img, "last block ends at offset");
+    assert_reported(s.img, "last block ends at offset");
     ASSERT_EXTENTS(&s, 0, DATA(3 * BLOCK, 0));
     assert_int_equal(disk_read(&s.disk, 0, bytes, 512), -EUCLEAN);
-    assert_said(s.img, "block at offset 168");
+    assert_reported(s.img, "block at offset 168");
     before = image_bytes_read(s.img);
     assert_int_equal(disk_read(&s.disk, 512, bytes, 512), -EUCLEAN);
     assert_int_equal(image_bytes_read(s.img), before); /* the failure is remembered */

@@ -91,7 +91,7 @@ static void test_economy(void **state)
     assert_int_equal(read_at(150, 0), 0);
     assert_int_equal(script.calls, 2);
     assert_int_equal(read_at(0, 301), -EIO);
-    assert_said(s.img, "scripted: fails at 300");
+    assert_reported(s.img, "scripted: fails at 300");
 }
 
 /* Past the end of the disk there are zeros, and the driver is not asked. */
@@ -123,7 +123,7 @@ static void test_past_end_of_file(void **state)
     assert_int_equal(read_at(0, 48), 0);
     assert_got(0, 48, 2000);
     assert_int_equal(read_at(0, 49), -EIO);
-    assert_said(s.img, "scripted: guest data at offset 2000 ends past the end of the file");
+    assert_reported(s.img, "scripted: guest data at offset 2000 ends past the end of the file");
     assert_int_equal(read_at(48, 1), -EIO);
     assert_int_equal(read_at(1000, 1), -EIO);
 }
@@ -143,7 +143,7 @@ static void test_host_holes(void **state)
     assert_int_equal(read_at(1900, 148), 0);
     assert_got(0, 148, 1900);
     assert_int_equal(read_at(1900, 1000), -EIO);
-    assert_said(s.img, "scripted: guest data at offset 2048 ends past the end of the file");
+    assert_reported(s.img, "scripted: guest data at offset 2048 ends past the end of the file");
 }
 
 /* A hole at the end of the file ends with it. */
@@ -155,7 +155,7 @@ static void test_host_hole_at_the_end(void **state)
     assert_int_equal(read_at(64 * KIB - 100, 100), 0);
     assert_got(0, 100, EXTENT_NO_HOST);
     assert_int_equal(read_at(64 * KIB - 100, 101), -EIO);
-    assert_said(s.img, "scripted: guest data at offset 65536 ends past the end of the file");
+    assert_reported(s.img, "scripted: guest data at offset 65536 ends past the end of the file");
 }
 
 static void test_below(void **state)
@@ -167,8 +167,8 @@ static void test_below(void **state)
     assert_int_equal(read_at(200, 800), 0);
     assert_string_equal(image_problems(s.img), "");
     assert_int_equal(read_at(0, 101), -EACCES);
-    assert_said(s.img, "guest bytes are in a file that is not granted, the backing "
-                       "file \"base.img\"");
+    assert_reported(s.img, "guest bytes are in a file that is not granted, the backing "
+                           "file \"base.img\"");
     assert_int_equal(read_at(199, 1), -EACCES);
 }
 
@@ -180,7 +180,7 @@ static void test_encrypted(void **state)
     s.disk.is_encrypted = true;
     assert_int_equal(read_at(100, 900), 0);
     assert_int_equal(read_at(99, 2), -ENOTSUP);
-    assert_said(s.img, "encrypted");
+    assert_reported(s.img, "encrypted");
 }
 
 static void test_decode(void **state)
@@ -191,10 +191,10 @@ static void test_decode(void **state)
     PLAY(2 * MIB, {.length = 2 * MIB, .flags = EXTENT_COMPRESSED});
     assert_int_equal(read_at(MIB - 10, 10), 0);
     assert_int_equal(read_at(MIB, 10), -EUCLEAN);
-    assert_said(s.img, "scripted: broken at 1048576");
+    assert_reported(s.img, "scripted: broken at 1048576");
     s.disk.driver = &plain;
     assert_int_equal(read_at(0, 10), -ENOTSUP);
-    assert_said(s.img, "plain: compressed guest data cannot be read");
+    assert_reported(s.img, "plain: compressed guest data cannot be read");
 }
 
 /* qemu= does not change what is read. */

@@ -164,7 +164,7 @@ static void test_middle_fails(void **state)
     NEXT(&stream, 100, DATA(200, 0));
     assert_string_equal(image_problems(s.img), "");
     fails(&stream, 300, EUCLEAN);
-    assert_said(s.img, "fails at 300");
+    assert_reported(s.img, "fails at 300");
     extents_seek(&stream, 350);
     NEXT(&stream, 350, ZERO_OF(2, 150));
     assert_stream_fails(&s, EXTENTS_WANT_JOINED, EUCLEAN, "fails at 300");
@@ -184,7 +184,7 @@ static void test_middle_not_granted(void **state)
     NEXT(&stream, 100, ZERO_OF(1, 100));
     assert_string_equal(image_problems(s.img), "");
     fails(&stream, 200, EACCES);
-    assert_said(s.img, "base.img");
+    assert_reported(s.img, "base.img");
     extents_seek(&stream, 300);
     NEXT(&stream, 300, DATA_OF(1, 200, 0));
     /* It could be opened, but is not accepted. */
@@ -331,7 +331,7 @@ static void test_skip(void **state)
     NEXT(&stream, 0, DATA(100, 0));
     extents_skip(&stream, 399);
     fails(&stream, 399, EACCES);
-    assert_said(s.img, "base.img");
+    assert_reported(s.img, "base.img");
     /* An error of the backing image is skipped as well. */
     extents_begin(&stream, &s.disk, 0);
     extents_seek(&stream, 250);

@@ -303,7 +303,7 @@ static void test_repeated_host_bytes(void **state)
     next(&stream, 0, 40 * MIB, EXTENT_ZERO);
     next(&stream, 40 * MIB, 40 * MIB, EXTENT_ZERO);
     assert_int_equal(extents_next(&stream, &(struct extent){0}), -EFBIG);
-    assert_said(s.img, "the same bytes of the file stand for many places");
+    assert_reported(s.img, "the same bytes of the file stand for many places");
 }
 
 /* Four extents as short as the last one are skipped. */

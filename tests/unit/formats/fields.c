@@ -239,7 +239,7 @@ static void test_absent(void **state)
     assert_string_equal(image_problems(s.img), "");
     make('x', 200);
     assert_error("copy", "number", EIO);
-    assert_said(s.img, "fake: no copy");
+    assert_reported(s.img, "fake: no copy");
     assert_value("", "number", "1234");
 }
 

@@ -63,7 +63,7 @@ static void test_require(void **state)
     assert_int_equal(image_require(s.img, 1001, 0, "x: table"), -EUCLEAN);
     assert_int_equal(image_require(s.img, UINT64_MAX, 2, "x: table"), -EUCLEAN);
     assert_int_equal(image_require(s.img, 2, UINT64_MAX, "x: table"), -EUCLEAN);
-    assert_said(s.img, "(18446744073709551615 bytes at offset 2)");
+    assert_reported(s.img, "(18446744073709551615 bytes at offset 2)");
 }
 
 int main(void)

@@ -54,7 +54,7 @@ static void test_window_ends(void **state)
     assert_pattern(p, 1000, 512, 1000);
     assert_int_equal(image_bytes_read(s.img), 100);
     assert_int_equal(image_window_at(s.img, &w, 0, 513, &p), -EFBIG);
-    assert_said(s.img, "513 bytes of a table at offset 0");
+    assert_reported(s.img, "513 bytes of a table at offset 0");
     assert_int_equal(image_window_at(s.img, &w, 0, 0, &p), 0);
 }
 
@@ -70,7 +70,7 @@ static void test_window_after_failure(void **state)
     assert_int_equal(image_window_at(s.img, &w, 0, 10, &p), 0);
     set_size(&s, 200);
     assert_int_equal(image_window_at(s.img, &w, 100, 512, &p), -EIO);
-    assert_said(s.img, "the file has become shorter than 1000 bytes");
+    assert_reported(s.img, "the file has become shorter than 1000 bytes");
     assert_int_equal(image_window_at(s.img, &w, 0, 10, &p), 0);
     assert_pattern(p, 0, 10, 1000);
     assert_int_equal(image_bytes_read(s.img), 10 + 100 + 10);

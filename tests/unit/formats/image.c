@@ -120,7 +120,7 @@ static void test_get_limit(void **state)
     assert_int_equal(image_get(s.img, 1, IMAGE_GET_MAX, &p), 0);
     assert_pattern(p, 1, IMAGE_GET_MAX, IMAGE_GET_MAX + 1);
     assert_int_equal(image_get(s.img, 0, IMAGE_GET_MAX + 1, &p), -EFBIG);
-    assert_said(s.img, "1048577 bytes at offset 0");
+    assert_reported(s.img, "1048577 bytes at offset 0");
 }
 
 static void test_cannot_read(void **state)
@@ -133,7 +133,7 @@ static void test_cannot_read(void **state)
     assert_true(fd >= 0);
     assert_int_equal(image_open(&img, fd), 0);
     assert_int_equal(image_get(img, 0, 4, &p), -EIO);
-    assert_said(img, "cannot read 4 bytes at offset 0: Is a directory");
+    assert_reported(img, "cannot read 4 bytes at offset 0: Is a directory");
     image_close(img);
     close(fd);
 }
@@ -156,7 +156,7 @@ static void test_budget(void **state)
     assert_int_equal(image_bytes_read(s.img), 65 * MIB);
     w.length = 0;
     assert_int_equal(image_window_at(s.img, &w, MIB - 1, 1, &p), -EFBIG);
-    assert_said(s.img, "reads more than the file holds");
+    assert_reported(s.img, "reads more than the file holds");
     assert_int_equal(image_window_at(s.img, &w, MIB, 1, &p), 0);
 }
 
@@ -236,7 +236,7 @@ static void test_problems_long(void **state)
     expected[512] = '\0';
     image_note(s.img, "%s", expected);
     assert_int_equal(strlen(image_problems(s.img)), 4 * 508 + 3 + 1);
-    assert_said(s.img, "\\x0a...\n");
+    assert_reported(s.img, "\\x0a...\n");
 }
 
 static void test_problems_limit(void **state)

@@ -148,8 +148,8 @@ static void test_oddities(void **state)
     put_le(&s, IN_USE, 4, 0x746f6e59);
     put_le(&s, FLAGS, 4, 3);
     open_parallels();
-    assert_said(s.img, "in_use 0x746f6e59");
-    assert_said(s.img, "empty-image");
+    assert_reported(s.img, "in_use 0x746f6e59");
+    assert_reported(s.img, "empty-image");
     ASSERT_EXTENTS(&s, EXTENTS_WANT_HOST, HOLE(MIB), DATA(MIB, 5 * MIB), HOLE(2 * MIB));
     put_text(&s, 0, OLD);
     open_parallels();
@@ -293,7 +293,7 @@ static void test_shortened(void **state)
     open_parallels();
     set_size(&s, BAT_AT);
     assert_int_equal(parallels_driver.extent_at(&s.disk, e.offset, 0, &e), -EIO);
-    assert_said(s.img, "shorter");
+    assert_reported(s.img, "shorter");
 }
 
 /* Makes an image of clusters of 64 KiB, with a dirty bitmap in a format extension. */

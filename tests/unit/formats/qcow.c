@@ -362,7 +362,7 @@ static void test_decode(void **state)
     l2(0, COMPRESSED_ENTRY(0x20200, length / 2));
     reopen();
     assert_int_equal(disk_read(&s.disk, 0, bytes, CLUSTER), -EUCLEAN);
-    assert_said(s.img, "compressed cluster at offset 131584");
+    assert_reported(s.img, "compressed cluster at offset 131584");
     l2(0, COMPRESSED_ENTRY(0x20200, 0));
     reopen();
     assert_int_equal(disk_read(&s.disk, 0, bytes, CLUSTER), -EUCLEAN);

@@ -156,7 +156,7 @@ static void test_past_end(void **state)
     make(15, data, 10);
     set_size(&s, AT + 1);
     assert_int_equal(unpack_it(packed, PACKED_ZLIB, 0, 10), -EIO);
-    assert_said(s.img, "has become shorter");
+    assert_reported(s.img, "has become shorter");
 }
 
 static void test_garbage(void **state)
@@ -300,7 +300,7 @@ static void test_zstd_window(void **state)
     assert_int_equal(unpack_window(11 << 3), 0); /* 2 MiB */
     assert_int_equal(got[999], 'x');
     assert_int_equal(unpack_window(11 << 3 | 1), -EFBIG);
-    assert_said(s.img, "fake: cluster at offset 1000 has a zstd window of more than 2097152");
+    assert_reported(s.img, "fake: cluster at offset 1000 has a zstd window of more than 2097152");
     assert_int_equal(unpack_window(0xff), -EFBIG);
 }
 
@@ -366,7 +366,7 @@ static void test_bomb(void **state)
         unpack_it(packed, PACKED_DEFLATE, sizeof zeros - 1000, 1000);
     }
     assert_int_equal(unpack_it(packed, PACKED_DEFLATE, 0, 1000), -EFBIG);
-    assert_said(s.img, "fake: decompressing cluster takes too long");
+    assert_reported(s.img, "fake: decompressing cluster takes too long");
 }
 
 #define TEST(function) cmocka_unit_test_teardown(function, end)

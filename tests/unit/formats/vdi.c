@@ -170,7 +170,7 @@ static void test_types(void **state)
         open_vdi();
         assert_string_equal(s.disk.subformat, types[i].name);
         if (*types[i].words)
-            assert_said(s.img, types[i].words);
+            assert_reported(s.img, types[i].words);
         else
             assert_string_equal(image_problems(s.img), "");
         /* With a parent, no type is reported. */
@@ -299,7 +299,7 @@ static void test_shortened(void **state)
     open_vdi();
     set_size(&s, 512);
     assert_int_equal(vdi_driver.extent_at(&s.disk, e.offset, 0, &e), -EIO);
-    assert_said(s.img, "shorter");
+    assert_reported(s.img, "shorter");
 }
 
 static void test_content(void **state)
@@ -448,7 +448,7 @@ static int put_below(uint8_t link, uint8_t modified)
     if (!error) {
         assert_int_equal(sample_open(&below, &raw_driver), 0);
         assert_int_equal(disk_set_backing(&s.disk, &below.disk, NULL), -EUCLEAN);
-        assert_said(s.img, "vdi: the parent is raw, not vdi; -o any-parent accepts it anyway");
+        assert_reported(s.img, "vdi: the parent is raw, not vdi; -o any-parent accepts it anyway");
     }
     sample_end(&below);
     return error;
@@ -461,12 +461,13 @@ static void test_identity(void **state)
     assert_int_equal(put_below(1, 2), 0);
     assert_int_equal(put_below(0, 2), 0);
     assert_int_equal(put_below(3, 2), -EUCLEAN);
-    assert_said(s.img, "uuid_link is 00000003-0000-0000-0000-000000000000");
+    assert_reported(s.img, "uuid_link is 00000003-0000-0000-0000-000000000000");
     assert_int_equal(put_below(1, 3), -EUCLEAN);
     /* In full: no fixture grants a parent with another UUID. */
-    assert_said(s.img, "vdi: uuid_last_snap of the parent is 00000002-0000-0000-0000-000000000000, "
-                       "but uuid_parent is 00000003-0000-0000-0000-000000000000; -o any-parent "
-                       "accepts it anyway");
+    assert_reported(s.img,
+                    "vdi: uuid_last_snap of the parent is 00000002-0000-0000-0000-000000000000, "
+                    "but uuid_parent is 00000003-0000-0000-0000-000000000000; -o any-parent "
+                    "accepts it anyway");
 }
 
 /* In bulk: more entries than a map and a piece of table have units, and an odd size of the disk. */

@@ -123,7 +123,7 @@ static void assert_read(int error, const char *words)
     memset(bytes, 'x', sizeof bytes);
     assert_int_equal(disk_read(&disk, 4096, bytes, sizeof bytes), error);
     if (words)
-        assert_said(img, words);
+        assert_reported(img, words);
     for (size_t i = 0; !error && i < sizeof bytes; i++)
         assert_int_equal(bytes[i], 0);
 }
@@ -323,7 +323,7 @@ static void test_fetched_data_files(void **state)
     layers.items[0].grants[0].state = GRANT_UNREADABLE;
     open_chain(0, NULL);
     assert_int_equal(disk_data_file(&disk, 0, &session, &kept), -EIO);
-    assert_said(img, "cannot be opened");
+    assert_reported(img, "cannot be opened");
     layers.items[0].grants[0].state = GRANT_NONE;
     open_chain(0, NULL);
     assert_int_equal(disk_data_file(&disk, 0, &session, &kept), -EACCES);

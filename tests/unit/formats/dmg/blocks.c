@@ -93,7 +93,7 @@ static void test_refused(void **state)
     for (size_t i = 0; i < COUNT(defects); i++) {
         MAKE_DMG(&s, 8, {DMG_COMMENT, 0, 0, 0, 0}, defects[i].entry);
         assert_int_equal(sample_open(&s, &dmg_driver), -defects[i].error);
-        assert_said(s.img, defects[i].words);
+        assert_reported(s.img, defects[i].words);
     }
     for (uint32_t behind = 0; behind < 2; behind++) {
         MAKE_DMG(&s, 8, {DMG_TERMINATOR, 0, 0, 0, 0},
@@ -135,18 +135,18 @@ static void test_gaps(void **state)
         assert_int_equal(sample_open(&s, &dmg_driver), 0);
         extents_begin(&stream, &s.disk, 0);
         assert_int_equal(extents_next(&stream, &e), -EUCLEAN);
-        assert_said(s.img, "sector 0 is in no chunk");
+        assert_reported(s.img, "sector 0 is in no chunk");
         extents_seek(&stream, 512);
         assert_int_equal(extents_next(&stream, &e), 1);
         assert_int_equal(e.length, 4 * 512);
         assert_int_equal(extents_next(&stream, &e), -EUCLEAN);
         assert_int_equal(extents_next(&stream, &e), -EUCLEAN);
-        assert_said(s.img, "sector 5 is in no chunk");
+        assert_reported(s.img, "sector 5 is in no chunk");
         extents_seek(&stream, 7 * 512 + 100);
         assert_int_equal(extents_next(&stream, &e), 1);
         assert_int_equal(e.length, 3 * 512 - 100);
         assert_int_equal(extents_next(&stream, &e), -EUCLEAN);
-        assert_said(s.img, "sector 10 is in no chunk");
+        assert_reported(s.img, "sector 10 is in no chunk");
     }
     /* No chunk at all. */
     MAKE_DMG(&s, 1, {DMG_TERMINATOR, 0, 0, 0, 0});
@@ -247,7 +247,7 @@ static void test_table_length(void **state)
         sample_begin(&s);
         put_list(&s, text, 8);
         assert_int_equal(sample_open(&s, &dmg_driver), -tables[i].error);
-        assert_said(s.img, tables[i].words);
+        assert_reported(s.img, tables[i].words);
     }
 }
 

@@ -61,7 +61,7 @@ static void test_trailer_places(void **state)
         assert_detected(places[i].found, places[i].found ? places[i].at : 0);
         assert_int_equal(sample_open(&s, &dmg_driver), places[i].found ? 0 : -EUCLEAN);
         if (!places[i].found)
-            assert_said(s.img, "no trailer");
+            assert_reported(s.img, "no trailer");
     }
 }
 
@@ -97,7 +97,7 @@ static void test_unsure(void **state)
     at = koly_of(&s);
     put_be(&s, at + KOLY_HEADER_SIZE, 4, 511);
     assert_detected(false, at);
-    assert_said(s.img, "HeaderSize");
+    assert_reported(s.img, "HeaderSize");
     assert_int_equal(sample_open(&s, &dmg_driver), 0);
     /* A truncated trailer. */
     make_zeros();
@@ -154,7 +154,7 @@ static void test_rules(void **state)
             make_zeros();
             put_be(&s, at + defects[i].at, defects[i].width, defects[i].value);
             assert_int_equal(sample_open(&s, &dmg_driver), -defects[i].error);
-            assert_said(s.img, defects[i].words);
+            assert_reported(s.img, defects[i].words);
         }
     }
 }
@@ -240,7 +240,7 @@ static void test_content(void **state)
     assert_int_equal(disk_read(&s.disk, 4 * 512 + 511, bytes, 2), 0);
     assert_memory_equal(bytes, guest + 4 * 512 + 511, 2);
     assert_int_equal(disk_read(&s.disk, 16 * 512, bytes, 1), -ENOTSUP);
-    assert_said(s.img, "chunk 4 has type 0x80000008");
+    assert_reported(s.img, "chunk 4 has type 0x80000008");
 }
 
 /* Repeated reads far inside a chunk do not decompress the whole chunk each time. */
@@ -305,7 +305,7 @@ static void test_broken_content(void **state)
     /* Streams that are too short, truncated, and not zlib. */
     assert_int_equal(disk_read(&s.disk, 0, bytes, 512), -EUCLEAN);
     assert_int_equal(disk_read(&s.disk, 0, bytes, 1024), -EUCLEAN);
-    assert_said(s.img, "zlib chunk at offset 0");
+    assert_reported(s.img, "zlib chunk at offset 0");
     assert_int_equal(disk_read(&s.disk, 2 * 512, bytes, 512), -EUCLEAN);
     assert_int_equal(disk_read(&s.disk, 3 * 512, bytes, 512), -EUCLEAN);
     /* Data past the end of the file. */

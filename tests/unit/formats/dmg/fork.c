@@ -65,7 +65,7 @@ static void test_header(void **state)
     make_fork();
     assert_int_equal(begin(DATA_AT + 16), 0);
     assert_int_equal(begin(DATA_AT + 15), -EUCLEAN);
-    assert_said(s.img, "resource data of 16 bytes at 32");
+    assert_reported(s.img, "resource data of 16 bytes at 32");
     assert_int_equal(begin(DATA_AT - 1), -EUCLEAN);
     put_be(&s, FORK_AT + 8, 4, 0);
     assert_int_equal(begin(FORK_BYTES), -EUCLEAN);
@@ -83,7 +83,7 @@ static void test_lengths(void **state)
     assert_int_equal(begin(FORK_BYTES), 0);
     assert_int_equal(dmg_fork_next(&f), 1);
     assert_int_equal(dmg_fork_next(&f), -EUCLEAN);
-    assert_said(s.img, "resource of 4 bytes at offset 1045");
+    assert_reported(s.img, "resource of 4 bytes at offset 1045");
     put_be(&s, FORK_AT + DATA_AT, 4, 0);
     assert_int_equal(begin(FORK_BYTES), 0);
     assert_int_equal(dmg_fork_next(&f), -EUCLEAN);
@@ -94,7 +94,7 @@ static void test_lengths(void **state)
     assert_int_equal(begin(FORK_BYTES), 0);
     assert_int_equal(dmg_fork_next(&f), 1);
     assert_int_equal(dmg_fork_next(&f), -EUCLEAN);
-    assert_said(s.img, "dmg: 3 bytes after the last resource are too few for another");
+    assert_reported(s.img, "dmg: 3 bytes after the last resource are too few for another");
 }
 
 int main(void)

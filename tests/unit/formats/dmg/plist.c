@@ -180,8 +180,8 @@ static void test_refused(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(lists); i++) {
         assert_int_equal(read_list(lists[i].list, strlen(lists[i].list), 16, 3, out), -EUCLEAN);
-        assert_said(s.img, lists[i].words);
-        assert_said(s.img, "dmg: property list: ");
+        assert_reported(s.img, lists[i].words);
+        assert_reported(s.img, "dmg: property list: ");
     }
 }
 
@@ -195,7 +195,7 @@ static void test_nul(void **state)
 
     (void)state;
     assert_int_equal(read_list(in_text, sizeof in_text - 1, 16, 1, out), -EUCLEAN);
-    assert_said(s.img, "NUL");
+    assert_reported(s.img, "NUL");
     assert_int_equal(read_list(between, sizeof between - 1, 16, 1, out), -EUCLEAN);
     assert_int_equal(read_list(in_data, sizeof in_data - 1, 16, 1, out), -EUCLEAN);
 }
@@ -215,7 +215,7 @@ static void test_depth(void **state)
         out[0] = '\0';
         assert_int_equal(read_list(list, strlen(list), 64, 1, out), depth == 32 ? -EFBIG : 0);
     }
-    assert_said(s.img, "more than 32 nested");
+    assert_reported(s.img, "more than 32 nested");
 }
 
 /* Bytes of an element that are not read are skipped, but checked. A copy of a position returns to

@@ -75,7 +75,7 @@ static void test_detection(void **state)
         put_be(&s, VERSION_AT, 2, version);
         assert_ptr_equal(found(), version == 1 || version == 2 ? &luks_driver : &raw_driver);
     }
-    assert_said(s.img, "version 3");
+    assert_reported(s.img, "version 3");
     assert_refused(&s, &luks_driver, ENOTSUP, "version 3");
     put_text(&s, 3, "s");
     assert_ptr_equal(found(), &raw_driver);
@@ -115,7 +115,7 @@ static void test_payload(void **state)
     assert_int_equal(luks_driver.extent_at(&s.disk, 1000, 0, &e), 0);
     assert_int_equal(e.length, MIB - 1000);
     assert_int_equal(disk_read(&s.disk, 0, bytes, 512), -ENOTSUP);
-    assert_said(s.img, "encrypted");
+    assert_reported(s.img, "encrypted");
 }
 
 static void test_rules(void **state)

@@ -27,7 +27,7 @@ static void assert_bad(const char *json, int error, const char *words)
     make_luks2(&s, json);
     if (sample_open(&s, &luks_driver) != -error)
         fail_msg("%s: not error %d: %s", json, error, image_problems(s.img));
-    assert_said(s.img, words);
+    assert_reported(s.img, words);
 }
 
 /* A JSON area with a value of any kind beside the segments. */
@@ -166,7 +166,7 @@ static void test_limits(void **state)
         set_size(&s, 2 * MIB);
         assert_int_equal(sample_open(&s, &luks_driver), more ? -EUCLEAN : 0);
         if (more)
-            assert_said(s.img, "more than 65536 values");
+            assert_reported(s.img, "more than 65536 values");
     }
 }
 

@@ -41,8 +41,8 @@ static void test_header_size(void **state)
         make_luks2(&s, JSON);
         put_be(&s, HDR_SIZE_AT, 8, bad[i]);
         assert_int_equal(sample_open(&s, &luks_driver), 0);
-        assert_said(s.img, "hdr_size");
-        assert_said(s.img, "copy at offset 16384");
+        assert_reported(s.img, "hdr_size");
+        assert_reported(s.img, "copy at offset 16384");
         put_text(&s, 16 << 10, "no copy");
         assert_refused(&s, &luks_driver, EUCLEAN, "hdr_size");
     }
@@ -63,11 +63,11 @@ static void test_copy(void **state)
     put_text(&s, JSON_AT, "[");
     assert_int_equal(sample_open(&s, &luks_driver), 0);
     assert_int_equal(s.disk.virtual_size, MIB);
-    assert_said(s.img, "copy at offset 16384");
+    assert_reported(s.img, "copy at offset 16384");
     put_be(&s, JSON_AT, 1, '{');
     put_be(&s, HDR_OFFSET_AT, 8, 512);
     assert_int_equal(sample_open(&s, &luks_driver), 0);
-    assert_said(s.img, "hdr_offset 512");
+    assert_reported(s.img, "hdr_offset 512");
     /* The copy must have its own magic and offset. */
     put_be(&s, COPY_AT + HDR_OFFSET_AT, 8, 0);
     assert_refused(&s, &luks_driver, EUCLEAN, "hdr_offset 0");

@@ -62,7 +62,7 @@ static void assert_bitmaps_fail(const char *words)
 
     reopen(&s);
     assert_int_equal(qcow2_driver.bitmaps_size(&s.disk, CLUSTER, &bytes), -EUCLEAN);
-    assert_said(s.img, words);
+    assert_reported(s.img, words);
 }
 
 static void test_no_bitmaps(void **state)
@@ -82,7 +82,7 @@ static void test_no_bitmaps(void **state)
     put_be(&s, Q_AUTOCLEAR, 8, 4);
     reopen(&s);
     assert_bitmaps(CLUSTER, 0);
-    assert_said(s.img, "autoclear_features bit 0");
+    assert_reported(s.img, "autoclear_features bit 0");
     put_be(&s, FIRST + 4, 4, 16); /* the extension's length is checked */
     assert_refused(&s, &qcow2_driver, EUCLEAN, "length 16");
 }

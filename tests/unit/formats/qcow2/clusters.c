@@ -141,8 +141,8 @@ static void assert_bad(uint64_t value, const char *words)
     assert_int_equal(extents_next(&stream, &e), 1);
     assert_int_equal(e.length, 2 * CLUSTER);
     assert_int_equal(extents_next(&stream, &e), -EUCLEAN);
-    assert_said(s.img, "guest offset 131072");
-    assert_said(s.img, words);
+    assert_reported(s.img, "guest offset 131072");
+    assert_reported(s.img, words);
 }
 
 static void test_bad_entries(void **state)
@@ -177,19 +177,19 @@ static void test_past_the_end(void **state)
     entry(0, at(0));
     reopen(&s);
     ASSERT_EXTENTS(&s, 0, DATA(CLUSTER, 0), HOLE(2 * CLUSTER));
-    assert_said(s.img, "an L2 table at offset");
+    assert_reported(s.img, "an L2 table at offset");
     set_size(&s, L2);
     reopen(&s);
     ASSERT_EXTENTS(&s, 0, HOLE(3 * CLUSTER));
-    assert_said(s.img, "an L2 table at offset");
+    assert_reported(s.img, "an L2 table at offset");
     set_size(&s, L1);
     reopen(&s);
     ASSERT_EXTENTS(&s, 0, HOLE(3 * CLUSTER));
-    assert_said(s.img, "the L1 table at offset");
+    assert_reported(s.img, "the L1 table at offset");
     put_be(&s, Q_L1_OFFSET, 8, UINT64_C(1) << 62);
     reopen(&s);
     ASSERT_EXTENTS(&s, 0, HOLE(3 * CLUSTER));
-    assert_said(s.img, "the L1 table at offset 4611686018427387904");
+    assert_reported(s.img, "the L1 table at offset 4611686018427387904");
     assert_string_equal(strchr(image_problems(s.img), '\n'), "\n"); /* reported once */
 }
 

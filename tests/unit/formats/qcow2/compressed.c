@@ -93,7 +93,7 @@ static void assert_unreadable(uint64_t n, int error, const char *words)
 
     reopen(&s);
     assert_int_equal(disk_read(&s.disk, n * CLUSTER, bytes, sizeof bytes), -error);
-    assert_said(s.img, words);
+    assert_reported(s.img, words);
 }
 
 /* Adjacent streams that begin at any byte, in any order. */
@@ -200,7 +200,7 @@ static void test_broken(void **state)
     put_descriptor(0, HOST, 1, 8, BITS);
     reopen(&s);
     assert_int_equal(disk_read(&s.disk, CLUSTER - 1, (uint8_t[1]){0}, 1), -EUCLEAN);
-    assert_said(s.img, "compressed cluster at offset 65536");
+    assert_reported(s.img, "compressed cluster at offset 65536");
     /* The file ends inside the stream, then before it. */
     put_cluster(0, HOST);
     set_size(&s, HOST + 20);
@@ -305,7 +305,7 @@ static void test_same_stream(void **state)
         make_same_stream(hole);
         written = 0;
         assert_int_equal(data_walk(&s.disk, &sink), -EFBIG);
-        assert_said(s.img, "takes too long");
+        assert_reported(s.img, "takes too long");
         assert_true(written > 100 * (HOST + CLUSTER));
         assert_true(written < GIB / 2);
         sample_end(&s);

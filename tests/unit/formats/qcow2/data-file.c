@@ -98,7 +98,7 @@ static void test_read(void **state)
     }
     assert_int_equal(granted_files.opened, 1);
     assert_int_equal(disk_read(&s.disk, 3 * CLUSTER, got, 2), -EIO);
-    assert_said(s.img, "data file \"\": qcow2: guest data at offset 196608");
+    assert_reported(s.img, "data file \"\": qcow2: guest data at offset 196608");
 }
 
 static void assert_bad(uint64_t index, uint64_t value, const char *words)
@@ -116,7 +116,7 @@ static void assert_bad(uint64_t index, uint64_t value, const char *words)
         assert_int_equal(extents_next(&stream, &e), 1);
         assert_int_equal(e.length, 2 * CLUSTER);
         assert_int_equal(extents_next(&stream, &e), -EUCLEAN);
-        assert_said(s.img, words);
+        assert_reported(s.img, words);
         extents_skip(&stream, 3 * CLUSTER);
         assert_int_equal(extents_next(&stream, &e), 1);
     }

@@ -123,13 +123,13 @@ static void test_data_file(void **state)
     put_be(&s, 4 * CLUSTER, 8, Q_COPIED);
     reopen(&s);
     assert_int_equal(disk_read(&s.disk, 0, &byte, 1), -EACCES);
-    assert_said(s.img, "data file \"da\\x1bta.\"");
+    assert_reported(s.img, "data file \"da\\x1bta.\"");
     /* The feature bit alone makes a reference, without a name. */
     extension(FIRST, 1, 6);
     reopen(&s);
     ASSERT_REFERENCE(0, REFERENCE_DATA, "data file", "");
     assert_int_equal(disk_read(&s.disk, 0, &byte, 1), -EACCES);
-    assert_said(s.img, "the data file (external data file name");
+    assert_reported(s.img, "the data file (external data file name");
 }
 
 static void test_data_file_long_name(void **state)

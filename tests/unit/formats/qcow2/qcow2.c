@@ -376,7 +376,7 @@ static void test_fields_of_short_file(void **state)
     open_whatever(&s, &qcow2_driver);
     assert_field(&s, "", "version", "3");
     assert_field_fails(&s, "", "backing_file_offset", EUCLEAN);
-    assert_said(s.img, "header (72 bytes at offset 0)");
+    assert_reported(s.img, "header (72 bytes at offset 0)");
     assert_string_equal(strchr(image_problems(s.img), '\n'), "\n"); /* reported once */
     set_size(&s, 32);
     open_whatever(&s, &qcow2_driver);

@@ -281,7 +281,7 @@ static void test_errors(void **state)
     assert_int_equal(received.pieces, 1);
     assert_int_equal(received.slabs, 1);
     assert_int_equal(received.slab_offset, 0);
-    assert_said(s.img, "scripted: fails at");
+    assert_reported(s.img, "scripted: fails at");
 }
 
 static void test_unreadable(void **state)
@@ -291,7 +291,7 @@ static void test_unreadable(void **state)
     PLAY(MIB, DATA(4096, 0), HOLE(4096), DATA(4096, 8191), DATA(MIB, 0));
     assert_int_equal(walk(), -EIO);
     assert_int_equal(received.slabs, 0);
-    assert_said(s.img, "scripted: guest data at offset 8191 ends past the end of the file");
+    assert_reported(s.img, "scripted: guest data at offset 8191 ends past the end of the file");
     s.disk.is_encrypted = true;
     assert_int_equal(walk(), -ENOTSUP);
     assert_int_equal(received.pieces, 0);
@@ -355,7 +355,7 @@ static void test_same_bytes(void **state)
     assert_int_equal(walk(), 0);
     play(67 * MIB, extents, COUNT(extents));
     assert_int_equal(walk(), -EFBIG);
-    assert_said(s.img, "the same bytes of the file stand for many places of the disk");
+    assert_reported(s.img, "the same bytes of the file stand for many places of the disk");
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, begin, end)

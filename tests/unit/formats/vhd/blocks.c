@@ -228,7 +228,7 @@ static void test_shortened(void **state)
     extent_at(0, EXTENTS_WANT_HOST);
     set_size(&s, 5000 * 512);
     assert_int_equal(vhd_driver.extent_at(&s.disk, BLOCK, EXTENTS_WANT_HOST, &e), -EIO);
-    assert_said(s.img, "shorter");
+    assert_reported(s.img, "shorter");
 }
 
 /* Sectors in this file can be read without the parent, the others cannot. */
@@ -246,7 +246,7 @@ static void test_not_granted(void **state)
     assert_memory_equal(bytes, "data", 5);
     assert_string_equal(image_problems(s.img), "");
     assert_int_equal(disk_read(&s.disk, 0, bytes, 513), -EACCES);
-    assert_said(s.img, "parent_unicode_name");
+    assert_reported(s.img, "parent_unicode_name");
 }
 
 /* The bitmaps of a dynamic disk are ignored. */

@@ -149,7 +149,7 @@ static void test_bad_entry_in_a_run(void **state)
     assert_int_equal(extents_next(&stream, &e), 1);
     assert_int_equal(e.length, 2 * BLOCK);
     assert_int_equal(extents_next(&stream, &e), -EUCLEAN);
-    assert_said(s.img, "block 2 at sector 1048576");
+    assert_reported(s.img, "block 2 at sector 1048576");
 }
 
 /* Bitmaps are whole sectors. 2 MiB is the largest block with a bitmap of one sector. */
@@ -200,7 +200,7 @@ static void test_shortened(void **state)
     assert_int_equal(sample_open(&s, &vhd_driver), 0);
     set_size(&s, 2048);
     assert_int_equal(vhd_driver.extent_at(&s.disk, e.offset, 0, &e), -EIO);
-    assert_said(s.img, "shorter");
+    assert_reported(s.img, "shorter");
 }
 
 /* In bulk: valid blocks, holes, and entries past the end of the file, across words. */

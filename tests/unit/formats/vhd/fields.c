@@ -89,7 +89,7 @@ static void test_dynamic_without_copy(void **state)
     assert_field(&s, "", "disk_type", "3");
     assert_field_fails(&s, "copy", "disk_type", ENOENT);
     assert_field_fails(&s, "dynamic", "cookie", EUCLEAN);
-    assert_said(s.img, "offset 512");
+    assert_reported(s.img, "offset 512");
     /* Of a truncated footer, the fields that are in the file. */
     set_size(&s, 60);
     open_whatever(&s, &vhd_driver);

@@ -132,8 +132,8 @@ static void test_bad_locators(void **state)
         if (cases[i].offset)
             put_be(&s, DYNAMIC_LOCATORS + 16, 8, cases[i].offset);
         assert_int_equal(sample_open(&s, &vhd_driver), 0);
-        assert_said(s.img, "parent_locator_1 W2ku");
-        assert_said(s.img, cases[i].key);
+        assert_reported(s.img, "parent_locator_1 W2ku");
+        assert_reported(s.img, cases[i].key);
         assert_int_equal(s.disk.references_count, 2);
         assert_name(0, "parent_locator_1 W2ku", "", true);
         assert_name(1, "parent_locator_2 W2ru", "p", true);
@@ -162,7 +162,7 @@ static void test_long_paths(void **state)
             assert_int_equal(sample_open(&s, &vhd_driver), 0);
             assert_int_equal(s.disk.references[0].length, more ? 0 : units * cases[i].utf8_bytes);
             if (more)
-                assert_said(s.img, "4095 bytes");
+                assert_reported(s.img, "4095 bytes");
             else
                 assert_string_equal(image_problems(s.img), "");
         }
@@ -191,8 +191,8 @@ static void assert_set(int error, const char *key)
 {
     assert_int_equal(disk_set_backing(&s.disk, &parent.disk, NULL), -error);
     if (error) {
-        assert_said(s.img, key);
-        assert_said(s.img, "any-parent");
+        assert_reported(s.img, key);
+        assert_reported(s.img, "any-parent");
         assert_stream_fails(&s, 0, error, key);
         assert_null(s.disk.backing);
     } else {

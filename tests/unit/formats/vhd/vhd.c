@@ -306,14 +306,14 @@ static void test_dynamic_types(void **state)
     (void)state;
     make_dynamic(&s, BLOCK, BLOCK, 5);
     assert_int_equal(sample_open(&s, &vhd_driver), 0);
-    assert_said(s.img, "disk type 5");
+    assert_reported(s.img, "disk type 5");
     assert_string_equal(s.disk.subformat, "dynamic");
     /* A leading footer of a fixed disk is read as dynamic, unless the file ends with the footer of
      * a fixed disk. */
     put_footer(&s, 0, &(struct footer){"win ", BLOCK, 0, FIXED, DYNAMIC_AT});
     assert_detected(&vhd_driver, NULL);
     assert_int_equal(sample_open(&s, &vhd_driver), 0);
-    assert_said(s.img, "disk type 2");
+    assert_reported(s.img, "disk type 2");
     assert_string_equal(s.disk.subformat, "dynamic");
     put_footer(&s, 2560, &(struct footer){"win ", 2048, 0, FIXED, 0});
     assert_int_equal(sample_open(&s, &vhd_driver), 0);

@@ -31,7 +31,7 @@ static void test_states(void **state)
     assert_string_equal(image_problems(s.img), "");
     set_block(&s, 7, 5, 0);
     assert_blocks(EXTENTS_WANT_HOST, expected, COUNT(expected));
-    assert_said(s.img, "block 7 has state 5");
+    assert_reported(s.img, "block 7 has state 5");
 }
 
 static void test_unknown_bytes(void **state)

@@ -48,7 +48,7 @@ static void test_states(void **state)
     set_block(&s, 4, 5, 99);
     open_alone();
     ASSERT_EXTENTS(&s, 0, HOLE(MIB), ZERO(4 * MIB), DATA(2 * MIB, 0), HOLE(MIB));
-    assert_said(s.img, "block 4 has state 5");
+    assert_reported(s.img, "block 4 has state 5");
     set_block(&s, 7, 4, 0);
     open_alone();
     assert_stream_fails(&s, 0, EUCLEAN, "state 4");
@@ -219,7 +219,7 @@ static void test_not_granted(void **state)
     assert_int_equal(disk_read(&s.disk, 0, bytes, 512), 0);
     assert_memory_equal(bytes, "data", 5);
     assert_int_equal(disk_read(&s.disk, 0, bytes, 513), -EACCES);
-    assert_said(s.img, "parent \"p\"");
+    assert_reported(s.img, "parent \"p\"");
 }
 
 int main(void)

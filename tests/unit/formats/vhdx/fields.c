@@ -112,7 +112,7 @@ static void test_regions(void **state)
     put_le(&s, REGIONS + 16 + 28, 4, 0xfffffffe);
     open_whatever(&s, &vhdx_driver);
     assert_field(&s, "region", "BAT_Required", "0");
-    assert_said(s.img, "checksum");
+    assert_reported(s.img, "checksum");
 }
 
 static void test_metadata(void **state)

@@ -81,7 +81,7 @@ static void test_order(void **state)
     assert_string_equal(s.disk.references[2].format, "vhdx");
     assert_true(s.disk.references[2].is_windows);
     assert_ptr_equal(s.disk.backing_reference, &s.disk.references[0]);
-    assert_said(s.img, "volume_path twice");
+    assert_reported(s.img, "volume_path twice");
     /* An empty value is not a path, nor are NULs. */
     put_le(&s, LOCATOR + 18, 2, 1);
     put_locator_text(&s, 0, "volume_path", "");
@@ -120,17 +120,17 @@ static void test_identity(void **state)
     assert_int_equal(set_backing(NULL, GUID), 0);
     assert_string_equal(image_problems(s.img), "");
     assert_int_equal(set_backing(OTHER, NULL), -EUCLEAN);
-    assert_said(s.img, "parent_linkage is \"" OTHER "\";");
+    assert_reported(s.img, "parent_linkage is \"" OTHER "\";");
     assert_stream_fails(&s, 0, EUCLEAN, "DataWriteGuid");
     assert_int_equal(
         disk_set_backing(&s.disk, &parent.disk, &(struct open_options){.any_parent = true}), 0);
     ASSERT_EXTENTS(&s, EXTENTS_WANT_JOINED, HOLE(64 * MIB));
     assert_int_equal(set_backing(OTHER, "{}"), -EUCLEAN);
-    assert_said(s.img, "DataWriteGuid of the parent is " GUID ", but parent_linkage is \"" OTHER
-                       "\", parent_linkage2 \"{}\"; -o any-parent accepts it anyway");
+    assert_reported(s.img, "DataWriteGuid of the parent is " GUID ", but parent_linkage is \"" OTHER
+                           "\", parent_linkage2 \"{}\"; -o any-parent accepts it anyway");
     assert_int_equal(set_backing("03020100-0504-0706-0809-0a0b0c0d0e0f", NULL), -EUCLEAN);
     assert_int_equal(set_backing(NULL, NULL), -EUCLEAN);
-    assert_said(s.img, "parent_linkage is \"\";");
+    assert_reported(s.img, "parent_linkage is \"\";");
     assert_int_equal(set_backing(GUID "x", NULL), -EUCLEAN);
 }
 
@@ -140,7 +140,7 @@ static void test_other_format(void **state)
     set_backing(GUID, NULL);
     assert_int_equal(sample_open(&parent, &raw_driver), 0);
     assert_int_equal(disk_set_backing(&s.disk, &parent.disk, NULL), -EUCLEAN);
-    assert_said(s.img, "vhdx: the parent is raw, not vhdx; -o any-parent accepts it anyway");
+    assert_reported(s.img, "vhdx: the parent is raw, not vhdx; -o any-parent accepts it anyway");
 }
 
 static int end_both(void **state)

@@ -26,7 +26,7 @@ static void test_sizes(void **state)
     make_vhdx(&s, 1000, MIB, 512);
     assert_int_equal(sample_open(&s, &vhdx_driver), 0);
     assert_int_equal(s.disk.virtual_size, 512);
-    assert_said(s.img, "virtual disk size 1000");
+    assert_reported(s.img, "virtual disk size 1000");
     make_vhdx(&s, UINT64_C(64) << 40, 256 * MIB, 4096);
     put_le(&s, REGIONS + 32, 8, 8 * MIB);
     put_le(&s, REGIONS + 40, 4, 3 * MIB);
@@ -100,7 +100,7 @@ static void test_headers(void **state)
     make_vhdx(&s, 64 * MIB, 8 * MIB, 512);
     put_le(&s, HEADER1 + 4, 1, 0);
     assert_int_equal(sample_open(&s, &vhdx_driver), 0);
-    assert_said(s.img, "header 1");
+    assert_reported(s.img, "header 1");
     put_le(&s, HEADER2 + 66, 2, 2);
     seal(&s, HEADER2, 4096);
     assert_refused(&s, &vhdx_driver, EUCLEAN, "version 1");

@@ -84,7 +84,7 @@ static void test_descriptor(void **state)
         open_text("RDONLY 16 FLAT \"a\" 0\nNOACCESS 4\nRW 8 ZERO\nRW 0 FLAT \"a\" 0\n"), 0);
     assert_int_equal(s.disk.virtual_size, 0);
     assert_int_equal(s.disk.references_count, 0);
-    assert_said(s.img, "ZERO extents");
+    assert_reported(s.img, "ZERO extents");
 }
 
 static void test_bad_descriptors(void **state)
@@ -199,11 +199,11 @@ static void test_check_parent(void **state)
         assert_int_equal(disk_set_backing(&s.disk, &parent.disk, NULL),
                          cases[i].key ? -EUCLEAN : 0);
         if (cases[i].key)
-            assert_said(s.img, cases[i].key);
+            assert_reported(s.img, cases[i].key);
     }
     assert_int_equal(sample_open(&parent, &raw_driver), 0);
     assert_int_equal(disk_set_backing(&s.disk, &parent.disk, NULL), -EUCLEAN);
-    assert_said(s.img, "vmdk: the parent is raw, not vmdk; -o any-parent accepts it anyway");
+    assert_reported(s.img, "vmdk: the parent is raw, not vmdk; -o any-parent accepts it anyway");
     sample_end(&parent);
 }
 
@@ -284,7 +284,7 @@ static void test_long_text(void **state)
     strcat(text, extent);
     assert_int_equal(open_text(text), 0);
     assert_int_equal(s.disk.virtual_size, 8 * SECTOR);
-    assert_said(s.img, "1048575 bytes");
+    assert_reported(s.img, "1048575 bytes");
 }
 
 int main(void)

@@ -14,7 +14,7 @@ static void assert_unreadable(uint64_t sector, int error, const char *words)
     uint8_t got[SECTOR];
 
     assert_int_equal(disk_read(&s.disk, sector * SECTOR, got, sizeof got), -error);
-    assert_said(s.img, words);
+    assert_reported(s.img, words);
 }
 
 static void test_flat(void **state)
@@ -82,7 +82,7 @@ static void test_not_granted(void **state)
     assert_int_equal(extents_next(&stream, &e), 1);
     assert_int_equal(e.length, 8 * SECTOR);
     assert_int_equal(extents_next(&stream, &e), -EACCES);
-    assert_said(s.img, "extent \"b\"");
+    assert_reported(s.img, "extent \"b\"");
     extents_skip(&stream, 20 * SECTOR);
     assert_int_equal(extents_next(&stream, &e), 1);
     assert_true(stream.skipped);
@@ -350,7 +350,8 @@ static void test_far_offsets(void **state)
     (void)state;
     grant(0, numbered_file(1));
     assert_int_equal(open_lines(flat, "RW 8 FLAT \"a\" 18014398509481984\n"), -EUCLEAN);
-    assert_said(s.img, "18014398509481984': it ends beyond the largest possible file, 2^63 bytes");
+    assert_reported(s.img,
+                    "18014398509481984': it ends beyond the largest possible file, 2^63 bytes");
     assert_int_equal(open_lines(flat, "RW 8 FLAT \"a\" 36028797018963968\n"), -EUCLEAN);
     assert_int_equal(open_lines(flat, "RW 8 FLAT \"a\" 18014398509481975\n"), 0);
     ASSERT_EXTENTS(&s, 0, ZERO(8 * SECTOR));

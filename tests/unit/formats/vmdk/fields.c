@@ -72,7 +72,7 @@ static void test_footer(void **state)
     sample_open(&s, &vmdk_driver);
     assert_int_equal(header_value(&s.disk, "", "version", value), 0);
     assert_int_equal(header_value(&s.disk, "", "grainSize", value), -EUCLEAN);
-    assert_said(s.img, "grainSize");
+    assert_reported(s.img, "grainSize");
 }
 
 static void test_cowd(void **state)

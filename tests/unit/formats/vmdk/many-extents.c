@@ -86,7 +86,7 @@ static void test_most(void **state)
     assert_int_equal(s.disk.virtual_size, 32768 * SECTOR);
     assert_int_equal(s.disk.references_count, 32768);
     assert_int_equal(open_many(32769, true), -EFBIG);
-    assert_said(s.img, "vmdk: the descriptor has more than 32768 extents");
+    assert_reported(s.img, "vmdk: the descriptor has more than 32768 extents");
 }
 
 int main(void)

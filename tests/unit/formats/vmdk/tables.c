@@ -211,7 +211,7 @@ static void test_bad_grains(void **state)
         assert_int_equal(sample_open(&s, &vmdk_driver), 0);
         assert_int_equal(disk_read(&s.disk, 0, bytes, GRAIN), 0);
         assert_int_equal(disk_read(&s.disk, GRAIN, bytes, 1), -defects[i].error);
-        assert_said(s.img, defects[i].words);
+        assert_reported(s.img, defects[i].words);
     }
 }
 

@@ -64,7 +64,8 @@ static void test_read_limit(void **state)
     assert_string_equal(image_problems(s.img), "");
     assert_int_equal(vmdk_text_read(s.img, 0, UINT64_MAX, &text), 0);
     assert_int_equal(text.length, VMDK_DESCRIPTOR_MAX);
-    assert_said(s.img, "vmdk: the descriptor is longer than 1048575 bytes: the rest is ignored");
+    assert_reported(s.img,
+                    "vmdk: the descriptor is longer than 1048575 bytes: the rest is ignored");
 }
 
 static void test_lines(void **state)

@@ -165,7 +165,7 @@ static void test_capacity_zero(void **state)
     memset(more, '#', sizeof more);
     put(&s, SECTOR + sizeof flat - 1 + sizeof line - 1, more, sizeof more);
     assert_int_equal(sample_open(&s, &vmdk_driver), 0);
-    assert_said(s.img, "1048575 bytes");
+    assert_reported(s.img, "1048575 bytes");
 }
 
 /* A COWD extent by itself needs an embedded descriptor, a seSparse extent none. */
@@ -189,7 +189,7 @@ static void test_lone_extents(void **state)
     assert_int_equal(sample_open(&s, &vmdk_driver), 0);
     assert_string_equal(s.disk.subformat, "seSparse");
     assert_null(s.disk.backing_reference);
-    assert_said(s.img, "descriptor");
+    assert_reported(s.img, "descriptor");
 }
 
 int main(void)

@@ -179,7 +179,7 @@ static void test_too_large(void **state)
     findings.disk = s.disk;
     conversions_run(&findings, &sink);
     assert_error("convert_size/vpc", EFBIG);
-    assert_said(s.img, "2040 GiB");
+    assert_reported(s.img, "2040 GiB");
     assert_file("convert_size/qed", "720896\n");
 }
 

@@ -133,7 +133,7 @@ static void test_too_large(void **state)
     findings.disk.virtual_size = UINT64_C(1) << 63;
     run();
     assert_error("measure/qcow2", EFBIG);
-    assert_said(s.img, "9223372036854775808");
+    assert_reported(s.img, "9223372036854775808");
     assert_file("measure/raw",
                 "required size: 9223372036854775808\nfully allocated size: 9223372036854775808\n");
 }
