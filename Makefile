@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 #   make            build/mount.instar and build/instar-cat
-#   make demo       mount a fixed VHD (or IMAGE=...) and look around
-#   make check      unit tests and fixtures; TEST=vhd: those of that name (tests/tests.mk has the other targets for tests)
-#   make bench      speed and memory against qemu-img, as ratios of one run
-#   make fixtures   makes fixtures/ anew (needs qemu-img)
+#   make demo       mounts a fixed VHD (or IMAGE=...) and shows some files
+#   make check      unit tests, fixtures and rules of structure; TEST=vhd: only those of that name. tests/tests.mk: other tests
+#   make bench      speed and memory in comparison with qemu-img
+#   make fixtures   makes the files of fixtures/ again (needs qemu-img)
 #   make install    DESTDIR=, prefix=, sbindir=, mandir=
 
 CC       ?= cc
@@ -15,7 +15,7 @@ HARDEN    = -fstack-protector-strong -fPIE
 VERSION   = 0.1.0
 
 ifeq ($(FUZZ),1)
-# The kernel's own structures are used so.
+# Structures of the kernel end in flexible arrays, which clang reports when they are embedded.
 WARNINGS  += -Wno-gnu-variable-sized-type-not-at-end
 SANITIZERS = -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all -fno-omit-frame-pointer
 else ifeq ($(SANITIZE),1)
@@ -35,9 +35,9 @@ ALL_LDFLAGS  = -pie -Wl,-z,relro,-z,now $(SANITIZERS) $(LDFLAGS)
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 
-# Everything that knows no FUSE: what instar-cat, tests and fuzzers use.
+# Everything without FUSE: for instar-cat, tests and fuzzers.
 CORE = $(call objects,$(wildcard formats/*.c formats/*/*.c detect/*.c detect/*/*.c fs/tree/*.c))
-# The daemon, but for its main().
+# The daemon without its main().
 DAEMON = $(filter-out $(BUILD)/fs/main.o,$(call objects,$(wildcard fs/*.c fs/jobs/*.c fs/sandbox/*.c)))
 MAKER = $(call objects,tools/maker.c $(filter-out tools/make-bench-%.c,$(wildcard tools/make-*.c)) formats/crc32c.c)
 
@@ -62,7 +62,7 @@ $(BUILD)/%.o: %.c
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
-# Shows the program at work; IMAGE= takes another image than the fixture.
+# IMAGE=...: another image than a fixture.
 demo: all
 	@tools/look $(BUILD)/mount.instar "$$IMAGE"
 
@@ -82,10 +82,10 @@ $(BUILD)/tools/%-ll.o: ALL_CPPFLAGS += $(FUSE_CFLAGS)
 $(BUILD)/time-files: $(BUILD)/tools/time-files.o
 	$(CC) $(ALL_LDFLAGS) -o $@ $^
 
-$(BUILD)/time-reads: $(call objects,tools/time-reads.c fs/sandbox/sandbox.c fs/sandbox/calls.c detect/files/image-file.c formats/host.c)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(SANDBOX_LIBS)
+$(BUILD)/time-reads: $(BUILD)/tools/time-reads.o $(RECEIVER) $(CORE)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(SANDBOX_LIBS) $(CORE_LIBS)
 
-# Images anew, then their expectations: review what changed before you commit it.
+# Makes images and expectations: review the changes before you commit them.
 fixtures: $(BUILD)/instar-cat $(BUILD)/make-image
 	tools/make-fixtures
 
@@ -95,7 +95,7 @@ bindir  ?= $(prefix)/bin
 mandir  ?= $(prefix)/share/man
 INSTALL ?= install
 
-# mount(8) looks for helpers in /sbin and /usr/sbin alone: sbindir=/usr/sbin makes `mount -t instar` work.
+# mount(8) searches helpers only in /sbin and /usr/sbin: sbindir=/usr/sbin makes `mount -t instar` work.
 install: all
 	$(INSTALL) -d $(DESTDIR)$(sbindir) $(DESTDIR)$(bindir) $(DESTDIR)$(mandir)/man8
 	$(INSTALL) -m 755 $(BUILD)/mount.instar $(DESTDIR)$(sbindir)/mount.instar

@@ -6,19 +6,19 @@
 #                   fixtures of that format
 #   make test       everything that needs no desktop, with AddressSanitizer and UndefinedBehaviorSanitizer
 #   make coverage   lines of formats/ and detect/ that unit tests and fixtures reach
-#   make fuzz       TIME=... WHAT="vpc qcow2": clang's fuzzer, so many seconds each (tools/setup fuzz installs clang)
+#   make fuzz       TIME=... WHAT="vpc qcow2": libFuzzer, so many seconds each (tools/setup fuzz installs clang)
 #   make oracle     N=... SEED=...: random images compared with qemu-img
-#   make faults     EVERY=... SEED=...: one call fails per run, each of them in turn
-#   make valgrind   EVERY=...: instar-cat over all fixtures, and a mount
-#   make torture    CASES=... SAMPLE=... SEED=...: fixtures truncated and with bits flipped, at other places in each run, for
-#                   an hour; with CASES=0 at every byte and every bit
-#   make soak       many readers of a mount while things go wrong, for minutes
+#   make faults     EVERY=... SEED=...: makes one call fail per run, for each call
+#   make valgrind   EVERY=...: instar-cat over all fixtures, and a mount, under valgrind
+#   make torture    CASES=... SAMPLE=... SEED=...: fixtures truncated and with bits flipped, at random places, for an hour; with
+#                   CASES=0 at every byte and bit
+#   make soak       many readers of a mount during failures, for minutes
 
 UNIT_TESTS = $(patsubst %.c,$(BUILD)/%,$(shell find tests/unit -name '*.c'))
 FUZZERS    = $(patsubst %,$(BUILD)/tests/fuzz/%,frames image targets)
-ORACLES    = $(patsubst %,$(BUILD)/tests/oracle/%,convert-size map-image measure-target read-chain)
-# The part of the daemon that reads what jobs send, for fuzzers.
-LISTENER   = $(call objects,$(wildcard fs/jobs/*.c fs/sandbox/*.c))
+ORACLES    = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/oracle/*.c))
+# The part of the daemon that parses the frames of jobs, for fuzzers.
+RECEIVER   = $(call objects,$(wildcard fs/jobs/*.c fs/sandbox/*.c))
 
 $(BUILD)/tests/%.o: ALL_CPPFLAGS += $(FUSE_CFLAGS)
 
@@ -27,35 +27,36 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/tests/support/support.o 
 
 $(BUILD)/tests/unit/fuzz/image-input: $(BUILD)/tests/fuzz/image-input.o
 
-# The test's own front, a hostile one, sends requests to the monitor.
+# The test has a hostile front of its own.
 $(BUILD)/tests/unit/fs/monitor: override LDFLAGS += -Wl,--wrap=front_run,--wrap=fuse_session_fd
 
-# A fuzzer replays inputs; with FUZZ=1 it looks for more.
+# A fuzzer replays inputs; with FUZZ=1 it is libFuzzer.
 ifeq ($(FUZZ),1)
-$(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(LISTENER) $(CORE)
+$(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(RECEIVER) $(CORE)
 	$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(SANDBOX_LIBS) $(CORE_LIBS)
 
-# Comparisons are traced in the size models alone: tracing takes half of the time, and the mutator of images knows their fields.
+# Comparisons are traced in the size models only: tracing takes half of the time, and the mutator of images has its own values.
 IMAGE_FUZZER = $(call objects,$(wildcard tests/fuzz/image*.c))
 $(filter-out $(BUILD)/formats/targets/%,$(CORE)) $(IMAGE_FUZZER): SANITIZERS += -fno-sanitize-coverage=trace-cmp
 
 $(BUILD)/tests/fuzz/image: $(IMAGE_FUZZER)
 $(BUILD)/tests/fuzz/image: override LDFLAGS += -Wl,--wrap=calloc,--wrap=free
 
-# A sum of sizes that wraps around is wrong, although C defines its value.
+# Sums of sizes must not wrap around, although C defines the result.
 $(BUILD)/formats/targets/%.o: SANITIZERS += -fsanitize=unsigned-integer-overflow
 else
-$(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay.o $(LISTENER) $(CORE)
+$(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay.o $(RECEIVER) $(CORE)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(SANDBOX_LIBS) $(CORE_LIBS)
 endif
 
-$(BUILD)/tests/fuzz/image: $(call objects,tests/fuzz/image-input.c tests/fuzz/image-checks.c tests/fuzz/image-streams.c)
+# Without libFuzzer: no mutator, and the usual memory.
+$(BUILD)/tests/fuzz/image: $(call objects,$(filter-out tests/fuzz/image.c tests/fuzz/image-mut% tests/fuzz/image-memory.c,$(wildcard tests/fuzz/image*.c)))
 
-# Programs that other readers are compared with: the extent stream as qemu-img prints it, guest bytes, sizes.
+# Programs whose output is compared with that of qemu-img and libvhdi.
 $(ORACLES): $(BUILD)/tests/oracle/%: $(BUILD)/tests/oracle/%.o $(CORE)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CORE_LIBS)
 
-# Damages an image in every way, and reads all files each time: for tests/torture/run.py.
+# For tests/torture/run.py.
 $(BUILD)/tests/torture/torture: $(call objects,$(wildcard tests/torture/*.c)) $(CORE)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CORE_LIBS)
 
@@ -83,7 +84,7 @@ coverage:
 	@$(MAKE) -s BUILD=build/coverage CFLAGS='-O0 -g --coverage' LDFLAGS=--coverage FORTIFY= unit-tests
 	@tests/coverage build/coverage
 
-# The corpus stays in build/fuzz/ for the next run, with inputs that break something; build/fuzz/totals has what all runs took.
+# build/fuzz/ keeps the corpus for the next run, inputs that break something, and the totals of all runs.
 TIME ?= 60
 WHAT ?=
 fuzz:
@@ -92,7 +93,7 @@ fuzz:
 
 fuzz-programs: $(FUZZERS)
 
-# SOURCES=1000 SETS=5000: random disks that qemu-img converts, and option sets that it measures.
+# SOURCES: random disks that qemu-img converts; SETS: option sets that it measures.
 N ?= 300
 SEED ?= 1
 SOURCES ?= 40
@@ -103,9 +104,9 @@ oracle: all $(ORACLES)
 	python3 tests/oracle/contents.py --seed $(SEED) --build $(BUILD)
 	python3 tests/oracle/convert-sizes.py -n $(SOURCES) --seed $(SEED) --build $(BUILD)
 
-# SEEDS='qcow2/*,vpc/*' are names of fixtures, SIZE the largest one's bytes. For each fixture and kind of damage (KIND: only that
-# one) at most CASES consecutive lengths or bits of metadata, from a random place on, of which SAMPLE are compared with qemu-img.
-# CASES=0 is all of them, which takes a day. SEED chooses the places: the time by default, and the run prints it.
+# SEEDS='qcow2/*,vpc/*': names of fixtures; SIZE: their largest size in bytes. For each fixture and kind of damage (KIND: only one) at
+# most CASES consecutive lengths or bits of metadata, from a random one on, of which SAMPLE are compared with qemu-img. CASES=0: all of
+# them, for a day. SEED chooses the places; by default the time, which the run prints.
 SEEDS ?= *
 SIZE ?= 0
 KIND ?=
@@ -120,7 +121,7 @@ soak:
 	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=build/sanitize test-programs
 	SOAK_SECONDS=60 python3 tests/mount/run.py --build build/sanitize --module mount.soak
 
-# EVERY=10: only every tenth of the allocations fails; of the fixtures every tenth.
+# EVERY=10: every tenth allocation, every tenth fixture.
 EVERY ?= 1
 faults:
 	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=build/sanitize test-programs
