@@ -29,11 +29,12 @@ struct disk {
     unsigned qemu; /* as in the options */
     uint64_t virtual_size;
     const char *subformat; /* NULL: does not apply */
-    bool lacks_tables;     /* the file ends before the end of a table; this is reported */
-    bool is_encrypted; /* guest bytes cannot be read without a key, and none is ever asked for */
-    uint64_t qemu_run_unit; /* qemu reports the allocation of this image in runs that end at
-                               multiples of this; 0: a run may be as long as the extent */
-    void *state;            /* the driver's own */
+    bool lacks_tables;     /* the file ends before the end of a table, which is reported */
+    bool is_encrypted;     /* guest bytes need a key, which is never asked for */
+    /* qemu reports the allocation of this image in runs that end at multiples of this. 0: a run may
+     * be as long as the extent. */
+    uint64_t qemu_run_unit;
+    void *state; /* the driver's own */
 
     /* What the headers name, in the image's order. */
     struct reference *references;
@@ -41,11 +42,11 @@ struct disk {
     /* What fills holes (EXTENT_HOLE). NULL: there is no backing image, and holes read as zeros. */
     const struct reference *backing_reference;
 
-    /* What of it is granted. */
-    struct disk *backing; /* the backing image; NULL: it is not open */
-    int backing_error;    /* the error of holes if it is not open, reported; 0: not granted, or */
-    bool is_backing_missing; /* granted, but the file could not be opened */
-    bool alone;              /* without the backing image: holes remain holes; reading them fails */
+    /* What is granted of that. Reading a hole fails if the backing image is not open. */
+    struct disk *backing;    /* the backing image; NULL: it is not open */
+    int backing_error;       /* why not, reported; 0: not granted, or missing */
+    bool is_backing_missing; /* it is granted, but its file could not be opened */
+    bool alone;              /* it is left out: without host offsets, holes are returned as such */
     const struct granted *granted; /* set by who opened the disk; NULL: nothing is granted */
     struct data_files *data_files;
 };

@@ -56,8 +56,8 @@ static int split_at_host_hole(struct extents *s, struct disk *disk, struct exten
     return disk_check_repeats(disk, s->host_bytes);
 }
 
-/* Whether the answers of a qemu are wanted to which all of the disk is data. No qemu opens these
- * formats with a backing image. */
+/* Whether the extents are to be those of a qemu to which all of the disk is data. No qemu opens
+ * such a format with a backing image. */
 static bool is_all_data_to_qemu(const struct extents *s, const struct disk *disk)
 {
     return disk->qemu && disk->driver->opaque_to_qemu && !disk->backing_reference &&
@@ -87,9 +87,8 @@ static int driver_extent(struct extents *s, struct extent *e)
     return error;
 }
 
-/* The error of a hole whose backing image is not open. Reported unless the consumer skipped past
- * it.
- */
+/* Returns the error of a hole whose backing image is not open. It is reported unless the consumer
+ * skips past the hole. */
 static int refuse_hole(const struct extents *s)
 {
     const struct disk *disk = s->layer_disk;
@@ -118,8 +117,8 @@ static int is_from_backing(const struct extents *s, const struct extent *run)
     return disk->alone && !(s->want & EXTENTS_WANT_HOST) ? 0 : refuse_hole(s);
 }
 
-/* Moves down to the layer that supplies the bytes at s->offset: s->runs[s->layer] is their extent.
- */
+/* Moves down to the layer that supplies the bytes at s->offset. s->runs[s->layer] is then their
+ * extent. */
 static int find_layer(struct extents *s)
 {
     int from_backing = 1;
