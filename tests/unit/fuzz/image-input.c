@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Inputs of the fuzzer of images: what their pieces put where, and that sums are made right. */
+/* Inputs of the fuzzer of images: parsing, writing, reading and patching pieces; checksums. */
 #include "tests/fuzz/image-input.h"
 
 #include <stdlib.h>
@@ -34,7 +34,7 @@ static void test_both_ways(void **state)
     assert_memory_equal(again, data, size);
 }
 
-/* What does not fit is left out, what is cut off is not there. */
+/* Pieces that do not fit are omitted; a truncated piece is shorter. */
 static void test_short(void **state)
 {
     uint8_t data[128];
@@ -51,7 +51,7 @@ static void test_short(void **state)
     assert_false(input_parse(&input, data, INPUT_HEADER_BYTES - 1));
 }
 
-/* Pieces that would end nowhere in a file stand for nothing. */
+/* Pieces whose end exceeds the largest file cover nothing. */
 static void test_nowhere(void **state)
 {
     struct input_piece piece = {INT64_MAX - 8, 8, 1, 0, NULL};
@@ -75,10 +75,10 @@ static void test_read_and_patch(void **state)
     assert_memory_equal(bytes, "\0abcabca\0\0", 10); /* the file ends at 12 */
     input_read(&input, 1, 4, bytes, sizeof bytes);
     assert_memory_equal(bytes, "\0\0\0\0\0\0\0\0\0\0", 10);
-    /* A piece that is laid three times cannot take it: another one is laid over it. */
+    /* A repeated piece cannot be patched: a new piece is written over it. */
     assert_true(input_patch(&input, 0, 6, (const uint8_t *)"XY", 2, room));
     assert_int_equal(input.count, 2);
-    /* That one can. */
+    /* The new piece can be patched. */
     assert_true(input_patch(&input, 0, 7, (const uint8_t *)"Z", 1, room + 2));
     assert_int_equal(input.count, 2);
     input.pieces[input.count++] = (struct input_piece){9, 4, 1, 0, piece};
@@ -86,7 +86,7 @@ static void test_read_and_patch(void **state)
     assert_memory_equal(bytes, "\0aXZa012\0\0", 10);
 }
 
-/* Of pieces that later ones cover nothing is left, but of those behind the end of the file. */
+/* Covered pieces are removed, except past the end of the file. */
 static void test_prune(void **state)
 {
     uint8_t bytes[8] = "abcdefg";
@@ -101,13 +101,13 @@ static void test_prune(void **state)
     input_prune(&input);
     assert_int_equal(input.count, 4);
     assert_int_equal(input.pieces[0].file, 1);
-    input.pieces[2].times = 1; /* now the end of another would be seen */
+    input.pieces[2].times = 1; /* it no longer covers the end of another one */
     input.pieces[0].file = 0;
     input_prune(&input);
     assert_int_equal(input.count, 4);
 }
 
-/* What the driver says of what the pieces make. */
+/* Opens the image that the pieces make. */
 static int open_as(const struct format_driver *driver)
 {
     struct sample s = {.fd = -1};
@@ -122,7 +122,7 @@ static int open_as(const struct format_driver *driver)
     return error;
 }
 
-/* A fixed disk whose footer has lost its sum. */
+/* A fixed disk with a wrong checksum in its footer. */
 static void test_repair_footer(void **state)
 {
     uint8_t footer[512] = "conectix", room[INPUT_REPAIR_BYTES];
@@ -139,7 +139,7 @@ static void test_repair_footer(void **state)
     assert_int_equal(open_as(&vhd_driver), 0);
 }
 
-/* Headers and region tables of which nothing else is right: their sums are. */
+/* Headers and region tables with valid checksums and invalid contents. */
 static void test_repair_vhdx(void **state)
 {
     static uint8_t signature[] = "vhdxfile", header[] = "head\0\0\0\0", regions[] = "regi\0\0\0\0";
