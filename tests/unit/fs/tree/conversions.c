@@ -7,12 +7,10 @@
 #include "formats/targets/options.h"
 #include "fs/tree/passes.h"
 #include "fs/tree/render.h"
-#include "tests/support/support.h"
+#include "tests/support/findings-files.h"
 
 static struct sample s = {.fd = -1};
 static struct layers layers;
-static struct findings findings;
-static struct text text;
 static uint64_t progress;
 static int progress_error;
 
@@ -31,11 +29,7 @@ static const struct pass_sink sink = {.context = &findings, .progress = take_pro
 static int begin(void **state)
 {
     (void)state;
-    sample_begin(&s);
-    put_text(&s, 0, "x");
-    put_text(&s, 64 * KIB, "x");
-    set_size(&s, 8 * MIB);
-    assert_int_equal(sample_open(&s, &raw_driver), 0);
+    open_raw_sample(&s);
     layers = (struct layers){.count = 1};
     progress = 0;
     progress_error = 0;
@@ -59,24 +53,6 @@ static void run_header(void)
 {
     conversions_begin(&findings, PASS_HEADER);
     conversions_finish(&findings, PASS_HEADER, 0);
-}
-
-static void assert_file(const char *path, const char *expected)
-{
-    const struct node *node = node_by_path(path);
-
-    text_free(&text);
-    assert_int_equal(node->render(&findings, &(struct place){.node = node}, &text), 0);
-    text_add(&text, "%c", '\0');
-    assert_string_equal(text.bytes, expected);
-}
-
-static void assert_error(const char *path, int error)
-{
-    const struct node *node = node_by_path(path);
-
-    text_free(&text);
-    assert_int_equal(node->render(&findings, &(struct place){.node = node}, &text), -error);
 }
 
 /* The sizes of the files that `qemu-img convert` 7.2 writes. */

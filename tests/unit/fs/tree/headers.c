@@ -7,14 +7,13 @@
 #include "formats/targets/options.h"
 #include "fs/tree/conversions.h"
 #include "fs/tree/render.h"
+#include "tests/support/findings-files.h"
 #include "tests/support/qcow2-image.h"
 
 static const struct pass_sink sink;
 
 static struct sample s = {.fd = -1};
 static struct layers layers = {.count = 1};
-static struct findings findings;
-static struct text text;
 
 static int end(void **state)
 {
@@ -35,26 +34,6 @@ static void open_as(const struct format_driver *driver)
                                  .disk = s.disk,
                                  .open_error = error,
                                  .yields = PASS_BIT(PASS_HEADER) | PASS_BIT(PASS_CONTENT)};
-}
-
-static int render(const char *path)
-{
-    const struct node *node = node_by_path(path);
-
-    text_free(&text);
-    return node->render(&findings, &(struct place){.node = node}, &text);
-}
-
-static void assert_file(const char *path, const char *expected)
-{
-    assert_int_equal(render(path), 0);
-    text_add(&text, "%c", '\0');
-    assert_string_equal(text.bytes, expected);
-}
-
-static void assert_error(const char *path, int error)
-{
-    assert_int_equal(render(path), -error);
 }
 
 static void test_header(void **state)

@@ -6,11 +6,9 @@
 
 #include "fs/tree/passes.h"
 #include "fs/tree/render.h"
-#include "tests/support/support.h"
+#include "tests/support/findings-files.h"
 
 static struct sample s = {.fd = -1};
-static struct findings findings;
-static struct text text;
 static int bitmaps_answer;
 
 static int fake_bitmaps(struct disk *disk, uint64_t cluster_size, uint64_t *bytes)
@@ -24,11 +22,7 @@ static int fake_bitmaps(struct disk *disk, uint64_t cluster_size, uint64_t *byte
 static int begin(void **state)
 {
     (void)state;
-    sample_begin(&s);
-    put_text(&s, 0, "x");
-    put_text(&s, 64 * KIB, "x");
-    set_size(&s, 8 * MIB);
-    assert_int_equal(sample_open(&s, &raw_driver), 0);
+    open_raw_sample(&s);
     findings = (struct findings){.detection.driver = &raw_driver,
                                  .disk = s.disk,
                                  .yields = PASS_BIT(PASS_HEADER) | PASS_BIT(PASS_MEASURE) |
@@ -52,24 +46,6 @@ static void run(void)
     memset(&findings.room, 0, sizeof findings.room);
     measures_compute(&findings, PASS_HEADER, findings.open_error);
     measures_run_all(&findings, &sink);
-}
-
-static void assert_file(const char *path, const char *expected)
-{
-    const struct node *node = node_by_path(path);
-
-    text_free(&text);
-    assert_int_equal(node->render(&findings, &(struct place){.node = node}, &text), 0);
-    text_add(&text, "%c", '\0');
-    assert_string_equal(text.bytes, expected);
-}
-
-static void assert_error(const char *path, int error)
-{
-    const struct node *node = node_by_path(path);
-
-    text_free(&text);
-    assert_int_equal(node->render(&findings, &(struct place){.node = node}, &text), -error);
 }
 
 static void test_sizes(void **state)

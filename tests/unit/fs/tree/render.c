@@ -5,11 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "fs/tree/findings.h"
-#include "tests/support/support.h"
-
-static struct findings findings;
-static struct text text;
+#include "tests/support/findings-files.h"
 
 /* Findings about a disk of 8 MiB; sizes are known for the target qcow2 only. */
 static int begin(void **state)
@@ -34,26 +30,6 @@ static int end(void **state)
     (void)state;
     text_free(&text);
     return 0;
-}
-
-static void assert_file(const char *path, const char *expected)
-{
-    const struct node *node = node_by_path(path);
-
-    text_free(&text);
-    assert_non_null(node);
-    assert_int_equal(node->render(&findings, &(struct place){.node = node}, &text), 0);
-    assert_int_equal(text.error, 0);
-    text_add(&text, "%c", '\0');
-    assert_string_equal(text.bytes, expected);
-}
-
-static void assert_error(const char *path, int error)
-{
-    const struct node *node = node_by_path(path);
-
-    text_free(&text);
-    assert_int_equal(node->render(&findings, &(struct place){.node = node}, &text), -error);
 }
 
 static void test_header(void **state)
