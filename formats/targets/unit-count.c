@@ -90,23 +90,44 @@ static void count_runs(struct unit_count *c, const struct unit_map *map, uint64_
     }
 }
 
+/* Counts larger units, of which each is a multiple of the map's: one step for each that has data.
+ */
+static void count_steps(struct unit_count *c, const struct unit_map *map, uint64_t offset,
+                        uint32_t units)
+{
+    uint64_t first = c->counted > offset ? (c->counted - offset) / map->unit : 0;
+    uint32_t index = first < units ? unit_map_next(map, map->data, (uint32_t)first) : units;
+
+    while (index < units) {
+        uint64_t end = (((offset + index * map->unit) >> c->shift) + 1) << c->shift;
+
+        c->touched++;
+        c->counted = end;
+        if ((end - offset) / map->unit >= units)
+            break;
+        index = unit_map_next(map, map->data, (uint32_t)((end - offset) / map->unit));
+    }
+}
+
 void unit_count_map(struct unit_count *c, const struct unit_map *map, uint64_t offset,
                     uint32_t units)
 {
+    bool powers = c->shift && is_power_of_two(map->unit);
     uint64_t group = c->unit / map->unit, parts = map->unit / c->unit;
     uint32_t last = last_data(map, units);
 
     if (last == units)
         return;
-    if (c->counted > offset || offset % c->unit || !is_power_of_two(map->unit) ||
-        !is_power_of_two(c->unit) || group > 64) {
+    if (!powers || (parts && c->counted > offset)) {
         count_runs(c, map, offset, units);
         return;
     }
-    if (parts)
-        c->touched += count_groups(map, units, 1) * parts;
-    else
-        c->touched += count_groups(map, units, (unsigned)group);
+    if (!parts && (group > 64 || c->counted > offset || offset % c->unit)) {
+        count_steps(c, map, offset, units);
+        return;
+    }
+    c->touched +=
+        parts ? count_groups(map, units, 1) * parts : count_groups(map, units, (unsigned)group);
     c->counted = offset + (last + 1) * map->unit;
     checked_round_up(c->counted, c->unit, &c->counted);
 }
