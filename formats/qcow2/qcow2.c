@@ -370,6 +370,7 @@ const struct format_driver qcow2_driver = {
     .probe = qcow2_probe,
     .open = qcow2_open,
     .extent_at = qcow2_extent_at,
+    .map_units = qcow2_map_units,
     .decode = qcow2_decode,
     .bitmaps_size = qcow2_bitmaps_size,
 };

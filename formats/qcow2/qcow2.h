@@ -11,6 +11,7 @@
 
 struct disk;
 struct extent;
+struct unit_map;
 
 /* Bits of L1 and L2 entries. COPIED: the refcount is 1. */
 #define QCOW2_OFFSET_MASK UINT64_C(0x00fffffffffffe00)
@@ -60,6 +61,9 @@ struct qcow2 {
 
 /* format_driver.extent_at: reads the active L1 and L2 tables (specification: "Cluster mapping"). */
 int qcow2_extent_at(struct disk *disk, uint64_t offset, unsigned want, struct extent *extent);
+
+/* format_driver.map_units. */
+int qcow2_map_units(struct disk *disk, uint64_t offset, struct unit_map *map);
 
 /*
  * Sets *entry to the L2 entry (its first 8 bytes, if extended) of the guest cluster that contains

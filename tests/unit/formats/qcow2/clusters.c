@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* qcow2: from L1 and L2 entries to extents. */
 #include "tests/support/qcow2-image.h"
+#include "tests/support/unit-map-check.h"
 
 #include <endian.h>
 
@@ -433,9 +434,36 @@ static void test_pieces(void **state)
                    HOLE((uint64_t)(ENTRIES - 1) * LARGE));
 }
 
+/* In bulk: every kind of entry in tables that follow one another, in one past a gap, and where
+ * there is none. */
+static void test_bulk(void **state)
+{
+    static const uint64_t others[] = {0, Q_ZERO, Q_ZERO | 64 * 4096, Q_COMPRESSED | 1,
+                                      64 * 4096 + 512};
+
+    (void)state;
+    srand(4);
+    make_qcow2(&s, UINT64_C(40) * 512 * 4096 - 512, 12);
+    for (uint32_t i = 0; i < 40; i++) {
+        uint64_t table = 4 + i + (i > 10);
+
+        if (i % 7 == 3)
+            continue;
+        put_be(&s, 4096 + 8 * i, 8, table * 4096);
+        for (uint32_t k = 0; k < 512; k++)
+            put_be(&s, table * 4096 + 8 * k, 8,
+                   rand() % 40 == 0 ? others[rand() % 5]
+                   : random_bit(k)  ? (uint64_t)(64 + k) * 4096
+                                    : others[rand() % 2]);
+    }
+    assert_int_equal(open_qcow2(&s), 0);
+    assert_bulk(&s, 4096 - 512);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_bulk),
         cmocka_unit_test(test_kinds),
         cmocka_unit_test(test_compressed),
         cmocka_unit_test(test_contiguous),
