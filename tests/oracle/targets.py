@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Compares the size models of targets with qemu-img: what it measures, and the files that it writes.
+"""Compares the sizes of target formats with qemu-img measure, and with the files that qemu-img writes.
 
-    tests/oracle/targets.py --build BUILD [-n N] [--sets M] [--seed S] N random sources for every set of options that is written
+    tests/oracle/targets.py --build BUILD [-n N] [--sets M] [--seed S] N random sources for every conversion
     tests/oracle/targets.py --build BUILD --seed S --only INDEX        one of them again
 
-raw, qcow2 and luks: `qemu-img measure` with M random sets of options, shared out among the sources. The others: the file that `qemu-img convert`
-writes has the required size if the source has no 4 KiB of zeros among its data, and no more otherwise. And what is
-refused or taken behind -o, in tests/support/target-options-table.h. Exit code 0: all agree, 1: not all, 2: a tool is missing.
+raw, qcow2 and luks: M random option sets with `qemu-img measure`, distributed over the sources. Others: the file that `qemu-img
+convert` writes must have the required size if the source has no 4 KiB of zeros among its data, and else at most that. Also compares
+the refused and accepted options of tests/support/target-options-table.h. Exit status: 0 all agree, 1 some differ, 2 a tool is
+missing.
 """
 
 import argparse
