@@ -2,20 +2,9 @@
 /* Allocation in bulk. */
 #include "unit-map.h"
 
-#include <string.h>
-
 #include "checked.h"
 #include "disk.h"
 #include "format.h"
-
-void unit_map_clear(struct unit_map *map, uint32_t count)
-{
-    size_t bytes = (count + 63) / 64 * sizeof *map->data;
-
-    map->count = count;
-    memset(map->data, 0, bytes);
-    memset(map->odd, 0, bytes);
-}
 
 bool disk_map_units(struct disk *disk, uint64_t offset, struct unit_map *map)
 {

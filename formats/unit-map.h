@@ -50,9 +50,6 @@ unit_map_fill(struct unit_map *map, const uint8_t *entries, size_t entry_bytes, 
     }
 }
 
-/* Makes a map of count units that hold no data. */
-void unit_map_clear(struct unit_map *map, uint32_t count);
-
 /*
  * Classifies the units from offset on, without those that the disk's end cuts off. Returns whether
  * it did: at least one unit; else extent_at has to be asked for what is at offset, as there is a

@@ -399,36 +399,24 @@ static inline enum unit_bits qcow2_classify(const void *context, const uint8_t *
     return entry & q->forbidden_bits ? UNIT_ODD : UNIT_EMPTY;
 }
 
-/* Classifies the clusters from offset on that the loaded L2 tables map, or for which there is no
- * table: those of hole bytes. */
-static void qcow2_fill_map(const struct qcow2 *q, uint64_t offset, uint64_t hole,
-                           struct unit_map *map)
-{
-    uint64_t bytes = hole ? hole : q->l2_end - offset;
-    uint32_t count = (uint32_t)min_u64(bytes >> q->cluster_bits, UNIT_MAP_UNITS);
-
-    map->unit = q->cluster_size;
-    if (hole)
-        unit_map_clear(map, count);
-    else
-        unit_map_fill(map, qcow2_l2_entry_at(q, offset), q->l2_entry_bytes, count, qcow2_classify,
-                      q);
-}
-
-/* Subclusters, clusters of a data file and holes of the file that count are left to extent_at. */
+/* Subclusters, clusters of a data file, holes of the file that count, and ranges without a table,
+ * which may be as long as the disk, are left to extent_at. */
 int qcow2_map_units(struct disk *disk, uint64_t offset, struct unit_map *map)
 {
     struct qcow2 *q = disk->state;
-    uint64_t hole = 0;
+    uint64_t hole;
     int found;
 
     if (q->has_extended_l2 || q->data_file || q->host_holes == QCOW2_HOST_HOLES_ZERO ||
         offset & (q->cluster_size - 1))
         return 0;
     found = qcow2_find_l2(disk, offset, &hole);
-    if (found < 0)
+    if (found <= 0)
         return found;
-    qcow2_fill_map(q, offset, found ? 0 : hole, map);
+    map->unit = q->cluster_size;
+    unit_map_fill(map, qcow2_l2_entry_at(q, offset), q->l2_entry_bytes,
+                  (uint32_t)min_u64((q->l2_end - offset) >> q->cluster_bits, UNIT_MAP_UNITS),
+                  qcow2_classify, q);
     if (q->host_holes == QCOW2_HOST_HOLES_UNKNOWN &&
         unit_map_next(map, map->data, 0) < map->count) {
         int error = qcow2_detect_host_holes(disk);

@@ -23,14 +23,23 @@ static inline enum unit_bits unit_by_stream(struct sample *s, uint64_t offset, u
     return e.kind == EXTENT_DATA ? UNIT_DATA : UNIT_EMPTY;
 }
 
-/* Every unit of the open disk is classified in bulk as the stream of extents has it; what the table
- * does not cover, up to rest bytes, is left to the stream. */
+/* Every unit that the open disk's tables map is classified in bulk as the stream of extents has it;
+ * at most `rest` bytes are left to the stream. */
 static inline void assert_bulk(struct sample *s, uint64_t rest)
 {
     static struct unit_map map;
-    uint64_t offset = 0;
+    struct extents stream;
+    struct extent e;
 
-    while (disk_map_units(&s->disk, offset, &map)) {
+    extents_begin(&stream, &s->disk, 0);
+    for (uint64_t offset = 0; offset < s->disk.virtual_size; offset += e.length) {
+        if (!disk_map_units(&s->disk, offset, &map)) {
+            extents_seek(&stream, offset);
+            assert_int_equal(extents_next(&stream, &e), 1);
+            assert_true(e.length <= rest);
+            rest -= e.length;
+            continue;
+        }
         assert_true(map.count > 0 && map.count <= UNIT_MAP_UNITS);
         for (uint32_t i = 0; i < map.count; i++) {
             enum unit_bits bits = (enum unit_bits)((map.data[i / 64] >> i % 64 & 1) |
@@ -39,11 +48,8 @@ static inline void assert_bulk(struct sample *s, uint64_t rest)
             if (bits != unit_by_stream(s, offset + i * map.unit, map.unit))
                 fail_msg("unit %u from offset %llu on differs", i, (unsigned long long)offset);
         }
-        offset += map.count * map.unit;
-        if (offset == s->disk.virtual_size)
-            break;
+        e.length = map.count * map.unit;
     }
-    assert_true(offset <= s->disk.virtual_size && s->disk.virtual_size - offset <= rest);
 }
 
 /* Bits for a table: runs and single entries, also across words of 64. Seeded by the caller. */
