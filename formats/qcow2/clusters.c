@@ -399,6 +399,20 @@ static inline enum unit_bits qcow2_classify(const void *context, const uint8_t *
     return entry & q->forbidden_bits ? UNIT_ODD : UNIT_EMPTY;
 }
 
+/* Whether so many data clusters follow that qcow2_standard_run() is faster than a map. */
+static bool qcow2_begins_long_run(const struct qcow2 *q, uint64_t offset)
+{
+    const uint8_t *p = qcow2_l2_entry_at(q, offset), *end = qcow2_l2_entry_at(q, q->l2_end);
+    enum { LONG = 256 };
+
+    if (q->host_holes != QCOW2_HOST_HOLES_IGNORED || (end - p) / 8 < LONG)
+        return false;
+    for (unsigned i = 0; i < LONG; i++)
+        if (qcow2_classify(q, p + 8 * i) != UNIT_DATA)
+            return false;
+    return true;
+}
+
 /* Subclusters, clusters of a data file, holes of the file that count, and ranges without a table,
  * which may be as long as the disk, are left to extent_at. */
 int qcow2_map_units(struct disk *disk, uint64_t offset, struct unit_map *map)
@@ -411,8 +425,8 @@ int qcow2_map_units(struct disk *disk, uint64_t offset, struct unit_map *map)
         offset & (q->cluster_size - 1))
         return 0;
     found = qcow2_find_l2(disk, offset, &hole);
-    if (found <= 0)
-        return found;
+    if (found <= 0 || qcow2_begins_long_run(q, offset))
+        return found < 0 ? found : 0;
     map->unit = q->cluster_size;
     unit_map_fill(map, qcow2_l2_entry_at(q, offset), q->l2_entry_bytes,
                   (uint32_t)min_u64((q->l2_end - offset) >> q->cluster_bits, UNIT_MAP_UNITS),
