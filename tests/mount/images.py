@@ -60,16 +60,19 @@ def overlay(backing, name="overlay.qcow2"):
     return path
 
 
-def slow(tables=4096, name="slow.qcow2"):
+EXTENDED_L2 = 1 << 4  # of incompatible_features
+
+
+def slow(tables=8192, name="slow.qcow2"):
     """
-    A qcow2 image whose scan takes some tenths of a second: 256 MiB of L2 tables. They are holes of the file, so they take
-    no space, and all their entries are 0.
+    A qcow2 image whose scan takes some tenths of a second: 512 MiB of L2 tables with extended entries, which are not
+    scanned in bulk. They are holes of the file, so they take no space, and all their entries are 0.
     """
     path = Place.new(name)
     start = CLUSTER * (3 + -(-tables * 8 // CLUSTER))
-    size = tables * (CLUSTER // 8) * CLUSTER
+    size = tables * (CLUSTER // 16) * CLUSTER
     header = struct.pack(">4sIQIIQIIQQIIQQQQII", b"QFI\xfb", 3, 0, 0, CLUSTER_BITS, size, 0,
-                         tables, 3 * CLUSTER, CLUSTER, 1, 0, 0, 0, 0, 0, 4, 104)
+                         tables, 3 * CLUSTER, CLUSTER, 1, 0, 0, EXTENDED_L2, 0, 0, 4, 104)
     with open(path, "wb") as file:
         file.write(header)
         file.seek(CLUSTER)

@@ -154,7 +154,7 @@ def check_bars(drawn, name):
 
 @test
 def a_bar_is_drawn_on_a_terminal():
-    image = images.slow()
+    image = images.slow(32768)
     status, drawn = on_terminal(Place.cat, "-p", image, "measure/qcow2,cluster_size=4k")
     equal(status, 0, "status")
     check_bars(drawn, "measure")
@@ -164,7 +164,7 @@ def a_bar_is_drawn_on_a_terminal():
 
 @test
 def a_mount_draws_a_bar_with_progress():
-    image = images.slow()
+    image = images.slow(32768)
     directory = Place.new_directory()
 
     def use(_):
